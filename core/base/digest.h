@@ -1,0 +1,19 @@
+/* SHA-256 and random octets, from libcrypto.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/base/bytes.h"
+
+#define SHA256_SIZE 32
+
+/* 0 or -EIO when libcrypto fails. */
+int digest_sha256(struct bytes data, uint8_t out[static SHA256_SIZE]);
+
+/* Several pieces as one message; each piece is preceded by its length (8 octets, big endian), so that moving octets
+ * from one piece to the next changes the digest. */
+int digest_sha256_pieces(const struct bytes *pieces, size_t n, uint8_t out[static SHA256_SIZE]);
+
+/* Octets of the CSPRNG. 0 or -EIO; on failure `out` must not be used. */
+int random_octets(void *out, size_t n);

@@ -1,0 +1,146 @@
+/* The door for intermediaries (protocol adapters): submit a request to a CA, ask what became of it.
+ *
+ * One request, told from start to end. An adapter has located its CA once (core/registry.h). A client's message
+ * arrives; the adapter proves what its protocol can prove and fills a `struct ca_submission`: who asks, for which
+ * endpoint and profile, the PKCS#10 octets, the names with the evidence for each, and a transaction key that is the
+ * same whenever the same client repeats the same request. `ca_submit()` asks the core, which parses the PKCS#10 and its
+ * proof of possession, asks the policy module, and answers in `struct ca_outcome`: issued with the certificate, under
+ * submission (held for a person; poll later with `ca_peek()` and the id), or denied with a reason. The reply may be
+ * written as soon as the call returned: what it says is durable. A repeated submission with the same transaction key
+ * is a query: policy is not asked again, no second row is made. When the adapter sees in `ca_peek()` that the request
+ * left the queue, it collects the result with `ca_retrieve()`, which tells exit modules that asked for that event.
+ *
+ * Everything here is plain data: no OpenSSL object, no pointer into another layer. Calls block (policy may be slow)
+ * and may run on any number of threads at once.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/base/buf.h"
+
+#include <stdbool.h>
+
+struct ca_door; /* a located CA, from ca_locate() */
+
+/* States of a request: the numbers of the documented database. */
+enum ca_state {
+	CA_STATE_ACTIVE = 8,
+	CA_STATE_PENDING = 9,
+	CA_STATE_FOREIGN = 12,
+	CA_STATE_ISSUED = 20,
+	CA_STATE_REVOKED = 21,
+	CA_STATE_ERROR = 30,
+	CA_STATE_DENIED = 31,
+};
+
+/* What the requester is told: the documented CR_DISP numbers. */
+enum ca_disposition {
+	CA_INCOMPLETE = 0, /* being processed right now */
+	CA_ERROR = 1,
+	CA_DENIED = 2,
+	CA_ISSUED = 3,
+	CA_UNDER_SUBMISSION = 5, /* held for a person */
+	CA_REVOKED = 6,
+};
+
+/* Why a request failed or was denied; 0 when it did not. Stored and shown as the word. */
+enum ca_status {
+	CA_STATUS_NONE = 0,
+	CA_STATUS_BAD_REQUEST,       /* not PKCS#10, or a shape the CSR gate refuses */
+	CA_STATUS_BAD_SIGNATURE,     /* proof of possession failed */
+	CA_STATUS_BAD_KEY,           /* key type, size or parameters the profile does not take */
+	CA_STATUS_BAD_NAME,          /* a name of the CSR that was not proven, or a proven one it lacks */
+	CA_STATUS_POLICY_DENIED,     /* the policy module answered deny */
+	CA_STATUS_ADMIN_DENIED,      /* an officer denied (0x80094014) */
+	CA_STATUS_EXPIRED,           /* pending-ttl passed */
+	CA_STATUS_SUPERSEDED,        /* a newer request for the same names took its place */
+	CA_STATUS_POLICY_FAILURE,    /* the policy module failed or gave no valid answer */
+	CA_STATUS_SIGNER_FAILURE,    /* the signer said no, or its signature does not verify */
+	CA_STATUS_BUILD_FAILURE,     /* the certificate could not be built (no subject and no names, limits) */
+};
+
+const char *ca_status_word(enum ca_status status); /* "policy-denied"; "" for NONE */
+const char *ca_state_word(enum ca_state state);    /* "pending"; "?" for an unknown number */
+
+enum ca_name_kind { CA_NAME_DNS = 1, CA_NAME_IP, CA_NAME_EMAIL, CA_NAME_URI };
+const char *ca_name_kind_word(enum ca_name_kind kind); /* "dns", "ip", "email", "uri" */
+
+/* How a name or a requester was proven. The zero value proves nothing and is refused. */
+enum ca_evidence_kind {
+	CA_EVIDENCE_NONE = 0,
+	CA_EVIDENCE_ACME_AUTHORIZATION, /* the gateway's word: a valid authorization of that account */
+	CA_EVIDENCE_LOCAL_CONFIG,       /* a name of the gateway's own listeners; inherited connection only */
+};
+
+struct ca_name {
+	enum ca_name_kind kind;
+	const char *value;         /* lower-case A-label DNS name, IP in its canonical text */
+	enum ca_evidence_kind evidence;
+	const char *evidence_text; /* e.g. "authz 4711 http-01 192.0.2.7"; stored with the name */
+};
+
+/* A request attribute: data for policy, never for the certificate. Names are compared without case, blanks and '-'. */
+struct ca_attribute {
+	const char *name;  /* at most 127 octets */
+	const char *value; /* at most 4096 octets */
+};
+
+#define CA_TRANSACTION_KEY_SIZE 32
+#define CA_REQUEST_MAX 65536 /* octets of a PKCS#10 */
+#define CA_NAMES_MAX 1000
+#define CA_ATTRIBUTES_MAX 64
+#define CA_REASON_SIZE 256
+
+struct ca_submission {
+	const char *protocol;       /* "acme", "est", "scep", "internal" */
+	const char *endpoint;       /* name of the endpoint in the configuration */
+	const char *profile;        /* from the configuration of the endpoint, never from the client */
+	const char *requester;      /* who asks, proven: "acme:7"; stable over time and unique at this endpoint */
+	enum ca_evidence_kind evidence; /* how the requester was proven */
+	const char *source_address; /* text of the peer's address without port; NULL when there is none */
+	int64_t received_ms;        /* wall time at which the message arrived */
+	struct bytes request;       /* PKCS#10, DER */
+	const struct ca_name *names;
+	size_t n_names;
+	const struct ca_attribute *attributes;
+	size_t n_attributes;
+	uint8_t transaction_key[CA_TRANSACTION_KEY_SIZE]; /* SHA-256 of what makes this request the same request */
+	unsigned retry_after_s;     /* how often this client will poll; 0: the core's own idea */
+	unsigned collect_s;         /* how long a repeat after issuing is still a query; 0: 24 h */
+};
+
+struct ca_outcome {
+	int64_t id;                       /* request number; 0 when no row exists */
+	enum ca_disposition disposition;
+	enum ca_status status;
+	char reason[CA_REASON_SIZE];      /* one sentence for the client; "" when there is nothing to say */
+	unsigned retry_after_s;           /* when under submission: ask again after this many seconds */
+	struct buf certificate;           /* DER; empty unless issued */
+	struct buf chain;                 /* DER certificates one after the other, issuer first; empty unless issued */
+};
+
+#define CA_OUTCOME_INIT ((struct ca_outcome){ .certificate = BUF_INIT(65536), .chain = BUF_INIT(262144) })
+#define OWNED_CA_OUTCOME __attribute__((cleanup(ca_outcome_fini))) struct ca_outcome
+void ca_outcome_fini(struct ca_outcome *out);
+
+/* Outcomes of the calls below besides 0 (the answer stands in `out`). */
+enum {
+	CA_CALL_BUSY = 1,      /* nothing was decided: try the same call again after out->retry_after_s */
+	CA_CALL_REFUSED = 2,   /* this caller may not ask that; out->reason says why; no row was made */
+	CA_CALL_NOT_FOUND = 3, /* no such request for this requester */
+};
+
+/* Submit, or ask again with the same transaction key. A request that was refused for its octets (CSR, proof of
+ * possession, names, key) answers 0 with CA_ERROR, its status and reason. Negative: a failure inside the core; what
+ * happened to the request is unknown and the same call may be repeated. */
+int ca_submit(struct ca_door *ca, const struct ca_submission *submission, struct ca_outcome *out);
+
+/* What became of request `id`, asked by its `requester`. No event, for polling. */
+int ca_peek(struct ca_door *ca, const char *requester, int64_t id, struct ca_outcome *out);
+
+/* The same, and the exit modules that asked for it are told that the requester collected the result. */
+int ca_retrieve(struct ca_door *ca, const char *requester, int64_t id, struct ca_outcome *out);
+
+/* The CA's own certificates, DER, issuer of new certificates first. `out` is appended to. */
+int ca_get_chain(struct ca_door *ca, struct buf *out);

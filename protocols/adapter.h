@@ -1,0 +1,71 @@
+/* A protocol adapter: one const struct that turns a client's messages into submissions.
+ *
+ * The gateway makes one instance for each endpoint of the configuration: it locates the endpoint's CA (once), calls
+ * `init`, and mounts the routes below the endpoint's path. A handler runs on a worker thread as straight-line code and
+ * may block within the limits below; it fills the reply and returns 0. A negative return becomes a bare 500.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/base/conf.h"
+#include "core/submit.h"
+#include "protocols/http_msg.h"
+#include "protocols/validator.h"
+
+#define PROTO_ABI 1
+
+/* At most a quarter of the workers may wait for something slow at once. Ask before waiting; when told no, do not wait:
+ * answer "not yet" and let the client poll. */
+struct proto_waits {
+	bool (*enter)(void *state);
+	void (*leave)(void *state);
+	void *state;
+};
+
+#define PROTO_WAIT_VALIDATION_MS 500 /* longest wait of a handler for a validation */
+
+struct proto_env {
+	struct ca_door *ca;                /* located; lives longer than the instance */
+	const char *endpoint;              /* its name in the configuration */
+	const char *profile;               /* the profile its submissions name */
+	const char *path;                  /* where it is mounted, "/acme"; routes are below it */
+	const char *data_folder;           /* where the gateway keeps its state; 0700 */
+	const struct validator *validator; /* NULL when no listener of the gateway needs one */
+	const struct proto_waits *waits;
+};
+
+/* `{name}` in a pattern matches one non-empty path segment as it was sent; everything else matches octet for octet.
+ * The router answers 404 for an unknown path and 405 with Allow for a known one; HEAD is served by a GET route. */
+struct proto_route {
+	const char *method;  /* "GET" or "POST" */
+	const char *pattern; /* "/order/{id}", below the endpoint's path */
+	int (*handle)(void *state, const struct http_request *q, struct http_reply *r);
+};
+
+enum {
+	PROTO_CAP_PENDING = 1 << 0,         /* can tell its client to come back */
+	PROTO_CAP_TLS_CLIENT_AUTH = 1 << 1, /* its listener asks for a client certificate */
+	PROTO_CAP_PLAIN_HTTP = 1 << 2,      /* may be served without TLS */
+};
+
+struct proto_adapter {
+	unsigned abi;
+	const char *name;                  /* the word after `protocol:` */
+	const char *summary;
+	unsigned caps;
+	size_t body_max;                   /* octets of a request body; more is 413 */
+	const struct conf_option *options; /* rows of the endpoint section besides the common ones; NULL: none */
+	const struct proto_route *routes;  /* ends with {0} */
+	/* 0, or negative with a sentence in `why`. */
+	int (*init)(void **state, const struct proto_env *env, const struct conf_section *conf, char *why,
+		    size_t why_size);
+	void (*fini)(void *state);
+	/* Work that is due from time to time (expiry); called about once a second from one thread. NULL: none. */
+	void (*tick)(void *state);
+	/* Append metrics in Prometheus text format. NULL: none. */
+	void (*metrics)(void *state, struct buf *out);
+};
+
+/* Built-in adapters, made by the build; ends with NULL. */
+extern const struct proto_adapter *const proto_adapters[];

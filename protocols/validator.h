@@ -1,0 +1,49 @@
+/* The door to the validator: the only part that opens outgoing connections on behalf of a client.
+ *
+ * A validation is a job with a key. `check` starts the job unless one with that key is running or has a result that
+ * nobody collected, waits a little, and says what came of it. So a handler never blocks for long: it asks again when
+ * the client polls. Jobs do not survive a restart; asking again starts them anew.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include <stdint.h>
+
+enum validation_kind { VALIDATION_HTTP_01 = 1 };
+
+struct validation {
+	uint64_t key;                  /* the challenge: unique for one gateway */
+	enum validation_kind kind;
+	const char *dns_name;          /* A-label DNS name without trailing dot; NULL for an address */
+	const char *ip_address;        /* canonical text; NULL for a DNS name */
+	const char *token;             /* http-01: last path segment (RFC 8555 8.3) */
+	const char *key_authorization; /* the body that is expected */
+};
+
+/* What went wrong; the ACME error type of the same name (RFC 8555 6.7). */
+enum validation_problem {
+	VALIDATION_PROBLEM_NONE = 0,
+	VALIDATION_PROBLEM_DNS,
+	VALIDATION_PROBLEM_CONNECTION,
+	VALIDATION_PROBLEM_INCORRECT_RESPONSE,
+	VALIDATION_PROBLEM_TLS,
+	VALIDATION_PROBLEM_FORBIDDEN_ADDRESS, /* told as `connection`; the detail names the option to set */
+};
+
+struct validation_result {
+	enum validation_problem problem; /* NONE: validated */
+	char detail[256];                /* for the client; never echoes what the other side sent */
+	char address[64];                /* the address that answered; "" when none did */
+};
+
+enum {
+	VALIDATION_RUNNING = 1, /* not finished within wait_ms: ask again */
+	VALIDATION_BUSY = 2,    /* too many jobs: ask again */
+};
+
+struct validator {
+	/* 0 with `out` filled (the result is forgotten once returned), VALIDATION_RUNNING, VALIDATION_BUSY, negative. */
+	int (*check)(void *state, const struct validation *what, unsigned wait_ms, struct validation_result *out);
+	void *state;
+};
