@@ -1,0 +1,44 @@
+/* The core as its process sees it: start, stop, health.
+ *
+ * Start order: configuration → store → signer and CA chain → policy.init → exit.init → unfinished rows → STARTUP.
+ * Stop order: refuse new submissions → drain → outbox → SHUTDOWN → policy.fini → exit.fini → store.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/base/conf.h"
+#include "core/base/buf.h"
+
+struct ca_core;
+
+/* Option rows of the sections that the core reads, for the root table of whoever loads the file:
+ * `core:` (section), `cas:` (sections), `profiles:` (sections). */
+extern const struct conf_option ca_core_rows[];
+extern const struct conf_option ca_ca_rows[];
+extern const struct conf_option ca_profile_rows[];
+
+/* `root` is a section with the keys `data`, `core`, `cas`, `profiles`, `endpoints` and `listeners`; it must outlive the
+ * core. Everything the core refuses is said in `error`, with its place. 0 or negative; nothing is left running then. */
+int ca_core_start(struct ca_core **out, const struct conf_section *root, struct conf_error *error);
+
+/* Check the same sections without starting anything. */
+int ca_core_check(const struct conf_section *root, struct conf_error *error);
+
+/* New submissions are refused from now on (CA_CALL_BUSY); returns when none is running. Idempotent. */
+void ca_core_close(struct ca_core *core);
+
+/* Close, deliver what the exit modules can take, shut the modules down, close the store. */
+void ca_core_drop(struct ca_core **core);
+
+/* Wait up to `wait_ms` until every exit event that is due was delivered; true when none is left. */
+bool ca_core_settle(struct ca_core *core, unsigned wait_ms);
+
+/* One word a part ("store", "signer", "policy", "exit file"), "ok" or what is wrong. True when all are ok. */
+bool ca_core_health(struct ca_core *core, struct buf *out);
+
+/* Append metrics in Prometheus text format. */
+void ca_core_metrics(struct ca_core *core, struct buf *out);
+
+/* The `data:` folder has no CA yet: what `ca_core_start` answers then (a positive outcome, `error` names the command). */
+enum { CA_CORE_NO_CA = 1 };
