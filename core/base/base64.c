@@ -1,0 +1,157 @@
+/* Base64url, base64 and hexadecimal.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/base/base64.h"
+
+#include <errno.h>
+
+static const char url_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+static const char std_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+static int encode(struct buf *out, struct bytes data, const char *letters, bool is_padded)
+{
+	size_t tail = data.len % 3, i;
+	size_t size = data.len / 3 * 4 + (tail == 0 ? 0 : is_padded ? 4 : tail + 1);
+	const uint8_t *in = data.ptr;
+	uint8_t *to;
+
+	/* Four thirds of a length near SIZE_MAX would wrap. */
+	to = data.len < SIZE_MAX / 2 ? buf_room(out, size) : buf_room(out, SIZE_MAX);
+	if (!to)
+		return buf_status(out);
+	for (i = 0; i + 3 <= data.len; i += 3, in += 3) {
+		*to++ = (uint8_t)letters[in[0] >> 2];
+		*to++ = (uint8_t)letters[(in[0] & 3) << 4 | in[1] >> 4];
+		*to++ = (uint8_t)letters[(in[1] & 15) << 2 | in[2] >> 6];
+		*to++ = (uint8_t)letters[in[2] & 63];
+	}
+	if (tail) {
+		uint8_t second = tail == 2 ? in[1] : 0;
+
+		*to++ = (uint8_t)letters[in[0] >> 2];
+		*to++ = (uint8_t)letters[(in[0] & 3) << 4 | second >> 4];
+		if (tail == 2)
+			*to++ = (uint8_t)letters[(second & 15) << 2];
+		for (i = tail; is_padded && i < 3; i++)
+			*to++ = '=';
+	}
+	buf_added(out, size);
+	return 0;
+}
+
+/* The six bits of a letter, 64 for a foreign one. */
+static unsigned letter_value(uint8_t c, const char *letters)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26u;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52u;
+	if (c == (uint8_t)letters[62])
+		return 62;
+	if (c == (uint8_t)letters[63])
+		return 63;
+	return 64;
+}
+
+/* Decode unpadded letters: `text.len` % 4 is not 1, and the bits beyond the last octet are zero. */
+static int decode(struct buf *out, struct bytes text, const char *letters)
+{
+	size_t tail = text.len % 4, size = text.len / 4 * 3 + (tail ? tail - 1 : 0), i, done = 0;
+	uint32_t bits = 0;
+	unsigned held = 0, value;
+	uint8_t *to;
+
+	if (tail == 1)
+		return -EINVAL;
+	to = buf_room(out, size);
+	if (!to)
+		return buf_status(out);
+	for (i = 0; i < text.len; i++) {
+		value = letter_value(text.ptr[i], letters);
+		if (value > 63)
+			break;
+		bits = (bits << 6 | value) & 0xffff;
+		held += 6;
+		if (held >= 8) {
+			held -= 8;
+			to[done++] = (uint8_t)(bits >> held);
+		}
+	}
+	if (i < text.len || (bits & ((1u << held) - 1)) != 0) {
+		buf_added(out, 0); /* the NUL again where letters were being written */
+		return -EINVAL;
+	}
+	buf_added(out, size);
+	return 0;
+}
+
+int base64url_encode(struct buf *out, struct bytes data)
+{
+	return encode(out, data, url_letters, false);
+}
+
+int base64url_decode(struct buf *out, struct bytes text)
+{
+	return decode(out, text, url_letters);
+}
+
+int base64_encode(struct buf *out, struct bytes data)
+{
+	return encode(out, data, std_letters, true);
+}
+
+int base64_decode(struct buf *out, struct bytes text)
+{
+	int i;
+
+	if (text.len % 4 != 0)
+		return -EINVAL;
+	for (i = 0; i < 2 && text.len && text.ptr[text.len - 1] == '='; i++)
+		text.len--;
+	return decode(out, text, std_letters);
+}
+
+const char *hex_print(struct bytes data, char *out)
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t i;
+
+	for (i = 0; i < data.len; i++) {
+		out[2 * i] = digits[data.ptr[i] >> 4];
+		out[2 * i + 1] = digits[data.ptr[i] & 15];
+	}
+	out[2 * data.len] = 0;
+	return out;
+}
+
+/* The value of a digit, 16 for anything else. */
+static unsigned hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return (unsigned)(c - '0');
+	if (c >= 'a' && c <= 'f')
+		return (unsigned)(c - 'a' + 10);
+	if (c >= 'A' && c <= 'F')
+		return (unsigned)(c - 'A' + 10);
+	return 16;
+}
+
+int hex_parse(const char *text, uint8_t *out, size_t size)
+{
+	unsigned high, low;
+	size_t i;
+
+	if (strlen(text) != 2 * size)
+		return -EINVAL;
+	for (i = 0; i < size; i++) {
+		high = hex_digit(text[2 * i]);
+		low = hex_digit(text[2 * i + 1]);
+		if (high > 15 || low > 15)
+			return -EINVAL;
+		out[i] = (uint8_t)(high << 4 | low);
+	}
+	return 0;
+}

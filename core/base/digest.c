@@ -1,0 +1,68 @@
+/* SHA-256 and random octets.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/base/digest.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <pthread.h>
+
+/* Fetched once: OpenSSL 3 looks an algorithm up by name on every use otherwise, which costs more than the digest. */
+static EVP_MD *sha256;
+static pthread_once_t sha256_once = PTHREAD_ONCE_INIT;
+
+static void fetch_sha256(void)
+{
+	sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+}
+
+int digest_sha256(struct bytes data, uint8_t out[static SHA256_SIZE])
+{
+	pthread_once(&sha256_once, fetch_sha256);
+	if (!sha256 || !EVP_Digest(data.ptr ? data.ptr : (const void *)"", data.len, out, NULL, sha256, NULL))
+		return -EIO;
+	return 0;
+}
+
+static bool add_piece(EVP_MD_CTX *ctx, struct bytes piece)
+{
+	uint8_t length[8];
+	int i;
+
+	for (i = 0; i < 8; i++)
+		length[i] = (uint8_t)((uint64_t)piece.len >> (56 - 8 * i));
+	return EVP_DigestUpdate(ctx, length, sizeof(length)) &&
+	       (!piece.len || EVP_DigestUpdate(ctx, piece.ptr, piece.len));
+}
+
+int digest_sha256_pieces(const struct bytes *pieces, size_t n, uint8_t out[static SHA256_SIZE])
+{
+	EVP_MD_CTX *ctx;
+	size_t i;
+	bool ok;
+
+	pthread_once(&sha256_once, fetch_sha256);
+	ctx = EVP_MD_CTX_new();
+	ok = ctx && sha256 && EVP_DigestInit_ex(ctx, sha256, NULL);
+	for (i = 0; ok && i < n; i++)
+		ok = add_piece(ctx, pieces[i]);
+	ok = ok && EVP_DigestFinal_ex(ctx, out, NULL);
+	EVP_MD_CTX_free(ctx);
+	return ok ? 0 : -EIO;
+}
+
+int random_octets(void *out, size_t n)
+{
+	uint8_t *to = out;
+	int part;
+
+	for (; n; n -= (size_t)part, to += part) {
+		part = n > INT_MAX ? INT_MAX : (int)n;
+		if (RAND_bytes(to, part) != 1)
+			return -EIO;
+	}
+	return 0;
+}
