@@ -1,0 +1,210 @@
+/* The one writer: whatever waits becomes a batch, one COMMIT for all of it.
+ *
+ * Members run under a savepoint each, so that one that fails takes only its own writes back. Some failures (disk full,
+ * I/O error, no memory, RAISE(ROLLBACK)) make SQLite roll back everything; then ROLLBACK TO fails, and the next
+ * SAVEPOINT would silently open a transaction of its own. So after every member the writer looks whether the
+ * transaction is still there, and if it is gone runs the members again, each in a transaction of its own.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/base/db_int.h"
+
+#include "core/base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define BATCH_MAX 512
+
+static void count(atomic_uint_least64_t *which)
+{
+	atomic_fetch_add_explicit(which, 1, memory_order_relaxed);
+}
+
+/* One member in a transaction of its own. */
+static void run_alone(struct db *db, struct db_member *m)
+{
+	struct db_conn *conn = db->writer.conn;
+	int r = db_conn_begin(conn, "BEGIN IMMEDIATE");
+
+	if (!r) {
+		r = db_conn_call(conn, m->fn, m->arg);
+		if (r)
+			db_conn_rollback(conn);
+		else
+			r = db_conn_commit(conn);
+		if (!r)
+			count(&db->batches);
+	}
+	m->result = r;
+}
+
+/* One member inside the batch. False: the batch cannot go on. */
+static bool run_inside(struct db_conn *conn, struct db_member *m)
+{
+	if (db_conn_run(conn, "SAVEPOINT member"))
+		return false;
+	m->result = db_conn_call(conn, m->fn, m->arg);
+	if (!db_conn_is_intact(conn))
+		return false;
+	if (m->result && db_conn_run(conn, "ROLLBACK TO member"))
+		return false;
+	return db_conn_run(conn, "RELEASE member") == 0 && db_conn_is_intact(conn);
+}
+
+static void answer_all(struct db_member *first, int result)
+{
+	struct db_member *m;
+
+	for (m = first; m; m = m->next)
+		m->result = result;
+}
+
+/* False: nothing was committed and nobody has a result; each member must run alone. */
+static bool run_together(struct db *db, struct db_member *first)
+{
+	struct db_conn *conn = db->writer.conn;
+	struct db_member *m;
+	int r = db_conn_begin(conn, "BEGIN IMMEDIATE");
+
+	if (r) {
+		answer_all(first, r);
+		return true;
+	}
+	for (m = first; m; m = m->next) {
+		if (!run_inside(conn, m)) {
+			db_conn_rollback(conn);
+			return false;
+		}
+	}
+	r = db_conn_commit(conn);
+	if (!r) {
+		count(&db->batches);
+		return true;
+	}
+	/* A refusal of one member may have rested on what an earlier one wrote, which is gone: no result stands. After
+	 * an I/O error the same writes would go to the same disk; any other failure may belong to one member only. */
+	if (r == -EIO) {
+		answer_all(first, r);
+		return true;
+	}
+	return false;
+}
+
+static void run_batch(struct db *db, struct db_member *first)
+{
+	struct db_member *m, *next;
+
+	if (!first->next) {
+		run_alone(db, first);
+	} else if (!run_together(db, first)) {
+		count(&db->reruns);
+		for (m = first; m; m = m->next)
+			run_alone(db, m);
+	}
+	for (m = first; m; m = next) {
+		next = m->next; /* the member is gone with the post */
+		count(m->result ? &db->failures : &db->writes);
+		sem_post(&m->done);
+	}
+}
+
+/* Up to BATCH_MAX members from the queue. */
+static struct db_member *take_batch(struct db_writer *w)
+{
+	struct db_member *first = w->first, *last = first;
+	unsigned n = 1;
+
+	for (; last->next && n < BATCH_MAX; n++)
+		last = last->next;
+	w->first = last->next;
+	if (!w->first)
+		w->last = &w->first;
+	last->next = NULL;
+	w->waiting -= n;
+	return first;
+}
+
+static void wait_for_company(const struct db *db)
+{
+	const struct timespec delay = { db->commit_delay_ms / 1000, (long)(db->commit_delay_ms % 1000) * 1000000 };
+
+	nanosleep(&delay, NULL);
+}
+
+static void *writer_main(void *arg)
+{
+	struct db *db = arg;
+	struct db_writer *w = &db->writer;
+	struct db_member *batch;
+
+	pthread_mutex_lock(&w->lock);
+	for (;;) {
+		while (!w->first && !w->is_stopping)
+			pthread_cond_wait(&w->wake, &w->lock);
+		if (!w->first)
+			break;
+		if (db->commit_delay_ms && !w->is_stopping) {
+			pthread_mutex_unlock(&w->lock);
+			wait_for_company(db);
+			pthread_mutex_lock(&w->lock);
+		}
+		batch = take_batch(w);
+		pthread_mutex_unlock(&w->lock);
+		run_batch(db, batch);
+		pthread_mutex_lock(&w->lock);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+int db_write(struct db *db, db_fn *fn, void *arg)
+{
+	struct db_member m = { .fn = fn, .arg = arg };
+	struct db_writer *w = &db->writer;
+
+	if (pthread_equal(pthread_self(), w->thread)) {
+		log_error("db.bug", "file", db->path, "reason", "db_write() inside db_write()");
+		abort();
+	}
+	sem_init(&m.done, 0, 0);
+	pthread_mutex_lock(&w->lock);
+	*w->last = &m;
+	w->last = &m.next;
+	w->waiting++;
+	if (w->waiting == 1)
+		pthread_cond_signal(&w->wake);
+	pthread_mutex_unlock(&w->lock);
+	while (sem_wait(&m.done) < 0 && errno == EINTR)
+		;
+	sem_destroy(&m.done);
+	return m.result;
+}
+
+int db_writer_start(struct db *db)
+{
+	struct db_writer *w = &db->writer;
+	int r;
+
+	w->last = &w->first;
+	r = pthread_create(&w->thread, NULL, writer_main, db);
+	if (r)
+		return -r;
+	w->is_running = true;
+	return 0;
+}
+
+void db_writer_stop(struct db *db)
+{
+	struct db_writer *w = &db->writer;
+
+	if (!w->is_running)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->is_stopping = true;
+	pthread_cond_signal(&w->wake);
+	pthread_mutex_unlock(&w->lock);
+	pthread_join(w->thread, NULL);
+	w->is_running = false;
+}
