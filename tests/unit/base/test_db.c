@@ -627,9 +627,9 @@ static void refuses(const struct db_options *o, int want, const char *words)
 
 static void migrates_by_user_version(void **state)
 {
-	static const char *const more[] = { migrations[0], "ALTER TABLE t ADD COLUMN extra INTEGER;"
+	const char *const more[] = { migrations[0], "ALTER TABLE t ADD COLUMN extra INTEGER;"
 					    "UPDATE t SET extra=7", NULL };
-	static const char *const broken[] = { migrations[0], more[1], "CREATE TABLE u(x); CREATE TABLE u(x)", NULL };
+	const char *const broken[] = { migrations[0], more[1], "CREATE TABLE u(x); CREATE TABLE u(x)", NULL };
 	struct db_options o = options;
 	struct db *db = open_db();
 

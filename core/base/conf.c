@@ -1,0 +1,544 @@
+/* Configuration: the tree of a file, walked by option rows.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/base/conf_int.h"
+
+#include "core/base/file.h"
+#include "core/base/log.h"
+#include "core/base/own.h"
+
+#include <errno.h>
+#include <stdarg.h>
+
+/* A file of 1 MiB makes at most 20,000 nodes and sections; defaults take the rest. */
+#define ARENA_LIMIT ((size_t)256 << 20)
+#define MAP_MAX 1000
+#define NEAR 2 /* how many letters a known name may differ from an unknown one */
+
+struct conf {
+	struct arena *arena;
+	const char *name;
+	struct conf_section *root;
+	struct conf_error *error; /* while it is being read */
+};
+
+/* One element of a list or map. */
+struct item {
+	const char *name;             /* CONF_MAP */
+	const char *text;             /* CONF_STRINGS, CONF_MAP */
+	struct conf_section *section; /* CONF_SECTIONS, CONF_MODULES */
+	struct conf_place place;
+};
+
+struct value {
+	bool is_set; /* in the file */
+	struct conf_place place;
+	int64_t number;
+	const char *text;
+	struct conf_section *section;
+	struct item *items;
+	size_t count;
+};
+
+struct conf_section {
+	struct conf *conf;
+	struct conf_place place;
+	const struct conf_option *rows;
+	const char *module; /* NULL for a plain section */
+	bool is_default; /* stands for a section that is not in the file */
+	struct value values[]; /* one a row */
+};
+
+/* Reading */
+
+static int read_section(struct conf *c, const struct conf_option *rows, const char *module,
+			const struct conf_node *node, struct conf_place place, struct conf_section **out);
+
+__attribute__((format(printf, 3, 4))) static int fail(const struct conf *c, struct conf_place place,
+						      const char *format, ...)
+{
+	va_list args;
+	int r;
+
+	va_start(args, format);
+	r = conf_vfail(c->error, c->name, place, format, args);
+	va_end(args);
+	return r;
+}
+
+/* Where to point: a default has no place of its own, so it borrows its section's. */
+static struct conf_place place_of(const struct conf_section *s, struct conf_place own)
+{
+	return own.line ? own : s->place;
+}
+
+static int expect_kind(const struct conf *c, const struct conf_option *row, const struct conf_node *node, int kind)
+{
+	static const char *const wanted[] = {
+		[CONF_NODE_SCALAR] = "a single value",
+		[CONF_NODE_LIST] = "a list",
+		[CONF_NODE_MAP] = "a mapping",
+	};
+
+	if (node->kind == CONF_NODE_SCALAR && node->is_plain && !*node->text)
+		return fail(c, node->place, "option '%s' has no value", row->name);
+	if ((int)node->kind != kind)
+		return fail(c, node->place, "option '%s' must be %s", row->name, wanted[kind]);
+	return 0;
+}
+
+static int read_text(const struct conf *c, const struct conf_option *row, const struct conf_node *node,
+		     int64_t *number, const char **text)
+{
+	const char *wrong;
+	char why[256];
+	int r = expect_kind(c, row, node, CONF_NODE_SCALAR);
+
+	if (r)
+		return r;
+	wrong = conf_scalar_parse(row, node->text, number, why, sizeof(why));
+	if (wrong)
+		return fail(c, node->place, "option '%s': '%s' %s", row->name, CONF_SHOWN(node->text), wrong);
+	*text = node->text;
+	return 0;
+}
+
+/* The rows of the module that `node` names by its key `module`. */
+static int find_module(const struct conf *c, const struct conf_option *row, const struct conf_node *node,
+		       const char **module, const struct conf_option **rows)
+{
+	const struct conf_node *n;
+	int r = expect_kind(c, row, node, CONF_NODE_MAP);
+
+	if (r)
+		return r;
+	for (n = node->first; n; n = n->next)
+		if (strcmp(n->key, "module") == 0)
+			break;
+	if (!n)
+		return fail(c, node->place, "option 'module' is missing");
+	if (n->kind != CONF_NODE_SCALAR)
+		return fail(c, n->place, "option 'module' must be a single value");
+	*rows = row->rows_of(n->text);
+	if (!*rows)
+		return fail(c, n->place, "unknown module '%s'", CONF_SHOWN(n->text));
+	*module = n->text;
+	return 0;
+}
+
+static int read_mapping(struct conf *c, const struct conf_option *row, const struct conf_node *node,
+			struct conf_section **out)
+{
+	const struct conf_option *rows = row->rows;
+	const char *module = NULL;
+	int r;
+
+	if (row->type == CONF_MODULE || row->type == CONF_MODULES)
+		r = find_module(c, row, node, &module, &rows);
+	else
+		r = expect_kind(c, row, node, CONF_NODE_MAP);
+	if (!r)
+		r = read_section(c, rows, module, node, node->place, out);
+	return r;
+}
+
+static int read_item(struct conf *c, const struct conf_option *row, const struct conf_node *node, struct item *item)
+{
+	int64_t number;
+
+	item->place = node->place;
+	item->name = node->key;
+	if (row->type == CONF_SECTIONS || row->type == CONF_MODULES)
+		return read_mapping(c, row, node, &item->section);
+	return read_text(c, row, node, &number, &item->text);
+}
+
+static int check_names(const struct conf *c, const struct conf_node *map)
+{
+	const struct conf_node *n, *other;
+
+	/* Each name is compared with each: keep that small. */
+	if (map->count > MAP_MAX)
+		return fail(c, map->place, "more than %d names", MAP_MAX);
+	for (n = map->first; n; n = n->next)
+		for (other = map->first; other != n; other = other->next)
+			if (strcmp(n->key, other->key) == 0)
+				return fail(c, n->key_place, "'%s' is given twice", CONF_SHOWN(n->key));
+	return 0;
+}
+
+static int read_items(struct conf *c, const struct conf_option *row, const struct conf_node *node, struct value *v)
+{
+	const struct conf_node *n = node->first;
+	size_t count = node->count;
+	int r = 0;
+
+	if (row->type == CONF_STRINGS && node->kind == CONF_NODE_SCALAR) {
+		n = node;
+		count = 1;
+	} else {
+		r = expect_kind(c, row, node, row->type == CONF_MAP ? CONF_NODE_MAP : CONF_NODE_LIST);
+	}
+	if (!r && row->type == CONF_MAP)
+		r = check_names(c, node);
+	if (r)
+		return r;
+	v->items = arena_alloc(c->arena, count * sizeof(*v->items));
+	if (!v->items)
+		return -ENOMEM;
+	for (; !r && v->count < count; v->count++, n = n->next)
+		r = read_item(c, row, n, &v->items[v->count]);
+	return r;
+}
+
+static int read_value(struct conf *c, const struct conf_option *row, const struct conf_node *node, struct value *v)
+{
+	switch (row->type) {
+	case CONF_STRINGS:
+	case CONF_SECTIONS:
+	case CONF_MODULES:
+	case CONF_MAP:
+		return read_items(c, row, node, v);
+	case CONF_SECTION:
+	case CONF_MODULE:
+		return read_mapping(c, row, node, &v->section);
+	default:
+		return read_text(c, row, node, &v->number, &v->text);
+	}
+}
+
+/* The distance by letters put in, left out or exchanged; more than 63 letters are too far from anything. */
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned row[64], above_left, above, best;
+	size_t la = strlen(a), lb = strlen(b), i, j;
+
+	if (la > 63 || lb > 63)
+		return NEAR + 1;
+	for (j = 0; j <= lb; j++)
+		row[j] = (unsigned)j;
+	for (i = 1; i <= la; i++) {
+		above_left = row[0];
+		row[0] = (unsigned)i;
+		for (j = 1; j <= lb; j++) {
+			above = row[j];
+			best = above_left + (a[i - 1] != b[j - 1]);
+			best = above + 1 < best ? above + 1 : best;
+			row[j] = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+			above_left = above;
+		}
+	}
+	return row[lb];
+}
+
+static int fail_unknown(const struct conf *c, const struct conf_option *rows, const struct conf_node *node)
+{
+	const char *nearest = NULL;
+	unsigned least = NEAR + 1, d;
+
+	for (; rows->name; rows++) {
+		d = distance(node->key, rows->name);
+		if (d < least) {
+			least = d;
+			nearest = rows->name;
+		}
+	}
+	if (!nearest)
+		return fail(c, node->key_place, "unknown option '%s'", CONF_SHOWN(node->key));
+	return fail(c, node->key_place, "unknown option '%s'; did you mean '%s'?", CONF_SHOWN(node->key), nearest);
+}
+
+static int read_written(struct conf_section *s, const struct conf_node *node, bool *had_module)
+{
+	struct conf *c = s->conf;
+	struct value *v = s->values;
+	const struct conf_option *row;
+
+	/* `module` chose the rows; a module has no row for it. */
+	for (row = s->rows; row->name && strcmp(row->name, node->key) != 0; row++)
+		v++;
+	if (!row->name && s->module && strcmp(node->key, "module") == 0) {
+		if (*had_module)
+			return fail(c, node->key_place, "option 'module' is given twice");
+		*had_module = true;
+		return 0;
+	}
+	if (!row->name)
+		return fail_unknown(c, s->rows, node);
+	if (v->is_set)
+		return fail(c, node->key_place, "option '%s' is given twice", row->name);
+	v->is_set = true;
+	v->place = node->place;
+	return read_value(c, row, node, v);
+}
+
+static void put_all_at(struct conf_node *node, struct conf_place place)
+{
+	for (; node; node = node->next) {
+		node->place = node->key_place = place;
+		put_all_at(node->first, place);
+	}
+}
+
+/* A word that YAML reads as itself need not go through its parser, which costs more than all the rest. */
+static bool is_simple(const char *text)
+{
+	static const char simple[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-";
+
+	return !*text || (*text != '-' && *text != '.' && text[strspn(text, simple)] == 0);
+}
+
+/* A default goes the way of a written value; that it is wrong is a bug of its row. */
+static int read_default(struct conf_section *s, const struct conf_option *row, struct value *v)
+{
+	struct conf_node word = { .kind = CONF_NODE_SCALAR, .text = row->fallback }, *node = &word;
+	struct conf_error error = { 0 }, *outer = s->conf->error;
+	int r = 0;
+
+	s->conf->error = &error;
+	if (!is_simple(row->fallback))
+		r = conf_read(s->conf->arena, bytes_of_str(row->fallback), row->name, &node, &error);
+	if (!r && !node)
+		conf_bug(row->name, "its default is no value");
+	if (!r) {
+		put_all_at(node, s->place);
+		r = read_value(s->conf, row, node, v);
+	}
+	if (r == -EINVAL)
+		conf_bug(row->name, error.text);
+	s->conf->error = outer;
+	return r;
+}
+
+static int read_absent(struct conf_section *s, const struct conf_option *row, struct value *v)
+{
+	/* A section that was left out altogether lacks nothing: conf_is_set() tells who asks for it. */
+	if (row->fallback == CONF_NEEDED)
+		return s->is_default ? 0 : fail(s->conf, s->place, "option '%s' is missing", row->name);
+	if (row->fallback)
+		return read_default(s, row, v);
+	if (row->type != CONF_SECTION)
+		return 0;
+	return read_section(s->conf, row->rows, NULL, NULL, s->place, &v->section);
+}
+
+/* A mapping by its rows; `node` NULL: it is not in the file, and every row has its default. */
+static int read_section(struct conf *c, const struct conf_option *rows, const char *module,
+			const struct conf_node *node, struct conf_place place, struct conf_section **out)
+{
+	const struct conf_node *n;
+	struct conf_section *s;
+	bool had_module = false;
+	size_t count = 0, i;
+	int r = 0;
+
+	while (rows[count].name)
+		count++;
+	s = arena_alloc(c->arena, sizeof(*s) + count * sizeof(s->values[0]));
+	if (!s)
+		return -ENOMEM;
+	s->conf = c;
+	s->place = place;
+	s->rows = rows;
+	s->module = module;
+	s->is_default = !node;
+	for (n = node ? node->first : NULL; !r && n; n = n->next)
+		r = read_written(s, n, &had_module);
+	for (i = 0; !r && i < count; i++)
+		if (!s->values[i].is_set)
+			r = read_absent(s, &rows[i], &s->values[i]);
+	*out = s;
+	return r;
+}
+
+static int read_root(struct conf *c, struct bytes text, const struct conf_option *rows)
+{
+	struct conf_node empty = { .kind = CONF_NODE_MAP, .place = { 1, 1 } };
+	struct conf_node *node = NULL;
+	int r = conf_read(c->arena, text, c->name, &node, c->error);
+
+	if (r)
+		return r;
+	if (!node || (node->kind == CONF_NODE_SCALAR && node->is_plain && !*node->text))
+		node = &empty;
+	if (node->kind != CONF_NODE_MAP)
+		return fail(c, node->place, "the file must be a mapping of options");
+	return read_section(c, rows, NULL, node, node->place, &c->root);
+}
+
+int conf_parse(struct conf **out, struct bytes text, const char *name, const struct conf_option *rows,
+	       struct conf_error *error)
+{
+	struct arena *arena = NULL;
+	struct conf *c;
+	int r;
+
+	if (error)
+		*error = (struct conf_error){ 0 };
+	r = arena_new(&arena, ARENA_LIMIT);
+	if (r)
+		return r;
+	c = arena_alloc(arena, sizeof(*c));
+	if (!c) {
+		arena_drop(&arena);
+		return -ENOMEM;
+	}
+	c->arena = arena;
+	c->error = error;
+	c->name = arena_strdup(arena, name);
+	r = c->name ? read_root(c, text, rows) : -ENOMEM;
+	c->error = NULL;
+	if (r)
+		conf_drop(&c);
+	else
+		*out = c;
+	return r;
+}
+
+int conf_load(struct conf **out, const char *path, const struct conf_option *rows, struct conf_error *error)
+{
+	OWNED_BUF text = BUF_INIT(CONF_SIZE_MAX);
+	const struct conf_place nowhere = { 0, 0 };
+	int r = file_read(path, &text);
+
+	if (error)
+		*error = (struct conf_error){ 0 };
+	if (r == -EMSGSIZE)
+		return conf_fail(error, path, nowhere, "larger than 1 MiB");
+	if (r) {
+		conf_fail(error, path, nowhere, "cannot be read: %s", strerror(-r));
+		return r;
+	}
+	return conf_parse(out, buf_bytes(&text), path, rows, error);
+}
+
+void conf_drop(struct conf **conf)
+{
+	struct arena *arena;
+
+	if (!*conf)
+		return;
+	arena = (*conf)->arena; /* the conf itself lives in it */
+	arena_drop(&arena);
+	*conf = NULL;
+}
+
+/* Asking */
+
+const struct conf_section *conf_root(const struct conf *conf)
+{
+	return conf->root;
+}
+
+#define TYPE(t) (1u << (t))
+#define LISTS (TYPE(CONF_STRINGS) | TYPE(CONF_SECTIONS) | TYPE(CONF_MODULES) | TYPE(CONF_MAP))
+
+/* The value of a row of one of the types in `allowed` (a set of TYPE()). */
+static const struct value *get(const struct conf_section *s, const char *name, unsigned allowed)
+{
+	size_t i;
+
+	for (i = 0; s->rows[i].name; i++) {
+		if (strcmp(s->rows[i].name, name) != 0)
+			continue;
+		if (!(TYPE(s->rows[i].type) & allowed))
+			conf_bug(name, "asked for as another type than its row has");
+		return &s->values[i];
+	}
+	conf_bug(name, "asked for, but it has no row");
+}
+
+static const struct item *get_item(const struct conf_section *s, const char *name, size_t i, unsigned allowed)
+{
+	const struct value *v = get(s, name, allowed);
+
+	if (i >= v->count)
+		conf_bug(name, "asked for an element beyond its end");
+	return &v->items[i];
+}
+
+const char *conf_str(const struct conf_section *s, const char *name)
+{
+	return get(s, name, TYPE(CONF_STRING) | TYPE(CONF_CHOICE))->text;
+}
+
+bool conf_bool(const struct conf_section *s, const char *name)
+{
+	return get(s, name, TYPE(CONF_BOOL))->number != 0;
+}
+
+int64_t conf_int(const struct conf_section *s, const char *name)
+{
+	return get(s, name, TYPE(CONF_INTEGER) | TYPE(CONF_SIZE))->number;
+}
+
+int64_t conf_duration_ms(const struct conf_section *s, const char *name)
+{
+	return get(s, name, TYPE(CONF_DURATION))->number;
+}
+
+size_t conf_count(const struct conf_section *s, const char *name)
+{
+	return get(s, name, LISTS)->count;
+}
+
+const char *conf_str_at(const struct conf_section *s, const char *name, size_t i)
+{
+	return get_item(s, name, i, TYPE(CONF_STRINGS))->text;
+}
+
+const struct conf_section *conf_section(const struct conf_section *s, const char *name)
+{
+	return get(s, name, TYPE(CONF_SECTION) | TYPE(CONF_MODULE))->section;
+}
+
+const struct conf_section *conf_section_at(const struct conf_section *s, const char *name, size_t i)
+{
+	return get_item(s, name, i, TYPE(CONF_SECTIONS) | TYPE(CONF_MODULES))->section;
+}
+
+const char *conf_map_name(const struct conf_section *s, const char *name, size_t i)
+{
+	return get_item(s, name, i, TYPE(CONF_MAP))->name;
+}
+
+const char *conf_map_value(const struct conf_section *s, const char *name, size_t i)
+{
+	return get_item(s, name, i, TYPE(CONF_MAP))->text;
+}
+
+bool conf_is_set(const struct conf_section *s, const char *name)
+{
+	return get(s, name, ~0u)->is_set;
+}
+
+const char *conf_module(const struct conf_section *s)
+{
+	return s->module;
+}
+
+int conf_refuse(const struct conf_section *s, const char *name, struct conf_error *error, const char *format, ...)
+{
+	struct conf_place place = name ? place_of(s, get(s, name, ~0u)->place) : s->place;
+	va_list args;
+	int r;
+
+	va_start(args, format);
+	r = conf_vfail(error, s->conf->name, place, format, args);
+	va_end(args);
+	return r;
+}
+
+int conf_refuse_at(const struct conf_section *s, const char *name, size_t i, struct conf_error *error,
+		   const char *format, ...)
+{
+	struct conf_place place = place_of(s, get_item(s, name, i, LISTS)->place);
+	va_list args;
+	int r;
+
+	va_start(args, format);
+	r = conf_vfail(error, s->conf->name, place, format, args);
+	va_end(args);
+	return r;
+}
