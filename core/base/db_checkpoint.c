@@ -82,7 +82,8 @@ static void *checkpointer_main(void *arg)
 		pthread_mutex_lock(&c->lock);
 		if (r) {
 			wait_before_retry(c);
-			c->next_at = c->frames < PASSIVE_FRAMES ? PASSIVE_FRAMES : c->frames;
+			if (c->frames >= frames)
+				c->next_at = c->frames; /* at once, whether anything more was written or not */
 		}
 	}
 	pthread_mutex_unlock(&c->lock);

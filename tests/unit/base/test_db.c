@@ -42,9 +42,9 @@ static const struct db_options options = {
 	.fatal = ignore_fatal,
 };
 
-/* A VFS over the real one: it fails writes or syncs of the write-ahead log when a test says so. */
+/* A VFS over the real one: it fails writes or syncs of the write-ahead log, or writes of the file, when a test says so. */
 
-static atomic_int fail_log_writes, fail_log_syncs;
+static atomic_int fail_log_writes, fail_log_syncs, fill_disk;
 static sqlite3_vfs *real_vfs;
 
 struct shim_file {
@@ -87,6 +87,8 @@ static int shim_xWrite(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
 {
 	if (((struct shim_file *)(void *)f)->is_log && atomic_load(&fail_log_writes))
 		return SQLITE_IOERR_WRITE;
+	if (!((struct shim_file *)(void *)f)->is_log && atomic_load(&fill_disk))
+		return SQLITE_FULL;
 	return real_file(f)->pMethods->xWrite(real_file(f), p, n, at);
 }
 
@@ -146,6 +148,7 @@ static int set_up(void **state)
 {
 	atomic_store(&fail_log_writes, 0);
 	atomic_store(&fail_log_syncs, 0);
+	atomic_store(&fill_disk, 0);
 	ignore_fatal_calls = 0;
 	why[0] = 0;
 	snprintf(folder, sizeof(folder), "/tmp/test-db-XXXXXX");
@@ -599,21 +602,65 @@ static int write_blob(struct db_conn *conn, void *arg)
 	return db_run(conn, "INSERT INTO t(data) VALUES(?)", DB_BLOB(bytes_of(zeros, sizeof(zeros))));
 }
 
+static bool has_checkpointed(struct db *db, unsigned ms)
+{
+	struct db_stats stats;
+
+	for (; ms; ms--) {
+		db_get_stats(db, &stats);
+		if (stats.checkpoints)
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
 static void checkpoints_while_it_runs(void **state)
 {
 	OWNED(db) db = open_db();
-	struct db_stats stats;
 	int i;
 
 	for (i = 0; i < 150; i++)
 		assert_int_equal(db_write(db, write_blob, NULL), 0);
-	for (i = 0; i < 3000; i++) {
-		db_get_stats(db, &stats);
-		if (stats.checkpoints)
-			break;
-		usleep(1000);
-	}
-	assert_true(stats.checkpoints > 0);
+	assert_true(has_checkpointed(db, 3000));
+}
+
+/* As if the log had already grown to where the next commit calls for a checkpoint. */
+static void make_checkpoints_due(struct db *db, int restart_at)
+{
+	pthread_mutex_lock(&db->checkpointer.lock);
+	db->checkpointer.next_at = 1;
+	db->checkpointer.restart_at = restart_at;
+	pthread_mutex_unlock(&db->checkpointer.lock);
+}
+
+static void starts_the_log_again_when_it_grew_too_long(void **state)
+{
+	OWNED(db) db = open_db();
+	int before;
+
+	assert_int_equal(db_write(db, write_blob, NULL), 0);
+	make_checkpoints_due(db, 1);
+	assert_int_equal(db_write(db, write_blob, NULL), 0);
+	assert_true(has_checkpointed(db, 3000));
+	before = db->checkpointer.frames;
+	expect_it_works(db);
+	assert_true(db->checkpointer.frames < before);
+}
+
+static void tries_a_checkpoint_again_when_the_disk_was_full(void **state)
+{
+	OWNED(db) db = open_db();
+
+	log_capture(quiet, NULL);
+	atomic_store(&fill_disk, 1);
+	make_checkpoints_due(db, 1 << 20);
+	assert_int_equal(db_write(db, write_blob, NULL), 0);
+	assert_false(has_checkpointed(db, 100));
+	expect_it_works(db);
+	atomic_store(&fill_disk, 0);
+	assert_true(has_checkpointed(db, 5000));
+	log_capture(NULL, NULL);
 }
 
 static void refuses(const struct db_options *o, int want, const char *words)
@@ -768,6 +815,8 @@ int main(void)
 		TEST(makes_no_conflict_final_when_the_commit_failed),
 		TEST(calls_fatal_when_fsync_fails),
 		TEST(checkpoints_while_it_runs),
+		TEST(starts_the_log_again_when_it_grew_too_long),
+		TEST(tries_a_checkpoint_again_when_the_disk_was_full),
 		TEST(migrates_by_user_version),
 		TEST(refuses_a_file_that_is_not_ours),
 		TEST(keeps_everything_acknowledged_through_kill_9),
