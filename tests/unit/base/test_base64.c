@@ -51,7 +51,8 @@ static void agrees_with_the_vectors_of_rfc_4648(void **state)
 
 static void refuses_every_other_spelling(void **state)
 {
-	static const char *const bad_url[] = { "Zg==", "Zh", "Zm9", "Z", "Zm9vY", "Zg\n", "Zm 9v", "+//+", "Zm9v=", "Z.9v" };
+	static const char *const bad_url[] = { "Zg==", "Zh",   "Zm9",   "Z",    "Zm9vY",
+					       "Zg\n", "Zm 9v", "+//+", "Zm9v=", "Z.9v" };
 	static const char *const bad_std[] = { "Zg", "Zg=", "Zh==", "Zm9=", "=", "==", "====", "Z===", "Zg==\n", "-__-",
 					       "Zg==Zg==", "Zm9v\n\n\n\n", "A=B=" };
 	size_t i;

@@ -45,7 +45,8 @@ static const struct conf_option *rows_of(const char *module)
 static const struct conf_option rows[] = {
 	{ .name = "name", .type = CONF_STRING, .summary = "A name." },
 	{ .name = "debug", .type = CONF_BOOL, .fallback = "false", .summary = "Say more." },
-	{ .name = "level", .type = CONF_CHOICE, .range = "debug|info|warn", .fallback = "info", .summary = "Log level." },
+	{ .name = "level", .type = CONF_CHOICE, .range = "debug|info|warn", .fallback = "info",
+	  .summary = "Log level." },
 	{ .name = "listeners", .type = CONF_SECTIONS, .rows = listener_rows, .summary = "Listeners." },
 	{ .name = "limits", .type = CONF_SECTION, .rows = limits_rows, .summary = "Limits." },
 	{ .name = "exit", .type = CONF_MODULES, .rows_of = rows_of, .summary = "Exit modules." },

@@ -42,7 +42,8 @@ static const struct db_options options = {
 	.fatal = ignore_fatal,
 };
 
-/* A VFS over the real one: it fails writes or syncs of the write-ahead log, or writes of the file, when a test says so. */
+/* A VFS over the real one: it fails writes or syncs of the write-ahead log, or writes of the file, when a test says
+ * so. */
 
 static atomic_int fail_log_writes, fail_log_syncs, fill_disk;
 static sqlite3_vfs *real_vfs;
@@ -297,8 +298,8 @@ static int count_in_file(const char *name)
 	int n;
 
 	assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
-	assert_int_equal(sqlite3_prepare_v2(handle, "SELECT count(*) FROM t WHERE name=?1 OR ?1 IS NULL", -1, &stmt, NULL),
-			 SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(handle, "SELECT count(*) FROM t WHERE name=?1 OR ?1 IS NULL", -1, &stmt,
+					    NULL), SQLITE_OK);
 	sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
 	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
 	n = sqlite3_column_int(stmt, 0);
@@ -713,8 +714,8 @@ static void refuses_a_file_that_is_not_ours(void **state)
 	refuses(&options, -EBADMSG, "another application");
 	f = fopen(path, "w");
 	assert_non_null(f);
-	fputs("this is a text file, not a database; it is long enough to be looked at as one, and then some more of it, "
-	      "because a header has one hundred octets", f);
+	fputs("this is a text file, not a database; it is long enough to be looked at as one, and then some more "
+	      "of it, because a header has one hundred octets", f);
 	fclose(f);
 	refuses(&options, -EBADMSG, "cannot");
 	o.path = "/nonexistent/folder/t.db";

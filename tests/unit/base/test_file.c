@@ -126,7 +126,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(leaves_nothing_behind_when_it_cannot_write, make_temporary,
 						remove_temporary),
 		cmocka_unit_test_setup_teardown(reads_up_to_the_limit_and_not_beyond, make_temporary, remove_temporary),
-		cmocka_unit_test_setup_teardown(refuses_a_secret_that_others_may_read, make_temporary, remove_temporary),
+		cmocka_unit_test_setup_teardown(refuses_a_secret_that_others_may_read, make_temporary,
+						remove_temporary),
 		cmocka_unit_test_setup_teardown(makes_a_folder_with_its_parents, make_temporary, remove_temporary),
 	};
 
