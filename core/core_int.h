@@ -1,0 +1,138 @@
+/* What the files of the core share: settings, profiles, CAs, and the things in flight.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "core/base/db.h"
+#include "core/core.h"
+#include "core/exit.h"
+#include "core/flight.h"
+#include "core/policy.h"
+#include "core/polls.h"
+#include "core/request.h"
+#include "core/signer/signer.h"
+#include "core/trace.h"
+
+#define GATEWAY_TLS_PROFILE "gateway-tls"
+#define INTERNAL_ENDPOINT "internal"
+
+struct ca_profile {
+	const char *name;
+	const char *const *keys;            /* key type words, NULL-terminated */
+	unsigned rsa_bits_min;
+	const char *const *key_usage;       /* for RSA keys */
+	const char *const *key_usage_no_rsa; /* without keyEncipherment, which only RSA keys can do */
+	const char *const *ext_key_usage;
+	int64_t lifetime_s, backdate_s;
+	bool common_name;                   /* put a proven name into the CN */
+	const struct conf_section *conf;    /* NULL for the built-in profile */
+};
+
+struct ca_settings {
+	int64_t pending_ttl_ms, deny_window_ms, grant_lifetime_ms, collect_ms;
+	unsigned retry_after_s;
+	unsigned notify_attempts;
+	unsigned pending_per_requester;
+};
+
+/* An exit module of one CA, as configured. */
+struct exit_instance {
+	char label[72];                 /* "file", "file-2": stable name in the outbox */
+	const struct ca_exit_module *module;
+	void *state;
+	uint32_t events;                /* the mask it asked for */
+	_Atomic bool is_failing;        /* its last notify failed */
+	bool is_disabled;               /* init failed and it is not required */
+};
+
+struct ca {
+	struct ca_core *core;
+	const char *name;
+	const struct ca_policy_module *policy;
+	void *policy_state;
+	pthread_mutex_t policy_turn;    /* held during verify unless the module is thread-safe */
+	struct exit_instance *exits;
+	size_t n_exits;
+	struct buf certificate;         /* DER */
+	int64_t not_before_s, not_after_s;
+	unsigned key;                   /* the signer's number for it */
+	int64_t key_row;                /* ca_keys.id */
+};
+
+/* The signer as the core reaches it; tests put a broken one in its place. */
+typedef int ca_sign_fn(void *arg, unsigned key, struct bytes tbs, struct buf *signature,
+		       char why[static SIGNER_WHY_SIZE]);
+
+struct ca_core {
+	const struct conf_section *conf;
+	char *data_folder;              /* <data>/core */
+	struct ca_settings settings;
+	struct ca_profile *profiles;
+	size_t n_profiles;
+	struct ca *cas;
+	size_t n_cas;
+	struct db *db;
+	struct signer *signer;
+	ca_sign_fn *sign;
+	void *sign_arg;
+	struct trace *trace;
+	struct flight *flight;
+	struct polls *polls;
+	_Atomic int64_t last_id;        /* ids are given in memory and never twice */
+	_Atomic bool is_closed;
+	_Atomic bool is_signer_failing;
+	_Atomic bool is_store_failing;
+	_Atomic int64_t policy_failures;
+	struct worker *outbox, *finisher;
+	struct admin_socket *admin;
+	_Atomic uint64_t counts[CA_ACTION_COUNT_]; /* for metrics */
+	_Atomic uint64_t notified, notify_failures;
+};
+
+struct ca *core_find_ca(struct ca_core *core, const char *name); /* without case; NULL */
+struct ca_profile *core_find_profile(struct ca_core *core, const char *name);
+
+/* Is this endpoint configured with this CA and profile? */
+bool core_endpoint_allows(struct ca_core *core, const char *endpoint, const char *ca, const char *profile);
+
+/* Is this a name (DNS or IP) of one of the gateway's own listeners? */
+bool core_is_listener_name(struct ca_core *core, const struct ca_name *name);
+
+/* core/settings.c: read the sections; everything is checked with line and column. */
+int settings_load(struct ca_core *core, struct conf_error *error);
+int settings_check_profile(const struct conf_section *conf, struct conf_error *error);
+
+/* core/pipeline.c */
+int pipeline_submit(struct ca *ca, const char *intermediary, const struct ca_submission *s, struct ca_outcome *out);
+int pipeline_ask(struct ca *ca, const char *requester, int64_t id, bool collect, struct ca_outcome *out);
+
+/* core/decide.c: from a loaded or new request to a verdict and to its durable consequence. */
+
+/* Subject and widest validity, from profile and CA. 0; CA_STATUS_BUILD_FAILURE when the profile is gone. */
+int decide_prepare(struct ca *ca, struct ca_request *r);
+
+/* Ask the policy module: r->verdict, or r->is_undecided when it failed. */
+void decide_verify(struct ca *ca, struct ca_request *r, enum ca_verify_cause cause);
+
+/* Besides the outcomes of store_apply() (core/store.h): */
+enum { DECIDE_AWAY = 3 }; /* the signer does not answer: the row is ACTIVE with its TBS and will be finished */
+
+/* Make the verdict durable; issue when it says so. 0: `r` stands as it was stored; STORE_CHANGED, STORE_DUPLICATE:
+ * somebody else was faster, nothing was written; DECIDE_AWAY; negative. */
+int decide_apply(struct ca *ca, struct ca_request *r, enum ca_verify_cause cause);
+
+/* Store a request that could not be read, as ERROR. Same outcomes. */
+int decide_reject(struct ca *ca, struct ca_request *r, enum ca_status status, const char *reason);
+
+/* Sign the stored TBS of an ACTIVE request and make it ISSUED, or ERROR when the signer refuses. Same outcomes. */
+int decide_finish(struct ca *ca, struct ca_request *r);
+
+/* Count an action for the metrics. */
+static inline void core_count(struct ca_core *core, enum ca_action action)
+{
+	atomic_fetch_add_explicit(&core->counts[action], 1, memory_order_relaxed);
+}

@@ -1,0 +1,380 @@
+/* From a request to a verdict (step 5), and from the verdict to what is durable.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/core_int.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <strings.h>
+
+#include "core/base/base64.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/policy_view.h"
+#include "core/store.h"
+
+#define VERDICT_UNSET (-1)
+
+/* What the profile and the CA make of the request before policy is asked: subject and the widest validity. */
+int decide_prepare(struct ca *ca, struct ca_request *r)
+{
+	const struct ca_profile *p = core_find_profile(ca->core, r->profile);
+	int64_t now_s = clock_wall_s();
+	const char *cn = NULL;
+
+	if (!p)
+		return CA_STATUS_BUILD_FAILURE;
+	r->n_subject = 0;
+	r->not_before_s = now_s - p->backdate_s;
+	if (r->not_before_s < ca->not_before_s)
+		r->not_before_s = ca->not_before_s;
+	/* The last second belongs to the validity (RFC 5280 4.1.2.5). */
+	r->latest_s = now_s - p->backdate_s + p->lifetime_s - 1;
+	if (r->latest_s > ca->not_after_s)
+		r->latest_s = ca->not_after_s;
+	r->not_after_s = r->latest_s;
+	for (size_t i = 0; p->common_name && i < r->n_names; i++) {
+		bool asked = r->csr.common_name && strcasecmp(r->csr.common_name, r->names[i].value) == 0;
+
+		if ((!cn || asked) && strlen(r->names[i].value) <= 64)
+			cn = r->names[i].value;
+	}
+	if (cn)
+		r->subject[r->n_subject++] = (struct subject_part){ "CN", cn };
+	return 0;
+}
+
+static const char *const causes[] = {
+	[CA_VERIFY_NEW] = "new",
+	[CA_VERIFY_RESUBMIT] = "resubmit",
+	[CA_VERIFY_CONTINUE] = "continue",
+	[CA_VERIFY_RECOVERY] = "recovery",
+};
+static const char *const verdicts[] = {
+	[CA_VERDICT_DENY] = "deny",
+	[CA_VERDICT_PEND] = "pend",
+	[CA_VERDICT_ISSUE] = "issue",
+};
+
+/* What policy may change, so that a failure can take it back. */
+struct staged {
+	struct subject_part subject[REQUEST_SUBJECT_MAX];
+	size_t n_subject;
+	struct ca_extension extensions[REQUEST_EXTENSIONS_MAX];
+	size_t n_extensions;
+	int64_t not_before_s, not_after_s;
+};
+
+static void stage_save(const struct ca_request *r, struct staged *s)
+{
+	memcpy(s->subject, r->subject, sizeof(s->subject));
+	memcpy(s->extensions, r->extensions, sizeof(s->extensions));
+	s->n_subject = r->n_subject;
+	s->n_extensions = r->n_extensions;
+	s->not_before_s = r->not_before_s;
+	s->not_after_s = r->not_after_s;
+}
+
+static void stage_restore(struct ca_request *r, const struct staged *s)
+{
+	memcpy(r->subject, s->subject, sizeof(s->subject));
+	memcpy(r->extensions, s->extensions, sizeof(s->extensions));
+	r->n_subject = s->n_subject;
+	r->n_extensions = s->n_extensions;
+	r->not_before_s = s->not_before_s;
+	r->not_after_s = s->not_after_s;
+}
+
+static int call_policy(struct ca *ca, struct ca_request *r, enum ca_verify_cause cause)
+{
+	struct ca_policy_view *v = policy_view_open(ca, r, cause == CA_VERIFY_NEW);
+	bool takes_turns = !(ca->policy->flags & CA_POLICY_THREADSAFE);
+	int e;
+
+	if (!v)
+		return -ENOMEM;
+	if (takes_turns)
+		pthread_mutex_lock(&ca->policy_turn);
+	trace_event(ca->core->trace, "verify", r->id, "\"cause\":\"%s\"", causes[cause]);
+	e = ca->policy->verify(ca->policy_state, v, cause, &r->verdict);
+	if (takes_turns)
+		pthread_mutex_unlock(&ca->policy_turn);
+	policy_view_close(v);
+	return e;
+}
+
+/* No answer is never an answer: a failure is kept apart from every verdict. */
+void decide_verify(struct ca *ca, struct ca_request *r, enum ca_verify_cause cause)
+{
+	struct staged staged;
+	int e;
+
+	stage_save(r, &staged);
+	r->is_undecided = false;
+	r->verdict = (struct ca_verdict){ .kind = VERDICT_UNSET };
+	e = call_policy(ca, r, cause);
+	if (e || r->verdict.kind < CA_VERDICT_DENY || r->verdict.kind > CA_VERDICT_ISSUE) {
+		const char *what = e ? "failed" : r->verdict.kind == VERDICT_UNSET ? "gave no answer" :
+										    "gave an unknown answer";
+
+		stage_restore(r, &staged);
+		ca->core->policy_failures++;
+		log_error("policy.failed", "module", ca->policy->name, "request", LOG_NUMBER(r->id), "what", what,
+			  "code", LOG_NUMBER(e ? e : r->verdict.kind));
+		request_note(r, "core", "verify cause=%s failed module=%s what=\"%s\"", causes[cause], ca->policy->name, what);
+		trace_event(ca->core->trace, "verdict", r->id, "\"verdict\":\"failure\"");
+		r->verdict = (struct ca_verdict){ .kind = CA_VERDICT_DENY };
+		r->is_undecided = true;
+		return;
+	}
+	r->verdict.rule[CA_RULE_SIZE - 1] = r->verdict.reason[CA_REASON_SIZE - 1] = '\0';
+	r->verdict.trace[sizeof(r->verdict.trace) - 1] = '\0';
+	request_note(r, "policy", "verify cause=%s verdict=%s module=%s%s%s", causes[cause], verdicts[r->verdict.kind],
+		     ca->policy->name, r->verdict.rule[0] ? " rule=" : "", r->verdict.rule);
+	trace_event(ca->core->trace, "verdict", r->id, "\"verdict\":\"%s\"", verdicts[r->verdict.kind]);
+}
+
+static int move(struct ca_request *r, enum ca_action action)
+{
+	enum ca_state next;
+	int e = ca_state_next(r->state, action, &next);
+
+	if (!e)
+		r->state = next;
+	return e;
+}
+
+static void resolve(struct ca_request *r, enum ca_status status, const char *reason)
+{
+	r->status = status;
+	snprintf(r->reason, sizeof(r->reason), "%s", reason);
+	r->resolved_ms = clock_wall_ms();
+}
+
+/* Store a result that needs no signature. `from` 0: the row is new. */
+static int store_result(struct ca *ca, struct ca_request *r, enum ca_state from, int64_t key_until_ms,
+			int64_t supersedes)
+{
+	struct store_change change = {
+		.r = r,
+		.insert = from == 0,
+		.from = from,
+		.rewrite_rows = true,
+		.key_until_ms = key_until_ms,
+		.supersedes = supersedes,
+	};
+	int e = store_apply(ca, &change);
+
+	if (!e)
+		trace_event(ca->core->trace, "commit", r->id, "\"state\":\"%s\",\"status\":\"%s\"", ca_state_word(r->state),
+			    ca_status_word(r->status));
+	return e;
+}
+
+static int apply_pend(struct ca *ca, struct ca_request *r, enum ca_state from)
+{
+	move(r, CA_ACTION_PEND);
+	snprintf(r->reason, sizeof(r->reason), "%s", r->verdict.reason);
+	r->events |= CA_EVENT_PENDING;
+	request_note(r, "core", "pending%s%s", r->verdict.rule[0] ? " rule=" : "", r->verdict.rule);
+	core_count(ca->core, CA_ACTION_PEND);
+	return store_result(ca, r, from, INT64_MAX, r->supersedes);
+}
+
+static int apply_deny(struct ca *ca, struct ca_request *r, enum ca_state from)
+{
+	move(r, CA_ACTION_DENY);
+	resolve(r, CA_STATUS_POLICY_DENIED, r->verdict.reason[0] ? r->verdict.reason : "denied by policy");
+	r->events |= CA_EVENT_DENIED;
+	request_note(r, "core", "denied status=%s reason=\"%s\"", ca_status_word(r->status), r->reason);
+	core_count(ca->core, CA_ACTION_DENY);
+	return store_result(ca, r, from, r->resolved_ms + ca->core->settings.deny_window_ms, 0);
+}
+
+/* A first submission ends as ERROR; a resubmitted one goes back to the queue, because nothing was decided. */
+static int apply_failure(struct ca *ca, struct ca_request *r, enum ca_state from, enum ca_status status,
+			 const char *reason)
+{
+	if (from == CA_STATE_PENDING) {
+		move(r, CA_ACTION_RETURN);
+		request_note(r, "core", "returned status=%s reason=\"%s\"", ca_status_word(status), reason);
+		r->tbs.len = 0;
+		return store_result(ca, r, from, INT64_MAX, 0);
+	}
+	move(r, CA_ACTION_FAIL);
+	resolve(r, status, reason);
+	request_note(r, "core", "error status=%s reason=\"%s\"", ca_status_word(status), reason);
+	core_count(ca->core, CA_ACTION_FAIL);
+	return store_result(ca, r, from, 0, 0);
+}
+
+static int build_tbs(struct ca *ca, struct ca_request *r, char why[static CA_REASON_SIZE])
+{
+	const struct ca_profile *p = core_find_profile(ca->core, r->profile);
+	struct ca_extension enabled[REQUEST_EXTENSIONS_MAX];
+	struct issue_plan plan = {
+		.issuer_certificate = buf_bytes(&ca->certificate),
+		.subject = r->subject,
+		.n_subject = r->n_subject,
+		.names = r->names,
+		.n_names = r->n_names,
+		.spki = r->csr.spki,
+		.not_before_s = r->not_before_s,
+		.not_after_s = r->not_after_s,
+		.extensions = enabled,
+	};
+
+	if (!p) {
+		snprintf(why, CA_REASON_SIZE, "the profile is no longer configured");
+		return CA_STATUS_BUILD_FAILURE;
+	}
+	plan.key_usage = strcmp(r->csr.key_type, "rsa") == 0 ? p->key_usage : p->key_usage_no_rsa;
+	plan.ext_key_usage = p->ext_key_usage;
+	for (size_t i = 0; i < r->n_extensions; i++)
+		if (!(r->extensions[i].flags & CA_EXT_DISABLED))
+			enabled[plan.n_extensions++] = r->extensions[i];
+	if (issue_serial(clock_wall_ms(), r->serial))
+		return -EIO;
+	memcpy(plan.serial, r->serial, SERIAL_SIZE);
+	buf_reset(&r->tbs);
+	return issue_build(&plan, &r->tbs, why);
+}
+
+/* Transaction A: everything that will be signed is durable before the signer sees it. */
+static int store_plan(struct ca *ca, struct ca_request *r, enum ca_state from)
+{
+	struct store_change change = {
+		.r = r,
+		.insert = from == 0,
+		.from = from,
+		.rewrite_rows = true,
+		.key_until_ms = INT64_MAX,
+		.supersedes = r->supersedes,
+		.spend_grant = r->grant_id != 0,
+	};
+	int e;
+
+	if (r->grant_id)
+		request_note(r, "core", "grant spent approved-request=%lld", (long long)r->grant_request_id);
+	e = store_apply(ca, &change);
+	if (!e)
+		trace_event(ca->core->trace, "commit", r->id, "\"state\":\"active\",\"grant\":%lld",
+			    (long long)r->grant_request_id);
+	return e;
+}
+
+static int sign(struct ca *ca, struct ca_request *r, char why[static CA_REASON_SIZE])
+{
+	OWNED_BUF signature = BUF_INIT(SIGNER_SIGNATURE_MAX);
+	char refused[SIGNER_WHY_SIZE] = "";
+	int e = ca->core->sign(ca->core->sign_arg, ca->key, buf_bytes(&r->tbs), &signature, refused);
+
+	ca->core->is_signer_failing = e < 0;
+	if (e > 0)
+		snprintf(why, CA_REASON_SIZE, "the signer refused: %s", refused);
+	if (e)
+		return e;
+	trace_event(ca->core->trace, "sign", r->id, "");
+	buf_reset(&r->certificate);
+	e = issue_assemble(buf_bytes(&r->tbs), buf_bytes(&signature), buf_bytes(&ca->certificate), &r->certificate);
+	if (e > 0)
+		snprintf(why, CA_REASON_SIZE, "the signature that was made does not verify");
+	return e;
+}
+
+/* ACME clients leave after a minute or so and come back with another key: what a person approved waits for them. */
+static bool needs_grant(const struct ca_request *r)
+{
+	return r->approvals && !r->grant_id && strcmp(r->protocol, "acme") == 0;
+}
+
+/* Transaction B: certificate, ISSUED and exit events; what follows is only telling. */
+static int store_issued(struct ca *ca, struct ca_request *r)
+{
+	int64_t now = clock_wall_ms();
+	struct store_change change = {
+		.r = r,
+		.from = CA_STATE_ACTIVE,
+		.key_until_ms = now + r->collect_ms,
+		.grant_until_ms = needs_grant(r) ? now + ca->core->settings.grant_lifetime_ms : 0,
+	};
+	char serial[2 * SERIAL_SIZE + 1];
+	int e;
+
+	move(r, CA_ACTION_ISSUE);
+	resolve(r, CA_STATUS_NONE, "");
+	r->events |= CA_EVENT_ISSUED;
+	hex_print(bytes_of(r->serial, SERIAL_SIZE), serial);
+	request_note(r, "signer", "sign serial=%s", serial);
+	request_note(r, "core", "issued serial=%s%s", serial, change.grant_until_ms ? " grant=yes" : "");
+	e = store_apply(ca, &change);
+	if (e)
+		return e;
+	trace_event(ca->core->trace, "commit", r->id, "\"state\":\"issued\",\"serial\":\"%s\"", serial);
+	core_count(ca->core, CA_ACTION_ISSUE);
+	log_info("request.issued", "request", LOG_NUMBER(r->id), "ca", ca->name, "profile", r->profile, "requester",
+		 r->requester, "serial", serial);
+	return 0;
+}
+
+int decide_finish(struct ca *ca, struct ca_request *r)
+{
+	char why[CA_REASON_SIZE] = "";
+	int e = sign(ca, r, why);
+	struct store_change failed = { .r = r, .from = CA_STATE_ACTIVE };
+
+	if (e == 0)
+		return store_issued(ca, r);
+	if (e < 0) {
+		log_warn("signer.away", "request", LOG_NUMBER(r->id), "ca", ca->name, "code", LOG_NUMBER(e));
+		return DECIDE_AWAY;
+	}
+	/* The signer said no, and would again: the same octets never become a certificate. The row keeps serial and TBS,
+	 * so that no other certificate ever gets this serial. */
+	move(r, CA_ACTION_FAIL);
+	resolve(r, CA_STATUS_SIGNER_FAILURE, why);
+	request_note(r, "core", "error status=%s reason=\"%s\"", ca_status_word(r->status), why);
+	core_count(ca->core, CA_ACTION_FAIL);
+	e = store_apply(ca, &failed);
+	if (!e)
+		trace_event(ca->core->trace, "commit", r->id, "\"state\":\"error\",\"status\":\"%s\"",
+			    ca_status_word(r->status));
+	return e;
+}
+
+static int apply_issue(struct ca *ca, struct ca_request *r, enum ca_state from)
+{
+	char why[CA_REASON_SIZE] = "";
+	int e = build_tbs(ca, r, why);
+
+	if (e > 0)
+		return apply_failure(ca, r, from, (enum ca_status)e, why);
+	if (!e)
+		e = request_hash_template(r);
+	if (!e)
+		e = store_plan(ca, r, from);
+	return e ? e : decide_finish(ca, r);
+}
+
+int decide_apply(struct ca *ca, struct ca_request *r, enum ca_verify_cause cause)
+{
+	enum ca_state from = cause == CA_VERIFY_RESUBMIT ? CA_STATE_PENDING : 0;
+
+	if (r->is_undecided)
+		return apply_failure(ca, r, from, CA_STATUS_POLICY_FAILURE, "the policy module gave no valid answer");
+	if (r->verdict.kind == CA_VERDICT_ISSUE)
+		return apply_issue(ca, r, from);
+	if (request_hash_template(r))
+		return -EIO;
+	return r->verdict.kind == CA_VERDICT_PEND ? apply_pend(ca, r, from) : apply_deny(ca, r, from);
+}
+
+int decide_reject(struct ca *ca, struct ca_request *r, enum ca_status status, const char *reason)
+{
+	move(r, CA_ACTION_REJECT);
+	resolve(r, status, reason);
+	request_note(r, "core", "error status=%s reason=\"%s\"", ca_status_word(status), reason);
+	core_count(ca->core, CA_ACTION_REJECT);
+	return store_result(ca, r, 0, 0, 0);
+}

@@ -1,0 +1,68 @@
+/* From what was decided to the octets that will be signed, and from a signature to a certificate.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/module.h"
+
+#define SERIAL_SIZE 16
+
+/* One component of the subject, in the order of the certificate. */
+struct subject_part {
+	const char *component; /* "CN", "O", … (subject_component_known) */
+	const char *value;     /* UTF-8 */
+};
+
+/* Everything a certificate is made of. Borrowed. */
+struct issue_plan {
+	struct bytes issuer_certificate; /* DER of the CA certificate that will verify it */
+	const struct subject_part *subject;
+	size_t n_subject;
+	const struct ca_name *names;     /* the SAN, in this order */
+	size_t n_names;
+	struct bytes spki;
+	int64_t not_before_s;
+	int64_t not_after_s;             /* the last second of validity (RFC 5280 4.1.2.5: inclusive) */
+	uint8_t serial[SERIAL_SIZE];
+	const char *const *key_usage;    /* words of the profile, NULL-terminated: "digitalSignature", … */
+	const char *const *ext_key_usage; /* words, or dotted OIDs */
+	const struct ca_extension *extensions; /* enabled rows; the disabled flag is not looked at */
+	size_t n_extensions;
+};
+
+/* Write the TBSCertificate. 0; positive CA_STATUS_BUILD_FAILURE or CA_STATUS_BAD_NAME with a sentence; negative. */
+int issue_build(const struct issue_plan *plan, struct buf *tbs, char why[static CA_REASON_SIZE]);
+
+/* TBS and signature to a certificate; checks that it verifies under the issuer's key. 0; 1 when it does not verify. */
+int issue_assemble(struct bytes tbs, struct bytes signature, struct bytes issuer_certificate, struct buf *certificate);
+
+/* 16 octets: a 47-bit millisecond clock, then 80 bits of the CSPRNG; positive, and never two alike. 0 or -EIO. */
+int issue_serial(int64_t wall_ms, uint8_t serial[static SERIAL_SIZE]);
+
+/* Subject components that may be set, and their upper bounds (RFC 5280 A.1). 0; -EINVAL: unknown component, empty,
+ * not UTF-8, control characters, or too long. */
+int subject_part_check(const char *component, const char *value);
+
+/* Is this an extension that only the core itself may write? (SAN, BC, KU, EKU, AKI, SKI, CDP, AIA, name constraints,
+ * certificate policies' siblings that widen what a certificate may do.) */
+bool extension_is_reserved(const char *oid);
+
+/* What to check profile words against. */
+bool key_usage_known(const char *word);
+bool ext_key_usage_known(const char *word_or_oid);
+
+/* Dates of a certificate, for the CA certificate's limits. Seconds; `not_after_s` inclusive. 0 or -EINVAL. */
+int certificate_dates(struct bytes certificate, int64_t *not_before_s, int64_t *not_after_s);
+
+/* The subject in RFC 4514, cut to `size`. 0 or -EINVAL. */
+int certificate_subject(struct bytes certificate, char *out, size_t size);
+
+/* The SubjectPublicKeyInfo. Appends. 0 or -EINVAL. */
+int certificate_spki(struct bytes certificate, struct buf *out);
+
+/* A self-signed CA certificate's TBS: subject = issuer = `common_name` (and `organization` unless NULL), critical
+ * basicConstraints CA:TRUE with path length `path_len` (-1: none), keyCertSign and cRLSign. As issue_build(). */
+int issue_build_root(struct bytes spki, const char *common_name, const char *organization, int64_t not_before_s,
+		     int64_t not_after_s, const uint8_t serial[static SERIAL_SIZE], int path_len,
+		     struct buf *tbs, char why[static CA_REASON_SIZE]);

@@ -1,0 +1,433 @@
+/* The documented sequence, seen from a submission (steps 4, 5 and 7): one function a step.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/core_int.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <strings.h>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/store.h"
+#include "core/worker.h"
+
+#define DUPLICATE_WAIT_MS 1000 /* how long a repeat waits for the first to be decided */
+
+static int refused(struct ca_outcome *out, const char *reason)
+{
+	out->disposition = CA_ERROR;
+	snprintf(out->reason, sizeof(out->reason), "%s", reason);
+	return CA_CALL_REFUSED;
+}
+
+static int busy(struct ca *ca, struct ca_outcome *out, unsigned retry_after_s, const char *reason)
+{
+	out->disposition = CA_INCOMPLETE;
+	out->retry_after_s = retry_after_s ? retry_after_s : ca->core->settings.retry_after_s;
+	snprintf(out->reason, sizeof(out->reason), "%s", reason);
+	return CA_CALL_BUSY;
+}
+
+/* ---- what the core accepts from an intermediary at all (T0: no row) ---- */
+
+static bool is_text(const char *s, size_t max)
+{
+	size_t n = s ? strnlen(s, max + 1) : 0;
+
+	return n > 0 && n <= max;
+}
+
+static int check_names(struct ca *ca, const struct ca_submission *s, struct ca_outcome *out)
+{
+	if (s->n_names == 0 || s->n_names > CA_NAMES_MAX)
+		return refused(out, "a submission needs 1 to 1000 proven names");
+	for (size_t i = 0; i < s->n_names; i++) {
+		const struct ca_name *n = &s->names[i];
+		char dns[DNS_NAME_SIZE];
+
+		if (n->evidence == CA_EVIDENCE_NONE || n->evidence != s->evidence)
+			return refused(out, "a name comes without evidence");
+		if (!is_text(n->value, 253) || (n->kind != CA_NAME_DNS && n->kind != CA_NAME_IP))
+			return refused(out, "a name is of a kind that this evidence cannot prove");
+		if (n->kind == CA_NAME_DNS && (dns_name_normalise(bytes_of_str(n->value), true, dns) ||
+					       strcmp(dns, n->value) != 0))
+			return refused(out, "a proven DNS name is not in its normal form");
+		if (n->evidence == CA_EVIDENCE_LOCAL_CONFIG && !core_is_listener_name(ca->core, n))
+			return refused(out, "a name belongs to no listener of this gateway");
+	}
+	return 0;
+}
+
+/* Which evidence each protocol can bring. */
+static const struct {
+	const char *protocol;
+	enum ca_evidence_kind evidence;
+} evidence_of[] = {
+	{ "acme", CA_EVIDENCE_ACME_AUTHORIZATION },
+	{ "internal", CA_EVIDENCE_LOCAL_CONFIG },
+};
+
+static int check_submission(struct ca *ca, const struct ca_submission *s, struct ca_outcome *out)
+{
+	bool fits = false;
+
+	if (!is_text(s->protocol, 32) || !is_text(s->endpoint, 64) || !is_text(s->profile, 64) ||
+	    !is_text(s->requester, 255))
+		return refused(out, "the submission names no protocol, endpoint, profile or requester");
+	for (size_t i = 0; i < sizeof(evidence_of) / sizeof(*evidence_of); i++)
+		fits |= strcmp(evidence_of[i].protocol, s->protocol) == 0 && evidence_of[i].evidence == s->evidence;
+	if (!fits)
+		return refused(out, "the submission comes without the evidence that its protocol must bring");
+	if (!core_endpoint_allows(ca->core, s->endpoint, ca->name, s->profile))
+		return refused(out, "this endpoint is not configured for that CA and profile");
+	if ((strcmp(s->endpoint, INTERNAL_ENDPOINT) == 0) != (s->evidence == CA_EVIDENCE_LOCAL_CONFIG))
+		return refused(out, "only the gateway itself may use the endpoint 'internal'");
+	if (s->n_attributes > CA_ATTRIBUTES_MAX)
+		return refused(out, "too many attributes");
+	return check_names(ca, s, out);
+}
+
+/* ---- the request in memory ---- */
+
+static int copy_names(struct ca_request *r, const struct ca_submission *s)
+{
+	r->names = arena_alloc(r->arena, s->n_names * sizeof(*r->names));
+	if (!r->names)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->n_names; i++) {
+		const struct ca_name *n = &s->names[i];
+
+		r->names[r->n_names++] = (struct ca_name){
+			.kind = n->kind,
+			.value = arena_strdup(r->arena, n->value),
+			.evidence = n->evidence,
+			.evidence_text = arena_strdup(r->arena, n->evidence_text ? n->evidence_text : ""),
+		};
+	}
+	return request_hash_names(r);
+}
+
+/* The raw attributes are kept as one string for ever; the parsed ones may be changed by an officer. */
+static int copy_attributes(struct ca_request *r, const struct ca_submission *s, struct ca_outcome *out)
+{
+	OWNED_BUF raw = BUF_INIT(CA_ATTRIBUTES_MAX * 4300);
+
+	for (size_t i = 0; i < s->n_attributes; i++) {
+		int e = request_set_attribute(r, s->attributes[i].name, s->attributes[i].value, false);
+
+		if (e == -ENOMEM)
+			return e;
+		if (e)
+			return refused(out, e == -EEXIST ? "an attribute is given twice" :
+							   "an attribute is too long or has a line break");
+		buf_printf(&raw, "%s:%s\n", s->attributes[i].name, s->attributes[i].value);
+	}
+	r->raw_attributes = arena_strdup(r->arena, buf_str(&raw));
+	return buf_status(&raw);
+}
+
+static int make_request(struct ca *ca, const char *intermediary, const struct ca_submission *s, struct ca_request *r,
+			struct ca_outcome *out)
+{
+	const struct ca_settings *settings = &ca->core->settings;
+	int e;
+
+	r->ca = ca->name;
+	r->protocol = arena_strdup(r->arena, s->protocol);
+	r->endpoint = arena_strdup(r->arena, s->endpoint);
+	r->profile = arena_strdup(r->arena, s->profile);
+	r->requester = arena_strdup(r->arena, s->requester);
+	r->intermediary = arena_strdup(r->arena, intermediary);
+	r->source_address = s->source_address ? arena_strdup(r->arena, s->source_address) : NULL;
+	r->evidence = s->evidence;
+	r->submitted_ms = clock_wall_ms();
+	r->received_ms = s->received_ms ? s->received_ms : r->submitted_ms;
+	r->first_seen_ms = r->submitted_ms;
+	r->retry_after_s = s->retry_after_s ? s->retry_after_s : settings->retry_after_s;
+	r->collect_ms = s->collect_s ? (int64_t)s->collect_s * 1000 : settings->collect_ms;
+	memcpy(r->transaction_key, s->transaction_key, sizeof(r->transaction_key));
+	if (!r->protocol || !r->endpoint || !r->profile || !r->requester || !r->intermediary)
+		return -ENOMEM;
+	e = copy_names(r, s);
+	return e ? e : copy_attributes(r, s, out);
+}
+
+/* ---- what the CSR asks against what was proven ---- */
+
+static bool has_name(const struct ca_request *r, enum ca_name_kind kind, const char *value)
+{
+	for (size_t i = 0; i < r->n_names; i++)
+		if (r->names[i].kind == kind && strcasecmp(r->names[i].value, value) == 0)
+			return true;
+	return false;
+}
+
+static bool csr_has_name(const struct ca_request *r, const struct ca_name *name)
+{
+	for (size_t i = 0; i < r->csr.n_names; i++)
+		if (r->csr.names[i].kind == name->kind && strcasecmp(r->csr.names[i].value, name->value) == 0)
+			return true;
+	/* A name in the CN alone counts as asked for. */
+	return r->csr.common_name && strcasecmp(r->csr.common_name, name->value) == 0;
+}
+
+/* RFC 8555 7.4: the CSR asks for exactly the identifiers of the order; a missing one is as wrong as one too many. */
+static int compare_names(const struct ca_request *r, char why[static CA_REASON_SIZE])
+{
+	if (r->csr.has_other_names) {
+		snprintf(why, CA_REASON_SIZE, "the request asks for a form of name that was not proven");
+		return CA_STATUS_BAD_NAME;
+	}
+	for (size_t i = 0; i < r->csr.n_names; i++)
+		if (!has_name(r, r->csr.names[i].kind, r->csr.names[i].value)) {
+			snprintf(why, CA_REASON_SIZE, "the request asks for %.150s, which was not proven",
+				 r->csr.names[i].value);
+			return CA_STATUS_BAD_NAME;
+		}
+	if (r->csr.common_name && !has_name(r, CA_NAME_DNS, r->csr.common_name) &&
+	    !has_name(r, CA_NAME_IP, r->csr.common_name)) {
+		snprintf(why, CA_REASON_SIZE, "the common name %.150s was not proven", r->csr.common_name);
+		return CA_STATUS_BAD_NAME;
+	}
+	for (size_t i = 0; i < r->n_names; i++)
+		if (!csr_has_name(r, &r->names[i])) {
+			snprintf(why, CA_REASON_SIZE, "the request does not ask for %.150s", r->names[i].value);
+			return CA_STATUS_BAD_NAME;
+		}
+	return 0;
+}
+
+static int check_key(struct ca *ca, const struct ca_request *r, char why[static CA_REASON_SIZE])
+{
+	const struct ca_profile *p = core_find_profile(ca->core, r->profile);
+
+	for (size_t i = 0; p && p->keys[i]; i++) {
+		if (strcmp(p->keys[i], r->csr.key_type) != 0)
+			continue;
+		if (strcmp(r->csr.key_type, "rsa") != 0 || r->csr.key_bits >= p->rsa_bits_min)
+			return 0;
+		snprintf(why, CA_REASON_SIZE, "the RSA key has %u bits; profile %s needs %u", r->csr.key_bits, p->name,
+			 p->rsa_bits_min);
+		return CA_STATUS_BAD_KEY;
+	}
+	snprintf(why, CA_REASON_SIZE, "profile %s does not certify keys of type %s", r->profile, r->csr.key_type);
+	return CA_STATUS_BAD_KEY;
+}
+
+/* Everything about the octets themselves. 0; an `enum ca_status`; negative. */
+static int read_request(struct ca *ca, struct ca_request *r, struct bytes der, char why[static CA_REASON_SIZE])
+{
+	int e = csr_parse(&r->csr, r->arena, der, why);
+
+	if (!e)
+		e = check_key(ca, r, why);
+	if (!e)
+		e = compare_names(r, why);
+	if (!e)
+		e = digest_sha256(r->csr.spki, r->spki_hash);
+	for (size_t i = 0; !e && i < r->csr.n_extensions; i++) {
+		struct ca_extension *x = &r->csr.extensions[i];
+
+		/* Request extensions arrive switched off; policy may switch on what the profile lists. */
+		e = request_set_extension(r, x->oid, x->value, x->flags | CA_EXT_DISABLED | CA_EXT_ORIGIN_REQUEST);
+		if (e == -EINVAL || e == -ENOSPC)
+			e = CA_STATUS_BAD_REQUEST;
+	}
+	return e;
+}
+
+/* ---- answers ---- */
+
+static int fill_issued(struct ca *ca, const struct ca_request *r, struct ca_outcome *out)
+{
+	int e = buf_append(&out->certificate, buf_bytes(&r->certificate));
+
+	return e ? e : buf_append(&out->chain, buf_bytes(&ca->certificate));
+}
+
+static int answer(struct ca *ca, const struct ca_request *r, struct ca_outcome *out)
+{
+	buf_reset(&out->certificate);
+	buf_reset(&out->chain);
+	out->id = r->id;
+	out->disposition = ca_state_disposition(r->state);
+	out->status = r->status;
+	snprintf(out->reason, sizeof(out->reason), "%s", r->reason);
+	if (r->state == CA_STATE_ACTIVE)
+		return busy(ca, out, 1, "the request is being processed");
+	if (r->state == CA_STATE_PENDING)
+		out->retry_after_s = r->retry_after_s;
+	return r->state == CA_STATE_ISSUED ? fill_issued(ca, r, out) : 0;
+}
+
+static void reply(struct ca *ca, const struct ca_request *r, const struct ca_outcome *out)
+{
+	trace_event(ca->core->trace, "reply", r->id, "\"disposition\":%d", (int)out->disposition);
+}
+
+static int answer_from_row(struct ca *ca, const struct ca_request *asker, int64_t id, struct ca_outcome *out)
+{
+	OWNED(ca_request) row = NULL;
+	int e = store_load(ca->core, id, &row);
+
+	if (e)
+		return e < 0 ? e : busy(ca, out, 1, "the request is being processed");
+	/* A poller who is not the original requester gets nothing. */
+	if (strcmp(row->requester, asker->requester) != 0 || strcmp(row->endpoint, asker->endpoint) != 0)
+		return refused(out, "this transaction belongs to another requester");
+	if (row->state == CA_STATE_PENDING)
+		polls_note(ca->core->polls, id, clock_wall_ms());
+	e = answer(ca, row, out);
+	if (!e)
+		reply(ca, row, out);
+	return e;
+}
+
+/* ---- precedents: the same transaction, the same names waiting, a recent denial ---- */
+
+static int answer_precedent(struct ca *ca, struct ca_request *r, const struct store_precedent *p, struct ca_outcome *out,
+			    bool *go_on)
+{
+	int64_t patience_ms = (int64_t)p->retry_after_s * 2000, waited_ms;
+
+	*go_on = false;
+	switch (p->kind) {
+	case PRECEDENT_SAME:
+	case PRECEDENT_DENIED:
+		return answer_from_row(ca, r, p->id, out);
+	case PRECEDENT_PENDING:
+		waited_ms = clock_wall_ms() - polls_last(ca->core->polls, p->id);
+		if (waited_ms < patience_ms)
+			return busy(ca, out, (unsigned)((patience_ms - waited_ms) / 1000) + 1,
+				    "an earlier request for the same names is waiting for a person");
+		r->supersedes = p->id;
+		break;
+	case PRECEDENT_NONE:
+		if (p->n_pending >= ca->core->settings.pending_per_requester)
+			return busy(ca, out, 60, "too many requests of this requester are waiting for a person");
+		break;
+	}
+	*go_on = true;
+	return 0;
+}
+
+static void note_submission(struct ca_request *r)
+{
+	char who[300];
+
+	snprintf(who, sizeof(who), "%s", r->requester);
+	request_note(r, r->intermediary, "received via=%s endpoint=%s requester=%s from=%s", r->protocol, r->endpoint, who,
+		     r->source_address ? r->source_address : "-");
+	r->lines->at_ms = r->received_ms;
+	request_note(r, r->intermediary, "submit id=%lld profile=%s", (long long)r->id, r->profile);
+}
+
+/* Steps 4 and 5 for a submission that is new. */
+static int decide_new(struct ca *ca, struct ca_request *r, struct bytes der, struct ca_outcome *out)
+{
+	char why[CA_REASON_SIZE] = "";
+	int e;
+
+	r->id = ++ca->core->last_id;
+	r->state = CA_STATE_ACTIVE;
+	core_count(ca->core, CA_ACTION_RECEIVE);
+	note_submission(r);
+	trace_event(ca->core->trace, "row", r->id, "\"state\":\"active\",\"supersedes\":%lld", (long long)r->supersedes);
+	e = read_request(ca, r, der, why);
+	if (e > 0) {
+		e = decide_reject(ca, r, (enum ca_status)e, why);
+	} else if (!e) {
+		e = decide_prepare(ca, r);
+		if (!e) {
+			decide_verify(ca, r, CA_VERIFY_NEW);
+			e = decide_apply(ca, r, CA_VERIFY_NEW);
+		}
+	}
+	if (e == 0)
+		return answer(ca, r, out);
+	if (e == DECIDE_AWAY)
+		return busy(ca, out, 2, "the signer does not answer; the certificate will be issued when it is back");
+	trace_event(ca->core->trace, "abandon", r->id, "\"code\":%d", e);
+	/* Somebody was faster, or the disk is full: nothing was written and the same call may be repeated. */
+	if (e > 0 || e == -ENOSPC || e == -EBUSY)
+		return busy(ca, out, e > 0 ? 1 : 30, e > 0 ? "the request met another one; ask again" :
+							     "the store cannot write; try again later");
+	return e;
+}
+
+static int submit_in_flight(struct ca *ca, struct ca_request *r, struct bytes der, struct ca_outcome *out)
+{
+	struct store_precedent p;
+	bool go_on;
+	int e = store_find_precedent(ca->core, r, &p);
+
+	if (!e)
+		e = answer_precedent(ca, r, &p, out, &go_on);
+	if (e || !go_on)
+		return e;
+	/* A dead signer is found out before anything is written; the finisher notices when it is back. */
+	if (ca->core->is_signer_failing)
+		return busy(ca, out, 2, "the signer does not answer");
+	e = decide_new(ca, r, der, out);
+	if (!e) {
+		if (r->state == CA_STATE_PENDING)
+			polls_note(ca->core->polls, r->id, clock_wall_ms());
+		reply(ca, r, out);
+	}
+	return e;
+}
+
+int pipeline_submit(struct ca *ca, const char *intermediary, const struct ca_submission *s, struct ca_outcome *out)
+{
+	OWNED(ca_request) r = NULL;
+	int e = check_submission(ca, s, out);
+
+	if (!e)
+		e = request_new(&r);
+	if (!e)
+		e = make_request(ca, intermediary, s, r, out);
+	if (e)
+		return e;
+	if (ca->core->is_closed)
+		return busy(ca, out, 5, "the CA is stopping");
+	e = flight_enter(ca->core->flight, r->transaction_key, DUPLICATE_WAIT_MS);
+	if (e)
+		return e < 0 ? e : busy(ca, out, 1, "the same request is being processed");
+	/* Asked again inside: whoever closes waits for what is in flight, and nothing may start after that. */
+	e = ca->core->is_closed ? busy(ca, out, 5, "the CA is stopping") : submit_in_flight(ca, r, s->request, out);
+	flight_leave(ca->core->flight, r->transaction_key);
+	if (!e)
+		worker_kick(ca->core->outbox);
+	return e;
+}
+
+static int collect(struct ca *ca, struct ca_request *r)
+{
+	if (ca_state_disposition(r->state) == CA_UNDER_SUBMISSION || r->state == CA_STATE_ACTIVE)
+		return 0;
+	polls_forget(ca->core->polls, r->id);
+	r->events = CA_EVENT_RETRIEVED;
+	request_note(r, r->requester, "retrieved state=%s", ca_state_word(r->state));
+	trace_event(ca->core->trace, "retrieve", r->id, "");
+	return store_collected(ca, r);
+}
+
+int pipeline_ask(struct ca *ca, const char *requester, int64_t id, bool collects, struct ca_outcome *out)
+{
+	OWNED(ca_request) r = NULL;
+	int e = store_load(ca->core, id, &r);
+
+	if (e)
+		return e;
+	if (strcmp(r->requester, requester) != 0 || strcasecmp(r->ca, ca->name) != 0)
+		return CA_CALL_NOT_FOUND;
+	if (r->state == CA_STATE_PENDING)
+		polls_note(ca->core->polls, id, clock_wall_ms());
+	if (collects)
+		e = collect(ca, r);
+	if (!e && collects)
+		worker_kick(ca->core->outbox);
+	return e ? e : answer(ca, r, out);
+}

@@ -1,0 +1,249 @@
+/* A request in memory.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/request.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+
+#include "core/base/clock.h"
+#include "core/x509/der.h"
+
+#define REQUEST_ARENA_MAX (8u << 20)
+
+int request_new(struct ca_request **out)
+{
+	struct arena *arena;
+	struct ca_request *r;
+	int e = arena_new(&arena, REQUEST_ARENA_MAX);
+
+	if (e)
+		return e;
+	r = arena_alloc(arena, sizeof(*r));
+	if (!r) {
+		arena_drop(&arena);
+		return -ENOMEM;
+	}
+	r->arena = arena;
+	r->lines_end = &r->lines;
+	r->tbs = BUF_INIT(CA_REQUEST_MAX);
+	r->certificate = BUF_INIT(CA_REQUEST_MAX);
+	*out = r;
+	return 0;
+}
+
+void request_drop(struct ca_request **rp)
+{
+	struct ca_request *r = *rp;
+	struct arena *arena;
+
+	if (!r)
+		return;
+	buf_fini(&r->tbs);
+	buf_fini(&r->certificate);
+	arena = r->arena;
+	arena_drop(&arena);
+	*rp = NULL;
+}
+
+void request_note(struct ca_request *r, const char *actor, const char *format, ...)
+{
+	char text[1024];
+	struct timeline_line *line = arena_alloc(r->arena, sizeof(*line));
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (!line)
+		return;
+	line->at_ms = clock_wall_ms();
+	line->actor = arena_strdup(r->arena, actor);
+	line->text = arena_strdup(r->arena, text);
+	*r->lines_end = line;
+	r->lines_end = &line->next;
+}
+
+bool attribute_name_equal(const char *a, const char *b)
+{
+	for (;; a++, b++) {
+		while (*a == ' ' || *a == '-')
+			a++;
+		while (*b == ' ' || *b == '-')
+			b++;
+		if (tolower((unsigned char)*a) != tolower((unsigned char)*b))
+			return false;
+		if (!*a)
+			return true;
+	}
+}
+
+int attribute_check(const char *name, const char *value)
+{
+	size_t n = strnlen(name, 128), v = strnlen(value, 4097);
+
+	if (n == 0 || n > 127 || v > 4096 || attribute_name_equal(name, ""))
+		return -EINVAL;
+	for (const char *p = name; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == ':' || *p == 0x7f)
+			return -EINVAL;
+	return strpbrk(value, "\r\n") ? -EINVAL : 0;
+}
+
+static struct ca_attribute *find_attribute(struct ca_request *r, const char *name)
+{
+	for (size_t i = 0; i < r->n_attributes; i++)
+		if (attribute_name_equal(r->attributes[i].name, name))
+			return &r->attributes[i];
+	return NULL;
+}
+
+const char *request_get_attribute(const struct ca_request *r, const char *name)
+{
+	for (size_t i = 0; i < r->n_attributes; i++)
+		if (attribute_name_equal(r->attributes[i].name, name))
+			return r->attributes[i].value;
+	return NULL;
+}
+
+/* Values are trimmed outside, as the documented parser does. */
+static char *copy_trimmed(struct arena *arena, const char *s)
+{
+	size_t n;
+
+	s += strspn(s, " \t");
+	n = strlen(s);
+	while (n && (s[n - 1] == ' ' || s[n - 1] == '\t'))
+		n--;
+	return arena_strndup(arena, bytes_of(s, n));
+}
+
+int request_set_attribute(struct ca_request *r, const char *name, const char *value, bool replace)
+{
+	struct ca_attribute *a = find_attribute(r, name);
+
+	if (attribute_check(name, value))
+		return -EINVAL;
+	if (a && !replace)
+		return -EEXIST;
+	if (!*value && replace) {
+		if (a)
+			*a = r->attributes[--r->n_attributes];
+		return 0;
+	}
+	if (!a) {
+		if (r->n_attributes == CA_ATTRIBUTES_MAX)
+			return -ENOSPC;
+		a = &r->attributes[r->n_attributes];
+		a->name = copy_trimmed(r->arena, name);
+		if (!a->name)
+			return -ENOMEM;
+		r->n_attributes++;
+	}
+	a->value = copy_trimmed(r->arena, value);
+	return a->value ? 0 : -ENOMEM;
+}
+
+struct ca_extension *request_find_extension(struct ca_request *r, const char *oid)
+{
+	for (size_t i = 0; i < r->n_extensions; i++)
+		if (strcmp(r->extensions[i].oid, oid) == 0)
+			return &r->extensions[i];
+	return NULL;
+}
+
+int request_set_extension(struct ca_request *r, const char *oid, struct bytes der, unsigned flags)
+{
+	OWNED_BUF content = BUF_INIT(64);
+	struct ca_extension *ext;
+	struct bytes copy;
+
+	if (strlen(oid) > 63 || der_oid_parse(oid, &content) || der.len == 0 || der.len > 16384 || der_check(der, 16))
+		return -EINVAL;
+	copy = arena_copy(r->arena, der);
+	if (!copy.ptr)
+		return -ENOMEM;
+	ext = request_find_extension(r, oid);
+	if (!ext) {
+		char *name = arena_strdup(r->arena, oid);
+
+		if (!name)
+			return -ENOMEM;
+		if (r->n_extensions == REQUEST_EXTENSIONS_MAX)
+			return -ENOSPC;
+		ext = &r->extensions[r->n_extensions++];
+		ext->oid = name;
+	}
+	ext->flags = flags;
+	ext->value = copy;
+	return 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	const struct ca_name *x = a, *y = b;
+
+	return x->kind != y->kind ? (x->kind > y->kind) - (x->kind < y->kind) : strcmp(x->value, y->value);
+}
+
+int request_hash_names(struct ca_request *r)
+{
+	struct ca_name *sorted = arena_alloc(r->arena, (r->n_names + 1) * sizeof(*sorted));
+	struct bytes *pieces = arena_alloc(r->arena, (2 * r->n_names + 1) * sizeof(*pieces));
+
+	if (!sorted || !pieces)
+		return -ENOMEM;
+	memcpy(sorted, r->names, r->n_names * sizeof(*sorted));
+	qsort(sorted, r->n_names, sizeof(*sorted), compare_names);
+	for (size_t i = 0; i < r->n_names; i++) {
+		pieces[2 * i] = bytes_of_str(ca_name_kind_word(sorted[i].kind));
+		pieces[2 * i + 1] = bytes_of_str(sorted[i].value);
+	}
+	return digest_sha256_pieces(pieces, 2 * r->n_names, r->names_key);
+}
+
+int request_hash_template(struct ca_request *r)
+{
+	size_t max = 8 + 2 * CA_ATTRIBUTES_MAX + 3 * REQUEST_EXTENSIONS_MAX, n = 0;
+	struct bytes *pieces = arena_alloc(r->arena, max * sizeof(*pieces));
+	char *lifetime = arena_printf(r->arena, "%lld", (long long)(r->not_after_s - r->not_before_s));
+
+	if (!pieces || !lifetime)
+		return -ENOMEM;
+	pieces[n++] = bytes_of_str(r->ca);
+	pieces[n++] = bytes_of_str(r->profile);
+	pieces[n++] = bytes_of_str(r->requester);
+	pieces[n++] = bytes_of_str(request_subject_text(r));
+	pieces[n++] = bytes_of(r->names_key, sizeof(r->names_key));
+	pieces[n++] = r->csr.spki;
+	pieces[n++] = bytes_of_str(lifetime);
+	for (size_t i = 0; i < r->n_attributes; i++) {
+		pieces[n++] = bytes_of_str(r->attributes[i].name);
+		pieces[n++] = bytes_of_str(r->attributes[i].value);
+	}
+	for (size_t i = 0; i < r->n_extensions; i++) {
+		if (r->extensions[i].flags & CA_EXT_DISABLED)
+			continue;
+		pieces[n++] = bytes_of_str(r->extensions[i].oid);
+		pieces[n++] = bytes_of_str(r->extensions[i].flags & CA_EXT_CRITICAL ? "critical" : "");
+		pieces[n++] = r->extensions[i].value;
+	}
+	return digest_sha256_pieces(pieces, n, r->digest);
+}
+
+const char *request_subject_text(const struct ca_request *r)
+{
+	OWNED_BUF text = BUF_INIT(4096);
+
+	for (size_t i = 0; i < r->n_subject; i++) {
+		buf_printf(&text, "%s%s=", i ? "," : "", r->subject[i].component);
+		for (const char *p = r->subject[i].value; *p; p++) {
+			if (strchr(",+\"\\<>;=", *p))
+				buf_append_char(&text, '\\');
+			buf_append_char(&text, *p);
+		}
+	}
+	return arena_strdup(r->arena, buf_str(&text));
+}

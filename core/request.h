@@ -1,0 +1,109 @@
+/* A request in memory: what was asked, what is decided, what will be written.
+ *
+ * It lives in one arena and belongs to one thread at a time. The store reads and writes it whole (core/store.h).
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/base/digest.h"
+#include "core/issue.h"
+#include "core/policy.h"
+#include "core/state.h"
+#include "core/x509/csr.h"
+
+#define REQUEST_EXTENSIONS_MAX 48
+#define REQUEST_SUBJECT_MAX 8
+
+/* One stored line of the timeline. */
+struct timeline_line {
+	int64_t at_ms;
+	const char *actor; /* "core", "acme:7", "unix:alice" */
+	const char *text;  /* "verify cause=new verdict=pend rule=hold" */
+	struct timeline_line *next;
+};
+
+struct ca_request {
+	struct arena *arena;
+	int64_t id;
+	int64_t version;          /* of the row as read; grows with every write */
+	enum ca_state state;
+	const char *ca;
+	const char *protocol, *endpoint, *profile, *requester, *intermediary, *source_address;
+	enum ca_evidence_kind evidence;
+	int64_t received_ms, submitted_ms, first_seen_ms, resolved_ms;
+	unsigned retry_after_s;
+	int64_t collect_ms;       /* how long a repeat after issuing is a query */
+	struct csr csr;
+	struct ca_name *names;    /* proven */
+	size_t n_names;
+	uint8_t names_key[SHA256_SIZE]; /* digest of the sorted names */
+	uint8_t spki_hash[SHA256_SIZE];
+	uint8_t transaction_key[CA_TRANSACTION_KEY_SIZE];
+	const char *raw_attributes; /* as submitted, one "name:value" a line; never changed */
+	struct ca_attribute attributes[CA_ATTRIBUTES_MAX]; /* parsed, and as officers changed them */
+	size_t n_attributes;
+	struct ca_extension extensions[REQUEST_EXTENSIONS_MAX];
+	size_t n_extensions;
+
+	/* What will be issued; made anew before each verify. */
+	struct subject_part subject[REQUEST_SUBJECT_MAX];
+	size_t n_subject;
+	int64_t not_before_s, not_after_s, latest_s; /* latest: what profile and CA allow */
+
+	/* What was decided. */
+	struct ca_verdict verdict;
+	bool is_undecided;        /* the policy module failed: there is no verdict */
+	enum ca_status status;
+	char reason[CA_REASON_SIZE];
+	uint8_t digest[SHA256_SIZE]; /* of what an officer sees and approves */
+	uint8_t serial[SERIAL_SIZE];
+	struct buf tbs;
+	struct buf certificate;
+
+	/* What the next write adds. */
+	struct timeline_line *lines, **lines_end;
+	unsigned events;          /* bits of enum ca_event to notify */
+
+	/* Approvals that count for the verify under way. */
+	struct approval {
+		const char *officer, *rule;
+		struct approval *next;
+	} *approvals;
+	bool is_renewal;
+	int64_t grant_id;         /* the grant whose approvals these are; 0: none */
+	int64_t grant_request_id; /* the request that was approved for it */
+	int64_t supersedes;       /* a pending request that this one takes the place of; 0: none */
+};
+
+int request_new(struct ca_request **out);
+void request_drop(struct ca_request **r); /* works with OWNED(ca_request) */
+
+/* Add a line to the timeline, written with the next change. */
+void request_note(struct ca_request *r, const char *actor, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Attribute names: `Cert-Type` and `cert type` are one name. Compare and find without case, blanks and '-'. */
+bool attribute_name_equal(const char *a, const char *b);
+
+/* Bounds of names and values. 0 or -EINVAL. */
+int attribute_check(const char *name, const char *value);
+
+/* Add or, when `replace`, put in the place of the attribute with that name. 0; -EINVAL (bounds); -EEXIST (there and not
+ * `replace`); -ENOSPC (too many); -ENOMEM. An empty value with `replace` removes it. */
+int request_set_attribute(struct ca_request *r, const char *name, const char *value, bool replace);
+const char *request_get_attribute(const struct ca_request *r, const char *name);
+
+struct ca_extension *request_find_extension(struct ca_request *r, const char *oid);
+
+/* Add or replace by OID; `flags` with origin. 0, -EINVAL (OID or DER malformed), -ENOSPC, -ENOMEM. */
+int request_set_extension(struct ca_request *r, const char *oid, struct bytes der, unsigned flags);
+
+/* Fill names_key from the names, whatever their order. */
+int request_hash_names(struct ca_request *r);
+
+/* The digest of what will be issued: everything an approval is for, without serial and absolute dates. */
+int request_hash_template(struct ca_request *r);
+
+/* The subject as text ("CN=a.example,O=Example"), in the arena; "" when empty. */
+const char *request_subject_text(const struct ca_request *r);

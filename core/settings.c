@@ -1,0 +1,321 @@
+/* The core's part of the configuration: rows, and what they become.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/core_int.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <strings.h>
+
+#include "core/base/own.h"
+#include "core/x509/der.h"
+#include "core/x509/key.h"
+
+const struct conf_option ca_core_rows[] = {
+	{ .name = "admin-socket", .type = CONF_STRING,
+	  .summary = "Unix socket of the administrator's tool; by default core/admin.sock in the data folder." },
+	{ .name = "key-file", .type = CONF_STRING,
+	  .summary = "File (mode 0600) with the key under which the CA keys are sealed; by default core/kek in the data folder." },
+	{ .name = "trace-file", .type = CONF_STRING,
+	  .summary = "Append one JSON line for every call of a module and every change of state to this file." },
+	{ .name = "commit-delay", .type = CONF_DURATION, .range = "0ms..100ms", .fallback = "0ms",
+	  .summary = "How long the store may wait for company before it commits." },
+	{ .name = "retry-after", .type = CONF_DURATION, .range = "1s..1h", .fallback = "5s",
+	  .summary = "When to ask again about a held request, where the protocol has no better idea." },
+	{ .name = "pending-ttl", .type = CONF_DURATION, .range = "1m..365d", .fallback = "30d",
+	  .summary = "A request that nobody decided for this long is denied as expired." },
+	{ .name = "deny-window", .type = CONF_DURATION, .range = "0s..365d", .fallback = "24h",
+	  .summary = "How long a denial answers repeats of the same request without a new row." },
+	{ .name = "grant-lifetime", .type = CONF_DURATION, .range = "1m..90d", .fallback = "7d",
+	  .summary = "How long an approval waits for a client that went away." },
+	{ .name = "collection-window", .type = CONF_DURATION, .range = "1m..30d", .fallback = "24h",
+	  .summary = "How long a repeated submission gets the certificate that was issued for the first." },
+	{ .name = "notify-attempts", .type = CONF_INTEGER, .range = "1..1000", .fallback = "50",
+	  .summary = "How often an exit module is tried before an event is set aside." },
+	{ .name = "pending-per-requester", .type = CONF_INTEGER, .range = "1..100000", .fallback = "100",
+	  .summary = "How many requests one requester may have waiting for a person." },
+	{ .name = "administrators", .type = CONF_STRINGS, .fallback = "root",
+	  .summary = "Users (or groups, written %group) who may do everything at the admin socket." },
+	{ .name = "officers", .type = CONF_STRINGS,
+	  .summary = "Users (or groups, written %group) who may decide about pending requests." },
+	{ .name = "auditors", .type = CONF_STRINGS,
+	  .summary = "Users (or groups, written %group) who may look and change nothing." },
+	{ 0 },
+};
+
+const struct conf_option ca_profile_rows[] = {
+	{ .name = "name", .type = CONF_STRING, .fallback = CONF_NEEDED, .summary = "Name by which endpoints refer to it." },
+	{ .name = "keys", .type = CONF_STRINGS, .range = KEY_TYPE_RSA "|" KEY_TYPE_P256 "|" KEY_TYPE_P384 "|" KEY_TYPE_ED25519,
+	  .fallback = "[rsa, ec-p256, ec-p384, ed25519]", .summary = "Key types that are certified." },
+	{ .name = "rsa-bits", .type = CONF_INTEGER, .range = "2048..8192", .fallback = "2048",
+	  .summary = "Smallest RSA key." },
+	{ .name = "key-usage", .type = CONF_STRINGS, .fallback = "[digitalSignature, keyEncipherment]",
+	  .summary = "Key usage bits; keyEncipherment is left out for keys that cannot do it." },
+	{ .name = "ext-key-usage", .type = CONF_STRINGS, .fallback = "serverAuth",
+	  .summary = "Extended key usages, as words or OIDs; at least one." },
+	{ .name = "lifetime", .type = CONF_DURATION, .range = "5m..3650d", .fallback = "90d",
+	  .summary = "Validity, first and last second included; policy may only shorten it." },
+	{ .name = "backdate", .type = CONF_DURATION, .range = "0s..24h", .fallback = "10m",
+	  .summary = "How far validity begins in the past, for clients whose clock is slow." },
+	{ .name = "common-name", .type = CONF_BOOL, .fallback = "true",
+	  .summary = "Put a proven name into the common name; the names stand in the SAN in any case." },
+	{ .name = "extensions", .type = CONF_STRINGS,
+	  .summary = "OIDs of extensions that a request may carry and policy may switch on." },
+	{ .name = "officer-extensions", .type = CONF_STRINGS,
+	  .summary = "OIDs of extensions that an officer may set on a pending request." },
+	{ 0 },
+};
+
+static const struct conf_option *policy_rows_of(const char *module)
+{
+	for (size_t i = 0; policy_modules[i]; i++)
+		if (strcmp(policy_modules[i]->name, module) == 0)
+			return policy_modules[i]->options;
+	return NULL;
+}
+
+/* Rows that every exit module has besides its own; joined once for each module. */
+static const struct conf_option exit_common_rows[] = {
+	{ .name = "required", .type = CONF_BOOL, .fallback = "true",
+	  .summary = "Without this module the CA does not start; when false it starts degraded." },
+};
+
+static const struct conf_option *exit_rows_of(const char *module)
+{
+	static struct conf_option joined[16][32];
+	size_t n = 0;
+
+	for (size_t i = 0; exit_modules[i] && i < 16; i++) {
+		if (strcmp(exit_modules[i]->name, module) != 0)
+			continue;
+		joined[i][n++] = exit_common_rows[0];
+		for (const struct conf_option *o = exit_modules[i]->options; o && o->name && n < 31; o++)
+			joined[i][n++] = *o;
+		return joined[i];
+	}
+	return NULL;
+}
+
+const struct conf_option ca_ca_rows[] = {
+	{ .name = "name", .type = CONF_STRING, .fallback = CONF_NEEDED,
+	  .summary = "Name of the CA, as given to `gatehouse ca init`." },
+	{ .name = "policy", .type = CONF_MODULE, .fallback = CONF_NEEDED, .rows_of = policy_rows_of,
+	  .summary = "The one policy module that decides about every request." },
+	{ .name = "exits", .type = CONF_MODULES, .rows_of = exit_rows_of,
+	  .summary = "Exit modules, told of events after the result is stored." },
+	{ 0 },
+};
+
+struct ca *core_find_ca(struct ca_core *core, const char *name)
+{
+	for (size_t i = 0; i < core->n_cas; i++)
+		if (strcasecmp(core->cas[i].name, name) == 0)
+			return &core->cas[i];
+	return NULL;
+}
+
+struct ca_profile *core_find_profile(struct ca_core *core, const char *name)
+{
+	for (size_t i = 0; i < core->n_profiles; i++)
+		if (strcmp(core->profiles[i].name, name) == 0)
+			return &core->profiles[i];
+	return NULL;
+}
+
+bool core_endpoint_allows(struct ca_core *core, const char *endpoint, const char *ca, const char *profile)
+{
+	size_t n = conf_count(core->conf, "endpoints");
+
+	if (strcmp(endpoint, INTERNAL_ENDPOINT) == 0)
+		return strcmp(profile, GATEWAY_TLS_PROFILE) == 0;
+	for (size_t i = 0; i < n; i++) {
+		const struct conf_section *e = conf_section_at(core->conf, "endpoints", i);
+
+		if (strcmp(conf_str(e, "name"), endpoint) == 0)
+			return strcasecmp(conf_str(e, "ca"), ca) == 0 && strcmp(conf_str(e, "profile"), profile) == 0;
+	}
+	return false;
+}
+
+static bool is_same_name(const struct ca_name *name, const char *configured)
+{
+	uint8_t a[16], b[16];
+
+	if (name->kind == CA_NAME_DNS)
+		return strcasecmp(name->value, configured) == 0;
+	if (inet_pton(AF_INET, name->value, a) == 1)
+		return inet_pton(AF_INET, configured, b) == 1 && memcmp(a, b, 4) == 0;
+	return inet_pton(AF_INET6, name->value, a) == 1 && inet_pton(AF_INET6, configured, b) == 1 &&
+	       memcmp(a, b, 16) == 0;
+}
+
+bool core_is_listener_name(struct ca_core *core, const struct ca_name *name)
+{
+	size_t n = conf_count(core->conf, "listeners");
+
+	for (size_t i = 0; i < n; i++) {
+		const struct conf_section *l = conf_section_at(core->conf, "listeners", i);
+
+		for (size_t j = 0; j < conf_count(l, "names"); j++)
+			if (is_same_name(name, conf_str_at(l, "names", j)))
+				return true;
+	}
+	return false;
+}
+
+static const char *const *copy_words(const struct conf_section *s, const char *option, const char *without)
+{
+	size_t n = conf_count(s, option), used = 0;
+	const char **words = calloc(n + 1, sizeof(*words));
+
+	for (size_t i = 0; words && i < n; i++)
+		if (!without || strcmp(conf_str_at(s, option, i), without) != 0)
+			words[used++] = conf_str_at(s, option, i);
+	return words;
+}
+
+static int check_oids(const struct conf_section *conf, const char *option, struct conf_error *error)
+{
+	for (size_t i = 0; i < conf_count(conf, option); i++) {
+		const char *oid = conf_str_at(conf, option, i);
+		OWNED_BUF content = BUF_INIT(64);
+
+		if (strlen(oid) > 63 || der_oid_parse(oid, &content))
+			return conf_refuse_at(conf, option, i, error, "'%s' is not a dotted OID", oid);
+		if (extension_is_reserved(oid))
+			return conf_refuse_at(conf, option, i, error, "extension %s is written by the CA alone", oid);
+	}
+	return 0;
+}
+
+int settings_check_profile(const struct conf_section *conf, struct conf_error *error)
+{
+	int e;
+
+	for (size_t i = 0; i < conf_count(conf, "key-usage"); i++)
+		if (!key_usage_known(conf_str_at(conf, "key-usage", i)))
+			return conf_refuse_at(conf, "key-usage", i, error, "'%s' is no key usage that a profile may give",
+					      conf_str_at(conf, "key-usage", i));
+	if (conf_count(conf, "key-usage") == 0)
+		return conf_refuse(conf, "key-usage", error, "a profile needs at least one key usage");
+	/* Without a purpose a certificate is good for any: refused here, whatever policy says later. */
+	if (conf_count(conf, "ext-key-usage") == 0)
+		return conf_refuse(conf, "ext-key-usage", error, "a profile needs at least one extended key usage");
+	for (size_t i = 0; i < conf_count(conf, "ext-key-usage"); i++)
+		if (!ext_key_usage_known(conf_str_at(conf, "ext-key-usage", i)))
+			return conf_refuse_at(conf, "ext-key-usage", i, error,
+					      "'%s' is no extended key usage that a profile may give",
+					      conf_str_at(conf, "ext-key-usage", i));
+	if (conf_duration_ms(conf, "backdate") >= conf_duration_ms(conf, "lifetime"))
+		return conf_refuse(conf, "backdate", error, "must be shorter than the lifetime");
+	e = check_oids(conf, "extensions", error);
+	return e ? e : check_oids(conf, "officer-extensions", error);
+}
+
+static int load_profile(struct ca_core *core, const struct conf_section *conf, struct conf_error *error)
+{
+	struct ca_profile *p = &core->profiles[core->n_profiles];
+	int e = settings_check_profile(conf, error);
+
+	if (e)
+		return e;
+	if (core_find_profile(core, conf_str(conf, "name")))
+		return conf_refuse(conf, "name", error, "there are two profiles of this name");
+	*p = (struct ca_profile){
+		.name = conf_str(conf, "name"),
+		.keys = copy_words(conf, "keys", NULL),
+		.rsa_bits_min = (unsigned)conf_int(conf, "rsa-bits"),
+		.key_usage = copy_words(conf, "key-usage", NULL),
+		.key_usage_no_rsa = copy_words(conf, "key-usage", "keyEncipherment"),
+		.ext_key_usage = copy_words(conf, "ext-key-usage", NULL),
+		.lifetime_s = conf_duration_ms(conf, "lifetime") / 1000,
+		.backdate_s = conf_duration_ms(conf, "backdate") / 1000,
+		.common_name = conf_bool(conf, "common-name"),
+		.conf = conf,
+	};
+	core->n_profiles++;
+	if (p->keys && p->key_usage && p->key_usage_no_rsa && p->ext_key_usage)
+		return 0;
+	return -ENOMEM;
+}
+
+/* The profile of the gateway's own certificate, unless the file has one of that name. */
+static int add_gateway_profile(struct ca_core *core)
+{
+	static const char *const keys[] = { KEY_TYPE_P256, NULL };
+	static const char *const usage[] = { "digitalSignature", NULL };
+	static const char *const purpose[] = { "serverAuth", NULL };
+
+	if (!core_find_profile(core, GATEWAY_TLS_PROFILE))
+		core->profiles[core->n_profiles++] = (struct ca_profile){
+			.name = GATEWAY_TLS_PROFILE,
+			.keys = keys,
+			.rsa_bits_min = 2048,
+			.key_usage = usage,
+			.key_usage_no_rsa = usage,
+			.ext_key_usage = purpose,
+			.lifetime_s = 30 * 86400,
+			.backdate_s = 600,
+			.common_name = true,
+		};
+	return 0;
+}
+
+static void load_numbers(struct ca_settings *s, const struct conf_section *conf)
+{
+	s->pending_ttl_ms = conf_duration_ms(conf, "pending-ttl");
+	s->deny_window_ms = conf_duration_ms(conf, "deny-window");
+	s->grant_lifetime_ms = conf_duration_ms(conf, "grant-lifetime");
+	s->collect_ms = conf_duration_ms(conf, "collection-window");
+	s->retry_after_s = (unsigned)(conf_duration_ms(conf, "retry-after") / 1000);
+	s->notify_attempts = (unsigned)conf_int(conf, "notify-attempts");
+	s->pending_per_requester = (unsigned)conf_int(conf, "pending-per-requester");
+}
+
+static int check_endpoints(struct ca_core *core, struct conf_error *error)
+{
+	for (size_t i = 0; i < conf_count(core->conf, "endpoints"); i++) {
+		const struct conf_section *e = conf_section_at(core->conf, "endpoints", i);
+
+		if (!core_find_ca(core, conf_str(e, "ca")))
+			return conf_refuse(e, "ca", error, "there is no CA named '%s' under cas:", conf_str(e, "ca"));
+		if (!core_find_profile(core, conf_str(e, "profile")))
+			return conf_refuse(e, "profile", error, "there is no profile named '%s' under profiles:",
+					   conf_str(e, "profile"));
+		if (strcmp(conf_str(e, "name"), INTERNAL_ENDPOINT) == 0)
+			return conf_refuse(e, "name", error, "'internal' is the gateway's own endpoint");
+	}
+	return 0;
+}
+
+int settings_load(struct ca_core *core, struct conf_error *error)
+{
+	size_t n_profiles = conf_count(core->conf, "profiles"), n_cas = conf_count(core->conf, "cas");
+	int e = 0;
+
+	if (n_cas == 0)
+		return conf_refuse(core->conf, "cas", error, "at least one CA must be configured");
+	core->profiles = calloc(n_profiles + 1, sizeof(*core->profiles));
+	core->cas = calloc(n_cas, sizeof(*core->cas));
+	if (!core->profiles || !core->cas)
+		return -ENOMEM;
+	load_numbers(&core->settings, conf_section(core->conf, "core"));
+	for (size_t i = 0; !e && i < n_profiles; i++)
+		e = load_profile(core, conf_section_at(core->conf, "profiles", i), error);
+	for (size_t i = 0; !e && i < n_cas; i++) {
+		const struct conf_section *c = conf_section_at(core->conf, "cas", i);
+
+		if (core_find_ca(core, conf_str(c, "name")))
+			return conf_refuse(c, "name", error, "there are two CAs of this name");
+		core->cas[core->n_cas++] = (struct ca){
+			.core = core,
+			.name = conf_str(c, "name"),
+			.certificate = BUF_INIT(65536),
+			.policy_turn = PTHREAD_MUTEX_INITIALIZER,
+		};
+	}
+	if (!e)
+		e = add_gateway_profile(core);
+	return e ? e : check_endpoints(core, error);
+}

@@ -1,0 +1,49 @@
+/* The signer: the only code that sees a private key.
+ *
+ * Its calls are messages: plain octets in, plain octets out, and no key, digest or handle to a key leaves it. A
+ * private key exists outside only as a blob sealed under the key-encryption key (AES-256-GCM; purpose and CA are
+ * authenticated with it), which the caller stores and loads after each start. It signs whole TBSCertificates, never a
+ * bare digest, and looks at what it signs: the issuer must be the key's own, and a certificate that could sign others
+ * is made only once, for the key itself, when the CA is created.
+ *
+ * All calls are safe on any number of threads.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/base/buf.h"
+
+#define SIGNER_KEK_SIZE 32
+#define SIGNER_SEALED_MAX 16384
+#define SIGNER_SIGNATURE_MAX 1024
+#define SIGNER_WHY_SIZE 200
+
+struct signer;
+
+enum signer_purpose {
+	SIGNER_PURPOSE_CA = 1, /* signs certificates */
+};
+
+/* Positive outcomes. */
+enum {
+	SIGNER_REFUSED = 1, /* it will not sign or load this, now or later; `why` says the reason */
+};
+
+/* `kek` is copied into locked memory; the caller wipes its own. 0, -ENOMEM. */
+int signer_new(struct signer **out, const uint8_t kek[static SIGNER_KEK_SIZE]);
+void signer_drop(struct signer **s);
+
+/* Make a key pair of `type` ("ec-p256", "ec-p384", "rsa-3072", "rsa-4096"): the sealed private key and the
+ * SubjectPublicKeyInfo. */
+int signer_generate(struct signer *s, const char *type, enum signer_purpose purpose, const char *ca,
+		    struct buf *sealed, struct buf *spki, char why[static SIGNER_WHY_SIZE]);
+
+/* Unseal a key; `*key` names it in later calls. `certificate` is the CA's own (DER), whose key it must be, or empty
+ * when the CA is being created: then the key signs nothing but its own self-signed certificate. */
+int signer_load(struct signer *s, struct bytes sealed, enum signer_purpose purpose, const char *ca,
+		struct bytes certificate, unsigned *key, char why[static SIGNER_WHY_SIZE]);
+
+/* Sign a whole TBSCertificate (DER); appends the signature value. */
+int signer_sign_certificate(struct signer *s, unsigned key, struct bytes tbs, struct buf *signature,
+			    char why[static SIGNER_WHY_SIZE]);

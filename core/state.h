@@ -1,0 +1,34 @@
+/* The states of a request and what may lead from one to the next: one table, the documented one.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/submit.h"
+
+/* What can happen to a request. The comment names the documented transition. */
+enum ca_action {
+	CA_ACTION_RECEIVE,    /* T2  a submission became a row */
+	CA_ACTION_REJECT,     /* T1  it could not be read */
+	CA_ACTION_ISSUE,      /* T3  policy said issue, signed */
+	CA_ACTION_PEND,       /* T4  policy said pend */
+	CA_ACTION_DENY,       /* T5  policy said deny */
+	CA_ACTION_FAIL,       /* T6  policy, build or signer failed */
+	CA_ACTION_SET_ATTRIBUTES, /* T7 */
+	CA_ACTION_SET_EXTENSION,  /* T8 */
+	CA_ACTION_ADMIN_DENY, /* T9 */
+	CA_ACTION_RESUBMIT,   /* T10 an officer asks policy again */
+	CA_ACTION_RETURN,     /* a resubmission that came to no answer goes back to the queue */
+	CA_ACTION_SUPERSEDE,  /* a newer request for the same names took its place */
+	CA_ACTION_EXPIRE,     /* T22 */
+	CA_ACTION_REVOKE,     /* T13 */
+	CA_ACTION_COUNT_
+};
+
+/* 0 with the next state; -EPERM when the action is not legal in `from` (nothing is ever legal that has no row).
+ * `from` 0 stands for "no row yet". */
+int ca_state_next(enum ca_state from, enum ca_action action, enum ca_state *next);
+
+const char *ca_action_word(enum ca_action action);
+
+enum ca_disposition ca_state_disposition(enum ca_state state);

@@ -1,0 +1,393 @@
+/* Writing the core's rows.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/store.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/own.h"
+
+int store_open(struct ca_core *core, unsigned commit_delay_ms, char *why, size_t why_size)
+{
+	OWNED_BUF path = BUF_INIT(4096);
+	struct db_options options = {
+		.application_id = STORE_APPLICATION_ID,
+		.migrations = store_migrations,
+		.commit_delay_ms = commit_delay_ms,
+	};
+
+	if (buf_printf(&path, "%s/core.db", core->data_folder))
+		return -ENOMEM;
+	options.path = buf_str(&path);
+	return db_open(&core->db, &options, why, why_size);
+}
+
+struct apply {
+	struct ca *ca;
+	const struct store_change *change;
+	int64_t now_ms;
+};
+
+static int write_lines(struct db_conn *conn, int64_t id, const struct timeline_line *line)
+{
+	int e = 0;
+
+	for (; !e && line; line = line->next)
+		e = db_run(conn, "INSERT INTO timeline(request_id, at_ms, actor, text) VALUES(?,?,?,?)", DB_INT(id),
+			   DB_INT(line->at_ms), DB_TEXT(line->actor), DB_TEXT(line->text));
+	return e;
+}
+
+static int write_events(struct db_conn *conn, const struct ca *ca, int64_t id, unsigned events, int64_t now_ms)
+{
+	int e = 0;
+
+	for (unsigned bit = 1; !e && bit <= CA_EVENT_IMPORTED; bit <<= 1) {
+		if (!(events & bit))
+			continue;
+		for (size_t i = 0; !e && i < ca->n_exits; i++)
+			if ((ca->exits[i].events & bit) && !ca->exits[i].is_disabled)
+				e = db_run(conn,
+					   "INSERT INTO outbox(module, ca, event, request_id, attempts, next_ms)"
+					   " VALUES(?,?,?,?,0,?)",
+					   DB_TEXT(ca->exits[i].label), DB_TEXT(ca->name), DB_INT(bit), DB_INT(id),
+					   DB_INT(now_ms));
+	}
+	return e;
+}
+
+static int write_rows(struct db_conn *conn, const struct ca_request *r)
+{
+	int e = db_run(conn, "DELETE FROM attributes WHERE request_id=?", DB_INT(r->id));
+
+	for (size_t i = 0; !e && i < r->n_attributes; i++)
+		e = db_run(conn, "INSERT INTO attributes(request_id, name, value) VALUES(?,?,?)", DB_INT(r->id),
+			   DB_TEXT(r->attributes[i].name), DB_TEXT(r->attributes[i].value));
+	if (!e)
+		e = db_run(conn, "DELETE FROM extensions WHERE request_id=?", DB_INT(r->id));
+	for (size_t i = 0; !e && i < r->n_extensions; i++)
+		e = db_run(conn, "INSERT INTO extensions(request_id, oid, flags, value) VALUES(?,?,?,?)", DB_INT(r->id),
+			   DB_TEXT(r->extensions[i].oid), DB_INT(r->extensions[i].flags),
+			   DB_BLOB(r->extensions[i].value));
+	return e;
+}
+
+static struct bytes serial_of(const struct ca_request *r)
+{
+	return r->tbs.len ? bytes_of(r->serial, SERIAL_SIZE) : bytes_of(NULL, 0);
+}
+
+static struct bytes tbs_of(const struct ca_request *r)
+{
+	return r->tbs.len ? buf_bytes(&r->tbs) : bytes_of(NULL, 0);
+}
+
+static int insert_request(struct db_conn *conn, const struct apply *a)
+{
+	const struct ca_request *r = a->change->r;
+	uint8_t csr_hash[SHA256_SIZE];
+	int e;
+
+	/* A key whose hold has ended makes room, here and nowhere else, so that no sweep is needed. */
+	e = db_run(conn, "UPDATE requests SET key_until_ms=0 WHERE transaction_key=? AND key_until_ms<>0 AND key_until_ms<?",
+		   DB_BLOB(bytes_of(r->transaction_key, sizeof(r->transaction_key))), DB_INT(a->now_ms));
+	if (!e)
+		e = digest_sha256(r->csr.der, csr_hash);
+	if (!e)
+		e = db_run(conn,
+			   "INSERT INTO requests(id, state, version, ca, protocol, endpoint, profile, requester, intermediary,"
+			   " source_address, evidence, received_ms, submitted_ms, first_seen_ms, resolved_ms, retry_after_s,"
+			   " collect_ms, csr, csr_hash, spki_hash, names_key, asked_subject, subject, raw_attributes,"
+			   " transaction_key, key_until_ms, status, reason, rule, trace, digest, serial, tbs, not_before_s,"
+			   " not_after_s, key_type, key_bits)"
+			   " VALUES(?,?,1,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			   DB_INT(r->id), DB_INT(r->state), DB_TEXT(r->ca), DB_TEXT(r->protocol), DB_TEXT(r->endpoint),
+			   DB_TEXT(r->profile), DB_TEXT(r->requester), DB_TEXT(r->intermediary),
+			   DB_TEXT(r->source_address), DB_INT(r->evidence), DB_INT(r->received_ms),
+			   DB_INT(r->submitted_ms), DB_INT(r->first_seen_ms), DB_INT(r->resolved_ms),
+			   DB_INT(r->retry_after_s), DB_INT(r->collect_ms), DB_BLOB(r->csr.der),
+			   DB_BLOB(bytes_of(csr_hash, sizeof(csr_hash))), DB_BLOB(bytes_of(r->spki_hash, SHA256_SIZE)),
+			   DB_BLOB(bytes_of(r->names_key, SHA256_SIZE)), DB_TEXT(r->csr.subject_text),
+			   DB_TEXT(request_subject_text(r)), DB_TEXT(r->raw_attributes),
+			   DB_BLOB(bytes_of(r->transaction_key, sizeof(r->transaction_key))),
+			   DB_INT(a->change->key_until_ms), DB_INT(r->status), DB_TEXT(r->reason),
+			   DB_TEXT(r->verdict.rule), DB_TEXT(r->verdict.trace), DB_BLOB(bytes_of(r->digest, SHA256_SIZE)),
+			   DB_BLOB(serial_of(r)), DB_BLOB(tbs_of(r)), DB_INT(r->not_before_s), DB_INT(r->not_after_s),
+			   DB_TEXT(r->csr.key_type ? r->csr.key_type : ""), DB_INT(r->csr.key_bits));
+	for (size_t i = 0; !e && i < r->n_names; i++)
+		e = db_run(conn,
+			   "INSERT INTO names(request_id, position, kind, value, evidence, evidence_text) VALUES(?,?,?,?,?,?)",
+			   DB_INT(r->id), DB_INT(i), DB_INT(r->names[i].kind), DB_TEXT(r->names[i].value),
+			   DB_INT(r->names[i].evidence), DB_TEXT(r->names[i].evidence_text));
+	return e ? e : write_rows(conn, r);
+}
+
+static int update_request(struct db_conn *conn, const struct apply *a)
+{
+	const struct ca_request *r = a->change->r;
+	int e = db_run(conn,
+		       "UPDATE requests SET state=?, version=version+1, resolved_ms=?, key_until_ms=?, status=?, reason=?,"
+		       " rule=?, trace=?, digest=?, serial=?, tbs=?, not_before_s=?, not_after_s=?, subject=?"
+		       " WHERE id=? AND version=? AND state=?",
+		       DB_INT(r->state), DB_INT(r->resolved_ms), DB_INT(a->change->key_until_ms), DB_INT(r->status),
+		       DB_TEXT(r->reason), DB_TEXT(r->verdict.rule), DB_TEXT(r->verdict.trace),
+		       DB_BLOB(bytes_of(r->digest, SHA256_SIZE)), DB_BLOB(serial_of(r)), DB_BLOB(tbs_of(r)),
+		       DB_INT(r->not_before_s), DB_INT(r->not_after_s), DB_TEXT(request_subject_text(r)), DB_INT(r->id),
+		       DB_INT(r->version), DB_INT(a->change->from));
+
+	if (!e && db_changes(conn) != 1)
+		return STORE_CHANGED;
+	return !e && a->change->rewrite_rows ? write_rows(conn, r) : e;
+}
+
+static int write_certificate(struct db_conn *conn, const struct apply *a)
+{
+	const struct ca_request *r = a->change->r;
+
+	return db_run(conn,
+		      "INSERT INTO certificates(serial, request_id, ca, key_id, certificate, not_before_s, not_after_s,"
+		      " issued_ms) VALUES(?,?,?,?,?,?,?,?)",
+		      DB_BLOB(bytes_of(r->serial, SERIAL_SIZE)), DB_INT(r->id), DB_TEXT(r->ca), DB_INT(a->ca->key_row),
+		      DB_BLOB(buf_bytes(&r->certificate)), DB_INT(r->not_before_s), DB_INT(r->not_after_s),
+		      DB_INT(r->resolved_ms));
+}
+
+static int one_line(struct db_conn *conn, int64_t id, int64_t at_ms, const char *text)
+{
+	struct timeline_line line = { .at_ms = at_ms, .actor = "core", .text = text };
+
+	return write_lines(conn, id, &line);
+}
+
+/* The older request for the same names leaves the queue; when it was first seen stays known. */
+static int supersede(struct db_conn *conn, const struct apply *a)
+{
+	int64_t old = a->change->supersedes, id = a->change->r->id;
+	char text[96];
+	int e;
+
+	snprintf(text, sizeof(text), "superseded by=%lld", (long long)id);
+	e = db_run(conn,
+		   "UPDATE requests SET state=31, version=version+1, status=?, reason=?, resolved_ms=?, key_until_ms=0"
+		   " WHERE id=? AND state=9",
+		   DB_INT(CA_STATUS_SUPERSEDED), DB_TEXT("superseded by a newer request for the same names"),
+		   DB_INT(a->now_ms), DB_INT(old));
+	if (!e && db_changes(conn) != 1)
+		return STORE_CHANGED;
+	if (!e)
+		e = one_line(conn, old, a->now_ms, text);
+	return e ? e : write_events(conn, a->ca, old, CA_EVENT_DENIED, a->now_ms);
+}
+
+static int carry_first_seen(struct db_conn *conn, const struct apply *a)
+{
+	return db_run(conn,
+		      "UPDATE requests SET first_seen_ms=(SELECT first_seen_ms FROM requests WHERE id=?) WHERE id=?",
+		      DB_INT(a->change->supersedes), DB_INT(a->change->r->id));
+}
+
+/* One use: the first that gets here wins. What was issued for the held request and never collected is revoked, so
+ * that one approval leaves one live certificate. */
+static int spend_grant(struct db_conn *conn, const struct apply *a)
+{
+	const struct ca_request *r = a->change->r;
+	char text[96];
+	int e = db_run(conn, "UPDATE grants SET spent_by=? WHERE id=? AND spent_by IS NULL AND until_ms>=?", DB_INT(r->id),
+		       DB_INT(r->grant_id), DB_INT(a->now_ms));
+
+	if (!e && db_changes(conn) != 1)
+		return STORE_CHANGED;
+	if (!e)
+		e = db_run(conn,
+			   "UPDATE certificates SET revoked_ms=?, revoked_reason=4 WHERE request_id=? AND revoked_ms IS NULL",
+			   DB_INT(a->now_ms), DB_INT(r->grant_request_id));
+	if (!e)
+		e = db_run(conn,
+			   "UPDATE requests SET state=21, version=version+1, key_until_ms=0 WHERE id=? AND state=20",
+			   DB_INT(r->grant_request_id));
+	if (!e && db_changes(conn) != 1)
+		return STORE_CHANGED;
+	snprintf(text, sizeof(text), "grant spent-by=%lld revoked reason=superseded", (long long)r->id);
+	if (!e)
+		e = one_line(conn, r->grant_request_id, a->now_ms, text);
+	return e ? e : write_events(conn, a->ca, r->grant_request_id, CA_EVENT_REVOKED, a->now_ms);
+}
+
+static int write_grant(struct db_conn *conn, const struct apply *a)
+{
+	const struct ca_request *r = a->change->r;
+
+	return db_run(conn,
+		      "INSERT INTO grants(ca, endpoint, requester, names_key, profile, request_id, until_ms)"
+		      " VALUES(?,?,?,?,?,?,?)",
+		      DB_TEXT(r->ca), DB_TEXT(r->endpoint), DB_TEXT(r->requester),
+		      DB_BLOB(bytes_of(r->names_key, SHA256_SIZE)), DB_TEXT(r->profile), DB_INT(r->id),
+		      DB_INT(a->change->grant_until_ms));
+}
+
+static int write_approval(struct db_conn *conn, const struct apply *a)
+{
+	const struct ca_request *r = a->change->r;
+
+	return db_run(conn,
+		      "INSERT INTO approvals(request_id, officer, rule, digest, at_ms) VALUES(?,?,?,?,?)"
+		      " ON CONFLICT DO UPDATE SET digest=excluded.digest, at_ms=excluded.at_ms",
+		      DB_INT(r->id), DB_TEXT(a->change->approved_by), DB_TEXT(a->change->approved_rule),
+		      DB_BLOB(bytes_of(r->digest, SHA256_SIZE)), DB_INT(a->now_ms));
+}
+
+static int apply(struct db_conn *conn, void *arg)
+{
+	const struct apply *a = arg;
+	const struct store_change *c = a->change;
+	int e = 0;
+
+	if (c->supersedes)
+		e = supersede(conn, a);
+	if (!e)
+		e = c->insert ? insert_request(conn, a) : update_request(conn, a);
+	if (!e && c->supersedes)
+		e = carry_first_seen(conn, a);
+	if (!e && c->spend_grant)
+		e = spend_grant(conn, a);
+	if (!e && c->approved_by)
+		e = write_approval(conn, a);
+	if (!e && c->r->state == CA_STATE_ISSUED)
+		e = write_certificate(conn, a);
+	if (!e && c->grant_until_ms)
+		e = write_grant(conn, a);
+	if (!e)
+		e = write_lines(conn, c->r->id, c->r->lines);
+	if (!e)
+		e = write_events(conn, a->ca, c->r->id, c->r->events, a->now_ms);
+	return e;
+}
+
+/* DB_CONFLICT and STORE_CHANGED come out of the same call; here they are told apart. */
+static int outcome(struct ca_core *core, int e)
+{
+	core->is_store_failing = e < 0;
+	return e == DB_CONFLICT ? STORE_DUPLICATE : e;
+}
+
+static void written(struct ca_request *r, bool insert)
+{
+	r->version = insert ? 1 : r->version + 1;
+	r->lines = NULL;
+	r->lines_end = &r->lines;
+	r->events = 0;
+}
+
+int store_apply(struct ca *ca, const struct store_change *change)
+{
+	struct apply a = { ca, change, clock_wall_ms() };
+	int e = db_write(ca->core->db, apply, &a);
+
+	if (!e)
+		written(change->r, change->insert);
+	return outcome(ca->core, e);
+}
+
+static int collected(struct db_conn *conn, void *arg)
+{
+	const struct apply *a = arg;
+	const struct ca_request *r = a->change->r;
+	int e = db_run(conn, "UPDATE certificates SET collected_ms=? WHERE request_id=? AND collected_ms IS NULL",
+		       DB_INT(a->now_ms), DB_INT(r->id));
+
+	/* Collected: there is a live certificate now, so the approval is used up. */
+	if (!e)
+		e = db_run(conn, "DELETE FROM grants WHERE request_id=? AND spent_by IS NULL", DB_INT(r->id));
+	if (!e)
+		e = write_lines(conn, r->id, r->lines);
+	return e ? e : write_events(conn, a->ca, r->id, r->events, a->now_ms);
+}
+
+int store_collected(struct ca *ca, struct ca_request *r)
+{
+	struct store_change change = { .r = r };
+	struct apply a = { ca, &change, clock_wall_ms() };
+	int e;
+
+	e = db_write(ca->core->db, collected, &a);
+	if (!e) {
+		r->lines = NULL;
+		r->lines_end = &r->lines;
+		r->events = 0;
+	}
+	return outcome(ca->core, e);
+}
+
+struct key_add {
+	const char *ca;
+	struct bytes sealed, spki, certificate;
+	int64_t now_ms;
+};
+
+static int add_ca_key(struct db_conn *conn, void *arg)
+{
+	const struct key_add *k = arg;
+
+	return db_run(conn, "INSERT INTO ca_keys(ca, sealed, spki, certificate, created_ms) VALUES(?,?,?,?,?)",
+		      DB_TEXT(k->ca), DB_BLOB(k->sealed), DB_BLOB(k->spki), DB_BLOB(k->certificate), DB_INT(k->now_ms));
+}
+
+int store_add_ca_key(struct db *db, const char *ca, struct bytes sealed, struct bytes spki, struct bytes certificate,
+		     int64_t now_ms)
+{
+	struct key_add k = { ca, sealed, spki, certificate, now_ms };
+
+	return db_write(db, add_ca_key, &k);
+}
+
+struct event_write {
+	const struct outbox_row *row;
+	int64_t at_ms, next_ms;
+	const char *lines[2];
+};
+
+static int write_event_lines(struct db_conn *conn, const struct event_write *w)
+{
+	int e = 0;
+
+	for (int i = 0; !e && i < 2 && w->lines[i]; i++)
+		e = one_line(conn, w->row->request_id, w->at_ms, w->lines[i]);
+	return e;
+}
+
+static int event_done(struct db_conn *conn, void *arg)
+{
+	const struct event_write *w = arg;
+	int e = db_run(conn, "DELETE FROM outbox WHERE id=?", DB_INT(w->row->id));
+
+	return e ? e : write_event_lines(conn, w);
+}
+
+int store_event_done(struct ca_core *core, const struct outbox_row *row, int64_t at_ms, const char *notify_line,
+		     const char *inspect_line)
+{
+	struct event_write w = { .row = row, .at_ms = at_ms, .lines = { notify_line, inspect_line } };
+
+	return db_write(core->db, event_done, &w);
+}
+
+static int event_failed(struct db_conn *conn, void *arg)
+{
+	const struct event_write *w = arg;
+	int e = db_run(conn, "UPDATE outbox SET attempts=attempts+1, next_ms=? WHERE id=?",
+		       w->next_ms ? DB_INT(w->next_ms) : DB_NULL, DB_INT(w->row->id));
+
+	return e ? e : write_event_lines(conn, w);
+}
+
+int store_event_failed(struct ca_core *core, const struct outbox_row *row, int64_t at_ms, int64_t next_ms,
+		       const char *line)
+{
+	struct event_write w = { .row = row, .at_ms = at_ms, .next_ms = next_ms, .lines = { line } };
+
+	return db_write(core->db, event_failed, &w);
+}

@@ -1,0 +1,480 @@
+/* Reading the core's rows.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/store.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "core/base/clock.h"
+#include "core/base/own.h"
+
+struct load {
+	int64_t id;
+	struct ca_request *r;
+};
+
+static char *copy_text(struct ca_request *r, struct db_rows *rows, int column)
+{
+	const char *s = db_col_text(rows, column);
+
+	return s ? arena_strdup(r->arena, s) : NULL;
+}
+
+static void copy_digest(struct db_rows *rows, int column, uint8_t *out, size_t size)
+{
+	struct bytes b = db_col_blob(rows, column);
+
+	if (b.len == size)
+		memcpy(out, b.ptr, size);
+}
+
+static void read_request(struct ca_request *r, struct db_rows *rows)
+{
+	r->id = db_col_int(rows, 0);
+	r->state = (enum ca_state)db_col_int(rows, 1);
+	r->version = db_col_int(rows, 2);
+	r->ca = copy_text(r, rows, 3);
+	r->protocol = copy_text(r, rows, 4);
+	r->endpoint = copy_text(r, rows, 5);
+	r->profile = copy_text(r, rows, 6);
+	r->requester = copy_text(r, rows, 7);
+	r->intermediary = copy_text(r, rows, 8);
+	r->source_address = copy_text(r, rows, 9);
+	r->evidence = (enum ca_evidence_kind)db_col_int(rows, 10);
+	r->received_ms = db_col_int(rows, 11);
+	r->submitted_ms = db_col_int(rows, 12);
+	r->first_seen_ms = db_col_int(rows, 13);
+	r->resolved_ms = db_col_int(rows, 14);
+	r->retry_after_s = (unsigned)db_col_int(rows, 15);
+	r->collect_ms = db_col_int(rows, 16);
+	r->csr.der = arena_copy(r->arena, db_col_blob(rows, 17));
+	copy_digest(rows, 18, r->spki_hash, SHA256_SIZE);
+	copy_digest(rows, 19, r->names_key, SHA256_SIZE);
+	r->raw_attributes = copy_text(r, rows, 20);
+	copy_digest(rows, 21, r->transaction_key, sizeof(r->transaction_key));
+	r->status = (enum ca_status)db_col_int(rows, 22);
+	snprintf(r->reason, sizeof(r->reason), "%s", db_col_text(rows, 23));
+	snprintf(r->verdict.rule, sizeof(r->verdict.rule), "%s", db_col_text(rows, 24));
+	snprintf(r->verdict.trace, sizeof(r->verdict.trace), "%s", db_col_text(rows, 25));
+	copy_digest(rows, 26, r->digest, SHA256_SIZE);
+	copy_digest(rows, 27, r->serial, SERIAL_SIZE);
+	buf_append(&r->tbs, db_col_blob(rows, 28));
+	r->not_before_s = db_col_int(rows, 29);
+	r->not_after_s = db_col_int(rows, 30);
+	buf_append(&r->certificate, db_col_blob(rows, 31));
+}
+
+static int load_names(struct db_conn *conn, struct ca_request *r)
+{
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows,
+			  "SELECT kind, value, evidence, evidence_text, count(*) OVER () FROM names WHERE request_id=?"
+			  " ORDER BY position",
+			  DB_INT(r->id));
+
+	while (!e && (e = db_next(rows)) == DB_ROW) {
+		if (!r->names)
+			r->names = arena_alloc(r->arena, (size_t)db_col_int(rows, 4) * sizeof(*r->names));
+		if (!r->names)
+			return -ENOMEM;
+		r->names[r->n_names++] = (struct ca_name){
+			.kind = (enum ca_name_kind)db_col_int(rows, 0),
+			.value = copy_text(r, rows, 1),
+			.evidence = (enum ca_evidence_kind)db_col_int(rows, 2),
+			.evidence_text = copy_text(r, rows, 3),
+		};
+		e = 0;
+	}
+	return e;
+}
+
+static int load_attributes(struct db_conn *conn, struct ca_request *r)
+{
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows, "SELECT name, value FROM attributes WHERE request_id=? ORDER BY name", DB_INT(r->id));
+
+	while (!e && (e = db_next(rows)) == DB_ROW && r->n_attributes < CA_ATTRIBUTES_MAX) {
+		r->attributes[r->n_attributes++] = (struct ca_attribute){ copy_text(r, rows, 0), copy_text(r, rows, 1) };
+		e = 0;
+	}
+	return e;
+}
+
+static int load_extensions(struct db_conn *conn, struct ca_request *r)
+{
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows, "SELECT oid, flags, value FROM extensions WHERE request_id=? ORDER BY oid",
+			  DB_INT(r->id));
+
+	while (!e && (e = db_next(rows)) == DB_ROW && r->n_extensions < REQUEST_EXTENSIONS_MAX) {
+		r->extensions[r->n_extensions++] = (struct ca_extension){
+			.oid = copy_text(r, rows, 0),
+			.flags = (unsigned)db_col_int(rows, 1),
+			.value = arena_copy(r->arena, db_col_blob(rows, 2)),
+		};
+		e = 0;
+	}
+	return e;
+}
+
+static int load_request(struct db_conn *conn, void *arg)
+{
+	struct load *l = arg;
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows,
+			  "SELECT r.id, r.state, r.version, r.ca, r.protocol, r.endpoint, r.profile, r.requester,"
+			  " r.intermediary, r.source_address, r.evidence, r.received_ms, r.submitted_ms, r.first_seen_ms,"
+			  " r.resolved_ms, r.retry_after_s, r.collect_ms, r.csr, r.spki_hash, r.names_key, r.raw_attributes,"
+			  " r.transaction_key, r.status, r.reason, r.rule, r.trace, r.digest, r.serial, r.tbs,"
+			  " r.not_before_s, r.not_after_s, c.certificate"
+			  " FROM requests r LEFT JOIN certificates c ON c.request_id=r.id WHERE r.id=?",
+			  DB_INT(l->id));
+
+	if (e)
+		return e;
+	e = db_next(rows);
+	if (e != DB_ROW)
+		return e ? e : CA_CALL_NOT_FOUND;
+	read_request(l->r, rows);
+	e = load_names(conn, l->r);
+	if (!e)
+		e = load_attributes(conn, l->r);
+	return e ? e : load_extensions(conn, l->r);
+}
+
+int store_load(struct ca_core *core, int64_t id, struct ca_request **out)
+{
+	OWNED(ca_request) r = NULL;
+	struct load l = { .id = id };
+	char why[CA_REASON_SIZE];
+	int e = request_new(&r);
+
+	if (e)
+		return e;
+	l.r = r;
+	e = db_read(core->db, load_request, &l);
+	if (e)
+		return e;
+	if (!r->ca || !r->profile || !r->requester || !r->csr.der.ptr || buf_status(&r->tbs) || buf_status(&r->certificate))
+		return -ENOMEM;
+	/* A row in state ERROR may hold octets that are no request; the others passed this gate before. */
+	if (r->state != CA_STATE_ERROR && csr_parse(&r->csr, r->arena, r->csr.der, why))
+		return -EBADMSG;
+	*out = MOVE(r);
+	return 0;
+}
+
+static int find_same(struct db_conn *conn, struct ca_request *r, struct store_precedent *p, int64_t now_ms)
+{
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows,
+			  "SELECT id FROM requests WHERE transaction_key=? AND key_until_ms<>0 AND key_until_ms>=?",
+			  DB_BLOB(bytes_of(r->transaction_key, sizeof(r->transaction_key))), DB_INT(now_ms));
+
+	if (!e && (e = db_next(rows)) == DB_ROW) {
+		p->kind = PRECEDENT_SAME;
+		p->id = db_col_int(rows, 0);
+		e = 0;
+	}
+	return e;
+}
+
+#define TUPLE_VALUES(r) \
+	DB_TEXT((r)->endpoint), DB_TEXT((r)->requester), DB_BLOB(bytes_of((r)->names_key, SHA256_SIZE)), \
+		DB_TEXT((r)->profile)
+
+static int find_pending(struct db_conn *conn, struct ca_request *r, struct store_precedent *p)
+{
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows,
+			  "SELECT id, retry_after_s FROM requests WHERE endpoint=? AND requester=? AND names_key=? AND profile=?"
+			  " AND state=9",
+			  TUPLE_VALUES(r));
+
+	if (!e && (e = db_next(rows)) == DB_ROW) {
+		p->kind = PRECEDENT_PENDING;
+		p->id = db_col_int(rows, 0);
+		p->retry_after_s = (unsigned)db_col_int(rows, 1);
+		e = 0;
+	}
+	return e;
+}
+
+/* A denial that a newer issue has overtaken holds no longer; nor do the queue's own (superseded, expired). */
+static int find_denied(struct db_conn *conn, struct ca_request *r, struct store_precedent *p, int64_t since_ms)
+{
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows,
+			  "SELECT id, state, status FROM requests WHERE endpoint=? AND requester=? AND names_key=? AND profile=?"
+			  " AND resolved_ms>=? AND state IN (20, 21, 31) AND status NOT IN (?,?)"
+			  " ORDER BY resolved_ms DESC, id DESC LIMIT 1",
+			  TUPLE_VALUES(r), DB_INT(since_ms), DB_INT(CA_STATUS_SUPERSEDED), DB_INT(CA_STATUS_EXPIRED));
+
+	if (!e && (e = db_next(rows)) == DB_ROW) {
+		if (db_col_int(rows, 1) == CA_STATE_DENIED) {
+			p->kind = PRECEDENT_DENIED;
+			p->id = db_col_int(rows, 0);
+		}
+		e = 0;
+	}
+	return e;
+}
+
+static int read_approvals(struct db_conn *conn, struct ca_request *r, int64_t request_id, const uint8_t *digest)
+{
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows, "SELECT officer, rule FROM approvals WHERE request_id=? AND (?2 IS NULL OR digest=?2)",
+			  DB_INT(request_id), DB_BLOB(bytes_of(digest, digest ? SHA256_SIZE : 0)));
+
+	while (!e && (e = db_next(rows)) == DB_ROW) {
+		struct approval *a = arena_alloc(r->arena, sizeof(*a));
+
+		if (!a)
+			return -ENOMEM;
+		*a = (struct approval){ copy_text(r, rows, 0), copy_text(r, rows, 1), r->approvals };
+		r->approvals = a;
+		e = 0;
+	}
+	return e;
+}
+
+static int find_grant(struct db_conn *conn, struct ca_request *r, int64_t now_ms)
+{
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows,
+			  "SELECT id, request_id FROM grants WHERE endpoint=? AND requester=? AND names_key=? AND profile=?"
+			  " AND spent_by IS NULL AND until_ms>=? AND ca=? ORDER BY id LIMIT 1",
+			  TUPLE_VALUES(r), DB_INT(now_ms), DB_TEXT(r->ca));
+
+	if (!e && (e = db_next(rows)) == DB_ROW) {
+		r->grant_id = db_col_int(rows, 0);
+		r->grant_request_id = db_col_int(rows, 1);
+		e = read_approvals(conn, r, r->grant_request_id, NULL);
+	}
+	return e;
+}
+
+static int find_live(struct db_conn *conn, const struct ca_request *r, int64_t now_s, bool *answer)
+{
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows,
+			  "SELECT 1 FROM requests q JOIN certificates c ON c.request_id=q.id"
+			  " WHERE q.endpoint=? AND q.requester=? AND q.names_key=? AND q.profile=? AND q.state=20"
+			  " AND c.not_after_s>=? LIMIT 1",
+			  TUPLE_VALUES(r), DB_INT(now_s));
+
+	*answer = false;
+	if (!e && (e = db_next(rows)) == DB_ROW) {
+		*answer = true;
+		e = 0;
+	}
+	return e;
+}
+
+static int count_pending(struct db_conn *conn, const struct ca_request *r, unsigned *n)
+{
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows, "SELECT count(*) FROM requests WHERE endpoint=? AND requester=? AND state=9",
+			  DB_TEXT(r->endpoint), DB_TEXT(r->requester));
+
+	if (!e && (e = db_next(rows)) == DB_ROW) {
+		*n = (unsigned)db_col_int(rows, 0);
+		e = 0;
+	}
+	return e;
+}
+
+struct precedent_read {
+	struct ca_core *core;
+	struct ca_request *r;
+	struct store_precedent *p;
+	int64_t now_ms;
+};
+
+static int find_precedent(struct db_conn *conn, void *arg)
+{
+	struct precedent_read *q = arg;
+	int e = find_same(conn, q->r, q->p, q->now_ms);
+
+	if (!e && q->p->kind == PRECEDENT_NONE)
+		e = find_pending(conn, q->r, q->p);
+	if (!e && q->p->kind == PRECEDENT_NONE)
+		e = find_grant(conn, q->r, q->now_ms);
+	if (!e && q->p->kind == PRECEDENT_NONE && !q->r->grant_id)
+		e = find_denied(conn, q->r, q->p, q->now_ms - q->core->settings.deny_window_ms);
+	if (!e)
+		e = find_live(conn, q->r, q->now_ms / 1000, &q->r->is_renewal);
+	return e ? e : count_pending(conn, q->r, &q->p->n_pending);
+}
+
+int store_find_precedent(struct ca_core *core, struct ca_request *r, struct store_precedent *p)
+{
+	struct precedent_read q = { core, r, p, clock_wall_ms() };
+
+	*p = (struct store_precedent){ 0 };
+	return db_read(core->db, find_precedent, &q);
+}
+
+static int approvals_of(struct db_conn *conn, void *arg)
+{
+	struct ca_request *r = arg;
+
+	return read_approvals(conn, r, r->id, r->digest);
+}
+
+int store_load_approvals(struct ca_core *core, struct ca_request *r)
+{
+	r->approvals = NULL;
+	return db_read(core->db, approvals_of, r);
+}
+
+struct renewal_read {
+	const struct ca_request *r;
+	int64_t now_s;
+	bool *answer;
+};
+
+static int renewal(struct db_conn *conn, void *arg)
+{
+	struct renewal_read *q = arg;
+
+	return find_live(conn, q->r, q->now_s, q->answer);
+}
+
+int store_is_renewal(struct ca_core *core, const struct ca_request *r, int64_t now_s, bool *answer)
+{
+	struct renewal_read q = { r, now_s, answer };
+
+	return db_read(core->db, renewal, &q);
+}
+
+struct id_list {
+	const char *sql;
+	int64_t value, *ids;
+	size_t max, *n;
+};
+
+static int list_ids(struct db_conn *conn, void *arg)
+{
+	struct id_list *l = arg;
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows, l->sql, DB_INT(l->value), DB_INT(l->max));
+
+	*l->n = 0;
+	while (!e && (e = db_next(rows)) == DB_ROW && *l->n < l->max) {
+		l->ids[(*l->n)++] = db_col_int(rows, 0);
+		e = 0;
+	}
+	return e;
+}
+
+int store_list_unfinished(struct ca_core *core, int64_t *ids, size_t max, size_t *n)
+{
+	struct id_list l = { "SELECT id FROM requests WHERE state=8 AND tbs IS NOT NULL AND ?1=0 ORDER BY id LIMIT ?2", 0, ids,
+			     max, n };
+
+	return db_read(core->db, list_ids, &l);
+}
+
+int store_list_expired(struct ca_core *core, int64_t before_ms, int64_t *ids, size_t max, size_t *n)
+{
+	struct id_list l = { "SELECT id FROM requests WHERE state=9 AND submitted_ms<? ORDER BY id LIMIT ?", before_ms, ids,
+			     max, n };
+
+	return db_read(core->db, list_ids, &l);
+}
+
+struct key_read {
+	const char *ca;
+	struct ca_key_row *out;
+};
+
+static int load_ca_key(struct db_conn *conn, void *arg)
+{
+	struct key_read *k = arg;
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows, "SELECT id, sealed, certificate FROM ca_keys WHERE ca=?", DB_TEXT(k->ca));
+
+	if (e)
+		return e;
+	e = db_next(rows);
+	if (e != DB_ROW)
+		return e ? e : CA_CALL_NOT_FOUND;
+	k->out->id = db_col_int(rows, 0);
+	e = buf_append(&k->out->sealed, db_col_blob(rows, 1));
+	return e ? e : buf_append(&k->out->certificate, db_col_blob(rows, 2));
+}
+
+int store_load_ca_key(struct db *db, const char *ca, struct ca_key_row *out)
+{
+	struct key_read k = { ca, out };
+
+	*out = (struct ca_key_row){ .sealed = BUF_INIT(SIGNER_SEALED_MAX), .certificate = BUF_INIT(65536) };
+	return db_read(db, load_ca_key, &k);
+}
+
+struct due_read {
+	int64_t now_ms;
+	struct outbox_row *rows;
+	size_t max, *n;
+};
+
+static int due_events(struct db_conn *conn, void *arg)
+{
+	struct due_read *d = arg;
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows,
+			  "SELECT o.id, o.module, o.ca, o.event, o.request_id, o.attempts FROM outbox o"
+			  " WHERE o.next_ms<=? AND NOT EXISTS(SELECT 1 FROM outbox p WHERE p.module=o.module"
+			  " AND p.request_id=o.request_id AND p.id<o.id AND p.next_ms IS NOT NULL)"
+			  " ORDER BY o.id LIMIT ?",
+			  DB_INT(d->now_ms), DB_INT(d->max));
+
+	*d->n = 0;
+	while (!e && (e = db_next(rows)) == DB_ROW && *d->n < d->max) {
+		struct outbox_row *row = &d->rows[(*d->n)++];
+
+		row->id = db_col_int(rows, 0);
+		snprintf(row->module, sizeof(row->module), "%s", db_col_text(rows, 1));
+		snprintf(row->ca, sizeof(row->ca), "%s", db_col_text(rows, 2));
+		row->event = (enum ca_event)db_col_int(rows, 3);
+		row->request_id = db_col_int(rows, 4);
+		row->attempts = (unsigned)db_col_int(rows, 5);
+		e = 0;
+	}
+	return e;
+}
+
+int store_due_events(struct ca_core *core, int64_t now_ms, struct outbox_row *rows, size_t max, size_t *n)
+{
+	struct due_read d = { now_ms, rows, max, n };
+
+	return db_read(core->db, due_events, &d);
+}
+
+static int count(struct db_conn *conn, void *arg)
+{
+	struct store_counts *c = arg;
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows,
+			  "SELECT (SELECT count(*) FROM requests WHERE state=9),"
+			  " (SELECT min(first_seen_ms) FROM requests WHERE state=9),"
+			  " (SELECT count(*) FROM requests WHERE state=8),"
+			  " (SELECT count(*) FROM outbox WHERE next_ms IS NOT NULL),"
+			  " (SELECT count(*) FROM outbox WHERE next_ms IS NULL),"
+			  " (SELECT count(*) FROM certificates)");
+
+	if (!e && (e = db_next(rows)) == DB_ROW) {
+		*c = (struct store_counts){ db_col_int(rows, 0), db_col_int(rows, 1), db_col_int(rows, 2),
+					    db_col_int(rows, 3), db_col_int(rows, 4), db_col_int(rows, 5) };
+		e = 0;
+	}
+	return e;
+}
+
+int store_count(struct ca_core *core, struct store_counts *out)
+{
+	return db_read(core->db, count, out);
+}

@@ -1,0 +1,92 @@
+/* The trace.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/trace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+
+struct trace {
+	pthread_mutex_t lock;
+	int fd;
+	uint64_t sequence;
+	void (*sink)(void *arg, const char *line);
+	void *arg;
+	_Atomic bool is_on;
+};
+
+int trace_new(struct trace **out, const char *path)
+{
+	struct trace *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return -ENOMEM;
+	t->fd = path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600) : -1;
+	if (path && t->fd < 0) {
+		int e = -errno;
+
+		free(t);
+		return e;
+	}
+	pthread_mutex_init(&t->lock, NULL);
+	t->is_on = t->fd >= 0;
+	*out = t;
+	return 0;
+}
+
+void trace_drop(struct trace **tp)
+{
+	if (!*tp)
+		return;
+	if ((*tp)->fd >= 0)
+		close((*tp)->fd);
+	pthread_mutex_destroy(&(*tp)->lock);
+	free(*tp);
+	*tp = NULL;
+}
+
+void trace_capture(struct trace *t, void (*sink)(void *arg, const char *line), void *arg)
+{
+	pthread_mutex_lock(&t->lock);
+	t->sink = sink;
+	t->arg = arg;
+	t->is_on = sink || t->fd >= 0;
+	pthread_mutex_unlock(&t->lock);
+}
+
+void trace_event(struct trace *t, const char *event, int64_t id, const char *format, ...)
+{
+	char line[1024], more[800];
+	va_list args;
+	int n;
+
+	if (!t || !t->is_on)
+		return;
+	va_start(args, format);
+	vsnprintf(more, sizeof(more), format, args);
+	va_end(args);
+	pthread_mutex_lock(&t->lock);
+	n = snprintf(line, sizeof(line), "{\"seq\":%llu,\"ms\":%lld,\"event\":\"%s\",\"id\":%lld%s%s}\n",
+		     (unsigned long long)++t->sequence, (long long)clock_wall_ms(), event, (long long)id,
+		     more[0] ? "," : "", more);
+	/* One write a line: a process that is killed leaves whole lines. A trace that cannot be written is no reason
+	 * to refuse a certificate. */
+	if (t->fd >= 0 && n > 0 && write(t->fd, line, (size_t)n) < 0)
+		t->is_on = false;
+	if (t->sink) {
+		line[n - 1] = '\0';
+		t->sink(t->arg, line);
+	}
+	pthread_mutex_unlock(&t->lock);
+}

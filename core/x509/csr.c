@@ -1,0 +1,368 @@
+/* The gate for PKCS#10 requests.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/x509/csr.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+
+#include <idn2.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+#include "core/x509/der.h"
+#include "core/x509/key.h"
+
+#define OID_EXTENSION_REQUEST "1.2.840.113549.1.9.14"
+#define OID_SUBJECT_ALT_NAME "2.5.29.17"
+#define OID_COMMON_NAME "2.5.4.3"
+#define CSR_DEPTH_MAX 16
+
+static int refuse(char why[static CA_REASON_SIZE], enum ca_status status, const char *text)
+{
+	snprintf(why, CA_REASON_SIZE, "%s", text);
+	return (int)status;
+}
+
+#define REFUSE_SHAPE(text) refuse(why, CA_STATUS_BAD_REQUEST, "the PKCS#10 request " text)
+
+/* Signature algorithms that are strong enough to prove possession. */
+static const char *const signature_oids[] = {
+	"1.2.840.10045.4.3.2", "1.2.840.10045.4.3.3", "1.2.840.10045.4.3.4",     /* ecdsa-with-SHA256, 384, 512 */
+	"1.2.840.113549.1.1.11", "1.2.840.113549.1.1.12", "1.2.840.113549.1.1.13", /* sha256, 384, 512 with RSA */
+	"1.3.101.112",                                                              /* Ed25519 */
+};
+
+static int check_signature_algorithm(struct bytes algorithm)
+{
+	struct bytes oid;
+	char text[64];
+
+	if (der_expect(&algorithm, DER_OID, &oid) || der_oid_print(oid, text, sizeof(text)))
+		return -EINVAL;
+	for (size_t i = 0; i < sizeof(signature_oids) / sizeof(*signature_oids); i++)
+		if (strcmp(text, signature_oids[i]) == 0)
+			return 0;
+	return -EINVAL;
+}
+
+int dns_name_normalise(struct bytes name, bool wildcard, char out[static DNS_NAME_SIZE])
+{
+	size_t label = 0, from = 0;
+
+	if (name.len == 0 || name.len >= DNS_NAME_SIZE)
+		return -EINVAL;
+	for (size_t i = 0; i < name.len; i++) {
+		uint8_t c = name.ptr[i];
+
+		out[i] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+	}
+	out[name.len] = '\0';
+	if (wildcard && name.len > 2 && memcmp(out, "*.", 2) == 0)
+		from = 2;
+	for (size_t i = from; i <= name.len; i++) {
+		char c = out[i];
+
+		if (c == '.' || c == '\0') {
+			if (label == 0 || label > 63 || out[i - 1] == '-' || out[i - label] == '-')
+				return -EINVAL;
+			label = 0;
+			if (i < name.len && c == '\0')
+				return -EINVAL;
+		} else if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-') {
+			label++;
+		} else {
+			return -EINVAL;
+		}
+	}
+	if (strncmp(out + from, "xn--", 4) == 0 || strstr(out, ".xn--")) {
+		OWNED_STR unicode = NULL;
+		OWNED_STR again = NULL;
+
+		if (idn2_to_unicode_8z8z(out + from, &unicode, 0) != IDN2_OK ||
+		    idn2_to_ascii_8z(unicode, &again, IDN2_NONTRANSITIONAL) != IDN2_OK ||
+		    strcmp(again, out + from) != 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+/* GeneralName forms that we know (RFC 5280 4.2.1.6), by context tag. */
+static int add_general_name(struct csr *csr, struct arena *arena, unsigned tag, struct bytes content)
+{
+	char text[DNS_NAME_SIZE > INET6_ADDRSTRLEN ? DNS_NAME_SIZE : INET6_ADDRSTRLEN];
+	struct csr_name name = { 0 };
+
+	switch (tag) {
+	case 0x82:
+		if (dns_name_normalise(content, true, text))
+			return -EINVAL;
+		name.kind = CA_NAME_DNS;
+		break;
+	case 0x87:
+		if ((content.len != 4 && content.len != 16) ||
+		    !inet_ntop(content.len == 4 ? AF_INET : AF_INET6, content.ptr, text, sizeof(text)))
+			return -EINVAL;
+		name.kind = CA_NAME_IP;
+		break;
+	case 0x81:
+	case 0x86:
+		if (content.len == 0 || content.len >= sizeof(text))
+			return -EINVAL;
+		for (size_t i = 0; i < content.len; i++)
+			if (content.ptr[i] <= ' ' || content.ptr[i] >= 0x7f)
+				return -EINVAL;
+		memcpy(text, content.ptr, content.len);
+		text[content.len] = '\0';
+		name.kind = tag == 0x81 ? CA_NAME_EMAIL : CA_NAME_URI;
+		break;
+	default:
+		csr->has_other_names = true;
+		return 0;
+	}
+	for (size_t i = 0; i < csr->n_names; i++)
+		if (csr->names[i].kind == name.kind && strcmp(csr->names[i].value, text) == 0)
+			return 0;
+	name.value = arena_strdup(arena, text);
+	if (!name.value)
+		return -ENOMEM;
+	csr->names[csr->n_names++] = name;
+	return 0;
+}
+
+static int read_alt_names(struct csr *csr, struct arena *arena, struct bytes value, char why[static CA_REASON_SIZE])
+{
+	struct bytes list, each, content;
+	unsigned tag;
+	size_t n = 0;
+
+	if (der_expect(&value, DER_SEQUENCE, &list) || value.len || list.len == 0)
+		return REFUSE_SHAPE("has a malformed subjectAltName");
+	for (each = list; each.len; n++)
+		if (der_read(&each, &tag, &content, NULL))
+			return REFUSE_SHAPE("has a malformed subjectAltName");
+	if (n > CA_NAMES_MAX)
+		return REFUSE_SHAPE("has too many names");
+	csr->names = arena_alloc(arena, n * sizeof(*csr->names));
+	if (!csr->names)
+		return -ENOMEM;
+	while (list.len) {
+		int e = der_read(&list, &tag, &content, NULL);
+
+		if (!e)
+			e = add_general_name(csr, arena, tag, content);
+		if (e == -ENOMEM)
+			return e;
+		if (e)
+			return REFUSE_SHAPE("has a name that no certificate may carry");
+	}
+	return 0;
+}
+
+static int read_extension(struct csr *csr, struct arena *arena, struct bytes content,
+			  char why[static CA_REASON_SIZE])
+{
+	struct ca_extension *ext = &csr->extensions[csr->n_extensions];
+	struct bytes oid, flag, value;
+	char text[64];
+
+	if (csr->n_extensions == CSR_EXTENSIONS_MAX)
+		return REFUSE_SHAPE("has too many extensions");
+	if (der_expect(&content, DER_OID, &oid) || der_oid_print(oid, text, sizeof(text)))
+		return REFUSE_SHAPE("has a malformed extension");
+	if (der_expect(&content, DER_BOOLEAN, &flag) == 0) {
+		if (flag.len != 1 || (flag.ptr[0] != 0 && flag.ptr[0] != 0xff))
+			return REFUSE_SHAPE("has a malformed extension");
+		ext->flags = flag.ptr[0] ? CA_EXT_CRITICAL : 0;
+	}
+	if (der_expect(&content, DER_OCTET_STRING, &value) || content.len || value.len > 16384 ||
+	    der_check(value, CSR_DEPTH_MAX))
+		return REFUSE_SHAPE("has a malformed extension");
+	for (size_t i = 0; i < csr->n_extensions; i++)
+		if (strcmp(csr->extensions[i].oid, text) == 0)
+			return REFUSE_SHAPE("has the same extension twice");
+	ext->oid = arena_strdup(arena, text);
+	ext->value = value;
+	if (!ext->oid)
+		return -ENOMEM;
+	csr->n_extensions++;
+	return strcmp(text, OID_SUBJECT_ALT_NAME) == 0 ? read_alt_names(csr, arena, value, why) : 0;
+}
+
+static int read_extension_request(struct csr *csr, struct arena *arena, struct bytes values,
+				  char why[static CA_REASON_SIZE])
+{
+	struct bytes list, each;
+
+	if (der_expect(&values, DER_SEQUENCE, &list) || values.len)
+		return REFUSE_SHAPE("has a malformed extensionRequest");
+	while (list.len) {
+		int e = der_expect(&list, DER_SEQUENCE, &each);
+
+		e = e ? REFUSE_SHAPE("has a malformed extensionRequest") : read_extension(csr, arena, each, why);
+		if (e)
+			return e;
+	}
+	return 0;
+}
+
+/* Attributes other than extensionRequest (challengePassword and the like) are not for the certificate: skipped. */
+static int read_attributes(struct csr *csr, struct arena *arena, struct bytes attributes,
+			   char why[static CA_REASON_SIZE])
+{
+	bool seen = false;
+
+	while (attributes.len) {
+		struct bytes attribute, oid, values;
+		char text[64];
+		int e;
+
+		if (der_expect(&attributes, DER_SEQUENCE, &attribute) || der_expect(&attribute, DER_OID, &oid) ||
+		    der_oid_print(oid, text, sizeof(text)) || der_expect(&attribute, DER_SET, &values) || attribute.len)
+			return REFUSE_SHAPE("has malformed attributes");
+		if (strcmp(text, OID_EXTENSION_REQUEST) != 0)
+			continue;
+		if (seen)
+			return REFUSE_SHAPE("asks for extensions twice");
+		seen = true;
+		e = read_extension_request(csr, arena, values, why);
+		if (e)
+			return e;
+	}
+	return 0;
+}
+
+/* One AttributeTypeAndValue; remembers the CN. String types are those that RFC 5280 4.1.2.4 lets a CA write, and
+ * IA5String for the types that need it. */
+static int read_rdn_value(struct csr *csr, struct arena *arena, struct bytes pair, char why[static CA_REASON_SIZE])
+{
+	struct bytes oid, value;
+	unsigned tag;
+	char text[64];
+
+	if (der_expect(&pair, DER_OID, &oid) || der_oid_print(oid, text, sizeof(text)) ||
+	    der_read(&pair, &tag, &value, NULL) || pair.len)
+		return REFUSE_SHAPE("has a malformed subject");
+	if (tag != 0x0c && tag != 0x13 && tag != 0x16)
+		return REFUSE_SHAPE("has a subject in another string type than UTF8String or PrintableString");
+	for (size_t i = 0; i < value.len; i++)
+		if (value.ptr[i] < ' ' || value.ptr[i] == 0x7f)
+			return REFUSE_SHAPE("has a control character in its subject");
+	if (strcmp(text, OID_COMMON_NAME) != 0)
+		return 0;
+	if (csr->common_name)
+		return REFUSE_SHAPE("has more than one common name");
+	if (value.len == 0 || value.len > 255)
+		return REFUSE_SHAPE("has a common name that is empty or too long");
+	csr->common_name = arena_strndup(arena, value);
+	return csr->common_name ? 0 : -ENOMEM;
+}
+
+static int read_subject(struct csr *csr, struct arena *arena, struct bytes rdns, char why[static CA_REASON_SIZE])
+{
+	size_t n = 0;
+
+	while (rdns.len) {
+		struct bytes set, pair;
+
+		if (der_expect(&rdns, DER_SET, &set) || set.len == 0 || ++n > 32)
+			return REFUSE_SHAPE("has a malformed subject");
+		while (set.len) {
+			int e = der_expect(&set, DER_SEQUENCE, &pair);
+
+			e = e ? REFUSE_SHAPE("has a malformed subject") : read_rdn_value(csr, arena, pair, why);
+			if (e)
+				return e;
+		}
+	}
+	return 0;
+}
+
+static int print_subject(struct csr *csr, struct arena *arena)
+{
+	const uint8_t *p = csr->subject.ptr;
+	X509_NAME *name = d2i_X509_NAME(NULL, &p, (long)csr->subject.len);
+	BIO *out = BIO_new(BIO_s_mem());
+	char *text;
+	long n;
+	int e = -EINVAL;
+
+	if (name && out && X509_NAME_print_ex(out, name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) >= 0) {
+		n = BIO_get_mem_data(out, &text);
+		csr->subject_text = arena_strndup(arena, bytes_of(text, n > CSR_SUBJECT_MAX ? CSR_SUBJECT_MAX : (size_t)n));
+		e = csr->subject_text ? 0 : -ENOMEM;
+	}
+	BIO_free(out);
+	X509_NAME_free(name);
+	return e;
+}
+
+static int check_possession(const struct csr *csr, EVP_PKEY *key, char why[static CA_REASON_SIZE])
+{
+	const uint8_t *p = csr->der.ptr;
+	X509_REQ *req = d2i_X509_REQ(NULL, &p, (long)csr->der.len);
+	int ok = req && p == csr->der.ptr + csr->der.len && X509_REQ_verify(req, key) == 1;
+
+	X509_REQ_free(req);
+	if (ok)
+		return 0;
+	return refuse(why, CA_STATUS_BAD_SIGNATURE, "the signature of the PKCS#10 request does not verify with its key");
+}
+
+static int check_key(struct csr *csr, char why[static CA_REASON_SIZE])
+{
+	EVP_PKEY *key = NULL;
+	const char *reason;
+	int e = key_from_spki(csr->spki, &key, &csr->key_type, &csr->key_bits, &reason);
+
+	if (e > 0)
+		e = refuse(why, CA_STATUS_BAD_KEY, reason);
+	else if (!e)
+		e = check_possession(csr, key, why);
+	EVP_PKEY_free(key);
+	return e;
+}
+
+int csr_parse(struct csr *out, struct arena *arena, struct bytes der, char why[static CA_REASON_SIZE])
+{
+	struct bytes in, request, info, version, subject, spki, attributes, algorithm, signature, whole;
+	unsigned tag;
+	int e;
+
+	*out = (struct csr){ .subject_text = "" };
+	why[0] = '\0';
+	if (der.len == 0 || der.len > CA_REQUEST_MAX)
+		return REFUSE_SHAPE("is empty or too large");
+	out->der = in = arena_copy(arena, der);
+	if (!in.ptr)
+		return -ENOMEM;
+	if (der_check(in, CSR_DEPTH_MAX) || der_expect(&in, DER_SEQUENCE, &request) || in.len)
+		return REFUSE_SHAPE("is not one DER element");
+	if (der_expect(&request, DER_SEQUENCE, &info) || der_expect(&request, DER_SEQUENCE, &algorithm) ||
+	    der_expect(&request, DER_BIT_STRING, &signature) || request.len)
+		return REFUSE_SHAPE("has not the three parts of RFC 2986");
+	if (der_expect(&info, DER_INTEGER, &version) || version.len != 1 || version.ptr[0] != 0)
+		return REFUSE_SHAPE("has another version than 0");
+	if (der_read(&info, &tag, &subject, &whole) || tag != DER_SEQUENCE)
+		return REFUSE_SHAPE("has no subject");
+	out->subject = whole;
+	if (der_read(&info, &tag, &spki, &whole) || tag != DER_SEQUENCE)
+		return REFUSE_SHAPE("has no public key");
+	out->spki = whole;
+	attributes = bytes_of(NULL, 0);
+	if (info.len && der_expect(&info, DER_CONTEXT_0, &attributes))
+		return REFUSE_SHAPE("has something else where its attributes should stand");
+	if (info.len)
+		return REFUSE_SHAPE("has something behind its attributes");
+	if (check_signature_algorithm(algorithm))
+		return refuse(why, CA_STATUS_BAD_SIGNATURE,
+			      "the PKCS#10 request is signed with an algorithm that is not accepted; use SHA-256 or better");
+	e = read_subject(out, arena, subject, why);
+	if (!e)
+		e = read_attributes(out, arena, attributes, why);
+	if (!e && print_subject(out, arena))
+		e = REFUSE_SHAPE("has a subject that cannot be read");
+	return e ? e : check_key(out, why);
+}

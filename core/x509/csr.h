@@ -1,0 +1,44 @@
+/* The gate for PKCS#10 requests (RFC 2986): shape, proof of possession, key, and what was asked for.
+ *
+ * The octets are read by our own strict DER reader, because libcrypto accepts trailing octets, other versions, names
+ * with an embedded NUL, and answers "no SAN" for two of them. libcrypto verifies the signature and knows the key.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/base/arena.h"
+#include "core/module.h"
+
+#define CSR_EXTENSIONS_MAX 32
+#define CSR_SUBJECT_MAX 1024
+
+/* A name that the requester asked for; nothing is proven yet. */
+struct csr_name {
+	enum ca_name_kind kind;
+	const char *value;   /* DNS in lower case, IP in canonical text */
+};
+
+/* Lives in the arena it was parsed into; spans point into a copy of the octets there. */
+struct csr {
+	struct bytes der;
+	struct bytes subject;          /* Name, DER */
+	const char *subject_text;      /* RFC 4514, at most CSR_SUBJECT_MAX octets, text from outside */
+	const char *common_name;       /* the only CN; NULL without one */
+	struct bytes spki;             /* SubjectPublicKeyInfo, DER */
+	const char *key_type;          /* "rsa", "ec-p256", "ec-p384", "ed25519" */
+	unsigned key_bits;
+	struct csr_name *names;        /* of the SAN extension, duplicates removed */
+	size_t n_names;
+	bool has_other_names;          /* a SAN form other than dNSName, iPAddress, rfc822Name, URI */
+	struct ca_extension extensions[CSR_EXTENSIONS_MAX]; /* flags: critical bit only */
+	size_t n_extensions;
+};
+
+/* 0; positive `enum ca_status` (BAD_REQUEST, BAD_SIGNATURE, BAD_KEY) with one sentence in `why`; negative. */
+int csr_parse(struct csr *out, struct arena *arena, struct bytes der, char why[static CA_REASON_SIZE]);
+
+/* A DNS name as a certificate may carry it: lower case LDH labels of at most 63 octets, 253 in all, no trailing dot;
+ * valid A-labels; a leading "*." only when `wildcard`. 0 or -EINVAL. `out` may equal `name`. */
+#define DNS_NAME_SIZE 254
+int dns_name_normalise(struct bytes name, bool wildcard, char out[static DNS_NAME_SIZE]);
