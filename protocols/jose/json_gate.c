@@ -1,0 +1,384 @@
+/* The strict reader of RFC 8259, one function a production.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "protocols/jose/json_gate.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/base/buf.h"
+
+/* A member name that was seen: where its unescaped octets stand in `names`. */
+struct key {
+	uint32_t hash;
+	size_t at, len;
+};
+
+struct gate {
+	struct bytes in;   /* what is left */
+	unsigned depth;
+	unsigned nodes;
+	struct buf names;  /* unescaped names of the objects that are open, the outermost first */
+	struct key keys[JSON_NODES_MAX];
+	size_t n_keys;
+};
+
+static int scan_value(struct gate *g);
+
+static bool next_is(const struct gate *g, uint8_t c)
+{
+	return g->in.len > 0 && *g->in.ptr == c;
+}
+
+static void skip(struct gate *g, size_t n)
+{
+	g->in.ptr += n;
+	g->in.len -= n;
+}
+
+static bool take(struct gate *g, uint8_t c)
+{
+	if (!next_is(g, c))
+		return false;
+	skip(g, 1);
+	return true;
+}
+
+static void skip_blanks(struct gate *g)
+{
+	while (next_is(g, ' ') || next_is(g, '\t') || next_is(g, '\n') || next_is(g, '\r'))
+		skip(g, 1);
+}
+
+static bool is_digit(uint8_t c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool take_digits(struct gate *g)
+{
+	size_t n = 0;
+
+	while (n < g->in.len && is_digit(g->in.ptr[n]))
+		n++;
+	skip(g, n);
+	return n > 0;
+}
+
+/* RFC 8259 6. */
+static int scan_number(struct gate *g)
+{
+	(void)take(g, '-');
+	if (!take(g, '0') && !take_digits(g))
+		return JSON_REFUSED;
+	if (take(g, '.') && !take_digits(g))
+		return JSON_REFUSED;
+	if (take(g, 'e') || take(g, 'E')) {
+		if (!take(g, '+'))
+			(void)take(g, '-');
+		if (!take_digits(g))
+			return JSON_REFUSED;
+	}
+	return 0;
+}
+
+/* Octets of the UTF-8 sequence at the front; 0 when it is not one (RFC 3629: shortest form, no surrogates). */
+static size_t utf8_length(struct bytes in)
+{
+	static const struct {
+		uint8_t first, last; /* of the leading octet */
+		uint8_t low, high;   /* of the second octet */
+		size_t len;
+	} forms[] = {
+		{ 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
+		{ 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 },
+		{ 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
+	};
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		if (in.ptr[0] < forms[i].first || in.ptr[0] > forms[i].last)
+			continue;
+		if (in.len < forms[i].len || in.ptr[1] < forms[i].low || in.ptr[1] > forms[i].high)
+			return 0;
+		for (size_t k = 2; k < forms[i].len; k++)
+			if ((in.ptr[k] & 0xc0) != 0x80)
+				return 0;
+		return forms[i].len;
+	}
+	return 0;
+}
+
+static int hex_digit(uint8_t c)
+{
+	if (is_digit(c))
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* Four hexadecimal digits; false when they are not there. */
+static bool take_unit(struct gate *g, uint32_t *unit)
+{
+	uint32_t value = 0;
+
+	if (g->in.len < 4)
+		return false;
+	for (size_t i = 0; i < 4; i++) {
+		int digit = hex_digit(g->in.ptr[i]);
+
+		if (digit < 0)
+			return false;
+		value = value << 4 | (uint32_t)digit;
+	}
+	skip(g, 4);
+	*unit = value;
+	return true;
+}
+
+static int append_utf8(struct buf *out, uint32_t c)
+{
+	uint8_t octets[4];
+	size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+	static const uint8_t lead[] = { 0, 0x00, 0xc0, 0xe0, 0xf0 };
+
+	for (size_t i = n; i-- > 1; c >>= 6)
+		octets[i] = (uint8_t)(0x80 | (c & 0x3f));
+	octets[0] = (uint8_t)(lead[n] | c);
+	return buf_append(out, bytes_of(octets, n));
+}
+
+/* Behind "\u". A NUL and a surrogate without its partner are refused. */
+static int scan_unicode_escape(struct gate *g, uint32_t *c)
+{
+	uint32_t low;
+
+	if (!take_unit(g, c) || *c == 0)
+		return JSON_REFUSED;
+	if (*c < 0xd800 || *c > 0xdfff)
+		return 0;
+	if (*c > 0xdbff || !take(g, '\\') || !take(g, 'u') || !take_unit(g, &low) || low < 0xdc00 || low > 0xdfff)
+		return JSON_REFUSED;
+	*c = 0x10000 + ((*c - 0xd800) << 10) + (low - 0xdc00);
+	return 0;
+}
+
+/* Behind a backslash. */
+static int scan_escape(struct gate *g, uint32_t *c)
+{
+	static const char letters[] = "\"\\/bfnrt";
+	static const char values[] = "\"\\/\b\f\n\r\t";
+	const char *at;
+
+	if (take(g, 'u'))
+		return scan_unicode_escape(g, c);
+	if (g->in.len == 0 || *g->in.ptr == 0)
+		return JSON_REFUSED;
+	at = strchr(letters, *g->in.ptr);
+	if (!at)
+		return JSON_REFUSED;
+	skip(g, 1);
+	*c = (uint32_t)values[at - letters];
+	return 0;
+}
+
+/* RFC 8259 7. The unescaped octets are appended to `out` unless it is NULL. */
+static int scan_string(struct gate *g, struct buf *out)
+{
+	if (!take(g, '"'))
+		return JSON_REFUSED;
+	while (!take(g, '"')) {
+		size_t n = 1;
+		uint32_t c;
+		int e = 0;
+
+		if (g->in.len == 0 || *g->in.ptr < 0x20)
+			return JSON_REFUSED;
+		if (take(g, '\\')) {
+			e = scan_escape(g, &c);
+			if (!e && out)
+				e = append_utf8(out, c);
+			if (e)
+				return e;
+			continue;
+		}
+		if (*g->in.ptr >= 0x80)
+			n = utf8_length(g->in);
+		if (n == 0)
+			return JSON_REFUSED;
+		if (out)
+			e = buf_append(out, bytes_of(g->in.ptr, n));
+		if (e)
+			return e;
+		skip(g, n);
+	}
+	return 0;
+}
+
+static uint32_t hash_of(struct bytes data)
+{
+	uint32_t h = 2166136261u;
+
+	for (size_t i = 0; i < data.len; i++)
+		h = (h ^ data.ptr[i]) * 16777619u;
+	return h;
+}
+
+/* The name of a member; refused when the object, whose keys start at `first`, has it already. */
+static int scan_key(struct gate *g, size_t first)
+{
+	struct key k = { .at = g->names.len };
+	struct bytes name;
+	int e = scan_string(g, &g->names);
+
+	if (e)
+		return e;
+	k.len = g->names.len - k.at;
+	name = bytes_of(g->names.ptr ? g->names.ptr + k.at : NULL, k.len);
+	k.hash = hash_of(name);
+	for (size_t i = first; i < g->n_keys; i++)
+		if (g->keys[i].hash == k.hash && bytes_equal(name, bytes_of(g->names.ptr + g->keys[i].at, g->keys[i].len)))
+			return JSON_REFUSED;
+	if (g->n_keys == JSON_NODES_MAX)
+		return JSON_REFUSED;
+	g->keys[g->n_keys++] = k;
+	return 0;
+}
+
+static int scan_member(struct gate *g, size_t first)
+{
+	int e;
+
+	skip_blanks(g);
+	e = scan_key(g, first);
+	if (e)
+		return e;
+	skip_blanks(g);
+	return take(g, ':') ? scan_value(g) : JSON_REFUSED;
+}
+
+/* What stands between the brackets of an object or array, and the closing one. */
+static int scan_list(struct gate *g, uint8_t closing, size_t first)
+{
+	skip_blanks(g);
+	if (take(g, closing))
+		return 0;
+	for (;;) {
+		int e = closing == '}' ? scan_member(g, first) : scan_value(g);
+
+		if (e)
+			return e;
+		if (take(g, closing))
+			return 0;
+		if (!take(g, ','))
+			return JSON_REFUSED;
+	}
+}
+
+static int scan_nested(struct gate *g, uint8_t closing)
+{
+	size_t first = g->n_keys, names = g->names.len;
+	int e;
+
+	if (++g->depth > JSON_DEPTH_MAX)
+		return JSON_REFUSED;
+	e = scan_list(g, closing, first);
+	g->depth--;
+	g->n_keys = first;
+	g->names.len = names;
+	return e;
+}
+
+static int scan_word(struct gate *g, const char *word)
+{
+	struct bytes got;
+
+	return bytes_take(&g->in, strlen(word), &got) && bytes_equal_str(got, word) ? 0 : JSON_REFUSED;
+}
+
+/* RFC 8259 3, with the blanks around it. */
+static int scan_value(struct gate *g)
+{
+	int e;
+
+	skip_blanks(g);
+	if (g->in.len == 0 || ++g->nodes > JSON_NODES_MAX)
+		return JSON_REFUSED;
+	switch (*g->in.ptr) {
+	case '{':
+		skip(g, 1);
+		e = scan_nested(g, '}');
+		break;
+	case '[':
+		skip(g, 1);
+		e = scan_nested(g, ']');
+		break;
+	case '"':
+		e = scan_string(g, NULL);
+		break;
+	case 't':
+		e = scan_word(g, "true");
+		break;
+	case 'f':
+		e = scan_word(g, "false");
+		break;
+	case 'n':
+		e = scan_word(g, "null");
+		break;
+	default:
+		e = scan_number(g);
+	}
+	if (!e)
+		skip_blanks(g);
+	return e;
+}
+
+int json_check(struct bytes text, size_t max)
+{
+	struct gate *g;
+	int e;
+
+	if (text.len > max)
+		return JSON_REFUSED;
+	g = calloc(1, sizeof(*g));
+	if (!g)
+		return -ENOMEM;
+	g->in = text;
+	g->names = BUF_INIT(text.len);
+	e = scan_value(g);
+	if (!e && g->in.len > 0)
+		e = JSON_REFUSED;
+	buf_fini(&g->names);
+	free(g);
+	return e;
+}
+
+int json_parse(cJSON **out, struct bytes text, size_t max)
+{
+	int e = json_check(text, max);
+
+	if (e)
+		return e;
+	/* The gate is stricter than cJSON in everything, so only memory can fail here. */
+	*out = cJSON_ParseWithLength((const char *)text.ptr, text.len);
+	return *out ? 0 : -ENOMEM;
+}
+
+void json_drop(cJSON **tree)
+{
+	cJSON_Delete(*tree);
+	*tree = NULL;
+}
+
+const cJSON *json_get(const cJSON *object, const char *name)
+{
+	return cJSON_IsObject(object) ? cJSON_GetObjectItemCaseSensitive(object, name) : NULL;
+}
+
+const char *json_get_string(const cJSON *object, const char *name)
+{
+	return cJSON_GetStringValue(json_get(object, name));
+}

@@ -1,0 +1,226 @@
+/* JWK to EVP_PKEY, and the thumbprint.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "protocols/jose/jwk.h"
+
+#include <errno.h>
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/param_build.h>
+
+#include "core/base/base64.h"
+#include "core/base/digest.h"
+#include "core/base/own.h"
+
+#define JWK_TEXT_MAX 2048
+#define RSA_BITS_MIN 2048
+#define RSA_BITS_MAX 4096
+#define RSA_EXPONENT_OCTETS_MAX 8
+
+/* The curves: which `kty` goes with which `crv`, octets of a coordinate, OpenSSL's name. */
+static const struct curve {
+	const char *kty, *crv;
+	enum jwk_type type;
+	size_t size;
+	const char *group;
+} curves[] = {
+	{ "EC", "P-256", JWK_P256, 32, "P-256" },
+	{ "EC", "P-384", JWK_P384, 48, "P-384" },
+	{ "OKP", "Ed25519", JWK_ED25519, 32, NULL },
+};
+
+static int refuse(int outcome, const char **why, const char *sentence)
+{
+	*why = sentence;
+	return outcome;
+}
+
+/* The octets of a base64url member. */
+static int member_octets(const cJSON *object, const char *name, struct buf *out, const char **why)
+{
+	const char *text = json_get_string(object, name);
+	int e;
+
+	if (!text || !*text)
+		return refuse(JWK_MALFORMED, why, "a member of the key is missing");
+	e = base64url_decode(out, bytes_of_str(text));
+	return e == -EINVAL || e == -EMSGSIZE ? refuse(JWK_MALFORMED, why, "a member of the key is not base64url") : e;
+}
+
+/* An EVP_PKEY of OpenSSL type `type` from parameters. NULL when libcrypto refuses them. */
+static EVP_PKEY *pkey_from(const char *type, OSSL_PARAM_BLD *bld)
+{
+	OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(bld);
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
+	EVP_PKEY *key = NULL;
+
+	if (!params || !ctx || EVP_PKEY_fromdata_init(ctx) <= 0 ||
+	    EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) <= 0)
+		key = NULL;
+	EVP_PKEY_CTX_free(ctx);
+	OSSL_PARAM_free(params);
+	ERR_clear_error();
+	return key;
+}
+
+static EVP_PKEY *rsa_from(struct bytes n, struct bytes e)
+{
+	OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
+	BIGNUM *bn_n = BN_bin2bn(n.ptr, (int)n.len, NULL), *bn_e = BN_bin2bn(e.ptr, (int)e.len, NULL);
+	EVP_PKEY *key = NULL;
+
+	if (bld && bn_n && bn_e && OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_N, bn_n) &&
+	    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_E, bn_e))
+		key = pkey_from("RSA", bld);
+	OSSL_PARAM_BLD_free(bld);
+	BN_free(bn_n);
+	BN_free(bn_e);
+	return key;
+}
+
+static bool rsa_size_is_taken(struct bytes n)
+{
+	size_t bits = n.len * 8;
+
+	for (uint8_t top = n.ptr[0]; !(top & 0x80) && bits > 0; top = (uint8_t)(top << 1))
+		bits--;
+	return bits >= RSA_BITS_MIN && bits <= RSA_BITS_MAX;
+}
+
+/* RFC 7518 6.3.1. */
+static int parse_rsa(struct jwk *key, const cJSON *object, struct buf *text, const char **why)
+{
+	OWNED_BUF n = BUF_INIT(RSA_BITS_MAX), e = BUF_INIT(RSA_BITS_MAX);
+	int r = member_octets(object, "n", &n, why);
+
+	if (!r)
+		r = member_octets(object, "e", &e, why);
+	if (r)
+		return r;
+	if (n.ptr[0] == 0 || e.ptr[0] == 0)
+		return refuse(JWK_MALFORMED, why, "an integer of the key has leading zero octets");
+	if (!rsa_size_is_taken(buf_bytes(&n)) || !(n.ptr[n.len - 1] & 1))
+		return refuse(JWK_UNSUPPORTED, why, "RSA keys must have 2048 to 4096 bits");
+	if (e.len > RSA_EXPONENT_OCTETS_MAX || !(e.ptr[e.len - 1] & 1) || (e.len == 1 && e.ptr[0] < 3))
+		return refuse(JWK_UNSUPPORTED, why, "the RSA exponent must be odd, at least 3 and at most 64 bits long");
+	key->type = JWK_RSA;
+	key->key = rsa_from(buf_bytes(&n), buf_bytes(&e));
+	if (!key->key)
+		return refuse(JWK_UNSUPPORTED, why, "not a usable RSA key");
+	return buf_printf(text, "{\"e\":\"%s\",\"kty\":\"RSA\",\"n\":\"%s\"}", json_get_string(object, "e"),
+			  json_get_string(object, "n"));
+}
+
+/* The point in the uncompressed form of SEC 1 2.3.3; libcrypto checks that it lies on the curve. */
+static EVP_PKEY *ec_from(const struct curve *curve, struct bytes x, struct bytes y)
+{
+	OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
+	uint8_t point[1 + 2 * 48] = { 0x04 };
+	EVP_PKEY *key = NULL;
+
+	memcpy(point + 1, x.ptr, curve->size);
+	memcpy(point + 1 + curve->size, y.ptr, curve->size);
+	if (bld && OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME, curve->group, 0) &&
+	    OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, point, 1 + 2 * curve->size))
+		key = pkey_from("EC", bld);
+	OSSL_PARAM_BLD_free(bld);
+	return key;
+}
+
+/* RFC 7518 6.2.1 and RFC 8037 2. */
+static int parse_curve(struct jwk *key, const struct curve *curve, const cJSON *object, struct buf *text,
+		       const char **why)
+{
+	OWNED_BUF x = BUF_INIT(JWK_TEXT_MAX), y = BUF_INIT(JWK_TEXT_MAX);
+	bool has_y = curve->type != JWK_ED25519;
+	int r = member_octets(object, "x", &x, why);
+
+	if (!r && has_y)
+		r = member_octets(object, "y", &y, why);
+	if (r)
+		return r;
+	if (x.len != curve->size || (has_y && y.len != curve->size))
+		return refuse(JWK_MALFORMED, why, "a coordinate of the key has the wrong length");
+	key->type = curve->type;
+	key->key = has_y ? ec_from(curve, buf_bytes(&x), buf_bytes(&y)) :
+			   EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, x.ptr, x.len);
+	if (!key->key)
+		return refuse(JWK_UNSUPPORTED, why, "the key is not a point of its curve");
+	buf_printf(text, "{\"crv\":\"%s\",\"kty\":\"%s\",\"x\":\"%s\"", curve->crv, curve->kty,
+		   json_get_string(object, "x"));
+	if (has_y)
+		buf_printf(text, ",\"y\":\"%s\"", json_get_string(object, "y"));
+	return buf_append_char(text, '}');
+}
+
+static int parse_members(struct jwk *key, const cJSON *object, struct buf *text, const char **why)
+{
+	const char *kty = json_get_string(object, "kty"), *crv = json_get_string(object, "crv");
+
+	if (!kty)
+		return refuse(JWK_MALFORMED, why, "the key has no kty");
+	if (json_get(object, "d") || json_get(object, "k"))
+		return refuse(JWK_MALFORMED, why, "the key has private members");
+	if (strcmp(kty, "RSA") == 0)
+		return parse_rsa(key, object, text, why);
+	for (size_t i = 0; crv && i < sizeof(curves) / sizeof(curves[0]); i++)
+		if (strcmp(kty, curves[i].kty) == 0 && strcmp(crv, curves[i].crv) == 0)
+			return parse_curve(key, &curves[i], object, text, why);
+	return refuse(JWK_UNSUPPORTED, why, "keys are RSA, EC P-256, EC P-384 or Ed25519");
+}
+
+static int set_thumbprint(struct jwk *key, struct bytes text)
+{
+	OWNED_BUF encoded = BUF_INIT(JWK_THUMBPRINT_SIZE - 1);
+	uint8_t digest[SHA256_SIZE];
+	int e = digest_sha256(text, digest);
+
+	if (!e)
+		e = base64url_encode(&encoded, bytes_of(digest, sizeof(digest)));
+	if (!e)
+		memcpy(key->thumbprint, buf_str(&encoded), JWK_THUMBPRINT_SIZE);
+	return e;
+}
+
+int jwk_parse(struct jwk **out, const cJSON *object, const char **why)
+{
+	OWNED(jwk) key = calloc(1, sizeof(*key));
+	OWNED_BUF text = BUF_INIT(JWK_TEXT_MAX);
+	int e;
+
+	if (!key)
+		return -ENOMEM;
+	if (!cJSON_IsObject(object))
+		return refuse(JWK_MALFORMED, why, "the key is not an object");
+	e = parse_members(key, object, &text, why);
+	if (!e)
+		e = set_thumbprint(key, buf_bytes(&text));
+	if (e)
+		return e;
+	key->text = buf_take_str(&text);
+	*out = MOVE(key);
+	return 0;
+}
+
+int jwk_read(struct jwk **out, struct bytes text, const char **why)
+{
+	OWNED_JSON object = NULL;
+	int e = json_parse(&object, text, JWK_TEXT_MAX);
+
+	if (e == JSON_REFUSED)
+		return refuse(JWK_MALFORMED, why, "the key is not JSON");
+	return e ? e : jwk_parse(out, object, why);
+}
+
+void jwk_drop(struct jwk **key)
+{
+	if (!*key)
+		return;
+	EVP_PKEY_free((*key)->key);
+	free((*key)->text);
+	free(*key);
+	*key = NULL;
+}
