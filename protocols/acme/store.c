@@ -1,0 +1,355 @@
+/* The schema, accounts, and writing of orders.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "protocols/acme/store_int.h"
+
+#include <errno.h>
+
+#include "core/base/own.h"
+
+#define APPLICATION_ID 0x47484143 /* "GHAC" */
+#define SWEEP_ROWS 500
+
+static const char *const migrations[] = {
+	"CREATE TABLE account ("
+	"	id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	"	status INTEGER NOT NULL,"
+	"	jwk TEXT NOT NULL,"
+	"	thumbprint TEXT NOT NULL UNIQUE,"
+	"	contact TEXT NOT NULL,"
+	"	terms_s INTEGER NOT NULL,"
+	"	created_s INTEGER NOT NULL"
+	") STRICT;"
+	"CREATE TABLE authz ("
+	"	id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	"	name TEXT NOT NULL UNIQUE,"
+	"	account INTEGER NOT NULL REFERENCES account(id),"
+	"	kind INTEGER NOT NULL,"
+	"	value TEXT NOT NULL,"
+	"	status INTEGER NOT NULL,"
+	"	expires_s INTEGER NOT NULL"
+	") STRICT;"
+	"CREATE INDEX authz_by_identifier ON authz(account, value, kind, status);"
+	"CREATE INDEX authz_by_expiry ON authz(expires_s);"
+	"CREATE TABLE challenge ("
+	"	id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	"	name TEXT NOT NULL UNIQUE,"
+	"	authz INTEGER NOT NULL REFERENCES authz(id) ON DELETE CASCADE,"
+	"	type TEXT NOT NULL,"
+	"	token TEXT NOT NULL,"
+	"	status INTEGER NOT NULL,"
+	"	validated_s INTEGER NOT NULL DEFAULT 0,"
+	"	address TEXT,"
+	"	error TEXT"
+	") STRICT;"
+	"CREATE INDEX challenge_by_authz ON challenge(authz);"
+	"CREATE TABLE orders ("
+	"	id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	"	name TEXT NOT NULL UNIQUE,"
+	"	account INTEGER NOT NULL REFERENCES account(id),"
+	"	status INTEGER NOT NULL,"
+	"	created_s INTEGER NOT NULL,"
+	"	expires_s INTEGER NOT NULL,"
+	"	finalized_s INTEGER NOT NULL DEFAULT 0,"
+	"	csr BLOB,"
+	"	core_id INTEGER NOT NULL DEFAULT 0,"
+	"	error TEXT,"
+	"	certificate TEXT UNIQUE,"
+	"	pem TEXT"
+	") STRICT;"
+	"CREATE INDEX orders_by_account ON orders(account, id);"
+	"CREATE INDEX orders_open ON orders(account, expires_s) WHERE status IN (1, 3);"
+	"CREATE INDEX orders_by_expiry ON orders(expires_s);"
+	"CREATE TABLE order_authz ("
+	"	order_id INTEGER NOT NULL REFERENCES orders(id) ON DELETE CASCADE,"
+	"	place INTEGER NOT NULL,"
+	"	authz INTEGER NOT NULL REFERENCES authz(id),"
+	"	PRIMARY KEY (order_id, place)"
+	") STRICT, WITHOUT ROWID;"
+	"CREATE INDEX order_authz_by_authz ON order_authz(authz);",
+	NULL,
+};
+
+const char *acme_status_word(enum acme_status status)
+{
+	static const char *const words[] = {
+		[ACME_PENDING] = "pending", [ACME_READY] = "ready",     [ACME_PROCESSING] = "processing",
+		[ACME_VALID] = "valid",     [ACME_INVALID] = "invalid", [ACME_DEACTIVATED] = "deactivated",
+		[ACME_EXPIRED] = "expired",
+	};
+
+	return words[status];
+}
+
+int acme_store_open(struct acme_store **out, const char *path, char *why, size_t why_size)
+{
+	OWNED(acme_store) s = calloc(1, sizeof(*s));
+	struct db_options options = {
+		.path = path,
+		.application_id = APPLICATION_ID,
+		.migrations = migrations,
+	};
+	int e;
+
+	if (!s)
+		return -ENOMEM;
+	e = db_open(&s->db, &options, why, why_size);
+	if (e)
+		return e;
+	*out = MOVE(s);
+	return 0;
+}
+
+void acme_store_drop(struct acme_store **s)
+{
+	if (!*s)
+		return;
+	db_drop(&(*s)->db);
+	free(*s);
+	*s = NULL;
+}
+
+/* Names are random and numbers come from the database: a constraint that says no is a bug here, not an outcome. */
+static int no_conflict(int e)
+{
+	return e == DB_CONFLICT ? -EIO : e;
+}
+
+/* Accounts. */
+
+struct account_add {
+	const struct acme_account *account;
+	int64_t now_s;
+	int64_t id;
+};
+
+static int account_add(struct db_conn *conn, void *arg)
+{
+	struct account_add *w = arg;
+	const struct acme_account *a = w->account;
+	int e = db_run(conn,
+		       "INSERT INTO account(status, jwk, thumbprint, contact, terms_s, created_s) VALUES(?,?,?,?,?,?)",
+		       DB_INT(a->status), DB_TEXT(a->jwk), DB_TEXT(a->thumbprint), DB_TEXT(a->contact),
+		       DB_INT(a->terms_s), DB_INT(w->now_s));
+
+	w->id = e ? 0 : db_last_id(conn);
+	return e;
+}
+
+int acme_store_add_account(struct acme_store *s, const struct acme_account *account, int64_t now_s, int64_t *id)
+{
+	struct account_add w = { .account = account, .now_s = now_s };
+	int e = db_write(s->db, account_add, &w);
+
+	if (e == DB_CONFLICT)
+		return ACME_STORE_EXISTS;
+	*id = w.id;
+	return e;
+}
+
+struct contact_set {
+	int64_t account;
+	const char *contact;
+};
+
+static int contact_set(struct db_conn *conn, void *arg)
+{
+	struct contact_set *w = arg;
+
+	return db_run(conn, "UPDATE account SET contact=? WHERE id=?", DB_TEXT(w->contact), DB_INT(w->account));
+}
+
+int acme_store_set_contact(struct acme_store *s, int64_t account, const char *contact)
+{
+	return no_conflict(db_write(s->db, contact_set, &(struct contact_set){ account, contact }));
+}
+
+/* Orders. */
+
+struct order_add {
+	struct acme_order *order;
+	int64_t now_s;
+	int64_t open_max;
+};
+
+static int authz_add(struct db_conn *conn, struct acme_authz *authz, int64_t *id)
+{
+	const struct acme_challenge *c = &authz->challenge;
+	int e = db_run(conn, "INSERT INTO authz(name, account, kind, value, status, expires_s) VALUES(?,?,?,?,?,?)",
+		       DB_TEXT(authz->name), DB_INT(authz->account), DB_INT(authz->kind), DB_TEXT(authz->value),
+		       DB_INT(authz->status), DB_INT(authz->expires_s));
+
+	if (e)
+		return e;
+	*id = db_last_id(conn);
+	return db_run(conn, "INSERT INTO challenge(name, authz, type, token, status) VALUES(?,?,?,?,?)",
+		      DB_TEXT(c->name), DB_INT(*id), DB_TEXT(c->type), DB_TEXT(c->token), DB_INT(c->status));
+}
+
+static int has_room(struct db_conn *conn, const struct order_add *w, bool *room)
+{
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows,
+			  "SELECT count(*) FROM orders WHERE account=? AND expires_s>? AND status IN (1, 3)",
+			  DB_INT(w->order->account), DB_INT(w->now_s));
+
+	if (!e)
+		e = db_next(rows);
+	*room = e == DB_ROW && db_col_int(rows, 0) < w->open_max;
+	return e < 0 ? e : 0;
+}
+
+static int order_add(struct db_conn *conn, void *arg)
+{
+	struct order_add *w = arg;
+	struct acme_order *o = w->order;
+	bool room;
+	int e = has_room(conn, w, &room);
+
+	if (e || !room)
+		return e ? e : ACME_STORE_FULL;
+	e = db_run(conn, "INSERT INTO orders(name, account, status, created_s, expires_s) VALUES(?,?,?,?,?)",
+		   DB_TEXT(o->name), DB_INT(o->account), DB_INT(ACME_PENDING), DB_INT(w->now_s),
+		   DB_INT(o->expires_s));
+	if (!e)
+		o->id = db_last_id(conn);
+	for (size_t i = 0; i < o->n_authz && !e; i++) {
+		int64_t id = o->authz[i].id;
+
+		if (!id)
+			e = authz_add(conn, &o->authz[i], &id);
+		if (!e)
+			e = db_run(conn, "INSERT INTO order_authz(order_id, place, authz) VALUES(?,?,?)",
+				   DB_INT(o->id), DB_INT(i), DB_INT(id));
+	}
+	return e;
+}
+
+int acme_store_add_order(struct acme_store *s, struct acme_order *order, int64_t now_s, unsigned open_max)
+{
+	struct order_add w = { order, now_s, open_max };
+
+	return no_conflict(db_write(s->db, order_add, &w));
+}
+
+static int order_processing(struct db_conn *conn, void *arg)
+{
+	const struct acme_order *o = arg;
+
+	return db_run(conn,
+		      "UPDATE orders SET status=3, finalized_s=?, csr=?, core_id=? WHERE id=? AND status IN (1, 3)",
+		      DB_INT(o->finalized_s), DB_BLOB(o->csr), DB_INT(o->core_id), DB_INT(o->id));
+}
+
+int acme_store_set_processing(struct acme_store *s, const struct acme_order *order)
+{
+	return no_conflict(db_write(s->db, order_processing, (void *)(uintptr_t)order));
+}
+
+static int order_invalid(struct db_conn *conn, void *arg)
+{
+	const struct acme_order *o = arg;
+
+	return db_run(conn,
+		      "UPDATE orders SET status=5, error=?, finalized_s=?, csr=?, core_id=?"
+		      " WHERE id=? AND status IN (1, 3)",
+		      DB_TEXT(o->error), DB_INT(o->finalized_s), DB_BLOB(o->csr), DB_INT(o->core_id), DB_INT(o->id));
+}
+
+int acme_store_set_invalid(struct acme_store *s, const struct acme_order *order)
+{
+	return no_conflict(db_write(s->db, order_invalid, (void *)(uintptr_t)order));
+}
+
+struct order_valid {
+	const struct acme_order *order;
+	const char *pem;
+};
+
+static int order_valid(struct db_conn *conn, void *arg)
+{
+	const struct order_valid *w = arg;
+	const struct acme_order *o = w->order;
+
+	return db_run(conn,
+		      "UPDATE orders SET status=4, certificate=?, pem=?, finalized_s=?, csr=?, core_id=?"
+		      " WHERE id=? AND status IN (1, 3)",
+		      DB_TEXT(o->certificate), DB_TEXT(w->pem), DB_INT(o->finalized_s), DB_BLOB(o->csr),
+		      DB_INT(o->core_id), DB_INT(o->id));
+}
+
+int acme_store_set_valid(struct acme_store *s, const struct acme_order *order, const char *pem)
+{
+	return no_conflict(db_write(s->db, order_valid, &(struct order_valid){ order, pem }));
+}
+
+/* Challenges and authorizations. */
+
+static int challenge_set(struct db_conn *conn, void *arg)
+{
+	const struct acme_authz *a = arg;
+	const struct acme_challenge *c = &a->challenge;
+	bool is_final = c->status == ACME_VALID || c->status == ACME_INVALID;
+	int e = db_run(conn,
+		       "UPDATE challenge SET status=?, validated_s=?, address=?, error=?"
+		       " WHERE id=? AND status IN (1, 3)"
+		       " AND (SELECT status FROM authz WHERE authz.id=challenge.authz)=1",
+		       DB_INT(c->status), DB_INT(c->validated_s), DB_TEXT(c->address), DB_TEXT(c->error),
+		       DB_INT(c->id));
+
+	if (e || !is_final)
+		return e;
+	return db_run(conn, "UPDATE authz SET status=?, expires_s=? WHERE id=? AND status=1", DB_INT(c->status),
+		      DB_INT(a->expires_s), DB_INT(a->id));
+}
+
+int acme_store_set_challenge(struct acme_store *s, const struct acme_authz *authz)
+{
+	return no_conflict(db_write(s->db, challenge_set, (void *)(uintptr_t)authz));
+}
+
+static int authz_deactivate(struct db_conn *conn, void *arg)
+{
+	return db_run(conn, "UPDATE authz SET status=6 WHERE id=? AND status IN (1, 4)", DB_INT(*(int64_t *)arg));
+}
+
+int acme_store_deactivate_authz(struct acme_store *s, int64_t authz)
+{
+	return no_conflict(db_write(s->db, authz_deactivate, &authz));
+}
+
+/* Housekeeping. */
+
+struct sweep {
+	int64_t now_s, before_s;
+	bool more;
+};
+
+static int sweep(struct db_conn *conn, void *arg)
+{
+	struct sweep *w = arg;
+	int e = db_run(conn,
+		       "DELETE FROM orders WHERE id IN (SELECT id FROM orders WHERE expires_s<? ORDER BY expires_s"
+		       " LIMIT ?)",
+		       DB_INT(w->before_s), DB_INT(SWEEP_ROWS));
+
+	w->more = !e && db_changes(conn) == SWEEP_ROWS;
+	if (e)
+		return e;
+	e = db_run(conn,
+		   "DELETE FROM authz WHERE id IN (SELECT id FROM authz WHERE expires_s<?"
+		   " AND NOT EXISTS (SELECT 1 FROM order_authz WHERE authz=authz.id) ORDER BY expires_s LIMIT ?)",
+		   DB_INT(w->now_s), DB_INT(SWEEP_ROWS));
+	w->more = w->more || (!e && db_changes(conn) == SWEEP_ROWS);
+	return e;
+}
+
+int acme_store_sweep(struct acme_store *s, int64_t now_s, int64_t before_s, bool *more)
+{
+	struct sweep w = { .now_s = now_s, .before_s = before_s };
+	int e = no_conflict(db_write(s->db, sweep, &w));
+
+	*more = w.more;
+	return e;
+}

@@ -1,0 +1,132 @@
+/* What the gateway remembers for one ACME endpoint: accounts, orders, authorizations, challenges, certificates.
+ *
+ * A database of the gateway's own, behind core/base/db.h. An order is committed three times: when it is made, when an
+ * authorization became valid, and with the result of finalize. Everything that follows from these facts and the clock
+ * (an order is ready because its authorizations are valid, or invalid because one is not) is computed when it is read
+ * and never stored.
+ *
+ * Objects are read into an arena and are snapshots: nothing in them changes when the database does. Names (`name`) are
+ * 128 random bits in base64url and stand in URLs; numbers (`id`) stay inside, except those of accounts.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/base/arena.h"
+#include "core/submit.h"
+
+#define ACME_NAME_SIZE 23         /* 22 letters and the NUL */
+#define ACME_ORDERS_PAGE 100
+
+/* RFC 8555 7.1.6. Stored as these numbers: never renumber. */
+enum acme_status {
+	ACME_PENDING = 1,
+	ACME_READY = 2,       /* orders; computed, never stored */
+	ACME_PROCESSING = 3,
+	ACME_VALID = 4,
+	ACME_INVALID = 5,
+	ACME_DEACTIVATED = 6, /* accounts and authorizations */
+	ACME_EXPIRED = 7,     /* authorizations; computed, never stored */
+};
+
+const char *acme_status_word(enum acme_status status);
+
+struct acme_account {
+	int64_t id;
+	enum acme_status status;
+	const char *jwk;        /* as of jwk.text */
+	const char *thumbprint;
+	const char *contact;    /* a JSON array of URLs */
+	int64_t terms_s;        /* when the terms were agreed to; 0: they were not */
+};
+
+struct acme_challenge {
+	int64_t id;
+	const char *name;
+	const char *type;       /* "http-01" */
+	const char *token;
+	enum acme_status status;
+	int64_t validated_s;    /* 0: not */
+	const char *address;    /* what answered; NULL before */
+	const char *error;      /* a problem document; NULL: none */
+};
+
+struct acme_authz {
+	int64_t id;             /* 0: to be made by acme_store_add_order() */
+	int64_t account;
+	const char *name;
+	enum ca_name_kind kind;
+	const char *value;
+	enum acme_status status;
+	int64_t expires_s;
+	struct acme_challenge challenge;
+};
+
+struct acme_order {
+	int64_t id;
+	int64_t account;
+	const char *name;
+	enum acme_status status;
+	int64_t expires_s;
+	int64_t finalized_s;     /* when its CSR was accepted; 0: it was not */
+	struct bytes csr;        /* DER, kept from then on */
+	int64_t core_id;         /* the core's request number; 0: not known */
+	const char *error;       /* a problem document; NULL: none */
+	const char *certificate; /* name of the certificate; NULL: none */
+	struct acme_authz *authz;
+	size_t n_authz;
+};
+
+struct acme_store;
+
+/* 0, or negative with a sentence in `why`. */
+int acme_store_open(struct acme_store **out, const char *path, char *why, size_t why_size);
+void acme_store_drop(struct acme_store **store);
+
+enum {
+	ACME_STORE_NONE = 1,   /* there is no such object */
+	ACME_STORE_EXISTS = 2, /* an account with this key is there */
+	ACME_STORE_FULL = 3,   /* the account has too many open orders */
+};
+
+int acme_store_add_account(struct acme_store *s, const struct acme_account *account, int64_t now_s, int64_t *id);
+int acme_store_get_account(struct acme_store *s, struct arena *a, int64_t id, struct acme_account *out);
+int acme_store_find_account(struct acme_store *s, struct arena *a, const char *thumbprint, struct acme_account *out);
+int acme_store_set_contact(struct acme_store *s, int64_t account, const char *contact);
+
+/* Adds the order and those of its authorizations that have no `id`; fills the ids in. */
+int acme_store_add_order(struct acme_store *s, struct acme_order *order, int64_t now_s, unsigned open_max);
+/* With its authorizations in the order in which they were asked for. */
+int acme_store_get_order(struct acme_store *s, struct arena *a, const char *name, int64_t now_s,
+			 struct acme_order *out);
+/* The names of an account's orders that are not invalid, in the order of their making, at most ACME_ORDERS_PAGE, from
+ * behind the order with id `after`. `*last`: id of the last one when there may be more, otherwise 0. */
+int acme_store_list_orders(struct acme_store *s, struct arena *a, int64_t account, int64_t after, int64_t now_s,
+			   const char *names[static ACME_ORDERS_PAGE], size_t *n, int64_t *last);
+
+/* Results of finalize. An order that is valid or invalid already stays as it is (0). */
+int acme_store_set_processing(struct acme_store *s, const struct acme_order *order);
+int acme_store_set_invalid(struct acme_store *s, const struct acme_order *order);
+int acme_store_set_valid(struct acme_store *s, const struct acme_order *order, const char *pem);
+
+int acme_store_get_authz(struct acme_store *s, struct arena *a, const char *name, int64_t now_s,
+			 struct acme_authz *out);
+/* The authorization that has this challenge. */
+int acme_store_get_challenge(struct acme_store *s, struct arena *a, const char *name, int64_t now_s,
+			     struct acme_authz *out);
+/* A valid authorization of the account for this identifier that lives until `until_s` at least. */
+int acme_store_find_valid_authz(struct acme_store *s, struct arena *a, int64_t account, enum ca_name_kind kind,
+				const char *value, int64_t until_s, struct acme_authz *out);
+
+/* The challenge of `authz` is being checked, or was: status, validated_s, address and error are stored, and a valid or
+ * invalid one carries its authorization along (`authz->expires_s` then too). Nothing changes when the authorization is
+ * not pending any more. */
+int acme_store_set_challenge(struct acme_store *s, const struct acme_authz *authz);
+int acme_store_deactivate_authz(struct acme_store *s, int64_t authz);
+
+int acme_store_get_certificate(struct acme_store *s, struct arena *a, const char *name, int64_t *account,
+			       struct bytes *pem);
+
+/* Forget orders that expired before `before_s` and authorizations that no order names and that are of no use any
+ * more; some at a time. `*more`: call again soon. */
+int acme_store_sweep(struct acme_store *s, int64_t now_s, int64_t before_s, bool *more);
