@@ -1,0 +1,343 @@
+/* The ACME adapter (RFC 8555): its settings, its routes, its start and end.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "protocols/acme/acme.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/own.h"
+#include "protocols/acme/acme_int.h"
+
+#define SWEEP_EVERY_MS 60000
+
+static const struct conf_option acme_options[] = {
+	{ "terms-of-service", CONF_STRING, NULL, NULL,
+	  "URL of the terms a client must agree to before it gets an account; absent: there are none.", NULL, NULL },
+	{ "website", CONF_STRING, NULL, NULL, "URL that the directory names for people.", NULL, NULL },
+	{ "caa-identities", CONF_STRINGS, NULL, NULL, "Domain names that stand for this CA in CAA records.", NULL,
+	  NULL },
+	{ "order-lifetime", CONF_DURATION, "1m..90d", "7d",
+	  "How long a client has to finish an order; a request that is held longer is lost to it.", NULL, NULL },
+	{ "authorization-lifetime", CONF_DURATION, "1m..398d", "30d",
+	  "How long a validated name stays validated for its account.", NULL, NULL },
+	{ "authorization-reuse", CONF_BOOL, NULL, "true",
+	  "Take valid authorizations of the same account into new orders instead of validating again.", NULL, NULL },
+	{ "retention", CONF_DURATION, "1h..3650d", "30d",
+	  "How long an order and its certificate can be read after the order expired.", NULL, NULL },
+	{ "open-orders", CONF_INTEGER, "1..100000", "300", "Unfinished orders an account may have at once.", NULL,
+	  NULL },
+	{ "nonces-per-second", CONF_INTEGER, "1..100000", "50",
+	  "newNonce requests one address may go on making each second.", NULL, NULL },
+	{ "nonces-burst", CONF_INTEGER, "1..1000000", "500", "newNonce requests one address may make at once.", NULL,
+	  NULL },
+	{ "accounts-per-hour", CONF_INTEGER, "1..1000000", "500",
+	  "New accounts one address may make at once, and again each hour.", NULL, NULL },
+	{ "attributes", CONF_MAP, NULL, NULL, "Attributes that go with every request of this endpoint to the policy.",
+	  NULL, NULL },
+	{ 0 },
+};
+
+/* Routes: who signs, and what is done. */
+
+static int get_directory(void *state, const struct http_request *q, struct http_reply *r)
+{
+	return acme_get(state, q, r, acme_directory);
+}
+
+static int post_directory(void *state, const struct http_request *q, struct http_reply *r)
+{
+	return acme_post_as_get(state, q, r, acme_directory);
+}
+
+static int get_new_nonce(void *state, const struct http_request *q, struct http_reply *r)
+{
+	return acme_get(state, q, r, acme_new_nonce);
+}
+
+static int post_new_nonce(void *state, const struct http_request *q, struct http_reply *r)
+{
+	return acme_post_as_get(state, q, r, acme_new_nonce);
+}
+
+static int post_new_account(void *state, const struct http_request *q, struct http_reply *r)
+{
+	return acme_post(state, q, r, ACME_BY_KEY, acme_new_account);
+}
+
+static int post_account(void *state, const struct http_request *q, struct http_reply *r)
+{
+	return acme_post(state, q, r, ACME_BY_ACCOUNT, acme_account);
+}
+
+static int post_account_orders(void *state, const struct http_request *q, struct http_reply *r)
+{
+	return acme_post_as_get(state, q, r, acme_account_orders);
+}
+
+static int post_new_order(void *state, const struct http_request *q, struct http_reply *r)
+{
+	return acme_post(state, q, r, ACME_BY_ACCOUNT, acme_new_order);
+}
+
+static int post_order(void *state, const struct http_request *q, struct http_reply *r)
+{
+	return acme_post_as_get(state, q, r, acme_order);
+}
+
+static int post_finalize(void *state, const struct http_request *q, struct http_reply *r)
+{
+	return acme_post(state, q, r, ACME_BY_ACCOUNT, acme_finalize);
+}
+
+static int post_authz(void *state, const struct http_request *q, struct http_reply *r)
+{
+	return acme_post(state, q, r, ACME_BY_ACCOUNT, acme_authz);
+}
+
+static int post_challenge(void *state, const struct http_request *q, struct http_reply *r)
+{
+	return acme_post(state, q, r, ACME_BY_ACCOUNT, acme_challenge);
+}
+
+static int post_certificate(void *state, const struct http_request *q, struct http_reply *r)
+{
+	return acme_post_as_get(state, q, r, acme_certificate);
+}
+
+static const struct proto_route acme_routes[] = {
+	{ "GET", "/directory", get_directory },
+	{ "POST", "/directory", post_directory }, /* RFC 8555 6.3 */
+	{ "GET", "/new-nonce", get_new_nonce },
+	{ "POST", "/new-nonce", post_new_nonce },
+	{ "POST", "/new-account", post_new_account },
+	{ "POST", "/account/{id}", post_account },
+	{ "POST", "/account/{id}/orders", post_account_orders },
+	{ "POST", "/new-order", post_new_order },
+	{ "POST", "/order/{id}", post_order },
+	{ "POST", "/order/{id}/finalize", post_finalize },
+	{ "POST", "/authz/{id}", post_authz },
+	{ "POST", "/challenge/{id}", post_challenge },
+	{ "POST", "/cert/{id}", post_certificate },
+	{ 0 },
+};
+
+/* Start and end. */
+
+static void settings_fini(struct acme_settings *set)
+{
+	free(set->terms_of_service);
+	free(set->website);
+	for (size_t i = 0; i < set->n_caa_identities; i++)
+		free(set->caa_identities[i]);
+	free(set->caa_identities);
+	for (size_t i = 0; i < set->n_attributes; i++) {
+		free(set->attributes[i].name);
+		free(set->attributes[i].value);
+	}
+	free(set->attributes);
+}
+
+static void acme_drop(struct acme **ap)
+{
+	struct acme *a = *ap;
+
+	if (!a)
+		return;
+	acme_store_drop(&a->store);
+	nonces_drop(&a->nonces);
+	limit_drop(&a->nonce_limit);
+	limit_drop(&a->account_limit);
+	pthread_mutex_destroy(&a->claims_lock);
+	settings_fini(&a->set);
+	free(a->endpoint);
+	free(a->profile);
+	free(a->path);
+	free(a);
+	*ap = NULL;
+}
+
+/* A copy of an absent string is absent. */
+static int copy(char **out, const char *text)
+{
+	*out = text ? strdup(text) : NULL;
+	return text && !*out ? -ENOMEM : 0;
+}
+
+static int copy_lists(struct acme_settings *set, const struct conf_section *conf)
+{
+	size_t n_caa = conf_count(conf, "caa-identities"), n_attributes = conf_count(conf, "attributes");
+	int e = 0;
+
+	set->caa_identities = calloc(n_caa + 1, sizeof(*set->caa_identities));
+	set->attributes = calloc(n_attributes + 1, sizeof(*set->attributes));
+	if (!set->caa_identities || !set->attributes)
+		return -ENOMEM;
+	for (; set->n_caa_identities < n_caa && !e; set->n_caa_identities++)
+		e = copy(&set->caa_identities[set->n_caa_identities],
+			 conf_str_at(conf, "caa-identities", set->n_caa_identities));
+	for (; set->n_attributes < n_attributes && !e; set->n_attributes++) {
+		struct acme_attribute *a = &set->attributes[set->n_attributes];
+
+		e = copy(&a->name, conf_map_name(conf, "attributes", set->n_attributes));
+		if (!e)
+			e = copy(&a->value, conf_map_value(conf, "attributes", set->n_attributes));
+	}
+	return e;
+}
+
+static int settings_init(struct acme_settings *set, const struct conf_section *conf)
+{
+	int e = copy(&set->terms_of_service, conf_str(conf, "terms-of-service"));
+
+	if (!e)
+		e = copy(&set->website, conf_str(conf, "website"));
+	if (!e)
+		e = copy_lists(set, conf);
+	set->order_lifetime_s = conf_duration_ms(conf, "order-lifetime") / 1000;
+	set->authorization_lifetime_s = conf_duration_ms(conf, "authorization-lifetime") / 1000;
+	set->retention_s = conf_duration_ms(conf, "retention") / 1000;
+	set->authorization_reuse = conf_bool(conf, "authorization-reuse");
+	set->open_orders = (unsigned)conf_int(conf, "open-orders");
+	return e;
+}
+
+static int env_init(struct acme *a, const struct proto_env *env)
+{
+	int e = copy(&a->endpoint, env->endpoint);
+
+	if (!e)
+		e = copy(&a->profile, env->profile);
+	if (!e)
+		e = copy(&a->path, env->path);
+	a->ca = env->ca;
+	a->validator = env->validator;
+	a->waits = env->waits;
+	return e;
+}
+
+static int limits_init(struct acme *a, const struct conf_section *conf)
+{
+	unsigned accounts = (unsigned)conf_int(conf, "accounts-per-hour");
+	int e = limit_new(&a->nonce_limit, (unsigned)conf_int(conf, "nonces-per-second") * 3600,
+			  (unsigned)conf_int(conf, "nonces-burst"));
+
+	return e ? e : limit_new(&a->account_limit, accounts, accounts);
+}
+
+/* The files of this instance: acme-NAME.db and acme-NAME.nonces. */
+static int files_init(struct acme *a, const char *folder, char *why, size_t why_size)
+{
+	OWNED_BUF path = BUF_INIT(4096);
+	int e = buf_printf(&path, "%s/acme-%s.db", folder, a->endpoint);
+
+	if (e)
+		return e;
+	e = acme_store_open(&a->store, buf_str(&path), why, why_size);
+	if (e)
+		return e;
+	buf_reset(&path);
+	e = buf_printf(&path, "%s/acme-%s.nonces", folder, a->endpoint);
+	if (!e)
+		e = nonces_new(&a->nonces, buf_str(&path));
+	if (e)
+		snprintf(why, why_size, "%s: %s", buf_str(&path), strerror(-e));
+	return e;
+}
+
+static int acme_init(void **state, const struct proto_env *env, const struct conf_section *conf, char *why,
+		     size_t why_size)
+{
+	OWNED(acme) a = calloc(1, sizeof(*a));
+	int e;
+
+	snprintf(why, why_size, "no memory");
+	if (!a)
+		return -ENOMEM;
+	pthread_mutex_init(&a->claims_lock, NULL);
+	if (!env->validator) {
+		snprintf(why, why_size, "endpoint %s: ACME needs the validator", env->endpoint);
+		return -EINVAL;
+	}
+	e = env_init(a, env);
+	if (!e)
+		e = settings_init(&a->set, conf);
+	if (!e)
+		e = limits_init(a, conf);
+	if (!e)
+		e = acme_random_name(a->directory_key);
+	if (!e)
+		e = files_init(a, env->data_folder, why, why_size);
+	if (e)
+		return e;
+	*state = MOVE(a);
+	return 0;
+}
+
+/* A graceful stop: nonces that clients hold stay good. */
+static void acme_fini(void *state)
+{
+	struct acme *a = state;
+	int e = nonces_save(a->nonces);
+
+	if (e)
+		log_warn("acme.nonce.lost", "endpoint", a->endpoint, "error", strerror(-e));
+	acme_drop(&a);
+}
+
+static void acme_tick(void *state)
+{
+	struct acme *a = state;
+	int64_t now_s = clock_wall_s();
+	bool more = false;
+	int e;
+
+	if (clock_mono_ms() < a->next_sweep_ms)
+		return;
+	e = acme_store_sweep(a->store, now_s, now_s - a->set.retention_s, &more);
+	if (e)
+		log_warn("acme.sweep.failed", "endpoint", a->endpoint, "error", strerror(-e));
+	a->next_sweep_ms = clock_mono_ms() + (more ? 0 : SWEEP_EVERY_MS);
+}
+
+static void acme_metrics(void *state, struct buf *out)
+{
+	struct acme *a = state;
+	uint64_t issued, refused;
+
+	nonces_count(a->nonces, &issued, &refused);
+	const struct {
+		const char *name, *help;
+		unsigned long long value;
+	} rows[] = {
+		{ "orders_created", "Orders made.", atomic_load(&a->orders_made) },
+		{ "orders_valid", "Orders that got their certificate.", atomic_load(&a->orders_valid) },
+		{ "orders_refused", "Orders that were refused.", atomic_load(&a->orders_invalid) },
+		{ "problems", "Answers that were problem documents.", atomic_load(&a->problems) },
+		{ "nonces_issued", "Nonces given out.", issued },
+		{ "nonces_refused", "Nonces that were not good (any more).", refused },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		buf_printf(out,
+			   "# HELP gatehouse_acme_%s_total %s\n# TYPE gatehouse_acme_%s_total counter\n"
+			   "gatehouse_acme_%s_total{endpoint=\"%s\"} %llu\n",
+			   rows[i].name, rows[i].help, rows[i].name, rows[i].name, a->endpoint, rows[i].value);
+}
+
+const struct proto_adapter proto_acme = {
+	.abi = PROTO_ABI,
+	.name = "acme",
+	.summary = "Automatic Certificate Management Environment, RFC 8555",
+	.caps = PROTO_CAP_PENDING,
+	.body_max = ACME_BODY_MAX,
+	.options = acme_options,
+	.routes = acme_routes,
+	.init = acme_init,
+	.fini = acme_fini,
+	.tick = acme_tick,
+	.metrics = acme_metrics,
+};

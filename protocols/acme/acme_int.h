@@ -1,0 +1,188 @@
+/* One instance of the ACME adapter, and one request to it.
+ *
+ * A POST, told from start to end. A route's function calls acme_post() with who may ask and what to do. It reads the
+ * JWS, spends the nonce, compares the URL, finds the key and verifies, and calls the action with a `struct acme_call`.
+ * The action fills the reply, with a document or with acme_problem(), and returns 0; a negative return becomes the
+ * problem serverInternal. acme_post() then adds what every answer carries: a fresh nonce, the link to the directory,
+ * and the headers that let browsers read them.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "protocols/acme/identifier.h"
+#include "protocols/acme/limit.h"
+#include "protocols/acme/nonce.h"
+#include "protocols/acme/store.h"
+#include "protocols/adapter.h"
+#include "protocols/jose/json_write.h"
+#include "protocols/jose/jws.h"
+
+#define ACME_BODY_MAX 65536
+#define ACME_DOCUMENT_MAX 262144
+#define ACME_IDENTIFIERS_MAX 100
+#define ACME_CLAIMS_MAX 256
+
+struct acme_attribute {
+	char *name, *value;
+};
+
+/* The settings of an endpoint, copied. */
+struct acme_settings {
+	char *terms_of_service; /* NULL: there are none */
+	char *website;          /* NULL: none */
+	char **caa_identities;
+	size_t n_caa_identities;
+	struct acme_attribute *attributes;
+	size_t n_attributes;
+	int64_t order_lifetime_s;
+	int64_t authorization_lifetime_s;
+	int64_t retention_s;
+	bool authorization_reuse;
+	unsigned open_orders;
+};
+
+struct acme {
+	struct ca_door *ca;
+	char *endpoint, *profile, *path;
+	const struct validator *validator;
+	const struct proto_waits *waits;
+	struct acme_settings set;
+	char directory_key[ACME_NAME_SIZE]; /* a member that means nothing (RFC 8555 7.1.1: unknown ones are ignored) */
+	struct acme_store *store;
+	struct nonces *nonces;
+	struct limit *nonce_limit;
+	struct limit *account_limit;
+	pthread_mutex_t claims_lock;        /* for the two below */
+	int64_t claims[ACME_CLAIMS_MAX];    /* orders for which a handler is asking the core right now */
+	size_t n_claims;
+	int64_t next_sweep_ms;              /* only acme_tick() */
+	atomic_ullong orders_made, orders_valid, orders_invalid, problems;
+};
+
+struct acme_call {
+	struct acme *acme;
+	const struct http_request *q;
+	struct http_reply *r;
+	int64_t now_s;
+	struct jws *jws;
+	struct jwk *key;             /* what the message was signed with */
+	struct acme_account account; /* unless the message carried its key */
+	cJSON *payload;              /* an object; NULL for an empty payload (POST-as-GET) */
+};
+
+/* request.c */
+
+enum acme_signer {
+	ACME_BY_ACCOUNT, /* the message names an account of ours (kid) */
+	ACME_BY_KEY,     /* the message carries its key (jwk) */
+};
+
+typedef int acme_action(struct acme_call *c);
+
+int acme_post(struct acme *acme, const struct http_request *q, struct http_reply *r, enum acme_signer signer,
+	      acme_action *action);
+
+/* For resources that are read only: a payload is refused. */
+int acme_post_as_get(struct acme *acme, const struct http_request *q, struct http_reply *r, acme_action *action);
+
+/* For GET: the same frame around the action, without JWS; `c->account` is empty. */
+int acme_get(struct acme *acme, const struct http_request *q, struct http_reply *r, acme_action *action);
+
+/* "https://host/acme" + the formatted path, in the request's arena; NULL when memory is short. */
+char *acme_url(const struct acme_call *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* 128 random bits as a name. 0 or negative. */
+int acme_random_name(char out[static ACME_NAME_SIZE]);
+
+/* A finished JSON document as the answer. */
+int acme_reply_json(struct acme_call *c, int status, const struct buf *document);
+
+/* problem.c */
+
+enum acme_error {
+	ACME_ERR_ACCOUNT_DOES_NOT_EXIST = 1,
+	ACME_ERR_BAD_CSR,
+	ACME_ERR_BAD_NONCE,
+	ACME_ERR_BAD_PUBLIC_KEY,
+	ACME_ERR_BAD_SIGNATURE_ALGORITHM,
+	ACME_ERR_CONNECTION,
+	ACME_ERR_DNS,
+	ACME_ERR_INCORRECT_RESPONSE,
+	ACME_ERR_INVALID_CONTACT,
+	ACME_ERR_MALFORMED,
+	ACME_ERR_ORDER_NOT_READY,
+	ACME_ERR_RATE_LIMITED,
+	ACME_ERR_REJECTED_IDENTIFIER,
+	ACME_ERR_SERVER_INTERNAL,
+	ACME_ERR_TLS,
+	ACME_ERR_UNAUTHORIZED,
+	ACME_ERR_UNSUPPORTED_CONTACT,
+	ACME_ERR_UNSUPPORTED_IDENTIFIER,
+	ACME_ERR_USER_ACTION_REQUIRED,
+};
+
+/* A problem of one identifier among several (RFC 8555 6.7.1). */
+struct acme_subproblem {
+	enum acme_error error;
+	const char *detail;
+	const char *type, *value; /* of the identifier, as sent */
+};
+
+/* Answer with a problem document and the usual status of its type. Always 0 unless the reply cannot be written. */
+int acme_problem(struct acme_call *c, enum acme_error error, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+int acme_problem_status(struct acme_call *c, int status, enum acme_error error, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+int acme_problem_with(struct acme_call *c, enum acme_error error, const char *detail,
+		      const struct acme_subproblem *subs, size_t n_subs);
+
+/* What is answered for every object that is not there, or is somebody else's: one and the same octets. */
+int acme_not_found(struct acme_call *c);
+
+/* The document as text in the request's arena, to be kept with an object; NULL when memory is short. */
+const char *acme_problem_text(struct arena *a, enum acme_error error, const char *detail);
+
+/* directory.c */
+
+int acme_directory(struct acme_call *c);
+int acme_new_nonce(struct acme_call *c);
+
+/* account.c */
+
+int acme_new_account(struct acme_call *c);
+int acme_account(struct acme_call *c);
+int acme_account_orders(struct acme_call *c);
+
+/* order.c */
+
+int acme_new_order(struct acme_call *c);
+int acme_order(struct acme_call *c);
+
+/* The order that the route's {id} names, if it is the caller's: 0, ACME_STORE_NONE (answered already), negative. */
+int acme_order_load(struct acme_call *c, struct acme_order *out);
+
+/* Answer with the order; `status` 200 or 201. */
+int acme_order_reply(struct acme_call *c, const struct acme_order *o, int status);
+
+/* authz.c */
+
+int acme_authz(struct acme_call *c);
+int acme_challenge(struct acme_call *c);
+
+/* A challenge that is being checked: ask how far it is, store what came of it, and refresh `authz`. */
+int acme_authz_refresh(struct acme_call *c, struct acme_authz *authz, unsigned wait_ms);
+
+/* finalize.c */
+
+int acme_finalize(struct acme_call *c);
+int acme_certificate(struct acme_call *c);
+
+/* An order that is processing: ask the core what became of its request and store a result. `o` is refreshed. */
+int acme_finalize_poll(struct acme_call *c, struct acme_order *o);
+
+/* How long a client should wait before it asks for a processing order again. */
+unsigned acme_retry_after_s(const struct acme_order *o, int64_t now_s);

@@ -1,0 +1,504 @@
+/* Finalize, what becomes of it, and the certificate (RFC 8555 7.4, 7.4.2).
+ *
+ * The order's name is the transaction key: however often an order is finalized or polled, the core has one request for
+ * it. A result that is not final is kept as `processing` with the PKCS#10 octets, so that a later poll can ask the core
+ * for the request, or submit the same octets again when the core could not say yet.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "protocols/acme/acme_int.h"
+
+#include <errno.h>
+#include <openssl/asn1.h>
+
+#include "core/base/base64.h"
+#include "core/base/digest.h"
+#include "protocols/acme/csr_key.h"
+
+#define USER_AGENT_MAX 200
+#define PEM_LINE 64
+#define CHAIN_MAX 1000000
+
+/* How an order goes on after an answer of the core. */
+enum step {
+	STEP_WAIT,    /* keep it as processing; the client polls */
+	STEP_ISSUE,
+	STEP_REFUSE,  /* this request is over, and so is the order */
+	STEP_REJECT,  /* the octets were no good: finalize answers with the problem and may be repeated with others */
+	STEP_FAIL,    /* a failure inside: finalize may be repeated */
+};
+
+static const enum step step_of_disposition[] = {
+	[CA_INCOMPLETE] = STEP_WAIT,
+	[CA_ERROR] = STEP_FAIL, /* or REJECT, see below */
+	[CA_DENIED] = STEP_REFUSE,
+	[CA_ISSUED] = STEP_ISSUE,
+	[CA_UNDER_SUBMISSION] = STEP_WAIT,
+	[CA_REVOKED] = STEP_REFUSE,
+};
+
+/* What a status means to an ACME client. */
+static const enum acme_error error_of_status[] = {
+	[CA_STATUS_NONE] = ACME_ERR_SERVER_INTERNAL,
+	[CA_STATUS_BAD_REQUEST] = ACME_ERR_BAD_CSR,
+	[CA_STATUS_BAD_SIGNATURE] = ACME_ERR_BAD_CSR,
+	[CA_STATUS_BAD_KEY] = ACME_ERR_BAD_PUBLIC_KEY,
+	[CA_STATUS_BAD_NAME] = ACME_ERR_BAD_CSR,
+	[CA_STATUS_POLICY_DENIED] = ACME_ERR_UNAUTHORIZED,
+	[CA_STATUS_ADMIN_DENIED] = ACME_ERR_UNAUTHORIZED,
+	[CA_STATUS_EXPIRED] = ACME_ERR_UNAUTHORIZED,
+	[CA_STATUS_SUPERSEDED] = ACME_ERR_UNAUTHORIZED,
+	[CA_STATUS_POLICY_FAILURE] = ACME_ERR_SERVER_INTERNAL,
+	[CA_STATUS_SIGNER_FAILURE] = ACME_ERR_SERVER_INTERNAL,
+	[CA_STATUS_BUILD_FAILURE] = ACME_ERR_SERVER_INTERNAL,
+};
+
+/* What an answer of the core means for the order. */
+struct verdict {
+	enum step step;
+	enum acme_error error;
+	const char *detail; /* in the arena */
+};
+
+/* The table of waiting: the older a request, the longer the pause. A person who has not looked for an hour will not
+ * look within the next seconds; above 600 some clients give up. */
+unsigned acme_retry_after_s(const struct acme_order *o, int64_t now_s)
+{
+	static const struct {
+		int64_t age_s;
+		unsigned pause_s;
+	} steps[] = { { 60, 5 }, { 300, 15 }, { 3600, 60 }, { 6 * 3600, 300 } };
+	int64_t age_s = now_s - o->finalized_s;
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+		if (age_s < steps[i].age_s)
+			return steps[i].pause_s;
+	return 600;
+}
+
+/* One handler at a time asks the core about an order; the others answer "processing". */
+static bool claim(struct acme *acme, int64_t order)
+{
+	bool claimed = true;
+
+	pthread_mutex_lock(&acme->claims_lock);
+	for (size_t i = 0; i < acme->n_claims; i++)
+		claimed = claimed && acme->claims[i] != order;
+	claimed = claimed && acme->n_claims < ACME_CLAIMS_MAX;
+	if (claimed)
+		acme->claims[acme->n_claims++] = order;
+	pthread_mutex_unlock(&acme->claims_lock);
+	return claimed;
+}
+
+static void unclaim(struct acme *acme, int64_t order)
+{
+	pthread_mutex_lock(&acme->claims_lock);
+	for (size_t i = 0; i < acme->n_claims; i++)
+		if (acme->claims[i] == order)
+			acme->claims[i] = acme->claims[--acme->n_claims];
+	pthread_mutex_unlock(&acme->claims_lock);
+}
+
+/* The PEM chain. */
+
+static int append_pem(struct buf *out, struct bytes der)
+{
+	OWNED_BUF text = BUF_INIT(CHAIN_MAX);
+	int e = base64_encode(&text, der);
+	struct bytes rest = buf_bytes(&text), line;
+
+	if (e)
+		return e;
+	buf_append_str(out, "-----BEGIN CERTIFICATE-----\n");
+	while (rest.len > 0) {
+		(void)bytes_take(&rest, rest.len < PEM_LINE ? rest.len : PEM_LINE, &line);
+		buf_append(out, line);
+		buf_append_char(out, '\n');
+	}
+	return buf_append_str(out, "-----END CERTIFICATE-----\n");
+}
+
+/* Certificates one after the other. */
+static int append_pem_chain(struct buf *out, struct bytes chain)
+{
+	while (chain.len > 0) {
+		const uint8_t *p = chain.ptr;
+		struct bytes der;
+		long body;
+		int tag, class;
+		int flags = ASN1_get_object(&p, &body, &tag, &class, (long)chain.len);
+		int e;
+
+		if (flags != V_ASN1_CONSTRUCTED || !bytes_take(&chain, (size_t)(p - chain.ptr) + (size_t)body, &der))
+			return -EBADMSG;
+		e = append_pem(out, der);
+		if (e)
+			return e;
+	}
+	return 0;
+}
+
+/* Leaf and issuers. Some clients refuse a chain of one, so the CA is asked when the answer brought no issuer. */
+static int print_chain(struct acme_call *c, const struct ca_outcome *out, struct buf *pem)
+{
+	OWNED_BUF chain = BUF_INIT(CHAIN_MAX);
+	int e = append_pem(pem, buf_bytes(&out->certificate));
+
+	if (!e && out->chain.len > 0)
+		return append_pem_chain(pem, buf_bytes(&out->chain));
+	if (!e)
+		e = ca_get_chain(c->acme->ca, &chain);
+	return e ? (e < 0 ? e : -EIO) : append_pem_chain(pem, buf_bytes(&chain));
+}
+
+/* Results. */
+
+static int store_issued(struct acme_call *c, struct acme_order *o, const struct ca_outcome *out)
+{
+	OWNED_BUF pem = BUF_INIT(CHAIN_MAX);
+	char name[ACME_NAME_SIZE];
+	int e = print_chain(c, out, &pem);
+
+	if (!e)
+		e = acme_random_name(name);
+	if (e)
+		return e;
+	o->status = ACME_VALID;
+	o->certificate = arena_strdup(c->q->arena, name);
+	if (!o->certificate)
+		return -ENOMEM;
+	e = acme_store_set_valid(c->acme->store, o, buf_str(&pem));
+	if (!e)
+		atomic_fetch_add(&c->acme->orders_valid, 1);
+	return e;
+}
+
+static int store_refused(struct acme_call *c, struct acme_order *o, const struct verdict *v)
+{
+	int e;
+
+	o->status = ACME_INVALID;
+	o->error = acme_problem_text(c->q->arena, v->error, v->detail);
+	if (!o->error)
+		return -ENOMEM;
+	e = acme_store_set_invalid(c->acme->store, o);
+	if (!e)
+		atomic_fetch_add(&c->acme->orders_invalid, 1);
+	return e;
+}
+
+static int store_waiting(struct acme_call *c, struct acme_order *o, int64_t core_id)
+{
+	if (o->status == ACME_PROCESSING && o->core_id == core_id)
+		return 0;
+	o->status = ACME_PROCESSING;
+	o->core_id = core_id;
+	return acme_store_set_processing(c->acme->store, o);
+}
+
+/* Failures keep their reason inside. */
+static const char *detail_of(struct acme_call *c, enum acme_error error, const struct ca_outcome *out)
+{
+	if (error == ACME_ERR_SERVER_INTERNAL)
+		return "the certificate authority could not process the request";
+	return out->reason[0] ? arena_strdup(c->q->arena, out->reason) : "the request was refused";
+}
+
+/* `e`: what the call returned. */
+static struct verdict judge(struct acme_call *c, int e, const struct ca_outcome *out)
+{
+	struct verdict v = { .step = step_of_disposition[out->disposition], .error = error_of_status[out->status] };
+
+	if (e < 0 || e == CA_CALL_BUSY)
+		return (struct verdict){ .step = e < 0 ? STEP_FAIL : STEP_WAIT, .error = ACME_ERR_SERVER_INTERNAL };
+	if (e == CA_CALL_REFUSED)
+		v = (struct verdict){ .step = STEP_REFUSE, .error = ACME_ERR_UNAUTHORIZED };
+	else if (v.step == STEP_REFUSE)
+		v.error = ACME_ERR_UNAUTHORIZED;
+	else if (v.step == STEP_FAIL && v.error != ACME_ERR_SERVER_INTERNAL)
+		v.step = STEP_REJECT;
+	v.detail = detail_of(c, v.error, out);
+	return v;
+}
+
+/* Names for the core, with the evidence of each (trust: the gateway's word). */
+static struct ca_name *names_of(struct acme_call *c, const struct acme_order *o)
+{
+	struct ca_name *names = arena_alloc(c->q->arena, o->n_authz * sizeof(*names));
+
+	for (size_t i = 0; names && i < o->n_authz; i++) {
+		const struct acme_authz *a = &o->authz[i];
+
+		names[i] = (struct ca_name){
+			.kind = a->kind,
+			.value = a->value,
+			.evidence = CA_EVIDENCE_ACME_AUTHORIZATION,
+			.evidence_text = arena_printf(c->q->arena, "authz %lld %s %s", (long long)a->id,
+						      a->challenge.type, a->challenge.address ?: "-"),
+		};
+		if (!names[i].evidence_text)
+			return NULL;
+	}
+	return names;
+}
+
+/* What policy may want to know: account, contacts, client, and the endpoint's own attributes. */
+static struct ca_attribute *attributes_of(struct acme_call *c, size_t *n)
+{
+	const struct acme_settings *set = &c->acme->set;
+	const char *agent = http_request_header(c->q, "user-agent");
+	struct ca_attribute *list = arena_alloc(c->q->arena, (set->n_attributes + 3) * sizeof(*list));
+
+	*n = 0;
+	if (!list)
+		return NULL;
+	list[(*n)++] = (struct ca_attribute){ "acme-account",
+					      arena_printf(c->q->arena, "%lld", (long long)c->account.id) };
+	if (strcmp(c->account.contact, "[]") != 0)
+		list[(*n)++] = (struct ca_attribute){ "acme-contact", c->account.contact };
+	if (agent)
+		list[(*n)++] = (struct ca_attribute){ "user-agent",
+						      arena_printf(c->q->arena, "%.*s", USER_AGENT_MAX, agent) };
+	for (size_t i = 0; i < set->n_attributes; i++)
+		list[(*n)++] = (struct ca_attribute){ set->attributes[i].name, set->attributes[i].value };
+	for (size_t i = 0; i < *n; i++)
+		if (!list[i].value)
+			return NULL;
+	return list;
+}
+
+/* The same octets and the same key each time it is called for an order. */
+static int submit(struct acme_call *c, const struct acme_order *o, struct ca_outcome *out)
+{
+	const struct acme *acme = c->acme;
+	struct ca_submission s = {
+		.protocol = "acme",
+		.endpoint = acme->endpoint,
+		.profile = acme->profile,
+		.requester = arena_printf(c->q->arena, "acme:%lld", (long long)c->account.id),
+		.evidence = CA_EVIDENCE_ACME_AUTHORIZATION,
+		.source_address = c->q->peer_address,
+		.received_ms = c->q->received_ms,
+		.request = o->csr,
+		.names = names_of(c, o),
+		.n_names = o->n_authz,
+		.retry_after_s = acme_retry_after_s(o, c->now_s),
+		.collect_s = (unsigned)(o->expires_s - c->now_s),
+	};
+	struct bytes key[] = { bytes_of_str("acme"), bytes_of_str(acme->endpoint), bytes_of_str(o->name) };
+
+	s.attributes = attributes_of(c, &s.n_attributes);
+	if (!s.requester || !s.names || !s.attributes)
+		return -ENOMEM;
+	if (digest_sha256_pieces(key, 3, s.transaction_key))
+		return -EIO;
+	return ca_submit(acme->ca, &s, out);
+}
+
+/* The request is known to the core: look, and collect when it left the queue. CA_CALL_NOT_FOUND is not an answer. */
+static int look(struct acme_call *c, const struct acme_order *o, struct ca_outcome *out)
+{
+	const char *requester = arena_printf(c->q->arena, "acme:%lld", (long long)c->account.id);
+	int e = requester ? ca_peek(c->acme->ca, requester, o->core_id, out) : -ENOMEM;
+
+	if (e || out->disposition == CA_UNDER_SUBMISSION || out->disposition == CA_INCOMPLETE)
+		return e;
+	ca_outcome_fini(out);
+	*out = CA_OUTCOME_INIT;
+	return ca_retrieve(c->acme->ca, requester, o->core_id, out);
+}
+
+static int ask(struct acme_call *c, const struct acme_order *o, struct ca_outcome *out)
+{
+	int e = o->core_id ? look(c, o, out) : CA_CALL_NOT_FOUND;
+
+	if (e != CA_CALL_NOT_FOUND)
+		return e;
+	ca_outcome_fini(out);
+	*out = CA_OUTCOME_INIT;
+	return submit(c, o, out);
+}
+
+/* A poll changes the order only by a result; a failure inside is no result, the next poll asks again. */
+static int poll_claimed(struct acme_call *c, struct acme_order *o)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	int e = ask(c, o, &out);
+	struct verdict v = judge(c, e, &out);
+
+	if (e == CA_CALL_BUSY)
+		return 0;
+	switch (v.step) {
+	case STEP_WAIT:
+		return store_waiting(c, o, out.id);
+	case STEP_ISSUE:
+		return store_issued(c, o, &out);
+	case STEP_REFUSE:
+	case STEP_REJECT:
+		return store_refused(c, o, &v);
+	case STEP_FAIL:
+		return e < 0 ? e : store_refused(c, o, &v);
+	}
+	return -EINVAL;
+}
+
+int acme_finalize_poll(struct acme_call *c, struct acme_order *o)
+{
+	int64_t id = o->id;
+	int e;
+
+	if (!claim(c->acme, id))
+		return 0;
+	e = acme_order_load(c, o); /* another handler may just have finished it */
+	if (!e && o->status == ACME_PROCESSING)
+		e = poll_claimed(c, o);
+	unclaim(c->acme, id);
+	return e;
+}
+
+/* Finalize. */
+
+/* 0; 1: answered; negative. */
+static int check_csr(struct acme_call *c, struct bytes der)
+{
+	static const struct {
+		enum acme_error error;
+		const char *detail;
+	} answers[] = {
+		[CSR_KEY_OF_ACCOUNT] = { ACME_ERR_BAD_CSR, "the key of the csr is the key of the account" },
+		[CSR_KEY_UNKNOWN] = { ACME_ERR_BAD_PUBLIC_KEY, "the key of the csr is of no known type" },
+		[CSR_KEY_NO_CSR] = { ACME_ERR_BAD_CSR, "the csr is not a PKCS#10 request in DER" },
+	};
+	int outcome = acme_csr_key(der, c->key->key); /* RFC 8555 11.1 */
+	int e;
+
+	if (outcome == 0)
+		return 0;
+	e = acme_problem(c, answers[outcome].error, "%s", answers[outcome].detail);
+	return e ? e : 1;
+}
+
+/* The octets of the payload's csr in the arena. 0; 1: answered; negative. */
+static int read_csr(struct acme_call *c, struct bytes *csr)
+{
+	const char *text = json_get_string(c->payload, "csr");
+	OWNED_BUF der = BUF_INIT(CA_REQUEST_MAX);
+	int e = text ? base64url_decode(&der, bytes_of_str(text)) : -EINVAL;
+
+	if (e == -EINVAL || e == -EMSGSIZE || (!e && der.len == 0)) {
+		e = acme_problem(c, ACME_ERR_BAD_CSR, "csr is the base64url form of a PKCS#10 request in DER");
+		return e ? e : 1;
+	}
+	if (e)
+		return e;
+	*csr = arena_copy(c->q->arena, buf_bytes(&der));
+	return csr->ptr ? 0 : -ENOMEM;
+}
+
+static int reply_not_ready(struct acme_call *c, const struct acme_order *o)
+{
+	return acme_problem(c, ACME_ERR_ORDER_NOT_READY, "the order is %s", acme_status_word(o->status));
+}
+
+/* The first answer of the core to this CSR. */
+static int finalize_claimed(struct acme_call *c, struct acme_order *o)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	int e = submit(c, o, &out);
+	struct verdict v = judge(c, e, &out);
+	int failed = e < 0 ? e : 0;
+
+	switch (v.step) {
+	case STEP_WAIT:
+		e = store_waiting(c, o, out.id);
+		break;
+	case STEP_ISSUE:
+		e = store_issued(c, o, &out);
+		break;
+	case STEP_REFUSE:
+		e = store_refused(c, o, &v);
+		return e ? e : acme_problem(c, v.error, "%s", v.detail);
+	case STEP_REJECT:
+		return acme_problem(c, v.error, "%s", v.detail);
+	case STEP_FAIL: /* nobody knows what became of it: the same octets must be asked for again */
+		e = failed ? store_waiting(c, o, 0) : 0;
+		if (e || failed)
+			return e ? e : failed;
+		return acme_problem(c, v.error, "%s", v.detail);
+	}
+	return e ? e : acme_order_reply(c, o, 200);
+}
+
+/* A repeat with the same CSR is a query; appliances finalize again until the order is valid. */
+static int finalize_again(struct acme_call *c, struct acme_order *o, struct bytes csr)
+{
+	int e = 0;
+
+	if (!bytes_equal(o->csr, csr))
+		return reply_not_ready(c, o);
+	if (o->status == ACME_PROCESSING)
+		e = acme_finalize_poll(c, o);
+	return e ? e : acme_order_reply(c, o, 200);
+}
+
+/* Somebody else is finalizing this order at this moment. */
+static int reply_claimed(struct acme_call *c, struct acme_order *o)
+{
+	o->status = ACME_PROCESSING;
+	o->finalized_s = c->now_s;
+	return acme_order_reply(c, o, 200);
+}
+
+static int finalize_ready(struct acme_call *c, struct acme_order *o, struct bytes csr)
+{
+	int64_t id = o->id;
+	int e;
+
+	if (!claim(c->acme, id))
+		return reply_claimed(c, o);
+	e = acme_order_load(c, o);
+	if (!e && o->status == ACME_READY) {
+		o->csr = csr;
+		o->finalized_s = c->now_s;
+		e = finalize_claimed(c, o);
+		unclaim(c->acme, id);
+		return e;
+	}
+	unclaim(c->acme, id);
+	return e ? e : finalize_again(c, o, csr);
+}
+
+int acme_finalize(struct acme_call *c)
+{
+	struct acme_order o;
+	struct bytes csr;
+	int e = acme_order_load(c, &o);
+
+	if (e)
+		return e < 0 ? e : 0;
+	if (o.status == ACME_PENDING || o.status == ACME_INVALID)
+		return reply_not_ready(c, &o);
+	e = read_csr(c, &csr);
+	if (!e && o.status == ACME_READY)
+		e = check_csr(c, csr);
+	if (e)
+		return e < 0 ? e : 0;
+	e = o.status == ACME_READY ? finalize_ready(c, &o, csr) : finalize_again(c, &o, csr);
+	return e < 0 ? e : 0;
+}
+
+/* The certificate. */
+
+int acme_certificate(struct acme_call *c)
+{
+	struct bytes pem;
+	int64_t account;
+	int e = acme_store_get_certificate(c->acme->store, c->q->arena, c->q->params[0], &account, &pem);
+
+	if (e < 0)
+		return e;
+	if (e == ACME_STORE_NONE || account != c->account.id)
+		return acme_not_found(c);
+	return http_reply_body(c->r, 200, "application/pem-certificate-chain", pem);
+}

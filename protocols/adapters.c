@@ -1,0 +1,10 @@
+/* The adapters that are built in: one line each.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "protocols/acme/acme.h"
+
+const struct proto_adapter *const proto_adapters[] = {
+	&proto_acme,
+	NULL,
+};
