@@ -46,13 +46,14 @@ struct conf_section {
 	struct conf_place place;
 	const struct conf_option *rows;
 	const char *module; /* NULL for a plain section */
+	const char *module_key; /* the option that named it */
 	bool is_default; /* stands for a section that is not in the file */
 	struct value values[]; /* one a row */
 };
 
 /* Reading */
 
-static int read_section(struct conf *c, const struct conf_option *rows, const char *module,
+static int read_section(struct conf *c, const struct conf_option *rows, const char *key, const char *module,
 			const struct conf_node *node, struct conf_place place, struct conf_section **out);
 
 __attribute__((format(printf, 3, 4))) static int fail(const struct conf *c, struct conf_place place,
@@ -104,25 +105,32 @@ static int read_text(const struct conf *c, const struct conf_option *row, const 
 	return 0;
 }
 
-/* The rows of the module that `node` names by its key `module`. */
+/* The option that chooses the rows: the range of a CONF_MODULE(S) row, `module` unless it says otherwise. */
+static const char *module_key(const struct conf_option *row)
+{
+	return row->range ? row->range : "module";
+}
+
+/* The rows of the module that `node` names by that option. */
 static int find_module(const struct conf *c, const struct conf_option *row, const struct conf_node *node,
 		       const char **module, const struct conf_option **rows)
 {
+	const char *key = module_key(row);
 	const struct conf_node *n;
 	int r = expect_kind(c, row, node, CONF_NODE_MAP);
 
 	if (r)
 		return r;
 	for (n = node->first; n; n = n->next)
-		if (strcmp(n->key, "module") == 0)
+		if (strcmp(n->key, key) == 0)
 			break;
 	if (!n)
-		return fail(c, node->place, "option 'module' is missing");
+		return fail(c, node->place, "option '%s' is missing", key);
 	if (n->kind != CONF_NODE_SCALAR)
-		return fail(c, n->place, "option 'module' must be a single value");
+		return fail(c, n->place, "option '%s' must be a single value", key);
 	*rows = row->rows_of(n->text);
 	if (!*rows)
-		return fail(c, n->place, "unknown module '%s'", CONF_SHOWN(n->text));
+		return fail(c, n->place, "unknown %s '%s'", key, CONF_SHOWN(n->text));
 	*module = n->text;
 	return 0;
 }
@@ -131,7 +139,7 @@ static int read_mapping(struct conf *c, const struct conf_option *row, const str
 			struct conf_section **out)
 {
 	const struct conf_option *rows = row->rows;
-	const char *module = NULL;
+	const char *module = NULL, *key = module_key(row);
 	int r;
 
 	if (row->type == CONF_MODULE || row->type == CONF_MODULES)
@@ -139,7 +147,7 @@ static int read_mapping(struct conf *c, const struct conf_option *row, const str
 	else
 		r = expect_kind(c, row, node, CONF_NODE_MAP);
 	if (!r)
-		r = read_section(c, rows, module, node, node->place, out);
+		r = read_section(c, rows, key, module, node, node->place, out);
 	return r;
 }
 
@@ -255,12 +263,12 @@ static int read_written(struct conf_section *s, const struct conf_node *node, bo
 	struct value *v = s->values;
 	const struct conf_option *row;
 
-	/* `module` chose the rows; a module has no row for it. */
+	/* It chose the rows; a module has no row for it. */
 	for (row = s->rows; row->name && strcmp(row->name, node->key) != 0; row++)
 		v++;
-	if (!row->name && s->module && strcmp(node->key, "module") == 0) {
+	if (!row->name && s->module && strcmp(node->key, s->module_key) == 0) {
 		if (*had_module)
-			return fail(c, node->key_place, "option 'module' is given twice");
+			return fail(c, node->key_place, "option '%s' is given twice", s->module_key);
 		*had_module = true;
 		return 0;
 	}
@@ -320,11 +328,11 @@ static int read_absent(struct conf_section *s, const struct conf_option *row, st
 		return read_default(s, row, v);
 	if (row->type != CONF_SECTION)
 		return 0;
-	return read_section(s->conf, row->rows, NULL, NULL, s->place, &v->section);
+	return read_section(s->conf, row->rows, NULL, NULL, NULL, s->place, &v->section);
 }
 
 /* A mapping by its rows; `node` NULL: it is not in the file, and every row has its default. */
-static int read_section(struct conf *c, const struct conf_option *rows, const char *module,
+static int read_section(struct conf *c, const struct conf_option *rows, const char *key, const char *module,
 			const struct conf_node *node, struct conf_place place, struct conf_section **out)
 {
 	const struct conf_node *n;
@@ -342,6 +350,7 @@ static int read_section(struct conf *c, const struct conf_option *rows, const ch
 	s->place = place;
 	s->rows = rows;
 	s->module = module;
+	s->module_key = key;
 	s->is_default = !node;
 	for (n = node ? node->first : NULL; !r && n; n = n->next)
 		r = read_written(s, n, &had_module);
@@ -364,7 +373,7 @@ static int read_root(struct conf *c, struct bytes text, const struct conf_option
 		node = &empty;
 	if (node->kind != CONF_NODE_MAP)
 		return fail(c, node->place, "the file must be a mapping of options");
-	return read_section(c, rows, NULL, node, node->place, &c->root);
+	return read_section(c, rows, NULL, NULL, node, node->place, &c->root);
 }
 
 int conf_parse(struct conf **out, struct bytes text, const char *name, const struct conf_option *rows,

@@ -52,6 +52,7 @@ static const struct conf_option rows[] = {
 	{ .name = "exit", .type = CONF_MODULES, .rows_of = rows_of, .summary = "Exit modules." },
 	{ .name = "policy", .type = CONF_MODULE, .rows_of = rows_of, .fallback = "{module: manual}",
 	  .summary = "Policy module." },
+	{ .name = "doors", .type = CONF_MODULES, .range = "kind", .rows_of = rows_of, .summary = "Another key chooses." },
 	{ .name = "set", .type = CONF_MAP, .summary = "Free names." },
 	{ .name = "relay", .type = CONF_SECTION, .rows = file_rows, .summary = "Absent unless given." },
 	{ 0 },
@@ -82,6 +83,17 @@ static void refuse_by(const struct conf_option *by, struct bytes text, const cha
 static void refuse(const char *text, const char *message)
 {
 	refuse_by(rows, bytes_of_str(text), message);
+}
+
+static void lets_another_key_choose_the_rows(void **state)
+{
+	OWNED(conf) conf = parse("doors:\n  - kind: file\n    folder: /tmp\n");
+	const struct conf_section *door = conf_section_at(conf_root(conf), "doors", 0);
+
+	assert_string_equal(conf_module(door), "file");
+	assert_string_equal(conf_str(door, "folder"), "/tmp");
+	refuse("doors:\n  - module: file\n", "t.yaml:2:5: option 'kind' is missing");
+	refuse("doors:\n  - kind: tape\n", "t.yaml:2:11: unknown kind 'tape'");
 }
 
 static void reads_every_type(void **state)
@@ -349,6 +361,7 @@ static void aborts_on_bugs_of_the_program(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lets_another_key_choose_the_rows),
 		cmocka_unit_test(reads_every_type),
 		cmocka_unit_test(gives_defaults_for_what_is_absent),
 		cmocka_unit_test(refuses_unknown_and_duplicate_options_at_their_place),
