@@ -1,0 +1,47 @@
+/* Which handler serves a path: routes of mounts, compared octet for octet with what was sent.
+ *
+ * A mount is what stands below one path prefix: an adapter's instance, or the gateway's own pages. A pattern is the
+ * prefix followed by the route's pattern; `{name}` matches one non-empty segment as it was sent, everything else
+ * matches literally. Nothing is decoded or normalized, so `//`, `/./`, `%2e` or `;x` never reach another route.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "protocols/adapter.h"
+
+struct gw_stats;
+
+struct gw_mount {
+	const char *name;                 /* the endpoint's name; for the log and metrics */
+	const char *prefix;               /* "/acme"; "" for the gateway's own pages */
+	const struct proto_route *routes; /* ends with {0} */
+	void *state;                      /* what handlers get */
+	size_t body_max;                  /* 0: the listener's */
+	struct gw_stats *stats;           /* NULL: not counted */
+};
+
+struct gw_router;
+
+struct gw_match {
+	const struct gw_mount *mount;
+	const struct proto_route *route;
+	struct bytes params[HTTP_PARAMS_MAX]; /* point into the path */
+	size_t n_params;
+	char allow[32];                       /* "GET, HEAD, POST", with GW_ROUTE_NOT_ALLOWED */
+};
+
+enum {
+	GW_ROUTE_NOT_FOUND = 1,   /* 404 */
+	GW_ROUTE_NOT_ALLOWED = 2, /* 405; `allow` says what is */
+};
+
+int gw_router_new(struct gw_router **out);
+void gw_router_drop(struct gw_router **router);
+
+/* `mount` and what it points to must outlive the router. 0, -ENOMEM, or -EINVAL for a pattern with more than
+ * HTTP_PARAMS_MAX parameters. Not while anybody searches. */
+int gw_router_add(struct gw_router *router, const struct gw_mount *mount);
+
+/* 0 or an outcome above. Routes are tried in the order they were added; HEAD is served by a GET route. */
+int gw_router_find(const struct gw_router *router, const char *method, const char *path, struct gw_match *out);

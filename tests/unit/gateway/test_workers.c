@@ -1,0 +1,168 @@
+/* The worker pool.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "tests/test.h"
+
+#include "gateway/workers.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+struct gated_job {
+	struct gw_job job;
+	struct gate *gate;
+};
+
+/* Jobs that stop here until the gate opens. */
+struct gate {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool is_open;
+	unsigned inside, done;
+};
+
+static void pass(struct gw_job *job)
+{
+	struct gate *g = ((struct gated_job *)job)->gate;
+
+	pthread_mutex_lock(&g->lock);
+	g->inside++;
+	pthread_cond_broadcast(&g->changed);
+	while (!g->is_open)
+		pthread_cond_wait(&g->changed, &g->lock);
+	g->done++;
+	pthread_cond_broadcast(&g->changed);
+	pthread_mutex_unlock(&g->lock);
+}
+
+static void wait_inside(struct gate *g, unsigned n)
+{
+	pthread_mutex_lock(&g->lock);
+	while (g->inside < n)
+		pthread_cond_wait(&g->changed, &g->lock);
+	pthread_mutex_unlock(&g->lock);
+}
+
+static void open_gate(struct gate *g)
+{
+	pthread_mutex_lock(&g->lock);
+	g->is_open = true;
+	pthread_cond_broadcast(&g->changed);
+	pthread_mutex_unlock(&g->lock);
+}
+
+#define GATE_INIT { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, 0, 0 }
+
+static void runs_every_job_once(void **state)
+{
+	struct gate gate = GATE_INIT;
+	struct gated_job jobs[500];
+	struct gw_workers *w;
+	size_t i;
+
+	open_gate(&gate);
+	assert_int_equal(gw_workers_new(&w, &(struct gw_workers_options){ .threads = 8, .queue = 500 }), 0);
+	for (i = 0; i < 500; i++) {
+		jobs[i] = (struct gated_job){ { .run = pass }, &gate };
+		assert_int_equal(gw_workers_submit(w, &jobs[i].job), 0);
+	}
+	gw_workers_drop(&w);
+	assert_null(w);
+	assert_int_equal(gate.done, 500);
+}
+
+static void starts_threads_only_on_demand(void **state)
+{
+	struct gw_workers_stats stats;
+	struct gate gate = GATE_INIT;
+	struct gated_job jobs[3];
+	struct gw_workers *w;
+	unsigned i;
+
+	assert_int_equal(gw_workers_new(&w, &(struct gw_workers_options){ 0 }), 0);
+	gw_workers_count(w, &stats);
+	assert_int_equal(stats.threads, 0);
+	assert_int_equal(stats.threads_max, 128);
+	assert_int_equal(stats.waiting_max, 32);
+	for (i = 0; i < 3; i++) {
+		jobs[i] = (struct gated_job){ { .run = pass }, &gate };
+		assert_int_equal(gw_workers_submit(w, &jobs[i].job), 0);
+		wait_inside(&gate, i + 1);
+	}
+	gw_workers_count(w, &stats);
+	assert_int_equal(stats.threads, 3);
+	assert_int_equal(stats.busy, 3);
+	open_gate(&gate);
+	gw_workers_drop(&w);
+}
+
+static void refuses_what_does_not_fit_into_the_queue(void **state)
+{
+	struct gw_workers_stats stats;
+	struct gate gate = GATE_INIT;
+	struct gated_job jobs[5];
+	struct gw_workers *w;
+	unsigned i;
+
+	assert_int_equal(gw_workers_new(&w, &(struct gw_workers_options){ .threads = 2, .queue = 2 }), 0);
+	for (i = 0; i < 5; i++)
+		jobs[i] = (struct gated_job){ { .run = pass }, &gate };
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(gw_workers_submit(w, &jobs[i].job), 0);
+		wait_inside(&gate, i + 1);
+	}
+	assert_int_equal(gw_workers_submit(w, &jobs[2].job), 0);
+	assert_int_equal(gw_workers_submit(w, &jobs[3].job), 0);
+	assert_int_equal(gw_workers_submit(w, &jobs[4].job), GW_WORKERS_FULL);
+	gw_workers_count(w, &stats);
+	assert_int_equal(stats.queued, 2);
+	assert_int_equal(stats.refused, 1);
+	open_gate(&gate);
+	gw_workers_drop(&w);
+	assert_int_equal(gate.done, 4);
+}
+
+static void lets_a_quarter_of_the_threads_wait(void **state)
+{
+	const struct proto_waits *waits;
+	struct gw_workers *w;
+	unsigned i;
+
+	assert_int_equal(gw_workers_new(&w, &(struct gw_workers_options){ .threads = 16 }), 0);
+	waits = gw_workers_waits(w);
+	for (i = 0; i < 4; i++)
+		assert_true(waits->enter(waits->state));
+	assert_false(waits->enter(waits->state));
+	waits->leave(waits->state);
+	assert_true(waits->enter(waits->state));
+	assert_false(waits->enter(waits->state));
+	gw_workers_drop(&w);
+}
+
+static void lets_one_wait_in_a_tiny_pool(void **state)
+{
+	const struct proto_waits *waits;
+	struct gw_workers *w;
+
+	assert_int_equal(gw_workers_new(&w, &(struct gw_workers_options){ .threads = 2 }), 0);
+	waits = gw_workers_waits(w);
+	assert_true(waits->enter(waits->state));
+	assert_false(waits->enter(waits->state));
+	gw_workers_drop(&w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(runs_every_job_once),
+		cmocka_unit_test(starts_threads_only_on_demand),
+		cmocka_unit_test(refuses_what_does_not_fit_into_the_queue),
+		cmocka_unit_test(lets_a_quarter_of_the_threads_wait),
+		cmocka_unit_test(lets_one_wait_in_a_tiny_pool),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
