@@ -1,0 +1,723 @@
+/* Connections: from octets to a handler and back.
+ *
+ * One request at a time: while a handler works nothing is read, so a client that pipelines waits in its own socket.
+ * Everything here but run_handler() happens on the connection's loop.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "gateway/connection.h"
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+
+/* What a handler may take from the arena besides the request's copy. */
+#define ARENA_EXTRA ((size_t)4 << 20)
+#define OUT_MAX ((size_t)4 << 20)
+#define KEEP_CAPACITY ((size_t)65536)
+
+/* A client that reads slowly is served as long as it takes this much within each write deadline. */
+#define WRITE_PROGRESS ((size_t)8192)
+
+enum state {
+	STATE_READING,   /* the handshake, a request, or nothing yet */
+	STATE_WORKING,   /* a handler has the request */
+	STATE_WRITING,   /* the reply is not gone yet */
+	STATE_LINGERING, /* the last reply is gone; what still comes is thrown away */
+	STATE_CLOSED,
+};
+
+enum deadline { DEADLINE_NONE, DEADLINE_HANDSHAKE, DEADLINE_HEAD, DEADLINE_BODY, DEADLINE_IDLE, DEADLINE_WRITE,
+		DEADLINE_LINGER };
+
+struct gw_connection {
+	uv_tcp_t tcp;
+	uv_timer_t timer;
+	uv_write_t write;
+	struct gw_loop *loop;
+	struct gw_listener *listener;
+	struct gw_connection *next, **link; /* the loop's list */
+	struct gw_connection *queue_next;   /* the loop's queue of finished ones */
+	struct gw_tls *tls;                 /* NULL: plain */
+	char peer[INET6_ADDRSTRLEN];
+	enum state state;
+	enum deadline deadline;
+	unsigned refs;                      /* open handles, and a handler at work */
+	bool is_advancing, is_writing, is_reading, is_last, had_request, wants_continue;
+	size_t left_to_write;               /* at the last write deadline */
+	struct http1 http;
+	int64_t received_ms;
+
+	/* The request at the worker, and its reply. */
+	struct gw_job job;
+	struct arena *arena;
+	struct http_request request;
+	struct gw_match match;
+	struct http_reply reply;
+	struct buf wire;                    /* the reply as octets, before TLS */
+	uint64_t began_ns;
+
+	struct buf out, late;               /* to the network: being written, and what came meanwhile */
+};
+
+static void advance(struct gw_connection *c);
+
+struct gw_connection *gw_connection_get_next(struct gw_connection *c)
+{
+	return c->next;
+}
+
+struct gw_connection **gw_connection_queue_link(struct gw_connection *c)
+{
+	return &c->queue_next;
+}
+
+/* ---- life and death ---- */
+
+static void unref(struct gw_connection *c)
+{
+	struct gw_loop *loop = c->loop;
+
+	if (--c->refs)
+		return;
+	*c->link = c->next;
+	if (c->next)
+		c->next->link = c->link;
+	arena_drop(&c->arena);
+	gw_tls_drop(&c->tls);
+	http1_fini(&c->http);
+	buf_fini(&c->reply.body);
+	buf_fini(&c->wire);
+	buf_fini(&c->out);
+	buf_fini(&c->late);
+	free(c);
+	atomic_fetch_sub(&loop->server->connections, 1);
+	gw_loop_check_end(loop);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	unref(handle->data);
+}
+
+void gw_connection_cut(struct gw_connection *c)
+{
+	if (c->state == STATE_CLOSED)
+		return;
+	c->state = STATE_CLOSED;
+	uv_close((uv_handle_t *)&c->tcp, on_closed);
+	uv_close((uv_handle_t *)&c->timer, on_closed);
+}
+
+static const struct gw_deadlines *deadlines(const struct gw_connection *c)
+{
+	return &c->listener->options.deadlines;
+}
+
+static size_t unwritten(const struct gw_connection *c)
+{
+	return uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp);
+}
+
+static void on_deadline(uv_timer_t *timer)
+{
+	struct gw_connection *c = timer->data;
+	size_t left = unwritten(c);
+
+	if (c->deadline == DEADLINE_WRITE && left + WRITE_PROGRESS <= c->left_to_write) {
+		c->left_to_write = left;
+		uv_timer_start(&c->timer, on_deadline, deadlines(c)->write, 0);
+		return;
+	}
+	if (c->deadline != DEADLINE_IDLE && c->deadline != DEADLINE_LINGER)
+		atomic_fetch_add(&c->loop->server->timeouts, 1);
+	gw_connection_cut(c);
+}
+
+/* A deadline runs from the moment its kind begins; asking for the same kind again does not prolong it. */
+static void set_deadline(struct gw_connection *c, enum deadline kind)
+{
+	const struct gw_deadlines *d = deadlines(c);
+	const unsigned ms[] = {
+		[DEADLINE_NONE] = 0, [DEADLINE_HANDSHAKE] = d->handshake, [DEADLINE_HEAD] = d->head,
+		[DEADLINE_BODY] = d->body, [DEADLINE_IDLE] = d->idle, [DEADLINE_WRITE] = d->write,
+		[DEADLINE_LINGER] = d->linger,
+	};
+
+	if (c->state == STATE_CLOSED || c->deadline == kind)
+		return;
+	c->deadline = kind;
+	c->left_to_write = unwritten(c);
+	if (kind == DEADLINE_NONE)
+		uv_timer_stop(&c->timer);
+	else
+		uv_timer_start(&c->timer, on_deadline, ms[kind], 0);
+}
+
+/* ---- writing ---- */
+
+static void flush(struct gw_connection *c);
+static void reply_is_gone(struct gw_connection *c);
+
+static void swap(struct buf *a, struct buf *b)
+{
+	struct buf t = *a;
+
+	*a = *b;
+	*b = t;
+}
+
+static void on_written(uv_write_t *write, int status)
+{
+	struct gw_connection *c = write->data;
+
+	c->is_writing = false;
+	buf_reset(&c->out);
+	swap(&c->out, &c->late);
+	if (c->state == STATE_CLOSED)
+		return;
+	if (status < 0) {
+		gw_connection_cut(c);
+		return;
+	}
+	flush(c);
+	if (!c->is_writing && c->state == STATE_WRITING)
+		reply_is_gone(c);
+}
+
+/* Give the kernel what it takes at once; only what is left needs a callback. */
+static void flush(struct gw_connection *c)
+{
+	uv_buf_t piece;
+	int n;
+
+	if (c->state == STATE_CLOSED || c->is_writing || c->out.len == 0)
+		return;
+	piece = uv_buf_init((char *)c->out.ptr, (unsigned)c->out.len);
+	n = uv_try_write((uv_stream_t *)&c->tcp, &piece, 1);
+	if (n == UV_EAGAIN)
+		n = 0;
+	if (n < 0) {
+		gw_connection_cut(c);
+		return;
+	}
+	if ((size_t)n == c->out.len) {
+		buf_reset(&c->out);
+		if (c->out.capacity > KEEP_CAPACITY)
+			buf_fini(&c->out);
+		return;
+	}
+	piece.base += n;
+	piece.len -= (size_t)n;
+	c->write.data = c;
+	c->is_writing = uv_write(&c->write, (uv_stream_t *)&c->tcp, &piece, 1, on_written) == 0;
+	if (!c->is_writing)
+		gw_connection_cut(c);
+}
+
+/* Octets of the application go out, through TLS if there is TLS. Plain octets of `data` are taken, not copied. */
+static void transmit(struct gw_connection *c, struct buf *data)
+{
+	struct buf *to = c->is_writing ? &c->late : &c->out;
+	int r = 0;
+
+	if (c->tls) {
+		r = gw_tls_write(c->tls, buf_bytes(data));
+		if (!r)
+			r = gw_tls_take(c->tls, to);
+	} else if (to->len == 0) {
+		swap(to, data);
+	} else {
+		r = buf_append(to, buf_bytes(data));
+	}
+	buf_reset(data);
+	if (r)
+		gw_connection_cut(c);
+	else
+		flush(c);
+}
+
+/* What TLS itself wants to say: handshake, tickets, alerts. */
+static void flush_tls(struct gw_connection *c)
+{
+	if (!c->tls || c->state == STATE_CLOSED)
+		return;
+	if (gw_tls_take(c->tls, c->is_writing ? &c->late : &c->out))
+		gw_connection_cut(c);
+	else
+		flush(c);
+}
+
+/* ---- reading on and off ---- */
+
+static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
+{
+	struct gw_connection *c = handle->data;
+	size_t size = 0;
+	uint8_t *room = NULL;
+
+	if (c->tls || c->state != STATE_READING) {
+		*out = uv_buf_init((char *)c->loop->scratch, GW_SCRATCH_SIZE);
+		return;
+	}
+	room = http1_room(&c->http, &size);
+	*out = uv_buf_init((char *)room, room ? (unsigned)size : 0);
+}
+
+static void on_octets(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+	struct gw_connection *c = stream->data;
+
+	if (n == 0 || c->state == STATE_CLOSED)
+		return;
+	if (n < 0) {
+		gw_connection_cut(c);
+		return;
+	}
+	if (c->state != STATE_READING)
+		return; /* lingering */
+	if (!c->tls) {
+		if (!http1_has_begun(&c->http))
+			c->received_ms = clock_wall_ms();
+		http1_added(&c->http, (size_t)n);
+	} else if (gw_tls_feed(c->tls, bytes_of(buf->base, (size_t)n))) {
+		gw_connection_cut(c);
+		return;
+	}
+	advance(c);
+}
+
+static void set_reading(struct gw_connection *c, bool reads)
+{
+	if (c->state == STATE_CLOSED || c->is_reading == reads)
+		return;
+	c->is_reading = reads;
+	if (!reads)
+		uv_read_stop((uv_stream_t *)&c->tcp);
+	else if (uv_read_start((uv_stream_t *)&c->tcp, on_room, on_octets) < 0)
+		gw_connection_cut(c);
+}
+
+/* ---- replies ---- */
+
+static void on_shutdown(uv_shutdown_t *request, int status)
+{
+	free(request);
+}
+
+/* Closing with unread octets would reset the connection and could take the reply with it: say that nothing more comes,
+ * then read until the client is done too, for a short while. */
+static void linger(struct gw_connection *c)
+{
+	uv_shutdown_t *request = malloc(sizeof(*request));
+
+	if (c->tls) {
+		gw_tls_close(c->tls);
+		flush_tls(c);
+	}
+	if (!request || c->state == STATE_CLOSED || uv_shutdown(request, (uv_stream_t *)&c->tcp, on_shutdown) < 0) {
+		free(request);
+		gw_connection_cut(c);
+		return;
+	}
+	c->state = STATE_LINGERING;
+	set_deadline(c, DEADLINE_LINGER);
+	set_reading(c, true);
+}
+
+static void reply_is_gone(struct gw_connection *c)
+{
+	set_deadline(c, DEADLINE_NONE);
+	if (c->is_last) {
+		linger(c);
+		return;
+	}
+	if (c->wire.capacity > KEEP_CAPACITY)
+		buf_fini(&c->wire);
+	http1_next(&c->http);
+	c->had_request = true;
+	c->received_ms = clock_wall_ms();
+	c->state = STATE_READING;
+	/* A stop that began while the handler worked: only what was already sent is answered. */
+	if (c->loop->is_stopping && !http1_has_begun(&c->http)) {
+		c->is_last = true;
+		linger(c);
+		return;
+	}
+	advance(c);
+}
+
+static void send_reply(struct gw_connection *c)
+{
+	c->state = STATE_WRITING;
+	transmit(c, &c->wire);
+	if (c->state == STATE_CLOSED)
+		return;
+	if (c->is_writing)
+		set_deadline(c, DEADLINE_WRITE);
+	else
+		reply_is_gone(c);
+}
+
+static bool closes_after(const struct gw_connection *c)
+{
+	return c->is_last || !c->http.keeps_alive || atomic_load(&c->loop->server->is_stopping);
+}
+
+static void print_reply(struct gw_connection *c, bool is_head)
+{
+	struct http1_reply_options options = {
+		.is_head = is_head,
+		.is_http10 = c->http.is_http10,
+		.closes = c->is_last,
+		.now_s = clock_wall_s(),
+	};
+	int e;
+
+	buf_reset(&c->wire);
+	e = c->reply.status ? http1_reply_print(&c->wire, &c->reply, &options) : -1;
+	if (e) {
+		log_error("http.reply.failed", "endpoint", c->match.mount ? c->match.mount->name : NULL, "path",
+			  c->request.path, "error", LOG_NUMBER(e));
+		buf_reset(&c->wire);
+		c->reply.status = 500;
+		c->reply.n_headers = 0;
+		buf_reset(&c->reply.body);
+		buf_append_str(&c->reply.body, "server error\n");
+		http1_reply_print(&c->wire, &c->reply, &options);
+	}
+	if (c->reply.body.capacity > KEEP_CAPACITY)
+		buf_fini(&c->reply.body);
+}
+
+static void count(struct gw_connection *c)
+{
+	struct gw_stats *stats = c->match.mount && c->match.mount->stats ? c->match.mount->stats : &c->listener->unrouted;
+	uint64_t us = c->began_ns ? (uv_hrtime() - c->began_ns) / 1000 : 0;
+
+	gw_stats_count(stats, c->reply.status, us);
+	log_debug("http.request", "listener", c->listener->options.name, "endpoint",
+		  c->match.mount ? c->match.mount->name : NULL, "peer", c->peer, "method", c->http.method, "path",
+		  c->http.method ? c->http.path : NULL, "status", LOG_NUMBER(c->reply.status), "us", LOG_NUMBER(us));
+}
+
+static void begin_reply(struct gw_connection *c)
+{
+	struct buf body = c->reply.body;
+
+	buf_reset(&body);
+	c->reply = (struct http_reply){ .body = body, .arena = c->arena };
+}
+
+/* A reply of the gateway itself; one extra header at most, a constant or living in the connection. */
+static void answer(struct gw_connection *c, int status, const char *text, struct http_header extra)
+{
+	begin_reply(c);
+	c->reply.status = status;
+	c->reply.headers[c->reply.n_headers++] = (struct http_header){ "Content-Type", "text/plain; charset=utf-8" };
+	if (extra.name)
+		c->reply.headers[c->reply.n_headers++] = extra;
+	buf_append_str(&c->reply.body, text);
+	buf_append_char(&c->reply.body, '\n');
+	print_reply(c, c->http.method && strcmp(c->http.method, "HEAD") == 0);
+	count(c);
+	arena_drop(&c->arena);
+	set_reading(c, false);
+	send_reply(c);
+}
+
+static void answer_unrouted(struct gw_connection *c, int outcome)
+{
+	if (outcome == GW_ROUTE_NOT_ALLOWED)
+		answer(c, 405, "method not allowed", (struct http_header){ "Allow", c->match.allow });
+	else
+		answer(c, 404, "not found", (struct http_header){ 0 });
+}
+
+static void answer_bad(struct gw_connection *c)
+{
+	struct http_header allow = { "Allow", "GET, HEAD, POST" };
+
+	atomic_fetch_add(&c->loop->server->bad_requests, 1);
+	c->is_last = true;
+	c->match.mount = NULL;
+	c->began_ns = 0;
+	answer(c, c->http.status, c->http.why, c->http.status == 405 ? allow : (struct http_header){ 0 });
+}
+
+/* ---- handlers ---- */
+
+/* On a worker: the only code here that is not on the loop. It owns the request, the reply and `wire` until it hands the
+ * connection back. */
+static void run_handler(struct gw_job *job)
+{
+	struct gw_connection *c = (struct gw_connection *)((char *)job - offsetof(struct gw_connection, job));
+	int e = c->match.route->handle(c->match.mount->state, &c->request, &c->reply);
+
+	if (e < 0) {
+		log_error("http.handler.failed", "endpoint", c->match.mount->name, "path", c->request.path, "error",
+			  strerror(-e));
+		begin_reply(c);
+		c->reply.status = 500;
+		buf_append_str(&c->reply.body, "server error\n");
+	}
+	c->is_last = closes_after(c);
+	print_reply(c, strcmp(c->request.method, "HEAD") == 0);
+	count(c);
+	arena_drop(&c->arena);
+	gw_loop_finish(c->loop, c);
+}
+
+void gw_connection_reply(struct gw_connection *c)
+{
+	if (c->state != STATE_CLOSED)
+		send_reply(c);
+	unref(c);
+}
+
+static int prepare(struct gw_connection *c)
+{
+	const struct gw_listener_options *o = &c->listener->options;
+	struct http_request *q = &c->request;
+	size_t i;
+	int r;
+
+	r = arena_new(&c->arena, ARENA_EXTRA + o->limits.line_max + o->limits.head_max + c->http.body.len);
+	if (!r)
+		r = http1_copy(&c->http, c->arena, q);
+	if (r)
+		return r;
+	for (i = 0; i < c->match.n_params; i++) {
+		q->params[i] = arena_strndup(c->arena, c->match.params[i]);
+		if (!q->params[i])
+			return -ENOMEM;
+	}
+	q->peer_address = c->peer;
+	q->is_tls = o->is_tls;
+	q->received_ms = c->received_ms;
+	q->base_url = gw_listener_base_url(c->listener, c->http.host, c->arena);
+	return q->base_url ? 0 : -ENOMEM;
+}
+
+static void dispatch(struct gw_connection *c)
+{
+	int r = gw_router_find(c->listener->options.router, c->http.method, c->http.path, &c->match);
+
+	c->is_last = closes_after(c);
+	c->began_ns = uv_hrtime();
+	if (r) {
+		answer_unrouted(c, r);
+		return;
+	}
+	set_deadline(c, DEADLINE_NONE);
+	set_reading(c, false);
+	r = prepare(c);
+	begin_reply(c);
+	if (!r) {
+		c->state = STATE_WORKING;
+		c->job = (struct gw_job){ .run = run_handler };
+		c->refs++;
+		r = gw_workers_submit(c->loop->server->options.workers, &c->job);
+		if (!r)
+			return;
+		c->refs--;
+		c->state = STATE_READING;
+	}
+	answer(c, 503, "busy, try again", (struct http_header){ "Retry-After", "2" });
+}
+
+/* ---- reading ---- */
+
+/* The header section is there: how much body may follow is the route's matter, and so is whether it may follow. */
+static void check_head(struct gw_connection *c)
+{
+	int r = gw_router_find(c->listener->options.router, c->http.method, c->http.path, &c->match);
+
+	http1_limit_body(&c->http, !r && c->match.mount->body_max ? c->match.mount->body_max
+								  : c->listener->options.limits.body_max);
+	c->wants_continue = c->http.expects_continue;
+	if (r && c->http.expects_continue) {
+		/* The client waits with the body: refuse it unread, and never take for a request what it may send. */
+		c->is_last = true;
+		c->began_ns = uv_hrtime();
+		answer_unrouted(c, r);
+	}
+}
+
+/* Decrypt the next piece. False: nothing is there. */
+static bool pull_tls(struct gw_connection *c)
+{
+	bool was_ready = gw_tls_is_ready(c->tls);
+	size_t size = 0, n = 0;
+	uint8_t *room = http1_room(&c->http, &size);
+	int r = room ? gw_tls_read(c->tls, room, size, &n) : -ENOMEM;
+
+	if (r == 0) {
+		if (!http1_has_begun(&c->http))
+			c->received_ms = clock_wall_ms();
+		http1_added(&c->http, n);
+		return true;
+	}
+	if (r == GW_TLS_MORE)
+		return false;
+	if (r < 0 && !was_ready)
+		atomic_fetch_add(&c->loop->server->tls_failures, 1);
+	flush_tls(c);
+	if (c->is_writing || c->state == STATE_CLOSED || r < 0)
+		gw_connection_cut(c);
+	else
+		linger(c);
+	return false;
+}
+
+static void wait_for_more(struct gw_connection *c)
+{
+	OWNED_BUF go_on = BUF_INIT(OUT_MAX); /* transmit() may exchange it for `out` */
+
+	if (c->wants_continue && http1_is_in_body(&c->http)) {
+		c->wants_continue = false;
+		buf_append_str(&go_on, HTTP1_CONTINUE);
+		transmit(c, &go_on);
+	}
+	flush_tls(c);
+	if (c->tls && !gw_tls_is_ready(c->tls))
+		set_deadline(c, DEADLINE_HANDSHAKE);
+	else if (http1_is_in_body(&c->http))
+		set_deadline(c, DEADLINE_BODY);
+	else if (http1_has_begun(&c->http) || !c->had_request)
+		set_deadline(c, DEADLINE_HEAD);
+	else
+		set_deadline(c, DEADLINE_IDLE);
+	set_reading(c, true);
+}
+
+/* Work off what is there. A reply that is written at once ends in reply_is_gone(), which comes back here for pipelined
+ * requests: the flag turns that recursion into another round. */
+static void advance(struct gw_connection *c)
+{
+	if (c->is_advancing)
+		return;
+	c->is_advancing = true;
+	while (c->state == STATE_READING) {
+		switch (http1_step(&c->http)) {
+		case HTTP1_HEAD:
+			check_head(c);
+			break;
+		case HTTP1_DONE:
+			dispatch(c);
+			break;
+		case HTTP1_BAD:
+			answer_bad(c);
+			break;
+		case HTTP1_MORE:
+			if (c->tls && pull_tls(c))
+				break;
+			if (c->state == STATE_READING)
+				wait_for_more(c);
+			goto out;
+		}
+	}
+out:
+	c->is_advancing = false;
+}
+
+/* ---- beginning and end ---- */
+
+static void print_peer(struct gw_connection *c)
+{
+	struct sockaddr_storage a;
+	int size = sizeof(a);
+
+	if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&a, &size) < 0)
+		return;
+	if (a.ss_family == AF_INET6)
+		uv_ip6_name((struct sockaddr_in6 *)&a, c->peer, sizeof(c->peer));
+	else
+		uv_ip4_name((struct sockaddr_in *)&a, c->peer, sizeof(c->peer));
+}
+
+static struct gw_connection *new_connection(struct gw_accept *from)
+{
+	struct gw_loop *loop = from->loop;
+	struct gw_connection *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->loop = loop;
+	c->listener = from->listener;
+	c->refs = 2; /* two handles */
+	c->out = c->late = c->wire = BUF_INIT(OUT_MAX);
+	c->reply.body = BUF_INIT(HTTP_REPLY_BODY_MAX);
+	http1_init(&c->http, &c->listener->options.limits);
+	uv_tcp_init(&loop->uv, &c->tcp);
+	uv_timer_init(&loop->uv, &c->timer);
+	c->tcp.data = c->timer.data = c;
+	c->next = loop->connections;
+	c->link = &loop->connections;
+	if (c->next)
+		c->next->link = &c->next;
+	loop->connections = c;
+	atomic_fetch_add(&loop->server->connections, 1);
+	return c;
+}
+
+static int start_tls(struct gw_connection *c)
+{
+	struct ssl_ctx_st *context = gw_listener_get_tls(c->listener);
+	int r = context ? gw_tls_new(&c->tls, context) : -EPROTO;
+
+	gw_tls_context_drop(&context);
+	return r;
+}
+
+static void on_refused(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+/* Too many: take the client off the queue and let it go, or it would wait there for nothing. */
+static void refuse(struct gw_accept *from)
+{
+	uv_tcp_t *tcp = malloc(sizeof(*tcp));
+
+	atomic_fetch_add(&from->loop->server->refused, 1);
+	if (!tcp)
+		return;
+	uv_tcp_init(&from->loop->uv, tcp);
+	uv_accept((uv_stream_t *)&from->tcp, (uv_stream_t *)tcp);
+	uv_close((uv_handle_t *)tcp, on_refused);
+}
+
+void gw_connection_accept(struct gw_accept *from)
+{
+	struct gw_server *s = from->loop->server;
+	struct gw_connection *c = NULL;
+
+	if (atomic_load(&s->connections) < s->options.max_connections)
+		c = new_connection(from);
+	if (!c) {
+		refuse(from);
+		return;
+	}
+	if (uv_accept((uv_stream_t *)&from->tcp, (uv_stream_t *)&c->tcp) < 0 ||
+	    (c->listener->options.is_tls && start_tls(c))) {
+		gw_connection_cut(c);
+		return;
+	}
+	atomic_fetch_add(&s->accepted, 1);
+	uv_tcp_nodelay(&c->tcp, 1);
+	print_peer(c);
+	wait_for_more(c);
+}
+
+void gw_connection_finish(struct gw_connection *c)
+{
+	if (c->state != STATE_READING)
+		return;
+	if (http1_has_begun(&c->http))
+		return;
+	gw_connection_cut(c);
+}

@@ -1,0 +1,46 @@
+/* The server: event loops, one thread each, that own sockets and connections.
+ *
+ * Every loop has its own listening socket of each listener (SO_REUSEPORT) and keeps a connection for life: it alone
+ * touches it. Handlers run on the workers; a finished reply comes back to its loop through a queue.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "gateway/listener.h"
+#include "gateway/workers.h"
+
+struct gw_server;
+
+struct gw_server_options {
+	unsigned loops;            /* 0: one a core */
+	unsigned max_connections;  /* of all listeners; one more is closed at once */
+	struct gw_workers *workers;
+};
+
+struct gw_server_stats {
+	unsigned long long accepted, refused, bad_requests, timeouts, tls_failures;
+	unsigned connections;
+};
+
+int gw_server_new(struct gw_server **out, const struct gw_server_options *options);
+
+/* Bind; before gw_server_start(). The listener belongs to the server. 0; -errno with a sentence in `why`. */
+int gw_server_listen(struct gw_server *server, const struct gw_listener_options *options, struct gw_listener **out,
+		     char *why, size_t why_size);
+
+/* Start the loops. 0 or -errno. */
+int gw_server_start(struct gw_server *server);
+
+/* Begin to accept. Any thread, also before the start. */
+void gw_server_open(struct gw_server *server, struct gw_listener *listener);
+
+/* Close the listeners, finish the requests that are being read or handled, end the loops. What still runs after
+ * `deadline_ms` is cut, except handlers, which are waited for. Idempotent. */
+void gw_server_stop(struct gw_server *server, unsigned deadline_ms);
+
+/* Stops when it still runs. The workers must still be there. */
+void gw_server_drop(struct gw_server **server);
+
+void gw_server_count(struct gw_server *server, struct gw_server_stats *out);
+struct gw_listener *gw_server_listeners(struct gw_server *server); /* the first; they are linked by `next` */

@@ -1,0 +1,55 @@
+/* What loops and connections know of each other.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "gateway/loop.h"
+
+#include <uv.h>
+
+#define GW_SCRATCH_SIZE 65536
+
+struct gw_connection;
+
+struct gw_accept {
+	uv_tcp_t tcp; /* listening */
+	struct gw_loop *loop;
+	struct gw_listener *listener;
+	bool is_listening;
+};
+
+struct gw_loop {
+	uv_loop_t uv;
+	uv_async_t wake;
+	uv_timer_t stop_timer;
+	pthread_t thread;
+	unsigned number;
+	struct gw_server *server;
+	struct gw_accept *accepts; /* one a listener */
+	size_t n_accepts;
+	struct gw_connection *connections; /* all that live */
+	bool is_stopping, is_cut;
+	bool is_running;           /* there is a thread to join */
+	uint8_t scratch[GW_SCRATCH_SIZE]; /* what one read of a TLS connection brings */
+	pthread_mutex_t lock;      /* guards `finished` */
+	struct gw_connection *finished;
+};
+
+struct gw_server {
+	struct gw_server_options options;
+	struct gw_loop *loops;
+	unsigned n_loops;
+	struct gw_listener *listeners;
+	atomic_bool is_stopping;
+	atomic_uint stop_ms;
+	bool is_started;
+	atomic_uint connections;
+	atomic_ullong accepted, refused, bad_requests, timeouts, tls_failures;
+};
+
+/* A worker hands a connection whose reply is ready back to its loop. */
+void gw_loop_finish(struct gw_loop *loop, struct gw_connection *connection);
+
+/* The loop ends once it stops and its last connection is gone. */
+void gw_loop_check_end(struct gw_loop *loop);

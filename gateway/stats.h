@@ -1,0 +1,23 @@
+/* Counters of requests: by status and by how long they took. Any thread may count.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/base/buf.h"
+
+#include <stdatomic.h>
+
+#define GW_STATS_BUCKETS 12
+
+struct gw_stats {
+	atomic_ullong by_status[500]; /* 100..599 */
+	atomic_ullong by_time[GW_STATS_BUCKETS];
+	atomic_ullong time_us;
+};
+
+void gw_stats_count(struct gw_stats *s, int status, uint64_t time_us);
+
+/* Append in Prometheus text format; the heads (# TYPE) once, before the first endpoint. */
+void gw_stats_print_requests(struct buf *out, const struct gw_stats *s, const char *endpoint);
+void gw_stats_print_times(struct buf *out, const struct gw_stats *s, const char *endpoint);

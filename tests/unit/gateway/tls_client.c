@@ -1,0 +1,102 @@
+/* A TLS client for tests.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "tests/unit/gateway/tls_client.h"
+
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <stdlib.h>
+
+struct tls_client {
+	SSL_CTX *context;
+	SSL *ssl;
+};
+
+static bool take_pem(BIO *bio, struct buf *out)
+{
+	char *text;
+	long n = BIO_get_mem_data(bio, &text);
+	bool ok = n > 0 && buf_append(out, bytes_of(text, (size_t)n)) == 0;
+
+	BIO_free(bio);
+	return ok;
+}
+
+bool tls_client_certificate(const char *name, int days, struct buf *certificate, struct buf *key)
+{
+	EVP_PKEY *pkey = EVP_EC_gen("P-256");
+	X509 *x = X509_new();
+	BIO *cert_bio = BIO_new(BIO_s_mem()), *key_bio = BIO_new(BIO_s_mem());
+	X509_NAME *subject = X509_get_subject_name(x);
+	bool ok;
+
+	X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
+	ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
+	X509_gmtime_adj(X509_getm_notBefore(x), -60);
+	X509_gmtime_adj(X509_getm_notAfter(x), 86400L * days);
+	ok = X509_set_issuer_name(x, subject) && X509_set_pubkey(x, pkey) && X509_sign(x, pkey, EVP_sha256()) > 0 &&
+	     PEM_write_bio_X509(cert_bio, x) && PEM_write_bio_PrivateKey(key_bio, pkey, NULL, NULL, 0, NULL, NULL);
+	ok = take_pem(cert_bio, certificate) && ok;
+	ok = take_pem(key_bio, key) && ok;
+	X509_free(x);
+	EVP_PKEY_free(pkey);
+	return ok;
+}
+
+struct tls_client *tls_client_new(int fd, int max_version, const char *protocols)
+{
+	struct tls_client *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->context = SSL_CTX_new(TLS_client_method());
+	SSL_CTX_set_max_proto_version(c->context, max_version);
+	c->ssl = SSL_new(c->context);
+	if (protocols)
+		SSL_set_alpn_protos(c->ssl, (const unsigned char *)protocols, (unsigned)strlen(protocols));
+	SSL_set_fd(c->ssl, fd);
+	if (SSL_connect(c->ssl) != 1)
+		tls_client_drop(&c);
+	return c;
+}
+
+void tls_client_drop(struct tls_client **client)
+{
+	if (!*client)
+		return;
+	SSL_free((*client)->ssl);
+	SSL_CTX_free((*client)->context);
+	free(*client);
+	*client = NULL;
+}
+
+bool tls_client_write(struct tls_client *c, const char *text)
+{
+	int n = (int)strlen(text);
+
+	return SSL_write(c->ssl, text, n) == n;
+}
+
+long tls_client_read(struct tls_client *c, char *out, size_t size)
+{
+	return SSL_read(c->ssl, out, (int)size);
+}
+
+const char *tls_client_version(const struct tls_client *c)
+{
+	return SSL_get_version(c->ssl);
+}
+
+char *tls_client_peer_name(const struct tls_client *c)
+{
+	X509 *x = SSL_get1_peer_certificate(c->ssl);
+	char name[128] = "";
+
+	if (x)
+		X509_NAME_get_text_by_NID(X509_get_subject_name(x), NID_commonName, name, sizeof(name));
+	X509_free(x);
+	return strdup(name);
+}
