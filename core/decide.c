@@ -275,7 +275,7 @@ static int sign(struct ca *ca, struct ca_request *r, char why[static CA_REASON_S
 		snprintf(why, CA_REASON_SIZE, "the signer refused: %s", refused);
 	if (e)
 		return e;
-	trace_event(ca->core->trace, "sign", r->id, "");
+	trace_step(ca->core->trace, "sign", r->id);
 	buf_reset(&r->certificate);
 	e = issue_assemble(buf_bytes(&r->tbs), buf_bytes(&signature), buf_bytes(&ca->certificate), &r->certificate);
 	if (e > 0)

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "core/base/conf.h"
 #include "core/module.h"
 
 #define CA_EXIT_ABI 1

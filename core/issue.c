@@ -458,14 +458,11 @@ static int tbs_algorithm(struct bytes tbs, struct bytes *whole)
 	return tag == DER_SEQUENCE ? 0 : -EINVAL;
 }
 
-int issue_assemble(struct bytes tbs, struct bytes signature, struct bytes issuer_certificate, struct buf *certificate)
+static int assemble(struct bytes tbs, struct bytes signature, struct buf *certificate)
 {
 	OWNED_BUF content = BUF_INIT(65536);
 	OWNED_BUF bits = BUF_INIT(4096);
-	OWNED_X509 *issuer = NULL;
-	OWNED_X509 *cert = NULL;
 	struct bytes algorithm;
-	size_t start = certificate->len;
 
 	if (tbs_algorithm(tbs, &algorithm))
 		return -EINVAL;
@@ -473,18 +470,40 @@ int issue_assemble(struct bytes tbs, struct bytes signature, struct bytes issuer
 	buf_append(&bits, signature);
 	buf_append(&content, tbs);
 	buf_append(&content, algorithm);
-	if (der_write(&content, DER_BIT_STRING, buf_bytes(&bits)) ||
-	    der_write(certificate, DER_SEQUENCE, buf_bytes(&content)))
+	if (der_write(&content, DER_BIT_STRING, buf_bytes(&bits)))
 		return -ENOMEM;
-	issuer = parse_certificate(issuer_certificate);
-	cert = parse_certificate(bytes_of(certificate->ptr + start, certificate->len - start));
+	return der_write(certificate, DER_SEQUENCE, buf_bytes(&content));
+}
+
+static int verify(struct bytes certificate, struct bytes issuer_certificate)
+{
+	OWNED_X509 *issuer = parse_certificate(issuer_certificate);
+	OWNED_X509 *cert = parse_certificate(certificate);
+	int ok;
+
 	if (!issuer || !cert)
-		return -ENOMEM;
-	if (X509_verify(cert, X509_get0_pubkey(issuer)) != 1) {
-		ERR_clear_error();
-		return 1;
-	}
-	return 0;
+		return -EINVAL;
+	ok = X509_verify(cert, X509_get0_pubkey(issuer));
+	ERR_clear_error();
+	return ok == 1 ? 0 : 1;
+}
+
+int issue_assemble(struct bytes tbs, struct bytes signature, struct bytes issuer_certificate, struct buf *certificate)
+{
+	int e;
+
+	buf_reset(certificate);
+	e = assemble(tbs, signature, certificate);
+	return e ? e : verify(buf_bytes(certificate), issuer_certificate);
+}
+
+int issue_assemble_root(struct bytes tbs, struct bytes signature, struct buf *certificate)
+{
+	int e;
+
+	buf_reset(certificate);
+	e = assemble(tbs, signature, certificate);
+	return e ? e : verify(buf_bytes(certificate), buf_bytes(certificate));
 }
 
 static int asn1_seconds(const ASN1_TIME *t, int64_t *out)

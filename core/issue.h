@@ -34,8 +34,12 @@ struct issue_plan {
 /* Write the TBSCertificate. 0; positive CA_STATUS_BUILD_FAILURE or CA_STATUS_BAD_NAME with a sentence; negative. */
 int issue_build(const struct issue_plan *plan, struct buf *tbs, char why[static CA_REASON_SIZE]);
 
-/* TBS and signature to a certificate; checks that it verifies under the issuer's key. 0; 1 when it does not verify. */
+/* TBS and signature to a certificate, which replaces what `certificate` held; checks that it verifies under the
+ * issuer's key. 0; 1 when it does not verify; negative. */
 int issue_assemble(struct bytes tbs, struct bytes signature, struct bytes issuer_certificate, struct buf *certificate);
+
+/* The same for a self-signed certificate, whose own key it must verify under. */
+int issue_assemble_root(struct bytes tbs, struct bytes signature, struct buf *certificate);
 
 /* 16 octets: a 47-bit millisecond clock, then 80 bits of the CSPRNG; positive, and never two alike. 0 or -EIO. */
 int issue_serial(int64_t wall_ms, uint8_t serial[static SERIAL_SIZE]);

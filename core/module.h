@@ -4,7 +4,6 @@
  */
 #pragma once
 
-#include "core/base/conf.h"
 #include "core/submit.h"
 
 /* What a module is told when it starts. Borrowed, and valid for as long as the module runs. */

@@ -10,6 +10,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/own.h"
 #include "core/store.h"
 #include "core/worker.h"
 
@@ -385,7 +386,7 @@ int pipeline_submit(struct ca *ca, const char *intermediary, const struct ca_sub
 	int e = check_submission(ca, s, out);
 
 	if (!e)
-		e = request_new(&r);
+		e = ca_request_new(&r);
 	if (!e)
 		e = make_request(ca, intermediary, s, r, out);
 	if (e)
@@ -410,7 +411,7 @@ static int collect(struct ca *ca, struct ca_request *r)
 	polls_forget(ca->core->polls, r->id);
 	r->events = CA_EVENT_RETRIEVED;
 	request_note(r, r->requester, "retrieved state=%s", ca_state_word(r->state));
-	trace_event(ca->core->trace, "retrieve", r->id, "");
+	trace_step(ca->core->trace, "retrieve", r->id);
 	return store_collected(ca, r);
 }
 

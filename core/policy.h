@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include "core/base/conf.h"
 #include "core/module.h"
 
 #define CA_POLICY_ABI 1

@@ -5,6 +5,7 @@
 #include "core/policy_view.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "core/property.h"
 

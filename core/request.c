@@ -7,13 +7,14 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "core/base/clock.h"
 #include "core/x509/der.h"
 
 #define REQUEST_ARENA_MAX (8u << 20)
 
-int request_new(struct ca_request **out)
+int ca_request_new(struct ca_request **out)
 {
 	struct arena *arena;
 	struct ca_request *r;
@@ -34,7 +35,7 @@ int request_new(struct ca_request **out)
 	return 0;
 }
 
-void request_drop(struct ca_request **rp)
+void ca_request_drop(struct ca_request **rp)
 {
 	struct ca_request *r = *rp;
 	struct arena *arena;

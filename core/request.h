@@ -76,8 +76,8 @@ struct ca_request {
 	int64_t supersedes;       /* a pending request that this one takes the place of; 0: none */
 };
 
-int request_new(struct ca_request **out);
-void request_drop(struct ca_request **r); /* works with OWNED(ca_request) */
+int ca_request_new(struct ca_request **out);
+void ca_request_drop(struct ca_request **r); /* works with OWNED(ca_request) */
 
 /* Add a line to the timeline, written with the next change. */
 void request_note(struct ca_request *r, const char *actor, const char *format, ...)

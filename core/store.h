@@ -104,3 +104,6 @@ struct store_counts {
 	int64_t pending, oldest_pending_ms, active, outbox_waiting, outbox_set_aside, certificates;
 };
 int store_count(struct ca_core *core, struct store_counts *out);
+
+/* The largest request number in use; 0 for none. */
+int store_last_id(struct ca_core *core, int64_t *id);

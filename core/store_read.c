@@ -149,7 +149,7 @@ int store_load(struct ca_core *core, int64_t id, struct ca_request **out)
 	OWNED(ca_request) r = NULL;
 	struct load l = { .id = id };
 	char why[CA_REASON_SIZE];
-	int e = request_new(&r);
+	int e = ca_request_new(&r);
 
 	if (e)
 		return e;
@@ -477,4 +477,21 @@ static int count(struct db_conn *conn, void *arg)
 int store_count(struct ca_core *core, struct store_counts *out)
 {
 	return db_read(core->db, count, out);
+}
+
+static int last_id(struct db_conn *conn, void *arg)
+{
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows, "SELECT coalesce(max(id), 0) FROM requests");
+
+	if (!e && (e = db_next(rows)) == DB_ROW) {
+		*(int64_t *)arg = db_col_int(rows, 0);
+		e = 0;
+	}
+	return e;
+}
+
+int store_last_id(struct ca_core *core, int64_t *id)
+{
+	return db_read(core->db, last_id, id);
 }

@@ -65,17 +65,11 @@ void trace_capture(struct trace *t, void (*sink)(void *arg, const char *line), v
 	pthread_mutex_unlock(&t->lock);
 }
 
-void trace_event(struct trace *t, const char *event, int64_t id, const char *format, ...)
+static void write_line(struct trace *t, const char *event, int64_t id, const char *more)
 {
-	char line[1024], more[800];
-	va_list args;
+	char line[1024];
 	int n;
 
-	if (!t || !t->is_on)
-		return;
-	va_start(args, format);
-	vsnprintf(more, sizeof(more), format, args);
-	va_end(args);
 	pthread_mutex_lock(&t->lock);
 	n = snprintf(line, sizeof(line), "{\"seq\":%llu,\"ms\":%lld,\"event\":\"%s\",\"id\":%lld%s%s}\n",
 		     (unsigned long long)++t->sequence, (long long)clock_wall_ms(), event, (long long)id,
@@ -83,10 +77,29 @@ void trace_event(struct trace *t, const char *event, int64_t id, const char *for
 	/* One write a line: a process that is killed leaves whole lines. A trace that cannot be written is no reason
 	 * to refuse a certificate. */
 	if (t->fd >= 0 && n > 0 && write(t->fd, line, (size_t)n) < 0)
-		t->is_on = false;
+		t->is_on = t->sink != NULL;
 	if (t->sink) {
 		line[n - 1] = '\0';
 		t->sink(t->arg, line);
 	}
 	pthread_mutex_unlock(&t->lock);
+}
+
+void trace_step(struct trace *t, const char *event, int64_t id)
+{
+	if (t->is_on)
+		write_line(t, event, id, "");
+}
+
+void trace_event(struct trace *t, const char *event, int64_t id, const char *format, ...)
+{
+	char more[800];
+	va_list args;
+
+	if (!t->is_on)
+		return;
+	va_start(args, format);
+	vsnprintf(more, sizeof(more), format, args);
+	va_end(args);
+	write_line(t, event, id, more);
 }

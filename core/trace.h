@@ -18,7 +18,9 @@ void trace_drop(struct trace **t);
 /* A test's sink; gets the line without newline, under the trace's lock. */
 void trace_capture(struct trace *t, void (*sink)(void *arg, const char *line), void *arg);
 
-/* `event`: "policy.init", "exit.init", "verify", "row", "commit", "sign", "notify", "reply", …; `id` 0: no request.
- * `format` gives JSON members after those two ("\"state\":\"issued\""), or "". NULL `t` is allowed. */
+/* `event`: "policy.init", "exit.init", "verify", "row", "commit", "sign", "notify", "reply", …; `id` 0: no request. */
+void trace_step(struct trace *t, const char *event, int64_t id);
+
+/* The same with more JSON members: "\"state\":\"%s\"". */
 void trace_event(struct trace *t, const char *event, int64_t id, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -12,6 +12,7 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
+#include "core/base/own.h"
 #include "core/x509/der.h"
 #include "core/x509/key.h"
 

@@ -1,0 +1,268 @@
+/* What an administrator may do with requests (step 6).
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/admin.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "core/base/base64.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/own.h"
+#include "core/store.h"
+#include "core/worker.h"
+
+#define DECIDES (CA_ROLE_OFFICER | CA_ROLE_ADMINISTRATOR)
+
+/* Which action needs which role. */
+static const struct {
+	enum ca_action action;
+	unsigned roles; /* one of them */
+} rights[] = {
+	{ CA_ACTION_RESUBMIT, DECIDES },
+	{ CA_ACTION_ADMIN_DENY, DECIDES },
+	{ CA_ACTION_SET_ATTRIBUTES, DECIDES },
+	{ CA_ACTION_SET_EXTENSION, DECIDES },
+};
+
+static bool is_permitted(const struct ca_admin_caller *who, enum ca_action action, const struct ca_request *r)
+{
+	/* Whoever asked for a certificate does not decide about it. */
+	if (strcmp(who->name, r->requester) == 0)
+		return false;
+	for (size_t i = 0; i < sizeof(rights) / sizeof(*rights); i++)
+		if (rights[i].action == action)
+			return (who->roles & rights[i].roles) != 0;
+	return false;
+}
+
+static int say(struct ca_outcome *out, int outcome, const char *reason)
+{
+	snprintf(out->reason, sizeof(out->reason), "%s", reason);
+	return outcome;
+}
+
+static void describe(const struct ca_request *r, struct ca_outcome *out)
+{
+	out->id = r->id;
+	out->disposition = ca_state_disposition(r->state);
+	out->status = r->status;
+	snprintf(out->reason, sizeof(out->reason), "%s", r->reason);
+}
+
+/* Take the request for this caller alone, load it, and see whether he may do this to it now. */
+static int begin(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, enum ca_action action,
+		 struct ca_request **r, struct ca **ca, struct ca_outcome *out)
+{
+	enum ca_state next;
+	int e;
+
+	if (core->is_closed)
+		return say(out, CA_ADMIN_NO_ANSWER, "the CA is stopping");
+	e = flight_enter_id(core->flight, id, 0);
+	if (e)
+		return e < 0 ? e : say(out, CA_ADMIN_BAD_STATE, "another officer is acting on this request right now");
+	e = store_load(core, id, r);
+	if (e == CA_CALL_NOT_FOUND)
+		e = say(out, CA_ADMIN_NOT_FOUND, "there is no such request");
+	if (!e) {
+		describe(*r, out);
+		*ca = core_find_ca(core, (*r)->ca);
+		if (!*ca)
+			e = say(out, CA_ADMIN_NO_ANSWER, "the request's CA is no longer configured");
+		else if (!is_permitted(who, action, *r))
+			e = say(out, CA_ADMIN_NOT_PERMITTED, "this caller may not decide about this request");
+		else if (ca_state_next((*r)->state, action, &next))
+			e = say(out, CA_ADMIN_BAD_STATE, "only a pending request can be changed or decided");
+	}
+	if (e)
+		flight_leave_id(core->flight, id);
+	return e;
+}
+
+static int end(struct ca_core *core, int64_t id, int e, struct ca_outcome *out)
+{
+	flight_leave_id(core->flight, id);
+	worker_kick(core->outbox);
+	if (e == STORE_CHANGED || e == STORE_DUPLICATE)
+		return say(out, CA_ADMIN_BAD_STATE, "the request changed meanwhile");
+	return e;
+}
+
+/* Write `r` back as PENDING with its lines. */
+static int store_pending(struct ca *ca, struct ca_request *r, struct store_change *change)
+{
+	change->r = r;
+	change->from = CA_STATE_PENDING;
+	change->key_until_ms = INT64_MAX;
+	return store_apply(ca, change);
+}
+
+/* Ask policy again and make its answer durable. */
+static int resubmit(struct ca *ca, struct ca_request *r, struct ca_outcome *out)
+{
+	int e = decide_prepare(ca, r);
+
+	if (e)
+		return say(out, CA_ADMIN_NO_ANSWER, "the request's profile is no longer configured");
+	e = store_load_approvals(ca->core, r);
+	if (!e)
+		e = store_is_renewal(ca->core, r, clock_wall_s(), &r->is_renewal);
+	if (e)
+		return e;
+	r->state = CA_STATE_ACTIVE;
+	core_count(ca->core, CA_ACTION_RESUBMIT);
+	trace_step(ca->core->trace, "resubmit", r->id);
+	decide_verify(ca, r, CA_VERIFY_RESUBMIT);
+	e = decide_apply(ca, r, CA_VERIFY_RESUBMIT);
+	if (e == DECIDE_AWAY)
+		return say(out, CA_ADMIN_NO_ANSWER, "the signer does not answer; the request is issued when it is back");
+	if (!e) {
+		bool is_undecided = r->is_undecided;
+
+		describe(r, out);
+		if (r->state == CA_STATE_PENDING && (is_undecided || r->verdict.kind == CA_VERDICT_ISSUE))
+			return say(out, CA_ADMIN_NO_ANSWER, "policy or the certificate's making failed; see the timeline");
+		if (r->state == CA_STATE_PENDING)
+			snprintf(out->reason, sizeof(out->reason), "%s", r->verdict.reason);
+		if (r->state == CA_STATE_ISSUED)
+			e = buf_append(&out->certificate, buf_bytes(&r->certificate));
+	}
+	return e;
+}
+
+int ca_admin_resubmit(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, struct ca_outcome *out)
+{
+	OWNED(ca_request) r = NULL;
+	struct ca *ca;
+	int e = begin(core, who, id, CA_ACTION_RESUBMIT, &r, &ca, out);
+
+	if (e)
+		return e;
+	request_note(r, who->name, "resubmit by=%s", who->name);
+	return end(core, id, resubmit(ca, r, out), out);
+}
+
+int ca_admin_approve(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const uint8_t *digest,
+		     struct ca_outcome *out)
+{
+	OWNED(ca_request) r = NULL;
+	struct ca *ca;
+	struct store_change approval = { .approved_by = who->name };
+	char text[2 * SHA256_SIZE + 1];
+	int e = begin(core, who, id, CA_ACTION_RESUBMIT, &r, &ca, out);
+
+	if (e)
+		return e;
+	if (digest && memcmp(digest, r->digest, SHA256_SIZE) != 0)
+		return end(core, id, say(out, CA_ADMIN_CHANGED, "the request is no longer what was shown"), out);
+	approval.approved_rule = r->verdict.rule;
+	hex_print(bytes_of(r->digest, 8), text);
+	request_note(r, who->name, "approve by=%s digest=%s rule=%s", who->name, text, r->verdict.rule);
+	/* The approval is durable with the row in the version that was shown; policy is asked after that. */
+	e = store_pending(ca, r, &approval);
+	if (e)
+		return end(core, id, e, out);
+	request_note(r, who->name, "resubmit by=%s", who->name);
+	e = resubmit(ca, r, out);
+	if (!e)
+		log_info("request.approved", "request", LOG_NUMBER(id), "by", who->name, "state", ca_state_word(r->state));
+	return end(core, id, e, out);
+}
+
+int ca_admin_deny(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *reason,
+		  struct ca_outcome *out)
+{
+	OWNED(ca_request) r = NULL;
+	struct ca *ca;
+	struct store_change change = { .from = CA_STATE_PENDING };
+	int e = begin(core, who, id, CA_ACTION_ADMIN_DENY, &r, &ca, out);
+
+	if (e)
+		return e;
+	r->resolved_ms = clock_wall_ms();
+	change.r = r;
+	change.key_until_ms = r->resolved_ms + core->settings.deny_window_ms;
+	r->state = CA_STATE_DENIED;
+	r->status = CA_STATUS_ADMIN_DENIED;
+	r->events = CA_EVENT_DENIED;
+	snprintf(r->reason, sizeof(r->reason), "denied by %s%s%s", who->name, reason && *reason ? ": " : "",
+		 reason ? reason : "");
+	request_note(r, who->name, "deny by=%s reason=\"%s\"", who->name, reason ? reason : "");
+	request_note(r, "core", "denied status=%s", ca_status_word(r->status));
+	core_count(core, CA_ACTION_ADMIN_DENY);
+	e = store_apply(ca, &change);
+	if (!e) {
+		trace_step(core->trace, "admin-deny", id);
+		trace_event(core->trace, "commit", id, "\"state\":\"denied\",\"status\":\"%s\"", ca_status_word(r->status));
+		describe(r, out);
+		log_info("request.denied", "request", LOG_NUMBER(id), "by", who->name);
+	}
+	return end(core, id, e, out);
+}
+
+/* After an edit the digest is another one, so approvals given for the old one count no more. */
+static int store_edit(struct ca_core *core, struct ca *ca, struct ca_request *r, enum ca_action action,
+		      struct ca_outcome *out)
+{
+	struct store_change change = { .rewrite_rows = true };
+	int e = request_hash_template(r);
+
+	core_count(core, action);
+	if (!e)
+		e = store_pending(ca, r, &change);
+	if (!e) {
+		trace_step(core->trace, ca_action_word(action), r->id);
+		describe(r, out);
+	}
+	return end(core, r->id, e, out);
+}
+
+int ca_admin_set_attribute(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *name,
+			   const char *value, struct ca_outcome *out)
+{
+	OWNED(ca_request) r = NULL;
+	struct ca *ca;
+	int e = begin(core, who, id, CA_ACTION_SET_ATTRIBUTES, &r, &ca, out);
+
+	if (e)
+		return e;
+	e = request_set_attribute(r, name, value, true);
+	if (e)
+		return end(core, id, e == -ENOMEM ? e : say(out, CA_ADMIN_INVALID, "the attribute's name or value is too "
+										   "long or has a line break"), out);
+	request_note(r, who->name, "set-attribute by=%s name=\"%s\"", who->name, name);
+	return store_edit(core, ca, r, CA_ACTION_SET_ATTRIBUTES, out);
+}
+
+static bool officer_may_set(struct ca_core *core, const struct ca_request *r, const char *oid)
+{
+	const struct ca_profile *p = core_find_profile(core, r->profile);
+
+	for (size_t i = 0; p && p->conf && i < conf_count(p->conf, "officer-extensions"); i++)
+		if (strcmp(conf_str_at(p->conf, "officer-extensions", i), oid) == 0)
+			return true;
+	return false;
+}
+
+int ca_admin_set_extension(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *oid,
+			   struct bytes der, unsigned flags, struct ca_outcome *out)
+{
+	OWNED(ca_request) r = NULL;
+	struct ca *ca;
+	int e = begin(core, who, id, CA_ACTION_SET_EXTENSION, &r, &ca, out);
+
+	if (e)
+		return e;
+	if (!officer_may_set(core, r, oid) || extension_is_reserved(oid))
+		return end(core, id, say(out, CA_ADMIN_NOT_PERMITTED, "the profile does not list this extension under "
+								      "officer-extensions"), out);
+	e = request_set_extension(r, oid, der, (flags & (CA_EXT_CRITICAL | CA_EXT_DISABLED)) | CA_EXT_ORIGIN_ADMIN);
+	if (e)
+		return end(core, id, e == -ENOMEM ? e : say(out, CA_ADMIN_INVALID, "the OID or the value is malformed"),
+			   out);
+	request_note(r, who->name, "set-extension by=%s oid=%s flags=%u", who->name, oid, flags);
+	return store_edit(core, ca, r, CA_ACTION_SET_EXTENSION, out);
+}

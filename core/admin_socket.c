@@ -1,0 +1,303 @@
+/* The core's admin socket.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/admin_socket.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core/admin_call.h"
+#include "core/base/log.h"
+#include "core/wire/frame.h"
+
+#define SESSIONS_MAX 16
+#define IDLE_S 300
+#define CALL_ARENA_MAX (16u << 20)
+#define GROUPS_MAX 256
+
+struct session {
+	struct admin_socket *socket;
+	pthread_t thread;
+	int fd;
+	enum { SESSION_FREE, SESSION_RUNNING, SESSION_OVER } state;
+};
+
+struct admin_socket {
+	struct ca_core *core;
+	char *path;
+	int fd;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	struct session sessions[SESSIONS_MAX];
+};
+
+/* ---- who is it ---- */
+
+struct peer {
+	char user[128];
+	uid_t uid;
+	gid_t groups[GROUPS_MAX];
+	int n_groups;
+};
+
+static void look_up(uid_t uid, gid_t gid, struct peer *p)
+{
+	char space[16384];
+	struct passwd entry, *found = NULL;
+
+	p->uid = uid;
+	p->n_groups = GROUPS_MAX;
+	if (getpwuid_r(uid, &entry, space, sizeof(space), &found) == 0 && found) {
+		snprintf(p->user, sizeof(p->user), "%s", found->pw_name);
+		if (getgrouplist(found->pw_name, gid, p->groups, &p->n_groups) >= 0)
+			return;
+	} else {
+		snprintf(p->user, sizeof(p->user), "%u", (unsigned)uid);
+	}
+	p->groups[0] = gid;
+	p->n_groups = 1;
+}
+
+static bool is_member(const struct peer *p, const char *group)
+{
+	char space[16384];
+	struct group entry, *found = NULL;
+
+	if (getgrnam_r(group, &entry, space, sizeof(space), &found) || !found)
+		return false;
+	for (int i = 0; i < p->n_groups; i++)
+		if (p->groups[i] == found->gr_gid)
+			return true;
+	return false;
+}
+
+static bool is_listed(const struct conf_section *conf, const char *option, const struct peer *p)
+{
+	for (size_t i = 0; i < conf_count(conf, option); i++) {
+		const char *entry = conf_str_at(conf, option, i);
+
+		if (entry[0] == '%' ? is_member(p, entry + 1) : strcmp(entry, p->user) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Asked anew for every call: who was taken off the list has no right left. */
+static unsigned roles_of(struct ca_core *core, const struct peer *p)
+{
+	const struct conf_section *conf = conf_section(core->conf, "core");
+	unsigned roles = 0;
+
+	/* Not started as root, everything belongs to one user anyway. */
+	if (is_listed(conf, "administrators", p) || (geteuid() != 0 && p->uid == geteuid()))
+		roles |= CA_ROLE_ADMINISTRATOR;
+	if (is_listed(conf, "officers", p))
+		roles |= CA_ROLE_OFFICER;
+	if (is_listed(conf, "auditors", p))
+		roles |= CA_ROLE_AUDITOR;
+	return roles;
+}
+
+/* ---- sessions ---- */
+
+static int answer_one(struct session *s, const struct ca_admin_caller *who, struct bytes message)
+{
+	Gatehouse__Admin__Call *call = gatehouse__admin__call__unpack(NULL, message.len, message.ptr);
+	Gatehouse__Admin__Reply reply;
+	OWNED_BUF out = BUF_INIT(FRAME_MAX);
+	struct arena *arena = NULL;
+	uint8_t *room;
+	size_t n;
+	int e = call ? arena_new(&arena, CALL_ARENA_MAX) : -EBADMSG;
+
+	if (!e) {
+		admin_call(s->socket->core, who, call, arena, &reply);
+		n = gatehouse__admin__reply__get_packed_size(&reply);
+		/* A Reply of nothing but defaults packs to no octets; a frame has at least one. */
+		if (n == 0) {
+			reply.reason = (char *)"done";
+			n = gatehouse__admin__reply__get_packed_size(&reply);
+		}
+		room = buf_room(&out, n);
+		e = room ? 0 : -EMSGSIZE;
+		if (!e) {
+			buf_added(&out, gatehouse__admin__reply__pack(&reply, room));
+			e = frame_write(s->fd, buf_bytes(&out));
+		}
+	}
+	arena_drop(&arena);
+	gatehouse__admin__call__free_unpacked(call, NULL);
+	return e;
+}
+
+static void *serve(void *arg)
+{
+	struct session *s = arg;
+	OWNED_BUF in = BUF_INIT(FRAME_MAX);
+	struct timeval idle = { IDLE_S, 0 };
+	struct ucred cred;
+	socklen_t n = sizeof(cred);
+	struct peer *peer = calloc(1, sizeof(*peer));
+	char name[160];
+
+	if (peer && getsockopt(s->fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) == 0) {
+		setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &idle, sizeof(idle));
+		setsockopt(s->fd, SOL_SOCKET, SO_SNDTIMEO, &idle, sizeof(idle));
+		while (frame_read(s->fd, &in) == 0) {
+			struct ca_admin_caller who = { .name = name };
+
+			look_up(cred.uid, cred.gid, peer);
+			snprintf(name, sizeof(name), "unix:%s", peer->user);
+			who.roles = roles_of(s->socket->core, peer);
+			if (answer_one(s, &who, buf_bytes(&in)))
+				break;
+		}
+	}
+	free(peer);
+	pthread_mutex_lock(&s->socket->lock);
+	close(s->fd);
+	s->fd = -1;
+	s->state = SESSION_OVER;
+	pthread_mutex_unlock(&s->socket->lock);
+	return NULL;
+}
+
+static void start_session(struct admin_socket *a, int fd)
+{
+	struct session *s = NULL;
+
+	pthread_mutex_lock(&a->lock);
+	for (int i = 0; i < SESSIONS_MAX && !s; i++) {
+		if (a->sessions[i].state == SESSION_OVER) {
+			pthread_join(a->sessions[i].thread, NULL);
+			a->sessions[i].state = SESSION_FREE;
+		}
+		if (a->sessions[i].state == SESSION_FREE)
+			s = &a->sessions[i];
+	}
+	if (s) {
+		s->socket = a;
+		s->fd = fd;
+		if (pthread_create(&s->thread, NULL, serve, s) == 0)
+			s->state = SESSION_RUNNING;
+		else
+			s = NULL;
+	}
+	pthread_mutex_unlock(&a->lock);
+	if (!s) {
+		log_warn("admin.refused", "why", "too many sessions");
+		close(fd);
+	}
+}
+
+static void *accept_all(void *arg)
+{
+	struct admin_socket *a = arg;
+
+	for (;;) {
+		int fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			start_session(a, fd);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			usleep(100000);
+		else if (errno != EINTR && errno != ECONNABORTED)
+			return NULL;
+	}
+}
+
+/* ---- start and stop ---- */
+
+static int is_alive(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int alive = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return alive;
+}
+
+static int open_socket(struct admin_socket *a)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int n = snprintf(address.sun_path, sizeof(address.sun_path), "%s", a->path);
+
+	if (n < 0 || (size_t)n >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	if (is_alive(&address))
+		return -EADDRINUSE;
+	unlink(a->path);
+	a->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (a->fd < 0 || bind(a->fd, (const struct sockaddr *)&address, sizeof(address)))
+		return -errno;
+	/* Anybody may knock; what the peer may do is decided by who it is. */
+	if (chmod(a->path, 0666) || listen(a->fd, 16))
+		return -errno;
+	return 0;
+}
+
+int admin_socket_start(struct admin_socket **out, struct ca_core *core, struct conf_error *error)
+{
+	const struct conf_section *conf = conf_section(core->conf, "core");
+	const char *path = conf_str(conf, "admin-socket");
+	struct admin_socket *a = calloc(1, sizeof(*a));
+	int e;
+
+	if (!a)
+		return -ENOMEM;
+	a->core = core;
+	a->fd = -1;
+	pthread_mutex_init(&a->lock, NULL);
+	if (path ? !(a->path = strdup(path)) : asprintf(&a->path, "%s/admin.sock", core->data_folder) < 0)
+		e = -ENOMEM;
+	else
+		e = open_socket(a);
+	if (!e)
+		e = -pthread_create(&a->thread, NULL, accept_all, a);
+	if (e) {
+		conf_refuse(conf, "admin-socket", error, "cannot listen on %s: %s", a->path ? a->path : "?",
+			    e == -EADDRINUSE ? "another gatehoused is running there" : strerror(-e));
+		if (a->fd >= 0)
+			close(a->fd);
+		free(a->path);
+		free(a);
+		return e;
+	}
+	*out = a;
+	return 0;
+}
+
+void admin_socket_stop(struct admin_socket **ap)
+{
+	struct admin_socket *a = *ap;
+
+	if (!a)
+		return;
+	shutdown(a->fd, SHUT_RDWR);
+	pthread_join(a->thread, NULL);
+	close(a->fd);
+	unlink(a->path);
+	pthread_mutex_lock(&a->lock);
+	for (int i = 0; i < SESSIONS_MAX; i++)
+		if (a->sessions[i].state == SESSION_RUNNING && a->sessions[i].fd >= 0)
+			shutdown(a->sessions[i].fd, SHUT_RDWR);
+	pthread_mutex_unlock(&a->lock);
+	for (int i = 0; i < SESSIONS_MAX; i++)
+		if (a->sessions[i].state != SESSION_FREE)
+			pthread_join(a->sessions[i].thread, NULL);
+	pthread_mutex_destroy(&a->lock);
+	free(a->path);
+	free(a);
+	*ap = NULL;
+}

@@ -1,0 +1,367 @@
+/* The core: start and stop, in the documented order.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/core_int.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include <openssl/crypto.h>
+
+#include "core/admin_socket.h"
+#include "core/base/clock.h"
+#include "core/base/file.h"
+#include "core/base/log.h"
+#include "core/base/own.h"
+#include "core/create.h"
+#include "core/outbox.h"
+#include "core/recover.h"
+#include "core/registry_int.h"
+#include "core/store.h"
+#include "core/worker.h"
+
+#define OUTBOX_INTERVAL_MS 1000
+#define FINISHER_INTERVAL_MS 1000
+#define STOP_DELIVERY_MS 5000
+
+/* Data folder, trace, tables of what is in flight. */
+static int open_folder(struct ca_core *core, struct conf_error *error)
+{
+	const char *data = conf_str(core->conf, "data");
+	const char *trace = conf_str(conf_section(core->conf, "core"), "trace-file");
+	int e;
+
+	if (asprintf(&core->data_folder, "%s/core", data) < 0)
+		return -ENOMEM;
+	e = file_make_folder(core->data_folder, 0700);
+	if (e) {
+		conf_refuse(core->conf, "data", error, "cannot use the folder %s: %s; give it to this user or name another",
+			    core->data_folder, strerror(-e));
+		return e;
+	}
+	e = trace_new(&core->trace, trace);
+	if (e)
+		conf_refuse(conf_section(core->conf, "core"), "trace-file", error, "cannot open %s: %s", trace, strerror(-e));
+	if (!e)
+		e = flight_new(&core->flight);
+	return e ? e : polls_new(&core->polls);
+}
+
+static int open_store(struct ca_core *core, struct conf_error *error)
+{
+	const struct conf_section *c = conf_section(core->conf, "core");
+	char why[512] = "";
+	int e = store_open(core, (unsigned)conf_duration_ms(c, "commit-delay"), why, sizeof(why));
+
+	if (e)
+		conf_refuse(core->conf, "data", error, "cannot open the store in %s: %s", core->data_folder, why);
+	return e;
+}
+
+static int sign_by_signer(void *arg, unsigned key, struct bytes tbs, struct buf *signature,
+			  char why[static SIGNER_WHY_SIZE])
+{
+	return signer_sign_certificate(arg, key, tbs, signature, why);
+}
+
+static int load_ca_key(struct ca *ca, const struct conf_section *conf, struct conf_error *error)
+{
+	struct ca_key_row row;
+	char why[SIGNER_WHY_SIZE] = "";
+	int e = store_load_ca_key(ca->core->db, ca->name, &row);
+
+	if (e == CA_CALL_NOT_FOUND) {
+		conf_refuse(conf, "name", error, "there is no CA '%s' yet; create it with: gatehouse ca init --name '%s'",
+			    ca->name, ca->name);
+	} else if (!e) {
+		ca->key_row = row.id;
+		e = signer_load(ca->core->signer, buf_bytes(&row.sealed), SIGNER_PURPOSE_CA, ca->name,
+				buf_bytes(&row.certificate), &ca->key, why);
+		if (!e)
+			e = buf_append(&ca->certificate, buf_bytes(&row.certificate));
+		if (!e)
+			e = certificate_dates(buf_bytes(&row.certificate), &ca->not_before_s, &ca->not_after_s);
+		if (e) {
+			conf_refuse(conf, "name", error, "the key of CA '%s' cannot be used: %s", ca->name, why);
+			e = -EKEYREJECTED;
+		} else if (ca->not_after_s < clock_wall_s()) {
+			e = conf_refuse(conf, "name", error, "the certificate of CA '%s' has expired", ca->name);
+		}
+	}
+	buf_wipe(&row.sealed);
+	buf_fini(&row.certificate);
+	return e == CA_CALL_NOT_FOUND ? CA_CORE_NO_CA : e;
+}
+
+static int start_signer(struct ca_core *core, struct conf_error *error)
+{
+	const char *configured = conf_str(conf_section(core->conf, "core"), "key-file");
+	OWNED_BUF path = BUF_INIT(4096);
+	uint8_t kek[SIGNER_KEK_SIZE];
+	char why[CREATE_WHY_SIZE] = "";
+	int e;
+
+	buf_printf(&path, configured ? "%s" : "%s/kek", configured ? configured : core->data_folder);
+	e = kek_load(buf_str(&path), false, kek, why);
+	if (e == -ENOENT) {
+		conf_refuse(core->conf, "cas", error, "there is no CA yet; create one with: gatehouse ca init --name '%s'",
+			    core->cas[0].name);
+		return CA_CORE_NO_CA;
+	}
+	if (e) {
+		conf_refuse(core->conf, "cas", error, "%s", why);
+		return e;
+	}
+	e = signer_new(&core->signer, kek);
+	OPENSSL_cleanse(kek, sizeof(kek));
+	core->sign = sign_by_signer;
+	core->sign_arg = core->signer;
+	for (size_t i = 0; !e && i < core->n_cas; i++)
+		e = load_ca_key(&core->cas[i], conf_section_at(core->conf, "cas", i), error);
+	return e;
+}
+
+static const struct ca_policy_module *find_policy(const char *name)
+{
+	for (size_t i = 0; policy_modules[i]; i++)
+		if (strcmp(policy_modules[i]->name, name) == 0)
+			return policy_modules[i];
+	return NULL;
+}
+
+static const struct ca_exit_module *find_exit(const char *name)
+{
+	for (size_t i = 0; exit_modules[i]; i++)
+		if (strcmp(exit_modules[i]->name, name) == 0)
+			return exit_modules[i];
+	return NULL;
+}
+
+/* Step 1 for the policy module. Without it the CA does not start. */
+static int start_policy(struct ca *ca, const struct conf_section *conf, struct conf_error *error)
+{
+	const struct conf_section *section = conf_section(conf, "policy");
+	struct ca_module_env env = { ca->name, ca->core->data_folder };
+	const struct ca_policy_module *module = find_policy(conf_module(section));
+	int e;
+
+	if (!module || module->abi != CA_POLICY_ABI)
+		return conf_refuse(conf, "policy", error, "there is no usable policy module '%s'", conf_module(section));
+	e = module->init(&ca->policy_state, &env, section, error);
+	trace_event(ca->core->trace, "policy.init", 0, "\"module\":\"%s\",\"ca\":\"%s\",\"result\":%d", module->name, ca->name,
+		    e);
+	if (e) {
+		conf_refuse(conf, "policy", error, "policy module '%s' did not start", module->name);
+		return e < 0 ? e : -EINVAL;
+	}
+	ca->policy = module;
+	log_info("policy.init", "ca", ca->name, "module", module->name);
+	return 0;
+}
+
+static void label_exit(const struct ca *ca, struct exit_instance *x, const char *module)
+{
+	unsigned n = 1;
+
+	for (const struct exit_instance *other = ca->exits; other < x; other++)
+		n += strcmp(other->module->name, module) == 0;
+	if (n == 1)
+		snprintf(x->label, sizeof(x->label), "%.60s", module);
+	else
+		snprintf(x->label, sizeof(x->label), "%.60s-%u", module, n);
+}
+
+static int start_exit(struct ca *ca, const struct conf_section *section, struct conf_error *error)
+{
+	struct exit_instance *x = &ca->exits[ca->n_exits];
+	struct ca_module_env env = { ca->name, ca->core->data_folder };
+	struct conf_error own = { 0 };
+	char mask[16];
+	int e;
+
+	x->module = find_exit(conf_module(section));
+	if (!x->module || x->module->abi != CA_EXIT_ABI)
+		return conf_refuse(section, NULL, error, "there is no usable exit module '%s'", conf_module(section));
+	label_exit(ca, x, x->module->name);
+	e = x->module->init(&x->state, &x->events, &env, section, &own);
+	trace_event(ca->core->trace, "exit.init", 0, "\"module\":\"%s\",\"ca\":\"%s\",\"mask\":%u,\"result\":%d", x->label,
+		    ca->name, x->events, e);
+	if (e && conf_bool(section, "required")) {
+		conf_refuse(section, NULL, error, "exit module '%s' did not start: %s", x->label, own.text);
+		return e < 0 ? e : -EINVAL;
+	}
+	ca->n_exits++;
+	x->is_disabled = e != 0;
+	snprintf(mask, sizeof(mask), "0x%x", x->events);
+	if (e)
+		log_warn("exit.disabled", "ca", ca->name, "module", x->label, "why", own.text);
+	else
+		log_info("exit.init", "ca", ca->name, "module", x->label, "mask", mask);
+	return 0;
+}
+
+static int start_modules(struct ca_core *core, struct conf_error *error)
+{
+	int e = 0;
+
+	for (size_t i = 0; !e && i < core->n_cas; i++)
+		e = start_policy(&core->cas[i], conf_section_at(core->conf, "cas", i), error);
+	for (size_t i = 0; !e && i < core->n_cas; i++) {
+		const struct conf_section *conf = conf_section_at(core->conf, "cas", i);
+		size_t n = conf_count(conf, "exits");
+
+		core->cas[i].exits = calloc(n ? n : 1, sizeof(*core->cas[i].exits));
+		if (!core->cas[i].exits)
+			return -ENOMEM;
+		for (size_t j = 0; !e && j < n; j++)
+			e = start_exit(&core->cas[i], conf_section_at(conf, "exits", j), error);
+	}
+	return e;
+}
+
+static int start_work(struct ca_core *core, struct conf_error *error)
+{
+	int64_t last = 0;
+	int e = store_last_id(core, &last);
+
+	if (e)
+		return e;
+	core->last_id = last;
+	recover_run(core);
+	outbox_announce(core, CA_EVENT_STARTUP);
+	e = worker_start(&core->outbox, "exit", OUTBOX_INTERVAL_MS, outbox_run, core);
+	if (!e)
+		e = worker_start(&core->finisher, "finisher", FINISHER_INTERVAL_MS, recover_run, core);
+	if (!e)
+		e = admin_socket_start(&core->admin, core, error);
+	if (!e)
+		registry_publish(core);
+	return e;
+}
+
+int ca_core_start(struct ca_core **out, const struct conf_section *root, struct conf_error *error)
+{
+	struct ca_core *core = calloc(1, sizeof(*core));
+	int e;
+
+	if (!core)
+		return -ENOMEM;
+	core->conf = root;
+	e = settings_load(core, error);
+	if (!e)
+		e = open_folder(core, error);
+	if (!e)
+		e = open_store(core, error);
+	if (!e)
+		e = start_signer(core, error);
+	if (!e)
+		e = start_modules(core, error);
+	if (!e)
+		e = start_work(core, error);
+	if (e)
+		ca_core_drop(&core);
+	else
+		*out = core;
+	return e;
+}
+
+int ca_core_check(const struct conf_section *root, struct conf_error *error)
+{
+	struct ca_core *core = calloc(1, sizeof(*core));
+	int e;
+
+	if (!core)
+		return -ENOMEM;
+	core->conf = root;
+	e = settings_load(core, error);
+	ca_core_drop(&core);
+	return e;
+}
+
+void ca_core_close(struct ca_core *core)
+{
+	core->is_closed = true;
+	if (core->flight)
+		flight_wait_idle(core->flight);
+}
+
+bool ca_core_settle(struct ca_core *core, unsigned wait_ms)
+{
+	int64_t end = clock_mono_ms() + wait_ms;
+	struct store_counts c;
+
+	do {
+		if (!worker_settle(core->outbox, wait_ms) || store_count(core, &c))
+			return false;
+		if (c.outbox_waiting == 0)
+			return true;
+	} while (clock_mono_ms() < end);
+	return false;
+}
+
+static void stop_modules(struct ca_core *core)
+{
+	for (size_t i = 0; i < core->n_cas; i++) {
+		struct ca *ca = &core->cas[i];
+
+		if (ca->policy) {
+			trace_event(core->trace, "policy.fini", 0, "\"module\":\"%s\"", ca->policy->name);
+			ca->policy->fini(ca->policy_state);
+		}
+		for (size_t j = 0; j < ca->n_exits; j++) {
+			if (ca->exits[j].is_disabled)
+				continue;
+			trace_event(core->trace, "exit.fini", 0, "\"module\":\"%s\"", ca->exits[j].label);
+			ca->exits[j].module->fini(ca->exits[j].state);
+		}
+	}
+}
+
+static void free_settings(struct ca_core *core)
+{
+	for (size_t i = 0; i < core->n_profiles; i++) {
+		const struct ca_profile *p = &core->profiles[i];
+
+		if (!p->conf)
+			continue;
+		free((void *)p->keys);
+		free((void *)p->key_usage);
+		free((void *)p->key_usage_no_rsa);
+		free((void *)p->ext_key_usage);
+	}
+	for (size_t i = 0; i < core->n_cas; i++) {
+		buf_fini(&core->cas[i].certificate);
+		free(core->cas[i].exits);
+	}
+	free(core->profiles);
+	free(core->cas);
+}
+
+void ca_core_drop(struct ca_core **cp)
+{
+	struct ca_core *core = *cp;
+
+	if (!core)
+		return;
+	ca_core_close(core);
+	admin_socket_stop(&core->admin);
+	registry_publish(NULL);
+	worker_stop(&core->finisher);
+	if (core->outbox) {
+		/* What cannot be delivered now is kept and delivered after the next start. */
+		worker_settle(core->outbox, STOP_DELIVERY_MS);
+		worker_stop(&core->outbox);
+		outbox_announce(core, CA_EVENT_SHUTDOWN);
+	}
+	stop_modules(core);
+	db_drop(&core->db);
+	signer_drop(&core->signer);
+	polls_drop(&core->polls);
+	flight_drop(&core->flight);
+	trace_drop(&core->trace);
+	free_settings(core);
+	free(core->data_folder);
+	free(core);
+	*cp = NULL;
+}

@@ -1,0 +1,149 @@
+/* Creating a CA.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/create.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include <openssl/crypto.h>
+
+#include "core/base/clock.h"
+#include "core/base/digest.h"
+#include "core/base/file.h"
+#include "core/base/own.h"
+#include "core/store.h"
+
+#define BACKDATE_S 600
+
+static int make_kek(const char *path, char why[static CREATE_WHY_SIZE])
+{
+	uint8_t kek[SIGNER_KEK_SIZE];
+	int e = random_octets(kek, sizeof(kek));
+
+	if (!e)
+		e = file_write_atomic_at(AT_FDCWD, path, bytes_of(kek, sizeof(kek)), 0600);
+	OPENSSL_cleanse(kek, sizeof(kek));
+	if (e)
+		snprintf(why, CREATE_WHY_SIZE, "cannot write the key-encryption key %s: %s", path, strerror(-e));
+	return e;
+}
+
+int kek_load(const char *path, bool make, uint8_t kek[static SIGNER_KEK_SIZE], char why[static CREATE_WHY_SIZE])
+{
+	struct buf content = BUF_INIT(SIGNER_KEK_SIZE);
+	int e = file_read_secret(path, &content);
+
+	if (e == -ENOENT && make) {
+		e = make_kek(path, why);
+		if (!e)
+			e = file_read_secret(path, &content);
+	}
+	if (e == -EPERM)
+		snprintf(why, CREATE_WHY_SIZE, "the key-encryption key %s may be read by others; chmod 0600 it", path);
+	else if (e || content.len != SIGNER_KEK_SIZE)
+		snprintf(why, CREATE_WHY_SIZE, "cannot use the key-encryption key %s: %s", path,
+			 e ? strerror(-e) : "it does not hold 32 octets");
+	if (!e && content.len != SIGNER_KEK_SIZE)
+		e = -EBADMSG;
+	if (!e)
+		memcpy(kek, content.ptr, SIGNER_KEK_SIZE);
+	buf_wipe(&content);
+	return e;
+}
+
+struct creation {
+	const struct ca_create_options *options;
+	struct buf sealed, spki, certificate;
+	char *why;
+};
+
+static int self_sign(struct signer *signer, struct creation *c)
+{
+	OWNED_BUF tbs = BUF_INIT(65536);
+	OWNED_BUF signature = BUF_INIT(SIGNER_SIGNATURE_MAX);
+	OWNED_BUF root = BUF_INIT(65536);
+	int64_t now = clock_wall_s();
+	uint8_t serial[SERIAL_SIZE];
+	unsigned key;
+	int e;
+
+	e = signer_load(signer, buf_bytes(&c->sealed), SIGNER_PURPOSE_CA, c->options->name, bytes_of(NULL, 0), &key, c->why);
+	if (!e)
+		e = issue_serial(clock_wall_ms(), serial);
+	if (!e)
+		e = issue_build_root(buf_bytes(&c->spki), c->options->name, c->options->organization, now - BACKDATE_S,
+				     now - BACKDATE_S + c->options->lifetime_s - 1, serial, 0, &tbs, c->why);
+	if (!e)
+		e = signer_sign_certificate(signer, key, buf_bytes(&tbs), &signature, c->why);
+	return e ? e : issue_assemble_root(buf_bytes(&tbs), buf_bytes(&signature), &c->certificate);
+}
+
+static int create(struct db *db, const uint8_t *kek, struct creation *c)
+{
+	struct signer *signer = NULL;
+	struct ca_key_row row;
+	int e = store_load_ca_key(db, c->options->name, &row);
+
+	buf_fini(&row.sealed);
+	buf_fini(&row.certificate);
+	if (e != CA_CALL_NOT_FOUND)
+		return e ? e : CA_CREATE_EXISTS;
+	e = signer_new(&signer, kek);
+	if (!e)
+		e = signer_generate(signer, c->options->key_type, SIGNER_PURPOSE_CA, c->options->name, &c->sealed, &c->spki,
+				    c->why);
+	if (!e)
+		e = self_sign(signer, c);
+	if (!e)
+		e = store_add_ca_key(db, c->options->name, buf_bytes(&c->sealed), buf_bytes(&c->spki),
+				     buf_bytes(&c->certificate), clock_wall_ms());
+	signer_drop(&signer);
+	if (e > 0)
+		e = e == DB_CONFLICT && !c->why[0] ? CA_CREATE_EXISTS : -EINVAL;
+	return e;
+}
+
+int ca_create(const struct ca_create_options *options, struct buf *certificate, char why[static CREATE_WHY_SIZE])
+{
+	struct creation c = {
+		.options = options,
+		.sealed = BUF_INIT(SIGNER_SEALED_MAX),
+		.spki = BUF_INIT(4096),
+		.certificate = BUF_INIT(65536),
+		.why = why,
+	};
+	OWNED_BUF folder = BUF_INIT(4096);
+	OWNED_BUF kek_path = BUF_INIT(4096);
+	uint8_t kek[SIGNER_KEK_SIZE];
+	struct ca_core core = { 0 };
+	int e;
+
+	why[0] = '\0';
+	buf_printf(&folder, "%s/core", options->data_folder);
+	if (options->key_file)
+		buf_append_str(&kek_path, options->key_file);
+	else
+		buf_printf(&kek_path, "%s/kek", buf_str(&folder));
+	e = file_make_folder(buf_str(&folder), 0700);
+	if (e) {
+		snprintf(why, CREATE_WHY_SIZE, "cannot make the folder %s: %s", buf_str(&folder), strerror(-e));
+		return e;
+	}
+	e = kek_load(buf_str(&kek_path), true, kek, why);
+	core.data_folder = (char *)buf_str(&folder);
+	if (!e)
+		e = store_open(&core, 0, why, CREATE_WHY_SIZE);
+	if (!e)
+		e = create(core.db, kek, &c);
+	if (!e)
+		e = buf_append(certificate, buf_bytes(&c.certificate));
+	db_drop(&core.db);
+	OPENSSL_cleanse(kek, sizeof(kek));
+	buf_wipe(&c.sealed);
+	buf_fini(&c.spki);
+	buf_fini(&c.certificate);
+	return e;
+}
