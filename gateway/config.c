@@ -1,0 +1,428 @@
+/* Rows and checks of the configuration file.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "gateway/config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "core/core.h"
+#include "core/exit.h"
+#include "core/policy.h"
+
+static const struct conf_option log_rows[] = {
+	{ .name = "format", .type = CONF_CHOICE, .range = "logfmt|json", .fallback = "logfmt",
+	  .summary = "How a line looks." },
+	{ .name = "level", .type = CONF_CHOICE, .range = "debug|info|warn|error", .fallback = "info",
+	  .summary = "The least important lines that are written." },
+	{ 0 },
+};
+
+static const struct conf_option endpoint_rows[] = {
+	{ .name = "name", .type = CONF_STRING, .fallback = CONF_NEEDED,
+	  .summary = "Name by which listeners and rules refer to it." },
+	{ .name = "ca", .type = CONF_STRING, .fallback = CONF_NEEDED,
+	  .summary = "The CA that answers its requests." },
+	{ .name = "profile", .type = CONF_STRING, .fallback = CONF_NEEDED,
+	  .summary = "The profile that its requests name." },
+	{ .name = "path", .type = CONF_STRING, .fallback = CONF_NEEDED,
+	  .summary = "Where it is mounted, as in /acme." },
+};
+
+static const struct conf_option listener_rows[] = {
+	{ .name = "name", .type = CONF_STRING, .fallback = CONF_NEEDED,
+	  .summary = "Name of the listener, in the log and in file names." },
+	{ .name = "address", .type = CONF_STRING, .fallback = "0.0.0.0",
+	  .summary = "IPv4 or IPv6 address; 0.0.0.0 or '::' for all." },
+	{ .name = "port", .type = CONF_INTEGER, .range = "1..65535", .fallback = CONF_NEEDED,
+	  .summary = "TCP port." },
+	{ .name = "tls", .type = CONF_BOOL, .fallback = "true",
+	  .summary = "Speak TLS; false only where the protocol protects itself." },
+	{ .name = "names", .type = CONF_STRINGS,
+	  .summary = "DNS names and addresses under which clients reach it; they stand in its certificate." },
+	{ .name = "base-url", .type = CONF_STRING,
+	  .summary = "What absolute URLs begin with; by default made of the name the client used." },
+	{ .name = "endpoints", .type = CONF_STRINGS, .summary = "Names of the endpoints it serves." },
+	{ .name = "ca", .type = CONF_STRING,
+	  .summary = "The CA of its own certificate; by default that of its first endpoint." },
+	{ .name = "certificate", .type = CONF_STRING,
+	  .summary = "PEM file with its certificate and chain instead of one from a CA here; read again when "
+		     "it changes." },
+	{ .name = "key", .type = CONF_STRING, .summary = "PEM file with the key of that certificate, mode 0600." },
+	{ .name = "request-line-max", .type = CONF_SIZE, .range = "1KiB..64KiB", .fallback = "8KiB",
+	  .summary = "Longest request line; more is answered 414." },
+	{ .name = "header-max", .type = CONF_SIZE, .range = "1KiB..256KiB", .fallback = "16KiB",
+	  .summary = "Largest header section; more is answered 431." },
+	{ .name = "body-max", .type = CONF_SIZE, .range = "1KiB..1MiB", .fallback = "64KiB",
+	  .summary = "Largest body where the endpoint has no limit of its own; more is answered 413." },
+	{ .name = "http-1.0", .type = CONF_BOOL, .fallback = "false", .summary = "Serve HTTP/1.0 clients too." },
+	{ .name = "timeout", .type = CONF_DURATION, .range = "100ms..10m", .fallback = "10s",
+	  .summary = "Longest wait for each: handshake, header section, body, and a client that does not read." },
+	{ .name = "idle-timeout", .type = CONF_DURATION, .range = "100ms..1h", .fallback = "60s",
+	  .summary = "How long a connection may be idle between requests." },
+	{ 0 },
+};
+
+static const struct conf_option metrics_rows[] = {
+	{ .name = "address", .type = CONF_STRING, .fallback = "127.0.0.1",
+	  .summary = "Address of the listener for /metrics and /healthz." },
+	{ .name = "port", .type = CONF_INTEGER, .range = "1..65535",
+	  .summary = "Its port; absent: no such listener." },
+	{ 0 },
+};
+
+static const struct conf_option validator_rows[] = {
+	{ .name = "http-port", .type = CONF_INTEGER, .range = "1..65535", .fallback = "80",
+	  .summary = "Where http-01 answers are fetched." },
+	{ .name = "tls-port", .type = CONF_INTEGER, .range = "1..65535", .fallback = "443",
+	  .summary = "Where tls-alpn-01 is checked, and https redirects may lead." },
+	{ .name = "allow", .type = CONF_STRINGS,
+	  .summary = "Address ranges (CIDR) that may be contacted although they are not public." },
+	{ .name = "hosts", .type = CONF_MAP,
+	  .summary = "Fixed addresses of names, or of all names below '*.suffix', instead of asking a resolver." },
+	{ .name = "resolver", .type = CONF_STRINGS,
+	  .summary = "Addresses of DNS servers; by default those of /etc/resolv.conf." },
+	{ .name = "timeout", .type = CONF_DURATION, .range = "1s..60s", .fallback = "10s",
+	  .summary = "Longest time for one validation." },
+	{ .name = "jobs", .type = CONF_INTEGER, .range = "1..1024", .fallback = "64",
+	  .summary = "Validations at once." },
+	{ 0 },
+};
+
+static const struct conf_option gateway_rows[] = {
+	{ .name = "workers", .type = CONF_INTEGER, .range = "1..4096", .fallback = "128",
+	  .summary = "Threads for handlers; started on demand." },
+	{ .name = "queue", .type = CONF_INTEGER, .range = "1..65536", .fallback = "256",
+	  .summary = "Requests that may wait for a thread; more are answered 503." },
+	{ .name = "loops", .type = CONF_INTEGER, .range = "0..256", .fallback = "0",
+	  .summary = "Event loops; 0: one for each core." },
+	{ .name = "max-connections", .type = CONF_INTEGER, .range = "1..1000000", .fallback = "4096",
+	  .summary = "Connections at once; one more is closed." },
+	{ .name = "stop-timeout", .type = CONF_DURATION, .range = "0s..10m", .fallback = "30s",
+	  .summary = "How long requests in flight may take when the gateway stops." },
+	{ 0 },
+};
+
+const struct proto_adapter *gw_config_adapter(const char *protocol)
+{
+	size_t i;
+
+	for (i = 0; proto_adapters[i]; i++)
+		if (strcmp(proto_adapters[i]->name, protocol) == 0)
+			return proto_adapters[i];
+	return NULL;
+}
+
+static size_t count_rows(const struct conf_option *rows)
+{
+	size_t n = 0;
+
+	while (rows && rows[n].name)
+		n++;
+	return n;
+}
+
+/* Joined rows live as long as the process: sections that were read point to them. */
+static struct conf_option *join_rows(const struct proto_adapter *adapter)
+{
+	size_t common = sizeof(endpoint_rows) / sizeof(*endpoint_rows), own = count_rows(adapter->options);
+	struct conf_option *rows = calloc(common + own + 1, sizeof(*rows));
+
+	if (!rows)
+		return NULL;
+	memcpy(rows, endpoint_rows, sizeof(endpoint_rows));
+	if (own)
+		memcpy(rows + common, adapter->options, own * sizeof(*rows));
+	return rows;
+}
+
+static const struct conf_option *endpoint_rows_of(const char *protocol)
+{
+	static struct {
+		const struct proto_adapter *adapter;
+		struct conf_option *rows;
+	} joined[32];
+	const struct proto_adapter *adapter = gw_config_adapter(protocol);
+	size_t i;
+
+	if (!adapter)
+		return NULL;
+	for (i = 0; i < sizeof(joined) / sizeof(*joined); i++) {
+		if (!joined[i].adapter) {
+			joined[i].rows = join_rows(adapter);
+			joined[i].adapter = joined[i].rows ? adapter : NULL;
+		}
+		if (joined[i].adapter == adapter)
+			return joined[i].rows;
+	}
+	return NULL;
+}
+
+/* Not constant: the core's rows are defined elsewhere, which C takes for no constant. */
+const struct conf_option *gw_config_rows(void)
+{
+	static struct conf_option rows[] = {
+		{ .name = "data", .type = CONF_STRING, .fallback = "/var/lib/gatehouse",
+		  .summary = "Folder of everything that is kept." },
+		{ .name = "log", .type = CONF_SECTION, .rows = log_rows,
+		  .summary = "The server log, on standard error." },
+		{ .name = "core", .type = CONF_SECTION, .rows = ca_core_rows, .summary = "The core." },
+		{ .name = "cas", .type = CONF_SECTIONS, .rows = ca_ca_rows,
+		  .summary = "The certificate authorities." },
+		{ .name = "profiles", .type = CONF_SECTIONS, .rows = ca_profile_rows,
+		  .summary = "What certificates look like." },
+		{ .name = "endpoints", .type = CONF_MODULES, .range = "protocol", .rows_of = endpoint_rows_of,
+		  .summary = "Where clients of a protocol come in." },
+		{ .name = "listeners", .type = CONF_SECTIONS, .rows = listener_rows,
+		  .summary = "Addresses that are listened on." },
+		{ .name = "metrics", .type = CONF_SECTION, .rows = metrics_rows,
+		  .summary = "Metrics in Prometheus text format." },
+		{ .name = "validator", .type = CONF_SECTION, .rows = validator_rows,
+		  .summary = "Outgoing connections that prove names." },
+		{ .name = "gateway", .type = CONF_SECTION, .rows = gateway_rows, .summary = "Sizes of the gateway." },
+		{ 0 },
+	};
+
+	return rows;
+}
+
+void gw_config_print_options(FILE *to)
+{
+	char prefix[64];
+	size_t i;
+
+	conf_print_options(to, gw_config_rows(), NULL);
+	for (i = 0; proto_adapters[i]; i++) {
+		snprintf(prefix, sizeof(prefix), "endpoints[protocol=%s]", proto_adapters[i]->name);
+		conf_print_options(to, endpoint_rows_of(proto_adapters[i]->name), prefix);
+	}
+	for (i = 0; policy_modules[i]; i++) {
+		snprintf(prefix, sizeof(prefix), "cas[].policy[module=%s]", policy_modules[i]->name);
+		conf_print_options(to, policy_modules[i]->options, prefix);
+	}
+	for (i = 0; exit_modules[i]; i++) {
+		snprintf(prefix, sizeof(prefix), "cas[].exits[module=%s]", exit_modules[i]->name);
+		conf_print_options(to, exit_modules[i]->options, prefix);
+	}
+}
+
+/* ---- checks ---- */
+
+static const struct conf_section *find(const struct conf_section *root, const char *list, const char *name)
+{
+	size_t i, n = conf_count(root, list);
+
+	for (i = 0; i < n; i++)
+		if (strcmp(conf_str(conf_section_at(root, list, i), "name"), name) == 0)
+			return conf_section_at(root, list, i);
+	return NULL;
+}
+
+const struct conf_section *gw_config_endpoint(const struct conf_section *root, const char *name)
+{
+	return find(root, "endpoints", name);
+}
+
+static bool is_ca(const struct conf_section *root, const char *name)
+{
+	size_t i, n = conf_count(root, "cas");
+
+	for (i = 0; i < n; i++)
+		if (strcasecmp(conf_str(conf_section_at(root, "cas", i), "name"), name) == 0)
+			return true;
+	return false;
+}
+
+const char *gw_config_listener_ca(const struct conf_section *root, const struct conf_section *listener)
+{
+	const struct conf_section *endpoint = NULL;
+
+	if (conf_str(listener, "ca"))
+		return conf_str(listener, "ca");
+	if (conf_count(listener, "endpoints"))
+		endpoint = gw_config_endpoint(root, conf_str_at(listener, "endpoints", 0));
+	if (endpoint)
+		return conf_str(endpoint, "ca");
+	return conf_count(root, "cas") ? conf_str(conf_section_at(root, "cas", 0), "name") : NULL;
+}
+
+static bool is_plain_word(const char *s)
+{
+	return *s && strlen(s) <= 64 && s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")] == 0;
+}
+
+/* Names stand in file names and metrics; two sections of one list must not have the same. */
+static int check_names(const struct conf_section *root, const char *list, struct conf_error *error)
+{
+	size_t i, n = conf_count(root, list);
+	const struct conf_section *s;
+	const char *name;
+
+	for (i = 0; i < n; i++) {
+		s = conf_section_at(root, list, i);
+		name = conf_str(s, "name");
+		if (!is_plain_word(name) || *name == '.')
+			return conf_refuse(s, "name", error, "a name consists of letters, digits, '-', '_' and '.'");
+		if (find(root, list, name) != s)
+			return conf_refuse(s, "name", error, "the name '%s' is taken", name);
+	}
+	return 0;
+}
+
+static int check_path(const struct conf_section *endpoint, struct conf_error *error)
+{
+	const char *path = conf_str(endpoint, "path"), *c;
+	size_t n = strlen(path);
+
+	if (n < 2 || *path != '/' || path[n - 1] == '/')
+		return conf_refuse(endpoint, "path", error, "a path begins with '/', does not end with it, and is not empty");
+	for (c = path; *c; c++)
+		if ((unsigned char)*c <= 0x20 || (unsigned char)*c >= 0x7f || strchr("?#{}", *c))
+			return conf_refuse(endpoint, "path", error, "a path consists of visible ASCII without '?', '#', '{' and '}'");
+	if (strcmp(path, "/healthz") == 0)
+		return conf_refuse(endpoint, "path", error, "/healthz is the gateway's own");
+	return 0;
+}
+
+static int check_endpoint(const struct conf_section *root, const struct conf_section *endpoint, struct conf_error *error)
+{
+	const char *ca = conf_str(endpoint, "ca");
+
+	if (strcmp(conf_str(endpoint, "name"), "internal") == 0)
+		return conf_refuse(endpoint, "name", error, "'internal' is the gateway's own endpoint");
+	if (!is_ca(root, ca))
+		return conf_refuse(endpoint, "ca", error, "there is no CA '%s' in 'cas'", ca);
+	return check_path(endpoint, error);
+}
+
+/* One reference of a listener to an endpoint. */
+static int check_reference(const struct conf_section *root, const struct conf_section *listener, size_t i,
+			   struct conf_error *error)
+{
+	const char *name = conf_str_at(listener, "endpoints", i);
+	const struct conf_section *endpoint = gw_config_endpoint(root, name), *other;
+	size_t k;
+
+	if (!endpoint)
+		return conf_refuse_at(listener, "endpoints", i, error, "there is no endpoint '%s'", name);
+	for (k = 0; k < i; k++) {
+		other = gw_config_endpoint(root, conf_str_at(listener, "endpoints", k));
+		if (strcmp(conf_str(other, "path"), conf_str(endpoint, "path")) == 0)
+			return conf_refuse_at(listener, "endpoints", i, error, "the path %s of '%s' is taken on this listener",
+					      conf_str(endpoint, "path"), name);
+	}
+	if (!conf_bool(listener, "tls") && !(gw_config_adapter(conf_module(endpoint))->caps & PROTO_CAP_PLAIN_HTTP))
+		return conf_refuse_at(listener, "endpoints", i, error, "'%s' must not be served without TLS", name);
+	return 0;
+}
+
+static bool is_address(const char *text)
+{
+	unsigned char octets[16];
+
+	return inet_pton(AF_INET, text, octets) == 1 || inet_pton(AF_INET6, text, octets) == 1;
+}
+
+static bool is_dns_name(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 0 && n <= 253 && *name != '.' && *name != '-' && name[n - 1] != '.' && !strstr(name, "..") &&
+	       name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.")] == 0;
+}
+
+static int check_base_url(const struct conf_section *listener, struct conf_error *error)
+{
+	const char *url = conf_str(listener, "base-url");
+	const char *rest = NULL;
+
+	if (!url)
+		return 0;
+	if (strncmp(url, "https://", 8) == 0)
+		rest = url + 8;
+	else if (strncmp(url, "http://", 7) == 0)
+		rest = url + 7;
+	if (!rest || !*rest || rest[strspn(rest, "abcdefghijklmnopqrstuvwxyz0123456789-.:[]")])
+		return conf_refuse(listener, "base-url", error, "a base URL is http(s)://host[:port], in lower case, without a path");
+	return 0;
+}
+
+static int check_certificate(const struct conf_section *root, const struct conf_section *listener,
+			     struct conf_error *error)
+{
+	bool has_certificate = conf_str(listener, "certificate"), has_key = conf_str(listener, "key");
+	const char *ca = gw_config_listener_ca(root, listener);
+
+	if (has_certificate != has_key)
+		return conf_refuse(listener, has_key ? "key" : "certificate", error, "'certificate' and 'key' need each other");
+	if (!conf_bool(listener, "tls") && has_key)
+		return conf_refuse(listener, "key", error, "a listener without TLS has no use for a key");
+	if (!conf_bool(listener, "tls") || has_key)
+		return 0;
+	if (conf_count(listener, "names") == 0)
+		return conf_refuse(listener, NULL, error, "a TLS listener needs 'names' for its certificate");
+	if (!ca || !is_ca(root, ca))
+		return conf_refuse(listener, conf_str(listener, "ca") ? "ca" : NULL, error,
+				   "there is no CA '%s' for the certificate of this listener", ca ? ca : "");
+	return 0;
+}
+
+static int check_listener(const struct conf_section *root, const struct conf_section *l, struct conf_error *error)
+{
+	size_t i;
+	int r;
+
+	if (!is_address(conf_str(l, "address")))
+		return conf_refuse(l, "address", error, "'%s' is not an IPv4 or IPv6 address", conf_str(l, "address"));
+	for (i = 0; i < conf_count(l, "names"); i++)
+		if (!is_address(conf_str_at(l, "names", i)) && !is_dns_name(conf_str_at(l, "names", i)))
+			return conf_refuse_at(l, "names", i, error, "'%s' is not a DNS name or address",
+					      conf_str_at(l, "names", i));
+	for (i = 0; i < conf_count(l, "endpoints"); i++) {
+		r = check_reference(root, l, i, error);
+		if (r)
+			return r;
+	}
+	r = check_base_url(l, error);
+	return r ? r : check_certificate(root, l, error);
+}
+
+static bool is_same_socket(const struct conf_section *a, const struct conf_section *b)
+{
+	return conf_int(a, "port") == conf_int(b, "port") && strcmp(conf_str(a, "address"), conf_str(b, "address")) == 0;
+}
+
+static int check_ports(const struct conf_section *root, struct conf_error *error)
+{
+	const struct conf_section *metrics = conf_section(root, "metrics"), *l;
+	size_t i, k, n = conf_count(root, "listeners");
+
+	if (!is_address(conf_str(metrics, "address")))
+		return conf_refuse(metrics, "address", error, "'%s' is not an address", conf_str(metrics, "address"));
+	for (i = 0; i < n; i++) {
+		l = conf_section_at(root, "listeners", i);
+		for (k = 0; k < i; k++)
+			if (is_same_socket(l, conf_section_at(root, "listeners", k)))
+				return conf_refuse(l, "port", error, "another listener has this address and port");
+		if (is_same_socket(l, metrics))
+			return conf_refuse(metrics, "port", error, "a listener has this address and port");
+	}
+	return 0;
+}
+
+int gw_config_check(const struct conf_section *root, struct conf_error *error)
+{
+	size_t i;
+	int r = check_names(root, "endpoints", error);
+
+	if (!r)
+		r = check_names(root, "listeners", error);
+	for (i = 0; !r && i < conf_count(root, "endpoints"); i++)
+		r = check_endpoint(root, conf_section_at(root, "endpoints", i), error);
+	for (i = 0; !r && i < conf_count(root, "listeners"); i++)
+		r = check_listener(root, conf_section_at(root, "listeners", i), error);
+	return r ? r : check_ports(root, error);
+}

@@ -1,0 +1,26 @@
+/* The configuration file: its rows, and the checks that rows cannot say.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "protocols/adapter.h"
+
+/* Rows of the whole file. The rows of an endpoint are the common ones and its adapter's. */
+const struct conf_option *gw_config_rows(void);
+
+/* What a row cannot see: references, duplicates, options that need each other. 0 or -EINVAL with `error` filled. */
+int gw_config_check(const struct conf_section *root, struct conf_error *error);
+
+/* Print every option, those of each protocol, policy and exit module too. */
+void gw_config_print_options(FILE *to);
+
+/* The adapter of that name; NULL: unknown. */
+const struct proto_adapter *gw_config_adapter(const char *protocol);
+
+/* The endpoint section of that name; NULL: unknown. */
+const struct conf_section *gw_config_endpoint(const struct conf_section *root, const char *name);
+
+/* The CA that issues the certificate of a TLS listener: its option `ca`, else that of its first endpoint, else the
+ * first CA. NULL when there is none. */
+const char *gw_config_listener_ca(const struct conf_section *root, const struct conf_section *listener);

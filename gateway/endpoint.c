@@ -1,0 +1,83 @@
+/* Endpoints: one instance of an adapter each.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "gateway/gateway_int.h"
+
+#include "core/base/log.h"
+#include "gateway/config.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+int gw_locate(struct ca_door **out, const char *ca, char *why, size_t why_size)
+{
+	static const char *const words[] = {
+		[CA_LOCATE_BAD_STRING] = "is not a name that can be looked up",
+		[CA_LOCATE_UNKNOWN_CA] = "is not published by the core",
+		[CA_LOCATE_AWAY] = "cannot be reached: the core does not answer",
+	};
+	char where[512];
+	int r;
+
+	snprintf(where, sizeof(where), "direct:#%s", ca);
+	r = ca_locate(out, where, "gateway");
+	if (r)
+		snprintf(why, why_size, "the CA '%s' %s", ca, r > 0 && r <= CA_LOCATE_AWAY ? words[r] : strerror(-r));
+	return r > 0 ? -ENOENT : r;
+}
+
+static int init_adapter(struct gateway *gw, struct gw_endpoint *e, char *why, size_t why_size)
+{
+	struct proto_env env = {
+		.ca = e->ca,
+		.endpoint = e->mount.name,
+		.profile = conf_str(e->conf, "profile"),
+		.path = e->mount.prefix,
+		.data_folder = gw->folder,
+		.validator = gw->validator,
+		.waits = gw_workers_waits(gw->workers),
+	};
+	int r;
+
+	if (e->adapter->abi != PROTO_ABI) {
+		snprintf(why, why_size, "the adapter '%s' was built for another gateway", e->adapter->name);
+		return -EINVAL;
+	}
+	snprintf(why, why_size, "the adapter '%s' does not start", e->adapter->name);
+	r = e->adapter->init(&e->state, &env, e->conf, why, why_size);
+	e->has_state = r == 0;
+	return r;
+}
+
+int gw_endpoint_start(struct gateway *gw, struct gw_endpoint *e, const struct conf_section *conf,
+		      struct conf_error *error)
+{
+	char why[512] = "";
+	int r;
+
+	e->conf = conf;
+	e->adapter = gw_config_adapter(conf_module(conf));
+	e->mount = (struct gw_mount){
+		.name = conf_str(conf, "name"), .prefix = conf_str(conf, "path"), .routes = e->adapter->routes,
+		.body_max = e->adapter->body_max, .stats = &e->stats,
+	};
+	r = gw_locate(&e->ca, conf_str(conf, "ca"), why, sizeof(why));
+	if (!r) {
+		log_info("adapter.locate", "endpoint", e->mount.name, "ca", ca_door_name(e->ca));
+		r = init_adapter(gw, e, why, sizeof(why));
+	}
+	if (r)
+		return conf_refuse(conf, NULL, error, "endpoint '%s': %s", e->mount.name, why);
+	e->mount.state = e->state;
+	log_info("adapter.init", "endpoint", e->mount.name, "protocol", e->adapter->name, "path", e->mount.prefix);
+	return 0;
+}
+
+void gw_endpoint_stop(struct gw_endpoint *e)
+{
+	if (e->has_state)
+		e->adapter->fini(e->state);
+	e->has_state = false;
+	ca_door_drop(&e->ca);
+}

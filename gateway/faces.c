@@ -1,0 +1,172 @@
+/* The listeners of the configuration: what each answers to and serves.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "gateway/gateway_int.h"
+
+#include "core/base/log.h"
+#include "gateway/config.h"
+#include "gateway/pages.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Lower case, addresses in the one text that everybody writes. */
+static char *canonical_name(const char *name)
+{
+	char text[INET6_ADDRSTRLEN];
+	unsigned char octets[16];
+	char *copy, *c;
+
+	if (inet_pton(AF_INET6, name, octets) == 1)
+		return strdup(inet_ntop(AF_INET6, octets, text, sizeof(text)));
+	copy = strdup(name);
+	for (c = copy; c && *c; c++)
+		if (*c >= 'A' && *c <= 'Z')
+			*c = (char)(*c + 32);
+	return copy;
+}
+
+static int copy_names(struct gw_face *face, const struct conf_section *conf)
+{
+	size_t i, n = conf_count(conf, "names");
+
+	face->names = calloc(n + 1, sizeof(*face->names));
+	if (!face->names)
+		return -ENOMEM;
+	for (i = 0; i < n; i++) {
+		face->names[i] = canonical_name(conf_str_at(conf, "names", i));
+		if (!face->names[i])
+			return -ENOMEM;
+		face->n_names++;
+	}
+	return 0;
+}
+
+static struct gw_endpoint *find_endpoint(struct gateway *gw, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < gw->n_endpoints; i++)
+		if (strcmp(gw->endpoints[i].mount.name, name) == 0)
+			return &gw->endpoints[i];
+	return NULL;
+}
+
+static int make_router(struct gateway *gw, struct gw_face *face, const struct conf_section *conf)
+{
+	size_t i;
+	int r = gw_router_new(&face->router);
+
+	if (!r)
+		r = gw_router_add(face->router, &gw->health);
+	for (i = 0; !r && i < conf_count(conf, "endpoints"); i++)
+		r = gw_router_add(face->router, &find_endpoint(gw, conf_str_at(conf, "endpoints", i))->mount);
+	return r;
+}
+
+static struct gw_listener_options options_of(const struct gw_face *face, const struct conf_section *conf)
+{
+	unsigned timeout = (unsigned)conf_duration_ms(conf, "timeout");
+	struct gw_listener_options o = {
+		.name = conf_str(conf, "name"),
+		.address = conf_str(conf, "address"),
+		.port = (uint16_t)conf_int(conf, "port"),
+		.is_tls = conf_bool(conf, "tls"),
+		.base_url = conf_str(conf, "base-url"),
+		.names = (const char *const *)face->names,
+		.n_names = face->n_names,
+		.limits = { .line_max = (size_t)conf_int(conf, "request-line-max"),
+			    .head_max = (size_t)conf_int(conf, "header-max"),
+			    .body_max = (size_t)conf_int(conf, "body-max"),
+			    .allow_http10 = conf_bool(conf, "http-1.0") },
+		.deadlines = GW_DEADLINES_DEFAULT,
+		.router = face->router,
+	};
+
+	o.deadlines.handshake = o.deadlines.head = o.deadlines.body = o.deadlines.write = timeout;
+	o.deadlines.idle = (unsigned)conf_duration_ms(conf, "idle-timeout");
+	return o;
+}
+
+/* Who gives this listener its certificate. */
+static int arrange_certificate(struct gateway *gw, struct gw_face *face, const struct conf_section *conf,
+			       struct conf_error *error)
+{
+	struct ca_door *ca = NULL;
+	char why[512];
+
+	if (conf_str(conf, "certificate"))
+		return gw_certs_add_files(gw->certs, face->listener, conf_str(conf, "certificate"), conf_str(conf, "key"));
+	if (gw_locate(&ca, gw_config_listener_ca(gw->root, conf), why, sizeof(why)))
+		return conf_refuse(conf, NULL, error, "listener '%s': %s", conf_str(conf, "name"), why);
+	return gw_certs_add(gw->certs, face->listener, ca);
+}
+
+static int start_face(struct gateway *gw, struct gw_face *face, const struct conf_section *conf,
+		      struct conf_error *error)
+{
+	struct gw_listener_options options;
+	char why[512];
+	int r = copy_names(face, conf);
+
+	if (!r)
+		r = make_router(gw, face, conf);
+	if (r)
+		return r;
+	options = options_of(face, conf);
+	r = gw_server_listen(gw->server, &options, &face->listener, why, sizeof(why));
+	if (r)
+		return conf_refuse(conf, r == -EADDRNOTAVAIL ? "address" : "port", error, "%s", why);
+	return options.is_tls ? arrange_certificate(gw, face, conf, error) : 0;
+}
+
+static int start_metrics(struct gateway *gw, struct gw_face *face, const struct conf_section *conf,
+			 struct conf_error *error)
+{
+	struct gw_listener_options o = {
+		.name = "metrics", .address = conf_str(conf, "address"), .port = (uint16_t)conf_int(conf, "port"),
+		.limits = HTTP1_LIMITS_DEFAULT, .deadlines = GW_DEADLINES_DEFAULT,
+	};
+	char why[512];
+	int r = gw_router_new(&face->router);
+
+	if (!r)
+		r = gw_router_add(face->router, &gw->metrics);
+	if (r)
+		return r;
+	o.router = face->router;
+	r = gw_server_listen(gw->server, &o, &face->listener, why, sizeof(why));
+	return r ? conf_refuse(conf, "port", error, "%s", why) : 0;
+}
+
+int gw_faces_start(struct gateway *gw, struct conf_error *error)
+{
+	const struct conf_section *metrics = conf_section(gw->root, "metrics");
+	size_t i, n = conf_count(gw->root, "listeners");
+	int r = 0;
+
+	gw->faces = calloc(n + 1, sizeof(*gw->faces));
+	if (!gw->faces)
+		return -ENOMEM;
+	for (i = 0; !r && i < n; i++)
+		r = start_face(gw, &gw->faces[gw->n_faces++], conf_section_at(gw->root, "listeners", i), error);
+	if (!r && conf_int(metrics, "port"))
+		r = start_metrics(gw, &gw->faces[gw->n_faces++], metrics, error);
+	return r;
+}
+
+void gw_faces_stop(struct gateway *gw)
+{
+	size_t i, k;
+
+	for (i = 0; i < gw->n_faces; i++) {
+		gw_router_drop(&gw->faces[i].router);
+		for (k = 0; k < gw->faces[i].n_names; k++)
+			free(gw->faces[i].names[k]);
+		free(gw->faces[i].names);
+	}
+	free(gw->faces);
+}

@@ -1,0 +1,20 @@
+/* The gateway as its process sees it: endpoints, listeners, certificates, workers; start and stop.
+ *
+ * Start order: workers → server → endpoints (locate the CA once, init the adapter) → listeners bound → loops →
+ * certificates → listeners opened. Stop order: listeners closed and requests finished → certificates → workers →
+ * adapters. The core must outlive the gateway.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/core.h"
+
+struct gateway;
+
+/* `root` was checked and must outlive the gateway. 0; negative with `error` saying what and, if possible, where. */
+int gateway_start(struct gateway **out, const struct conf_section *root, struct ca_core *core,
+		  struct conf_error *error);
+
+/* Finish what is in flight, for as long as `gateway.stop-timeout` says, and let go of everything. */
+void gateway_drop(struct gateway **gateway);

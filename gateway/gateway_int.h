@@ -1,0 +1,66 @@
+/* What the parts of the gateway know of it.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/registry.h"
+#include "gateway/gateway.h"
+#include "gateway/loop.h"
+#include "gateway/server_cert.h"
+#include "gateway/validator/validator.h"
+
+#include <pthread.h>
+
+/* An adapter's instance. */
+struct gw_endpoint {
+	const struct conf_section *conf;
+	const struct proto_adapter *adapter;
+	struct ca_door *ca;
+	void *state;
+	bool has_state; /* init succeeded */
+	struct gw_stats stats;
+	struct gw_mount mount;
+};
+
+/* What a listener of the configuration needs besides the server's part. */
+struct gw_face {
+	struct gw_router *router;
+	struct gw_listener *listener; /* belongs to the server */
+	char **names;                 /* lower case, canonical */
+	size_t n_names;
+};
+
+struct gateway {
+	const struct conf_section *root;
+	struct ca_core *core;
+	char *folder; /* the gateway's part of the data folder */
+	struct gw_workers *workers;
+	struct gw_server *server;
+	struct validator *validator;
+	struct gw_certs *certs;
+	struct gw_endpoint *endpoints;
+	size_t n_endpoints;
+	struct gw_face *faces; /* the listeners of the configuration, then the one for metrics */
+	size_t n_faces;
+	struct gw_mount health, metrics;
+	struct gw_stats own_stats;
+	int64_t began_s;
+	pthread_t ticker;
+	bool has_ticker;
+	pthread_mutex_t lock; /* guards `ends` */
+	pthread_cond_t wake;
+	bool ends;
+};
+
+/* gateway/endpoint.c */
+int gw_endpoint_start(struct gateway *gw, struct gw_endpoint *endpoint, const struct conf_section *conf,
+		      struct conf_error *error);
+void gw_endpoint_stop(struct gw_endpoint *endpoint);
+
+/* gateway/faces.c: make router, names and server part of each listener of the configuration. */
+int gw_faces_start(struct gateway *gw, struct conf_error *error);
+void gw_faces_stop(struct gateway *gw);
+
+/* Locate a CA of the core in this process, once. 0, or negative with `why`. */
+int gw_locate(struct ca_door **out, const char *ca, char *why, size_t why_size);
