@@ -251,7 +251,8 @@ const char *gw_config_listener_ca(const struct conf_section *root, const struct 
 
 static bool is_plain_word(const char *s)
 {
-	return *s && strlen(s) <= 64 && s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")] == 0;
+	return *s && strlen(s) <= 64 &&
+	       s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")] == 0;
 }
 
 /* Names stand in file names and metrics; two sections of one list must not have the same. */
@@ -278,16 +279,19 @@ static int check_path(const struct conf_section *endpoint, struct conf_error *er
 	size_t n = strlen(path);
 
 	if (n < 2 || *path != '/' || path[n - 1] == '/')
-		return conf_refuse(endpoint, "path", error, "a path begins with '/', does not end with it, and is not empty");
+		return conf_refuse(endpoint, "path", error,
+				   "a path begins with '/', does not end with it, and is not empty");
 	for (c = path; *c; c++)
 		if ((unsigned char)*c <= 0x20 || (unsigned char)*c >= 0x7f || strchr("?#{}", *c))
-			return conf_refuse(endpoint, "path", error, "a path consists of visible ASCII without '?', '#', '{' and '}'");
+			return conf_refuse(endpoint, "path", error,
+					   "a path consists of visible ASCII without '?', '#', '{' and '}'");
 	if (strcmp(path, "/healthz") == 0)
 		return conf_refuse(endpoint, "path", error, "/healthz is the gateway's own");
 	return 0;
 }
 
-static int check_endpoint(const struct conf_section *root, const struct conf_section *endpoint, struct conf_error *error)
+static int check_endpoint(const struct conf_section *root, const struct conf_section *endpoint,
+			  struct conf_error *error)
 {
 	const char *ca = conf_str(endpoint, "ca");
 
@@ -311,7 +315,8 @@ static int check_reference(const struct conf_section *root, const struct conf_se
 	for (k = 0; k < i; k++) {
 		other = gw_config_endpoint(root, conf_str_at(listener, "endpoints", k));
 		if (strcmp(conf_str(other, "path"), conf_str(endpoint, "path")) == 0)
-			return conf_refuse_at(listener, "endpoints", i, error, "the path %s of '%s' is taken on this listener",
+			return conf_refuse_at(listener, "endpoints", i, error,
+					      "the path %s of '%s' is taken on this listener",
 					      conf_str(endpoint, "path"), name);
 	}
 	if (!conf_bool(listener, "tls") && !(gw_config_adapter(conf_module(endpoint))->caps & PROTO_CAP_PLAIN_HTTP))
@@ -346,7 +351,8 @@ static int check_base_url(const struct conf_section *listener, struct conf_error
 	else if (strncmp(url, "http://", 7) == 0)
 		rest = url + 7;
 	if (!rest || !*rest || rest[strspn(rest, "abcdefghijklmnopqrstuvwxyz0123456789-.:[]")])
-		return conf_refuse(listener, "base-url", error, "a base URL is http(s)://host[:port], in lower case, without a path");
+		return conf_refuse(listener, "base-url", error,
+				   "a base URL is http(s)://host[:port], in lower case, without a path");
 	return 0;
 }
 
@@ -357,7 +363,8 @@ static int check_certificate(const struct conf_section *root, const struct conf_
 	const char *ca = gw_config_listener_ca(root, listener);
 
 	if (has_certificate != has_key)
-		return conf_refuse(listener, has_key ? "key" : "certificate", error, "'certificate' and 'key' need each other");
+		return conf_refuse(listener, has_key ? "key" : "certificate", error,
+				   "'certificate' and 'key' need each other");
 	if (!conf_bool(listener, "tls") && has_key)
 		return conf_refuse(listener, "key", error, "a listener without TLS has no use for a key");
 	if (!conf_bool(listener, "tls") || has_key)
@@ -376,7 +383,8 @@ static int check_listener(const struct conf_section *root, const struct conf_sec
 	int r;
 
 	if (!is_address(conf_str(l, "address")))
-		return conf_refuse(l, "address", error, "'%s' is not an IPv4 or IPv6 address", conf_str(l, "address"));
+		return conf_refuse(l, "address", error, "'%s' is not an IPv4 or IPv6 address",
+				   conf_str(l, "address"));
 	for (i = 0; i < conf_count(l, "names"); i++)
 		if (!is_address(conf_str_at(l, "names", i)) && !is_dns_name(conf_str_at(l, "names", i)))
 			return conf_refuse_at(l, "names", i, error, "'%s' is not a DNS name or address",
@@ -392,7 +400,8 @@ static int check_listener(const struct conf_section *root, const struct conf_sec
 
 static bool is_same_socket(const struct conf_section *a, const struct conf_section *b)
 {
-	return conf_int(a, "port") == conf_int(b, "port") && strcmp(conf_str(a, "address"), conf_str(b, "address")) == 0;
+	return conf_int(a, "port") == conf_int(b, "port") &&
+	       strcmp(conf_str(a, "address"), conf_str(b, "address")) == 0;
 }
 
 static int check_ports(const struct conf_section *root, struct conf_error *error)

@@ -308,8 +308,8 @@ static void on_shutdown(uv_shutdown_t *request, int status)
 	free(request);
 }
 
-/* Closing with unread octets would reset the connection and could take the reply with it: say that nothing more comes,
- * then read until the client is done too, for a short while. */
+/* Closing with unread octets would reset the connection and could take the reply with it: say that nothing more
+ * comes, then read until the client is done too, for a short while. */
 static void linger(struct gw_connection *c)
 {
 	uv_shutdown_t *request = malloc(sizeof(*request));
@@ -395,7 +395,8 @@ static void print_reply(struct gw_connection *c, bool is_head)
 
 static void count(struct gw_connection *c)
 {
-	struct gw_stats *stats = c->match.mount && c->match.mount->stats ? c->match.mount->stats : &c->listener->unrouted;
+	struct gw_stats *stats =
+		c->match.mount && c->match.mount->stats ? c->match.mount->stats : &c->listener->unrouted;
 	uint64_t us = c->began_ns ? (uv_hrtime() - c->began_ns) / 1000 : 0;
 
 	gw_stats_count(stats, c->reply.status, us);
@@ -450,8 +451,8 @@ static void answer_bad(struct gw_connection *c)
 
 /* ---- handlers ---- */
 
-/* On a worker: the only code here that is not on the loop. It owns the request, the reply and `wire` until it hands the
- * connection back. */
+/* On a worker: the only code here that is not on the loop. It owns the request, the reply and `wire` until it hands
+ * the connection back. */
 static void run_handler(struct gw_job *job)
 {
 	struct gw_connection *c = (struct gw_connection *)((char *)job - offsetof(struct gw_connection, job));
@@ -594,8 +595,8 @@ static void wait_for_more(struct gw_connection *c)
 	set_reading(c, true);
 }
 
-/* Work off what is there. A reply that is written at once ends in reply_is_gone(), which comes back here for pipelined
- * requests: the flag turns that recursion into another round. */
+/* Work off what is there. A reply that is written at once ends in reply_is_gone(), which comes back here for
+ * pipelined requests: the flag turns that recursion into another round. */
 static void advance(struct gw_connection *c)
 {
 	if (c->is_advancing)

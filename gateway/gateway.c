@@ -27,14 +27,16 @@ static int make_folder(struct gateway *gw, struct conf_error *error)
 	}
 	r = file_make_folder(gw->folder, 0700);
 	if (r)
-		return conf_refuse(gw->root, "data", error, "the data folder %s cannot be used: %s", gw->folder, strerror(-r));
+		return conf_refuse(gw->root, "data", error, "the data folder %s cannot be used: %s", gw->folder,
+				   strerror(-r));
 	return 0;
 }
 
 static int make_parts(struct gateway *gw, struct conf_error *error)
 {
 	const struct conf_section *conf = conf_section(gw->root, "gateway");
-	struct gw_workers_options workers = { (unsigned)conf_int(conf, "workers"), (unsigned)conf_int(conf, "queue") };
+	struct gw_workers_options workers = { (unsigned)conf_int(conf, "workers"), (unsigned)conf_int(conf, "queu"
+													    "e") };
 	struct gw_server_options server = {
 		.loops = (unsigned)conf_int(conf, "loops"),
 		.max_connections = (unsigned)conf_int(conf, "max-connections"),
@@ -125,11 +127,13 @@ static void log_listeners(const struct gateway *gw)
 	for (i = 0; i < gw->n_faces; i++) {
 		l = gw->faces[i].listener;
 		log_info(atomic_load(&l->is_open) ? "listener.open" : "listener.closed", "listener", l->options.name,
-			 "address", l->options.address, "port", LOG_NUMBER(l->port), "tls", l->options.is_tls ? "yes" : "no");
+			 "address", l->options.address, "port", LOG_NUMBER(l->port), "tls",
+			 l->options.is_tls ? "yes" : "no");
 	}
 }
 
-int gateway_start(struct gateway **out, const struct conf_section *root, struct ca_core *core, struct conf_error *error)
+int gateway_start(struct gateway **out, const struct conf_section *root, struct ca_core *core,
+		  struct conf_error *error)
 {
 	struct gateway *gw = calloc(1, sizeof(*gw));
 	int r;
@@ -182,7 +186,8 @@ void gateway_drop(struct gateway **gateway)
 	if (gw->certs)
 		gw_certs_stop(gw->certs);
 	if (gw->server)
-		gw_server_stop(gw->server, (unsigned)conf_duration_ms(conf_section(gw->root, "gateway"), "stop-timeout"));
+		gw_server_stop(gw->server, (unsigned)conf_duration_ms(conf_section(gw->root, "gateway"), "stop-"
+													 "timeout"));
 	stop_ticker(gw);
 	gw_certs_drop(&gw->certs);
 	gw_workers_drop(&gw->workers);

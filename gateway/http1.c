@@ -155,7 +155,8 @@ static int find_line(struct http1 *p, size_t max, size_t *len)
 	return LINE_FOUND;
 }
 
-/* Take the line: without its CR LF, ended by NUL. NULL for a bare LF, a bare CR or another control octet than HTAB. */
+/* Take the line: without its CR LF, ended by NUL. NULL for a bare LF, a bare CR or another control octet than HTAB.
+ */
 static char *take_line(struct http1 *p, size_t *len)
 {
 	char *s = (char *)p->in.ptr + p->line;

@@ -3,10 +3,10 @@
  * A connection has one `struct http1`. The owner puts octets where `http1_room()` says and counts them with
  * `http1_added()`, then calls `http1_step()` until it answers HTTP1_MORE:
  *
- *     HTTP1_HEAD   request line and header section stand in the public fields below; the owner looks up the route, may
- *                  set the body limit, may send "100 Continue" when `expects_continue`, and steps on
- *     HTTP1_DONE   the body is there too; after the reply `http1_next()` makes room for the next request, which may
- *                  already stand in the buffer (pipelining)
+ *     HTTP1_HEAD   request line and header section stand in the public fields below; the owner looks up the route,
+ *                  may set the body limit, may send "100 Continue" when `expects_continue`, and steps on
+ *     HTTP1_DONE   the body is there too; after the reply `http1_next()` makes room for the next request, which
+ *                  may already stand in the buffer (pipelining)
  *     HTTP1_BAD    `status` and `why` say what to answer; the connection is closed after that answer
  *
  * What two parsers could read differently is refused, not repaired: bare LF, folded lines, blanks before the colon,
@@ -93,8 +93,9 @@ bool http1_is_in_body(const struct http1 *p);
  * 0 or -ENOMEM. */
 int http1_copy(const struct http1 *p, struct arena *arena, struct http_request *q);
 
-/* Append the reply on the wire. `is_head`: without the body. Date, Content-Length and Connection are written here; what
- * a handler set for them is dropped. 0; -EINVAL for a status or header that cannot be sent; -ENOMEM; -EMSGSIZE. */
+/* Append the reply on the wire. `is_head`: without the body. Date, Content-Length and Connection are written here;
+ * what a handler set for them is dropped. 0; -EINVAL for a status or header that cannot be sent; -ENOMEM; -EMSGSIZE.
+ */
 struct http1_reply_options {
 	bool is_head;
 	bool is_http10;

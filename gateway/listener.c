@@ -119,8 +119,8 @@ static int explain(const struct gw_listener_options *o, int error, char *why, si
 	for (i = 0; i < sizeof(table) / sizeof(*table); i++)
 		if (table[i].error == error)
 			words = table[i].words;
-	snprintf(why, why_size, "listener '%s': %s%s%s:%u %s", o->name, is_v6 ? "[" : "", o->address, is_v6 ? "]" : "",
-		 o->port, words);
+	snprintf(why, why_size, "listener '%s': %s%s%s:%u %s", o->name, is_v6 ? "[" : "", o->address,
+		 is_v6 ? "]" : "", o->port, words);
 	return error;
 }
 
@@ -146,8 +146,8 @@ static char *make_default_url(const struct gw_listener *l)
 	return url;
 }
 
-int gw_listener_new(struct gw_listener **out, const struct gw_listener_options *options, unsigned n_sockets, char *why,
-		    size_t why_size)
+int gw_listener_new(struct gw_listener **out, const struct gw_listener_options *options, unsigned n_sockets,
+		    char *why, size_t why_size)
 {
 	struct gw_listener *l = calloc(1, sizeof(*l));
 	unsigned i;

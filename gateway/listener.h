@@ -50,8 +50,8 @@ struct gw_listener {
 };
 
 /* Bind one socket for each of `n_sockets` loops. 0; -errno with a sentence in `why` that names the address. */
-int gw_listener_new(struct gw_listener **out, const struct gw_listener_options *options, unsigned n_sockets, char *why,
-		    size_t why_size);
+int gw_listener_new(struct gw_listener **out, const struct gw_listener_options *options, unsigned n_sockets,
+		    char *why, size_t why_size);
 void gw_listener_drop(struct gw_listener **listener);
 
 /* New connections get this certificate from now on; takes a reference. Any thread. */
@@ -60,6 +60,6 @@ void gw_listener_set_tls(struct gw_listener *listener, struct ssl_ctx_st *contex
 /* The context of a new connection, with a reference for the caller; NULL: none yet. */
 struct ssl_ctx_st *gw_listener_get_tls(struct gw_listener *listener);
 
-/* What absolute URLs begin with, for a request with this Host (NULL: none). Copied into `arena` unless it is constant;
- * NULL without memory. */
+/* What absolute URLs begin with, for a request with this Host (NULL: none). Copied into `arena` unless it is
+ * constant; NULL without memory. */
 const char *gw_listener_base_url(const struct gw_listener *listener, const char *host, struct arena *arena);

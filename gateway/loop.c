@@ -19,7 +19,8 @@ static void on_client(uv_stream_t *stream, int status)
 	struct gw_accept *a = stream->data;
 
 	if (status < 0)
-		log_warn("listener.accept.failed", "listener", a->listener->options.name, "error", uv_strerror(status));
+		log_warn("listener.accept.failed", "listener", a->listener->options.name, "error",
+			 uv_strerror(status));
 	else
 		gw_connection_accept(a);
 }

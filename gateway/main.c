@@ -111,7 +111,8 @@ static void set_up_log(const struct conf_section *conf)
 
 	while (strcmp(levels[i], conf_str(conf, "level")) != 0)
 		i++;
-	log_setup(strcmp(conf_str(conf, "format"), "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_LOGFMT, (enum log_level)i);
+	log_setup(strcmp(conf_str(conf, "format"), "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_LOGFMT,
+		  (enum log_level)i);
 }
 
 /* Every connection is a descriptor: take what the system gives without asking. */

@@ -29,8 +29,8 @@ static int get_health(void *state, const struct http_request *q, struct http_rep
 
 static void print_value(struct buf *out, const char *name, const char *type, const char *help, double value)
 {
-	buf_printf(out, "# HELP gatehouse_%s %s\n# TYPE gatehouse_%s %s\ngatehouse_%s %.17g\n", name, help, name, type, name,
-		   value);
+	buf_printf(out, "# HELP gatehouse_%s %s\n# TYPE gatehouse_%s %s\ngatehouse_%s %.17g\n", name, help, name,
+		   type, name, value);
 }
 
 /* Octets of resident memory; 0 when the kernel does not say. */
@@ -74,7 +74,8 @@ static void print_server(struct gateway *gw, struct buf *out)
 	print_value(out, "tls_failures_total", "counter", "TLS handshakes that failed.", (double)s.tls_failures);
 	print_value(out, "worker_threads", "gauge", "Worker threads started.", w.threads);
 	print_value(out, "worker_threads_busy", "gauge", "Worker threads at work.", w.busy);
-	print_value(out, "worker_threads_waiting", "gauge", "Worker threads that wait for something slow.", w.waiting);
+	print_value(out, "worker_threads_waiting", "gauge", "Worker threads that wait for something slow.",
+		    w.waiting);
 	print_value(out, "worker_queue", "gauge", "Requests that wait for a worker.", w.queued);
 	print_value(out, "worker_refused_total", "counter", "Requests refused because the queue was full.",
 		    (double)w.refused);
@@ -108,7 +109,8 @@ static int get_metrics(void *state, const struct http_request *q, struct http_re
 	buf_append_str(&r->body, "# HELP gatehouse_http_requests_total Requests answered.\n"
 				 "# TYPE gatehouse_http_requests_total counter\n");
 	print_requests(gw, &r->body, gw_stats_print_requests);
-	buf_append_str(&r->body, "# HELP gatehouse_http_request_seconds From the last octet of a request to its reply.\n"
+	buf_append_str(&r->body, "# HELP gatehouse_http_request_seconds From the last octet of a request to its "
+				 "reply.\n"
 				 "# TYPE gatehouse_http_request_seconds histogram\n");
 	print_requests(gw, &r->body, gw_stats_print_times);
 	ca_core_metrics(gw->core, &r->body);

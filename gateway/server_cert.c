@@ -55,7 +55,8 @@ static const char *name_of(const struct entry *e)
 	return e->listener->options.name;
 }
 
-__attribute__((format(printf, 3, 4))) static void set_state(struct gw_certs *c, struct entry *e, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void set_state(struct gw_certs *c, struct entry *e, const char *format,
+							    ...)
 {
 	char text[sizeof(e->state)];
 	va_list args;
@@ -175,7 +176,8 @@ static struct ca_name *make_names(const struct entry *e)
 	size_t i;
 
 	for (i = 0; names && i < o->n_names; i++) {
-		bool is_ip = inet_pton(AF_INET, o->names[i], octets) == 1 || inet_pton(AF_INET6, o->names[i], octets) == 1;
+		bool is_ip =
+			inet_pton(AF_INET, o->names[i], octets) == 1 || inet_pton(AF_INET6, o->names[i], octets) == 1;
 
 		names[i] = (struct ca_name){ is_ip ? CA_NAME_IP : CA_NAME_DNS, o->names[i], CA_EVIDENCE_LOCAL_CONFIG,
 					     "a name of the listener in the configuration" };
@@ -291,7 +293,8 @@ static int read_files(struct gw_certs *c, struct entry *e, char *why, size_t why
 	if (r)
 		snprintf(why, why_size, "%s: %s", e->certificate, strerror(-r));
 	if (!r && (r = file_read_secret(e->key, &key)) != 0)
-		snprintf(why, why_size, "%s: %s", e->key, r == -EPERM ? "others may read it; it must have mode 0600" : strerror(-r));
+		snprintf(why, why_size, "%s: %s", e->key,
+			 r == -EPERM ? "others may read it; it must have mode 0600" : strerror(-r));
 	if (!r && (r = use(c, e, buf_bytes(&chain), buf_bytes(&key), reason, sizeof(reason))) != 0)
 		snprintf(why, why_size, "%s and %s: %s", e->certificate, e->key, reason);
 	buf_wipe(&key);
@@ -320,7 +323,8 @@ static void look_after_files(struct gw_certs *c, struct entry *e)
 	char why[512];
 
 	if (have_changed(e) && read_files(c, e, why, sizeof(why)))
-		log_error("listener.certificate.failed", "listener", name_of(e), "reason", why, "kept", "the one before");
+		log_error("listener.certificate.failed", "listener", name_of(e), "reason", why, "kept",
+			  "the one before");
 }
 
 /* ---- the thread ---- */

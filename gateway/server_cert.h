@@ -4,8 +4,8 @@
  * `local-config`. Policy is asked, the request stands in the queue if it is held, and until it is issued the listener
  * stays closed and health says so. Attempts go on with a back-off from 1 to 60 s. Key and certificate are kept in the
  * gateway's data folder (0600) and used again after a restart; after two thirds of its life a certificate is renewed
- * with a new key, and connections that are open keep the old one. A listener with `certificate:` and `key:` files uses
- * those, and reads them again when they change.
+ * with a new key, and connections that are open keep the old one. A listener with `certificate:` and `key:` files
+ * uses those, and reads them again when they change.
  *
  * One thread does all this.
  *
@@ -25,7 +25,8 @@ int gw_certs_new(struct gw_certs **out, struct gw_server *server, const char *fo
 int gw_certs_add(struct gw_certs *certs, struct gw_listener *listener, struct ca_door *take_ca);
 
 /* The listener has files. 0 or -ENOMEM. */
-int gw_certs_add_files(struct gw_certs *certs, struct gw_listener *listener, const char *certificate, const char *key);
+int gw_certs_add_files(struct gw_certs *certs, struct gw_listener *listener, const char *certificate,
+		       const char *key);
 
 /* Try each once, then go on in a thread. 0; -EINVAL with a sentence in `why` when files cannot be used; -errno. */
 int gw_certs_start(struct gw_certs *certs, char *why, size_t why_size);

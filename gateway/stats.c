@@ -34,8 +34,8 @@ void gw_stats_print_requests(struct buf *out, const struct gw_stats *s, const ch
 
 	for (i = 0; i < sizeof(s->by_status) / sizeof(*s->by_status); i++)
 		if (read_counter(&s->by_status[i]))
-			buf_printf(out, "gatehouse_http_requests_total{endpoint=\"%s\",status=\"%zu\"} %llu\n", endpoint,
-				   i + FIRST_STATUS, read_counter(&s->by_status[i]));
+			buf_printf(out, "gatehouse_http_requests_total{endpoint=\"%s\",status=\"%zu\"} %llu\n",
+				   endpoint, i + FIRST_STATUS, read_counter(&s->by_status[i]));
 }
 
 void gw_stats_print_times(struct buf *out, const struct gw_stats *s, const char *endpoint)

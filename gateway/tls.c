@@ -87,14 +87,15 @@ static int use_key(SSL_CTX *context, struct bytes pem, char *why, size_t why_siz
 
 static bool set_habits(SSL_CTX *context)
 {
-	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-					     SSL_OP_PRIORITIZE_CHACHA | SSL_OP_IGNORE_UNEXPECTED_EOF);
+	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+					     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
+					     SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); /* tickets only: no state here */
 	SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
-	return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 && SSL_CTX_set_num_tickets(context, 1) == 1 &&
-	       SSL_CTX_set_max_early_data(context, 0) == 1 && SSL_CTX_set1_groups_list(context, GROUPS) == 1 &&
-	       SSL_CTX_set_cipher_list(context, CIPHERS_12) == 1;
+	return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
+	       SSL_CTX_set_num_tickets(context, 1) == 1 && SSL_CTX_set_max_early_data(context, 0) == 1 &&
+	       SSL_CTX_set1_groups_list(context, GROUPS) == 1 && SSL_CTX_set_cipher_list(context, CIPHERS_12) == 1;
 }
 
 int gw_tls_context_new(struct ssl_ctx_st **out, struct bytes chain, struct bytes key, char *why, size_t why_size)

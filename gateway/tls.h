@@ -13,7 +13,8 @@
 struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
 struct gw_tls;     /* one connection */
 
-/* From PEM text: the certificate and its chain, and the key that belongs to it. 0; -EINVAL with a sentence in `why`. */
+/* From PEM text: the certificate and its chain, and the key that belongs to it. 0; -EINVAL with a sentence in `why`.
+ */
 int gw_tls_context_new(struct ssl_ctx_st **out, struct bytes chain, struct bytes key, char *why, size_t why_size);
 struct ssl_ctx_st *gw_tls_context_ref(struct ssl_ctx_st *context); /* returns it; NULL stays NULL */
 void gw_tls_context_drop(struct ssl_ctx_st **context);

@@ -1,8 +1,8 @@
 /* Threads for handlers, which are straight-line blocking code.
  *
- * Threads start on demand and stay. The queue is bounded: a job that does not fit is refused at once, so that a client
- * hears "try again" while it still listens. At most a quarter of the threads may wait for something slow at once
- * (struct proto_waits), so that slow work of one endpoint leaves the others their threads.
+ * Threads start on demand and stay. The queue is bounded: a job that does not fit is refused at once, so that a
+ * client hears "try again" while it still listens. At most a quarter of the threads may wait for something slow at
+ * once (struct proto_waits), so that slow work of one endpoint leaves the others their threads.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

@@ -116,9 +116,14 @@ static void start(struct fixture *f, struct habits habits)
 	atomic_store(&gate_is_open, false);
 	atomic_store(&entered, 0);
 	atomic_store(&handled, 0);
-	f->mount = (struct gw_mount){ .name = "test", .prefix = "/t", .routes = routes, .state = (void *)(uintptr_t)"st",
-				      .body_max = 1000, .stats = &f->stats };
-	assert_int_equal(gw_workers_new(&f->workers, &(struct gw_workers_options){ habits.threads, habits.queue }), 0);
+	f->mount = (struct gw_mount) { .name = "test",
+				       .prefix = "/t",
+				       .routes = routes,
+				       .state = (void *)(uintptr_t) "st",
+				       .body_max = 1000,
+				       .stats = &f->stats };
+	assert_int_equal(gw_workers_new(&f->workers, &(struct gw_workers_options) { habits.threads, habits.queue }),
+			 0);
 	assert_int_equal(gw_router_new(&f->router), 0);
 	assert_int_equal(gw_router_add(f->router, &f->mount), 0);
 	server_options.workers = f->workers;
@@ -177,7 +182,8 @@ static void say(int fd, const char *text)
 	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
 }
 
-/* One reply: header section, then as much as Content-Length says unless `is_head`. Returns the status; 0 at the end. */
+/* One reply: header section, then as much as Content-Length says unless `is_head`. Returns the status; 0 at the end.
+ */
 static int hear(int fd, bool is_head, struct buf *out)
 {
 	char c;
@@ -252,8 +258,8 @@ static void keeps_a_connection_for_many_requests(void **state)
 		{ GET("/t/echo"), 405, "Allow: POST\r\n" },
 		{ "POST /t/hello HTTP/1.1\r\n" HOST "\r\n", 405, "Allow: GET, HEAD\r\n" },
 		{ "POST /t/echo HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc", 200, "\r\n\r\nabc" },
-		{ "POST /t/echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n", 200,
-		  "\r\n\r\nabc" },
+		{ "POST /t/echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
+		  200, "\r\n\r\nabc" },
 		{ "POST /none HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc", 404, "not found" },
 		{ GET("/t/fail"), 500, "\r\n\r\nserver error\n" },
 		{ GET("/t/split"), 500, "\r\n\r\nserver error\n" },
@@ -281,9 +287,12 @@ static void refuses_and_closes(void **state)
 	static const struct exchange e[] = {
 		{ "POST /t/echo HTTP/1.1\r\n" HOST "Content-Length: 1001\r\n\r\n", 413, "too large" },
 		{ "POST /none HTTP/1.1\r\n" HOST "Content-Length: 65537\r\n\r\n", 413, "too large" },
-		{ "POST /t/echo HTTP/1.1\r\n" HOST "Content-Length: 5000\r\nExpect: 100-continue\r\n\r\n", 413, "too large" },
-		{ "POST /none HTTP/1.1\r\n" HOST "Content-Length: 5\r\nExpect: 100-continue\r\n\r\n", 404, "not found" },
-		{ "POST /t/echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\nExpect: magic\r\n\r\n", 417, "100-continue" },
+		{ "POST /t/echo HTTP/1.1\r\n" HOST "Content-Length: 5000\r\nExpect: 100-continue\r\n\r\n", 413,
+		  "too large" },
+		{ "POST /none HTTP/1.1\r\n" HOST "Content-Length: 5\r\nExpect: 100-continue\r\n\r\n", 404,
+		  "not found" },
+		{ "POST /t/echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\nExpect: magic\r\n\r\n", 417,
+		  "100-continue" },
 		{ "GET / HTTP/1.0\r\n\r\n", 505, "HTTP/1.1" },
 		{ "PUT / HTTP/1.1\r\n" HOST "\r\n", 405, "Allow: GET, HEAD, POST\r\n" },
 		{ "GET / HTTP/1.1\r\n\r\n", 400, "Host" },
@@ -391,7 +400,8 @@ static void cuts_slow_clients(void **state)
 	start(&f, habits);
 	assert_in_range(time_until_closed(&f, ""), 90, 2000);
 	assert_in_range(time_until_closed(&f, "GET / HT"), 90, 2000);
-	assert_in_range(time_until_closed(&f, "POST /t/echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nab"), 90, 2000);
+	assert_in_range(time_until_closed(&f, "POST /t/echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nab"), 90,
+			2000);
 	/* A header line now and then does not buy time. */
 	fd = dial(&f);
 	say(fd, "GET / HTTP/1.1\r\n");
@@ -680,7 +690,8 @@ static void refuses_a_key_of_another_certificate(void **state)
 	assert_true(tls_client_certificate("b", 10, &b, &key_b));
 	assert_int_equal(gw_tls_context_new(&context, buf_bytes(&a), buf_bytes(&key_b), why, sizeof(why)), -EINVAL);
 	assert_non_null(strstr(why, "does not belong"));
-	assert_int_equal(gw_tls_context_new(&context, buf_bytes(&key_a), buf_bytes(&key_a), why, sizeof(why)), -EINVAL);
+	assert_int_equal(gw_tls_context_new(&context, buf_bytes(&key_a), buf_bytes(&key_a), why, sizeof(why)),
+			 -EINVAL);
 	assert_int_equal(gw_tls_context_new(&context, buf_bytes(&a), buf_bytes(&a), why, sizeof(why)), -EINVAL);
 	assert_null(context);
 }

@@ -214,8 +214,8 @@ static void refuses_what_can_be_read_in_two_ways(void **state)
 		for (cut = 0; cut <= c->octets.len; cut++) {
 			http1_init(&p, &small);
 			if (feed_cut(&p, c->octets, cut) != HTTP1_BAD || p.status != c->status)
-				fail_msg("case %zu cut at %zu: %d %s: %.*s", i, cut, p.status, p.why ? p.why : "accepted",
-					 (int)c->octets.len, (const char *)c->octets.ptr);
+				fail_msg("case %zu cut at %zu: %d %s: %.*s", i, cut, p.status,
+					 p.why ? p.why : "accepted", (int)c->octets.len, (const char *)c->octets.ptr);
 			assert_non_null(p.why);
 			http1_fini(&p);
 		}
@@ -276,7 +276,8 @@ static const struct good_case good_cases[] = {
 	{ CHUNKED "005\r\nhello\r\n00\r\n\r\n", "POST", "/", NULL, "hello", true },
 	{ CHUNKED "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n", "POST", "/", NULL, "hello", true },
 	{ CHUNKED "1\r\n\r\r\n1\r\n\n\r\n0\r\n\r\n", "POST", "/", NULL, "\r\n", true },
-	{ CHUNKED "A\r\n0123456789\r\na\r\nabcdefghij\r\n0\r\n\r\n", "POST", "/", NULL, "0123456789abcdefghij", true },
+	{ CHUNKED "A\r\n0123456789\r\na\r\nabcdefghij\r\n0\r\n\r\n", "POST", "/", NULL, "0123456789abcdefghij",
+	  true },
 	{ CHUNKED "1;x=y\r\na\r\n0;z\r\n\r\n", "POST", "/", NULL, "a", true },
 	{ CHUNKED "1\r\na\r\n0\r\nHost: evil\r\nContent-Length: 3\r\n\r\n", "POST", "/", NULL, "a", true },
 };
@@ -305,7 +306,8 @@ static void accepts_what_is_right_however_it_is_cut(void **state)
 		for (cut = 0; cut <= octets.len; cut++) {
 			http1_init(&p, &small);
 			if (feed_cut(&p, octets, cut) != HTTP1_DONE)
-				fail_msg("case %zu cut at %zu: %d %s", i, cut, p.status, p.why ? p.why : "unfinished");
+				fail_msg("case %zu cut at %zu: %d %s", i, cut, p.status,
+					 p.why ? p.why : "unfinished");
 			check_good(&p, &good_cases[i]);
 			http1_next(&p);
 			assert_false(http1_has_begun(&p));
@@ -497,7 +499,8 @@ static void copies_a_request_into_an_arena(void **state)
 	struct http1 p;
 
 	http1_init(&p, &small);
-	assert_int_equal(feed(&p, bytes_of_str("\r\nPOST /a?b HTTP/1.1\r\n" H "Content-Length: 2\r\n\r\nhi")), HTTP1_DONE);
+	assert_int_equal(feed(&p, bytes_of_str("\r\nPOST /a?b HTTP/1.1\r\n" H "Content-Length: 2\r\n\r\nhi")),
+			 HTTP1_DONE);
 	assert_int_equal(arena_new(&arena, 65536), 0);
 	assert_int_equal(http1_copy(&p, arena, &q), 0);
 	http1_fini(&p);
