@@ -137,13 +137,13 @@ static int advance(struct acme_call *c, struct acme_authz *a, unsigned wait_ms)
 
 	if (e < 0)
 		return e;
-	if (e == 0)
-		e = apply(c, a, &result);
-	else if (a->challenge.status == ACME_PROCESSING)
+	if (e > 0 && a->challenge.status == ACME_PROCESSING)
 		return 0; /* nothing new */
-	else
+	if (e > 0)
 		a->challenge.status = ACME_PROCESSING;
-	return e ? e : acme_store_set_challenge(c->acme->store, a);
+	else
+		e = apply(c, a, &result);
+	return e < 0 ? e : acme_store_set_challenge(c->acme->store, a);
 }
 
 int acme_authz_refresh(struct acme_call *c, struct acme_authz *a, unsigned wait_ms)
