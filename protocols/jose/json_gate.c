@@ -227,6 +227,12 @@ static uint32_t hash_of(struct bytes data)
 	return h;
 }
 
+/* Nothing is allocated as long as all names are empty. */
+static struct bytes key_name(const struct gate *g, const struct key *k)
+{
+	return bytes_of(k->len ? g->names.ptr + k->at : NULL, k->len);
+}
+
 /* The name of a member; refused when the object, whose keys start at `first`, has it already. */
 static int scan_key(struct gate *g, size_t first)
 {
@@ -237,10 +243,10 @@ static int scan_key(struct gate *g, size_t first)
 	if (e)
 		return e;
 	k.len = g->names.len - k.at;
-	name = bytes_of(g->names.ptr ? g->names.ptr + k.at : NULL, k.len);
+	name = key_name(g, &k);
 	k.hash = hash_of(name);
 	for (size_t i = first; i < g->n_keys; i++)
-		if (g->keys[i].hash == k.hash && bytes_equal(name, bytes_of(g->names.ptr + g->keys[i].at, g->keys[i].len)))
+		if (g->keys[i].hash == k.hash && bytes_equal(name, key_name(g, &g->keys[i])))
 			return JSON_REFUSED;
 	if (g->n_keys == JSON_NODES_MAX)
 		return JSON_REFUSED;
