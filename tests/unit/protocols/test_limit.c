@@ -1,0 +1,99 @@
+/* Token buckets: a burst, then a rate, for each address by itself.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "protocols/acme/limit.h"
+
+#include "core/base/clock.h"
+#include "tests/test.h"
+
+static int stop_clock(void **state)
+{
+	clock_fake_set(1000000000000);
+	return 0;
+}
+
+static int run_clock(void **state)
+{
+	clock_fake_end();
+	return 0;
+}
+
+static struct limit *make(unsigned per_hour, unsigned burst)
+{
+	struct limit *l = NULL;
+
+	assert_int_equal(limit_new(&l, per_hour, burst), 0);
+	return l;
+}
+
+static void allows_a_burst_and_then_the_rate(void **state)
+{
+	struct limit *l = make(3600, 3);
+	unsigned wait_s = 0;
+
+	for (int i = 0; i < 3; i++)
+		assert_true(limit_take(l, "192.0.2.1", &wait_s));
+	assert_false(limit_take(l, "192.0.2.1", &wait_s));
+	assert_in_range(wait_s, 1, 2);
+	clock_fake_advance(1000);
+	assert_true(limit_take(l, "192.0.2.1", &wait_s));
+	assert_false(limit_take(l, "192.0.2.1", &wait_s));
+	clock_fake_advance(3600 * 1000);
+	for (int i = 0; i < 3; i++)
+		assert_true(limit_take(l, "192.0.2.1", &wait_s));
+	assert_false(limit_take(l, "192.0.2.1", &wait_s));
+	limit_drop(&l);
+}
+
+static void counts_each_address_by_itself(void **state)
+{
+	struct limit *l = make(1, 1);
+	unsigned wait_s = 0;
+
+	assert_true(limit_take(l, "192.0.2.1", &wait_s));
+	assert_true(limit_take(l, "192.0.2.2", &wait_s));
+	assert_true(limit_take(l, NULL, &wait_s));
+	assert_false(limit_take(l, "192.0.2.1", &wait_s));
+	assert_in_range(wait_s, 3600, 3601);
+	limit_drop(&l);
+}
+
+static void counts_an_ipv6_network_as_one(void **state)
+{
+	struct limit *l = make(1, 1);
+	unsigned wait_s = 0;
+
+	assert_true(limit_take(l, "2001:db8::1", &wait_s));
+	assert_false(limit_take(l, "2001:db8::ffff:1", &wait_s));
+	assert_true(limit_take(l, "2001:db8:0:1::1", &wait_s));
+	limit_drop(&l);
+}
+
+static void remembers_a_busy_address_among_many_quiet_ones(void **state)
+{
+	struct limit *l = make(3600, 1000);
+	char address[32];
+	unsigned wait_s = 0;
+
+	for (int i = 0; i < 1000; i++)
+		assert_true(limit_take(l, "192.0.2.1", &wait_s));
+	for (int i = 0; i < 50000; i++) {
+		snprintf(address, sizeof(address), "10.%d.%d.%d", i / 65536, i / 256 % 256, i % 256);
+		assert_true(limit_take(l, address, &wait_s));
+	}
+	assert_false(limit_take(l, "192.0.2.1", &wait_s));
+	limit_drop(&l);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(allows_a_burst_and_then_the_rate),
+		cmocka_unit_test(counts_each_address_by_itself),
+		cmocka_unit_test(counts_an_ipv6_network_as_one),
+		cmocka_unit_test(remembers_a_busy_address_among_many_quiet_ones),
+	};
+
+	return cmocka_run_group_tests(tests, stop_clock, run_clock);
+}
