@@ -1,0 +1,399 @@
+/* The validator: jobs, and the threads that run them.
+ *
+ * A job is queued, runs, and is done; then it waits to be collected, at most ten minutes. Jobs that are done make
+ * room for new ones when the table is full.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "gateway/validator/validator.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <time.h>
+
+#include "core/base/clock.h"
+#include "core/base/own.h"
+#include "gateway/validator/http01.h"
+
+#define KEEP_MS (10 * 60 * 1000)
+#define TABLE_PER_THREAD 16
+#define STACK_SIZE ((size_t)512 * 1024)
+
+enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_DONE };
+
+struct job {
+	struct job *next;         /* in the table, oldest first */
+	struct validation what;   /* its strings are the job's own */
+	enum job_state state;
+	bool is_collected;        /* out of the table; the last waiter frees it */
+	unsigned waiters;
+	int error;                /* the job itself failed */
+	int64_t done_ms;
+	struct validation_result result;
+};
+
+struct engine {
+	struct validator door; /* first: what validator_new() hands out */
+	struct http01 http01;
+
+	pthread_mutex_t lock; /* guards all below */
+	pthread_cond_t work;  /* a job was queued, or stop */
+	pthread_cond_t done;  /* a job is done */
+	struct job *jobs;
+	size_t n_jobs, n_queued;
+	pthread_t *threads;
+	size_t n_threads, n_idle, max_threads;
+};
+
+/* Jobs */
+
+static void job_drop(struct job **jp)
+{
+	struct job *j = *jp;
+
+	if (!j)
+		return;
+	free((char *)j->what.dns_name);
+	free((char *)j->what.ip_address);
+	free((char *)j->what.token);
+	free((char *)j->what.key_authorization);
+	free(j);
+	*jp = NULL;
+}
+
+static const char *copy(const char *text, int *e)
+{
+	char *s = text ? strdup(text) : NULL;
+
+	if (text && !s)
+		*e = -ENOMEM;
+	return s;
+}
+
+static int job_new(struct job **out, const struct validation *what)
+{
+	OWNED(job) j = calloc(1, sizeof(*j));
+	int e = 0;
+
+	if (!j)
+		return -ENOMEM;
+	j->what.key = what->key;
+	j->what.kind = what->kind;
+	j->what.dns_name = copy(what->dns_name, &e);
+	j->what.ip_address = copy(what->ip_address, &e);
+	j->what.token = copy(what->token, &e);
+	j->what.key_authorization = copy(what->key_authorization, &e);
+	if (e)
+		return e;
+	*out = MOVE(j);
+	return 0;
+}
+
+/* The table; all of it with the lock. */
+
+static void table_add(struct engine *v, struct job *j)
+{
+	struct job **p = &v->jobs;
+
+	while (*p)
+		p = &(*p)->next;
+	*p = j;
+	v->n_jobs++;
+}
+
+/* Out of the table; freed now or by its last waiter. */
+static void table_remove(struct engine *v, struct job *j)
+{
+	struct job **p = &v->jobs;
+
+	while (*p != j)
+		p = &(*p)->next;
+	*p = j->next;
+	v->n_jobs--;
+	j->is_collected = true;
+	if (!j->waiters)
+		job_drop(&j);
+}
+
+static struct job *table_find(struct engine *v, uint64_t key)
+{
+	struct job *j = v->jobs;
+
+	while (j && j->what.key != key)
+		j = j->next;
+	return j;
+}
+
+static struct job *table_first(struct engine *v, enum job_state state)
+{
+	struct job *j = v->jobs;
+
+	while (j && (j->state != state || j->waiters))
+		j = j->next;
+	return j;
+}
+
+static void forget_old(struct engine *v)
+{
+	int64_t now_ms = clock_mono_ms();
+	struct job *j, *next;
+
+	for (j = v->jobs; j; j = next) {
+		next = j->next;
+		if (j->state == JOB_DONE && !j->waiters && now_ms - j->done_ms >= KEEP_MS)
+			table_remove(v, j);
+	}
+}
+
+/* Room for one more. What nobody collected goes first. */
+static bool make_room(struct engine *v)
+{
+	struct job *j;
+
+	if (v->n_jobs < v->max_threads * TABLE_PER_THREAD)
+		return true;
+	j = table_first(v, JOB_DONE);
+	if (j)
+		table_remove(v, j);
+	return j != NULL;
+}
+
+/* Threads */
+
+static struct job *next_job(struct engine *v)
+{
+	struct job *j;
+
+	while (!v->n_queued && !atomic_load(&v->http01.stop)) {
+		v->n_idle++;
+		pthread_cond_wait(&v->work, &v->lock);
+		v->n_idle--;
+	}
+	if (atomic_load(&v->http01.stop))
+		return NULL;
+	for (j = v->jobs; j->state != JOB_QUEUED; j = j->next)
+		;
+	j->state = JOB_RUNNING;
+	v->n_queued--;
+	return j;
+}
+
+static void *run_jobs(void *arg)
+{
+	struct engine *v = arg;
+	CURL *curl = curl_easy_init();
+	struct job *j;
+
+	pthread_mutex_lock(&v->lock);
+	while ((j = next_job(v))) {
+		pthread_mutex_unlock(&v->lock);
+		j->error = curl ? http01_run(&v->http01, curl, &j->what, &j->result) : -ENOMEM;
+		pthread_mutex_lock(&v->lock);
+		j->state = JOB_DONE;
+		j->done_ms = clock_mono_ms();
+		pthread_cond_broadcast(&v->done);
+	}
+	pthread_mutex_unlock(&v->lock);
+	curl_easy_cleanup(curl);
+	return NULL;
+}
+
+/* One thread more, unless one is idle or there are enough. */
+static int have_thread(struct engine *v)
+{
+	pthread_attr_t attributes;
+	int e;
+
+	if (v->n_idle >= v->n_queued || v->n_threads == v->max_threads)
+		return 0;
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, STACK_SIZE);
+	e = pthread_create(&v->threads[v->n_threads], &attributes, run_jobs, v);
+	pthread_attr_destroy(&attributes);
+	if (!e)
+		v->n_threads++;
+	/* With one thread at work the job only has to wait. */
+	return e && !v->n_threads ? -e : 0;
+}
+
+/* The door */
+
+static int start_job(struct engine *v, const struct validation *what, struct job **out)
+{
+	struct job *j = NULL;
+	int e;
+
+	if (!make_room(v))
+		return VALIDATION_BUSY;
+	e = job_new(&j, what);
+	if (e)
+		return e;
+	table_add(v, j);
+	v->n_queued++;
+	e = have_thread(v);
+	if (e) {
+		v->n_queued--;
+		table_remove(v, j);
+		return e;
+	}
+	pthread_cond_signal(&v->work);
+	*out = j;
+	return 0;
+}
+
+static struct timespec time_after_ms(unsigned ms)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_sec += ms / 1000;
+	t.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (t.tv_nsec >= 1000000000) {
+		t.tv_sec++;
+		t.tv_nsec -= 1000000000;
+	}
+	return t;
+}
+
+static int collect(struct engine *v, struct job *j, struct validation_result *out)
+{
+	int e = j->error;
+
+	if (!e)
+		*out = j->result;
+	/* Two may wait for one job: the first takes it away, the second frees it. */
+	if (!j->is_collected)
+		table_remove(v, j);
+	else if (!j->waiters)
+		job_drop(&j);
+	return e;
+}
+
+static int wait_for(struct engine *v, struct job *j, unsigned wait_ms, struct validation_result *out)
+{
+	struct timespec until = time_after_ms(wait_ms);
+	int e = 0;
+
+	j->waiters++;
+	while (!e && j->state != JOB_DONE)
+		e = pthread_cond_timedwait(&v->done, &v->lock, &until);
+	j->waiters--;
+	return j->state == JOB_DONE ? collect(v, j, out) : VALIDATION_RUNNING;
+}
+
+static int check(void *state, const struct validation *what, unsigned wait_ms, struct validation_result *out)
+{
+	struct engine *v = state;
+	struct job *j;
+	int e = 0;
+
+	if (what->kind != VALIDATION_HTTP_01 || !http01_is_valid(what))
+		return -EINVAL;
+	pthread_mutex_lock(&v->lock);
+	forget_old(v);
+	j = table_find(v, what->key);
+	if (!j)
+		e = start_job(v, what, &j);
+	if (!e)
+		e = wait_for(v, j, wait_ms, out);
+	pthread_mutex_unlock(&v->lock);
+	return e;
+}
+
+/* Life */
+
+static void engine_drop(struct engine **vp)
+{
+	struct engine *v = *vp;
+	size_t i;
+
+	if (!v)
+		return;
+	pthread_mutex_lock(&v->lock);
+	atomic_store(&v->http01.stop, true);
+	pthread_cond_broadcast(&v->work);
+	pthread_mutex_unlock(&v->lock);
+	if (v->http01.resolver)
+		resolver_stop(v->http01.resolver);
+	for (i = 0; i < v->n_threads; i++)
+		pthread_join(v->threads[i], NULL);
+	while (v->jobs)
+		table_remove(v, v->jobs);
+	resolver_drop(&v->http01.resolver);
+	pthread_cond_destroy(&v->done);
+	pthread_cond_destroy(&v->work);
+	pthread_mutex_destroy(&v->lock);
+	free(v->http01.rules.allow);
+	free(v->threads);
+	free(v);
+	*vp = NULL;
+}
+
+static void init_waiting(struct engine *v)
+{
+	pthread_condattr_t attributes;
+
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&v->done, &attributes);
+	pthread_condattr_destroy(&attributes);
+	pthread_cond_init(&v->work, NULL);
+	pthread_mutex_init(&v->lock, NULL);
+}
+
+static int read_allow(struct address_rules *rules, const struct conf_section *conf, struct conf_error *error)
+{
+	size_t n = conf_count(conf, "allow");
+
+	rules->allow = calloc(n + 1, sizeof(*rules->allow));
+	if (!rules->allow)
+		return -ENOMEM;
+	for (; rules->n_allow < n; rules->n_allow++)
+		if (ip_range_parse(&rules->allow[rules->n_allow], conf_str_at(conf, "allow", rules->n_allow)))
+			return conf_refuse_at(conf, "allow", rules->n_allow, error,
+					      "'%s' is not a range such as 10.0.0.0/8 or fd00::/8",
+					      conf_str_at(conf, "allow", rules->n_allow));
+	return 0;
+}
+
+static int read_settings(struct engine *v, const struct conf_section *conf, struct conf_error *error)
+{
+	int e = read_allow(&v->http01.rules, conf, error);
+
+	if (e)
+		return e;
+	v->http01.http_port = (uint16_t)conf_int(conf, "http-port");
+	v->http01.tls_port = (uint16_t)conf_int(conf, "tls-port");
+	v->http01.timeout_ms = conf_duration_ms(conf, "timeout");
+	v->max_threads = (size_t)conf_int(conf, "jobs");
+	v->threads = calloc(v->max_threads, sizeof(*v->threads));
+	if (!v->threads)
+		return -ENOMEM;
+	return resolver_new(&v->http01.resolver, conf, error);
+}
+
+int validator_new(struct validator **out, const struct conf_section *conf, struct conf_error *error)
+{
+	OWNED(engine) v = calloc(1, sizeof(*v));
+	int e;
+
+	if (!v)
+		return -ENOMEM;
+	init_waiting(v);
+	v->door = (struct validator){ .check = check, .state = v };
+	e = fetch_global_init();
+	if (!e)
+		e = read_settings(v, conf, error);
+	if (e)
+		return e;
+	*out = &MOVE(v)->door;
+	return 0;
+}
+
+void validator_drop(struct validator **vp)
+{
+	struct engine *v = *vp ? (*vp)->state : NULL;
+
+	engine_drop(&v);
+	*vp = NULL;
+}
