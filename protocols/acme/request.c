@@ -16,6 +16,8 @@
 /* Returned by the steps of acme_open(): the reply is filled, the action is not called. */
 #define ANSWERED 1
 
+#define RETRY_FAILED_S 30
+
 char *acme_url(const struct acme_call *c, const char *format, ...)
 {
 	OWNED_BUF url = BUF_INIT(2048);
@@ -212,13 +214,17 @@ static int add_headers(struct acme_call *c, bool with_nonce)
 	return e;
 }
 
-/* An action that failed: whatever it had begun to answer is dropped. */
+/* An action that failed: whatever it had begun to answer is dropped. A disk may have room again soon. */
 static int reply_failure(struct acme_call *c, int e)
 {
+	bool passes = e == -ENOSPC || e == -EBUSY || e == -ECANCELED;
+
 	log_error("acme.failed", "endpoint", c->acme->endpoint, "path", c->q->path, "error", strerror(-e));
 	c->r->n_headers = 0;
-	return acme_problem(c, ACME_ERR_SERVER_INTERNAL, "the server failed; nothing is known to be wrong with the "
-							  "request, try again later");
+	e = passes ? http_reply_retry_after(c->r, RETRY_FAILED_S) : 0;
+	return e ? e : acme_problem_status(c, passes ? 503 : 500, ACME_ERR_SERVER_INTERNAL,
+					   "the server failed; nothing is known to be wrong with the request, "
+					   "try again later");
 }
 
 static int finish(struct acme_call *c, int e, bool with_nonce)
