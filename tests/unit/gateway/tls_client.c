@@ -46,6 +46,62 @@ bool tls_client_certificate(const char *name, int days, struct buf *certificate,
 	return ok;
 }
 
+static X509 *read_certificate(struct bytes pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
+	X509 *x = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+
+	BIO_free(bio);
+	return x;
+}
+
+static bool take_der(X509 *x, struct buf *out)
+{
+	unsigned char *der = NULL;
+	int n = i2d_X509(x, &der);
+	bool ok = n > 0 && buf_append(out, bytes_of(der, (size_t)n)) == 0;
+
+	OPENSSL_free(der);
+	return ok;
+}
+
+bool tls_client_der(struct bytes pem, struct buf *der)
+{
+	X509 *x = read_certificate(pem);
+	bool ok = x && take_der(x, der);
+
+	X509_free(x);
+	return ok;
+}
+
+bool tls_client_sign(struct bytes request, struct bytes ca_certificate, struct bytes ca_key, long from, long to,
+		     struct buf *certificate)
+{
+	const unsigned char *p = request.ptr;
+	X509_REQ *csr = d2i_X509_REQ(NULL, &p, (long)request.len);
+	STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(csr);
+	X509 *ca = read_certificate(ca_certificate), *x = X509_new();
+	BIO *bio = BIO_new_mem_buf(ca_key.ptr, (int)ca_key.len);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+	bool ok;
+
+	X509_set_version(x, X509_VERSION_3);
+	ASN1_INTEGER_set(X509_get_serialNumber(x), 2);
+	X509_gmtime_adj(X509_getm_notBefore(x), from);
+	X509_gmtime_adj(X509_getm_notAfter(x), to);
+	ok = X509_set_issuer_name(x, X509_get_subject_name(ca)) && X509_set_pubkey(x, X509_REQ_get0_pubkey(csr)) &&
+	     sk_X509_EXTENSION_num(extensions) == 1 && X509_add_ext(x, sk_X509_EXTENSION_value(extensions, 0), -1) &&
+	     X509_REQ_verify(csr, X509_REQ_get0_pubkey(csr)) == 1 && X509_sign(x, key, EVP_sha256()) > 0 &&
+	     take_der(x, certificate);
+	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+	EVP_PKEY_free(key);
+	BIO_free(bio);
+	X509_free(x);
+	X509_free(ca);
+	X509_REQ_free(csr);
+	return ok;
+}
+
 struct tls_client *tls_client_new(int fd, int max_version, const char *protocols)
 {
 	struct tls_client *c = calloc(1, sizeof(*c));

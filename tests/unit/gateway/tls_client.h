@@ -10,6 +10,13 @@
 /* A self-signed P-256 certificate for `name`, valid for `days`, and its key, both PEM. False on failure. */
 bool tls_client_certificate(const char *name, int days, struct buf *certificate, struct buf *key);
 
+/* What a CA does, in short: certify the key and the names of a PKCS#10 (DER), from `from` to `to` seconds after now.
+ * Appends DER. */
+bool tls_client_sign(struct bytes request, struct bytes ca_certificate, struct bytes ca_key, long from, long to,
+		     struct buf *certificate);
+/* PEM to DER. */
+bool tls_client_der(struct bytes pem, struct buf *der);
+
 struct tls_client;
 
 /* Handshake over a connected socket, offering `protocols` (ALPN wire format; NULL: none). NULL when it fails. */
