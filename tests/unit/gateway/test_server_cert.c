@@ -83,8 +83,8 @@ int ca_submit(struct ca_door *ca, const struct ca_submission *s, struct ca_outco
 		return 0;
 	default:
 		out->disposition = CA_ISSUED;
-		return tls_client_sign(s->request, buf_bytes(&core.certificate), buf_bytes(&core.key), core.from, core.to,
-				       &out->certificate) &&
+		return tls_client_sign(s->request, buf_bytes(&core.certificate), buf_bytes(&core.key), core.from,
+				       core.to, &out->certificate) &&
 				       ca_get_chain(ca, &out->chain) == 0
 			       ? 0
 			       : -1;

@@ -1,0 +1,156 @@
+/* What the configuration refuses, and where it says the mistake is.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "tests/test.h"
+
+#include "core/base/own.h"
+#include "core/exit.h"
+#include "core/policy.h"
+#include "gateway/config.h"
+
+/* ---- what the build would have made ---- */
+
+static const struct conf_option safe_rows[] = {
+	{ .name = "color", .type = CONF_STRING, .fallback = "red", .summary = "A color." },
+	{ 0 },
+};
+
+static const struct proto_adapter safe = { .abi = PROTO_ABI, .name = "safe", .caps = PROTO_CAP_PLAIN_HTTP,
+					   .options = safe_rows };
+static const struct proto_adapter shy = { .abi = PROTO_ABI, .name = "shy" };
+const struct proto_adapter *const proto_adapters[] = { &safe, &shy, NULL };
+
+static const struct conf_option no_rows[] = { { 0 } };
+static const struct ca_policy_module policy = { .abi = CA_POLICY_ABI, .name = "any", .options = no_rows };
+const struct ca_policy_module *const policy_modules[] = { &policy, NULL };
+const struct ca_exit_module *const exit_modules[] = { NULL };
+
+/* ---- tests ---- */
+
+#define CAS "cas: [{name: CA, policy: {module: any}}]\n"
+#define SAFE "  - {protocol: safe, name: s, ca: ca, profile: p, path: /s}\n"
+#define SHY "  - {protocol: shy, name: h, ca: CA, profile: p, path: /h}\n"
+#define ENDPOINTS CAS "endpoints:\n" SAFE SHY
+#define LISTENERS ENDPOINTS "listeners:\n"
+#define WEB "  - {name: web, port: 443, names: [a.example], endpoints: [s, h]}\n"
+
+static int load(const char *text, struct conf **conf, struct conf_error *error)
+{
+	int r = conf_parse(conf, bytes_of_str(text), "g.yaml", gw_config_rows(), error);
+
+	return r ? r : gw_config_check(conf_root(*conf), error);
+}
+
+static void reads_a_file_with_everything(void **state)
+{
+	OWNED(conf) conf = NULL;
+	struct conf_error error;
+	const struct conf_section *root, *endpoint, *listener;
+
+	if (load(LISTENERS WEB "metrics: {port: 9090}\nvalidator: {hosts: {'*.test': 127.0.0.1}}\n", &conf, &error))
+		fail_msg("%s", error.text);
+	root = conf_root(conf);
+	endpoint = gw_config_endpoint(root, "s");
+	assert_string_equal(conf_module(endpoint), "safe");
+	assert_string_equal(conf_str(endpoint, "path"), "/s");
+	assert_string_equal(conf_str(endpoint, "color"), "red");
+	listener = conf_section_at(root, "listeners", 0);
+	assert_true(conf_bool(listener, "tls"));
+	assert_int_equal(conf_int(listener, "request-line-max"), 8192);
+	assert_int_equal(conf_int(listener, "header-max"), 16384);
+	assert_int_equal(conf_duration_ms(listener, "timeout"), 10000);
+	assert_string_equal(gw_config_listener_ca(root, listener), "ca");
+	assert_int_equal(conf_int(conf_section(root, "gateway"), "workers"), 128);
+	assert_string_equal(conf_map_name(conf_section(root, "validator"), "hosts", 0), "*.test");
+}
+
+static void refuses_mistakes_with_their_place(void **state)
+{
+	static const struct {
+		const char *text, *error;
+	} cases[] = {
+		{ CAS "endpoints:\n  - {protocol: none, name: s, ca: CA, profile: p, path: /s}\n",
+		  "g.yaml:3:16: unknown protocol 'none'" },
+		{ CAS "endpoints:\n  - {name: s, ca: CA, profile: p, path: /s}\n",
+		  "g.yaml:3:5: option 'protocol' is missing" },
+		{ CAS "endpoints:\n  - {protocol: shy, name: s, ca: CA, profile: p, path: /s, color: red}\n",
+		  "g.yaml:3:60: unknown option 'color'" },
+		{ CAS "endpoints:\n  - {protocol: safe, name: s, ca: XX, profile: p, path: /s}\n",
+		  "g.yaml:3:35: there is no CA 'XX' in 'cas'" },
+		{ CAS "endpoints:\n  - {protocol: safe, name: internal, ca: CA, profile: p, path: /s}\n",
+		  "g.yaml:3:28: 'internal' is the gateway's own endpoint" },
+		{ CAS "endpoints:\n" SAFE SAFE, "g.yaml:4:28: the name 's' is taken" },
+		{ CAS "endpoints:\n  - {protocol: safe, name: s/t, ca: CA, profile: p, path: /s}\n",
+		  "g.yaml:3:28: a name consists of letters, digits, '-', '_' and '.'" },
+		{ CAS "endpoints:\n  - {protocol: safe, name: s, ca: CA, profile: p, path: /s/}\n",
+		  "g.yaml:3:57: a path begins with '/', does not end with it, and is not empty" },
+		{ CAS "endpoints:\n  - {protocol: safe, name: s, ca: CA, profile: p, path: /healthz}\n",
+		  "g.yaml:3:57: /healthz is the gateway's own" },
+		{ LISTENERS "  - {name: web, port: 443, names: [a], endpoints: [s, x]}\n",
+		  "g.yaml:6:55: there is no endpoint 'x'" },
+		{ LISTENERS "  - {name: web, port: 443, names: [a], endpoints: [s, s]}\n",
+		  "g.yaml:6:55: the path /s of 's' is taken on this listener" },
+		{ LISTENERS "  - {name: web, port: 80, tls: false, endpoints: [s, h]}\n",
+		  "g.yaml:6:54: 'h' must not be served without TLS" },
+		{ LISTENERS "  - {name: web, port: 443}\n",
+		  "g.yaml:6:5: a TLS listener needs 'names' for its certificate" },
+		{ LISTENERS "  - {name: web, port: 443, names: [a b]}\n",
+		  "g.yaml:6:36: 'a b' is not a DNS name or address" },
+		{ LISTENERS "  - {name: web, port: 443, names: [a], ca: XX}\n",
+		  "g.yaml:6:44: there is no CA 'XX' for the certificate of this listener" },
+		{ LISTENERS "  - {name: web, port: 443, names: [a], key: k}\n",
+		  "g.yaml:6:45: 'certificate' and 'key' need each other" },
+		{ LISTENERS "  - {name: web, port: 80, tls: false, key: k, certificate: c}\n",
+		  "g.yaml:6:44: a listener without TLS has no use for a key" },
+		{ LISTENERS "  - {name: web, port: 443, names: [a], address: host}\n",
+		  "g.yaml:6:49: 'host' is not an IPv4 or IPv6 address" },
+		{ LISTENERS "  - {name: web, port: 443, names: [a], base-url: 'https://a/x'}\n",
+		  "g.yaml:6:50: a base URL is http(s)://host[:port], in lower case, without a path" },
+		{ LISTENERS WEB "  - {name: w2, port: 443, names: [a.example]}\n",
+		  "g.yaml:7:22: another listener has this address and port" },
+		{ LISTENERS WEB WEB, "g.yaml:7:12: the name 'web' is taken" },
+		{ LISTENERS "  - {name: web, port: 70000, names: [a]}\n",
+		  "g.yaml:6:23: option 'port': '70000' is outside 1..65535" },
+		{ LISTENERS "  - {name: web, address: 127.0.0.1, port: 9, names: [a]}\nmetrics: {port: 9}\n",
+		  "g.yaml:7:17: a listener has this address and port" },
+		{ "metrics: {address: x}\n",
+		  "g.yaml:1:20: 'x' is not an address" },
+	};
+	struct conf_error error;
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		OWNED(conf) conf = NULL;
+
+		assert_true(load(cases[i].text, &conf, &error) < 0);
+		if (strcmp(error.text, cases[i].error) != 0)
+			fail_msg("'%s' instead of '%s'", error.text, cases[i].error);
+	}
+}
+
+static void lists_the_options_of_every_protocol(void **state)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	assert_non_null(f);
+	gw_config_print_options(f);
+	fclose(f);
+	assert_non_null(strstr(text, "listeners[].request-line-max: size 1KiB..64KiB, default 8KiB\n"));
+	assert_non_null(strstr(text, "endpoints[protocol=safe].color: "));
+	assert_non_null(strstr(text, "endpoints[protocol=shy].path: "));
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reads_a_file_with_everything),
+		cmocka_unit_test(refuses_mistakes_with_their_place),
+		cmocka_unit_test(lists_the_options_of_every_protocol),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
