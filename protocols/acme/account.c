@@ -90,8 +90,8 @@ static int check_new_account(struct acme_call *c, bool agreed)
 	if (c->acme->set.terms_of_service && !agreed) {
 		e = http_reply_header(c->r, "Link", "<%s>;rel=\"terms-of-service\"", c->acme->set.terms_of_service);
 		if (!e)
-			e = acme_problem(c, ACME_ERR_USER_ACTION_REQUIRED, "the terms of service must be agreed to: %s",
-					 c->acme->set.terms_of_service);
+			e = acme_problem(c, ACME_ERR_USER_ACTION_REQUIRED,
+					 "the terms of service must be agreed to: %s", c->acme->set.terms_of_service);
 		return e ? e : 1;
 	}
 	if (!limit_take(c->acme->account_limit, c->q->peer_address, &retry_after_s)) {

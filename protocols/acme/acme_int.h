@@ -1,10 +1,10 @@
 /* One instance of the ACME adapter, and one request to it.
  *
- * A POST, told from start to end. A route's function calls acme_post() with who may ask and what to do. It reads the
- * JWS, spends the nonce, compares the URL, finds the key and verifies, and calls the action with a `struct acme_call`.
- * The action fills the reply, with a document or with acme_problem(), and returns 0; a negative return becomes the
- * problem serverInternal. acme_post() then adds what every answer carries: a fresh nonce, the link to the directory,
- * and the headers that let browsers read them.
+ * A POST, told from start to end. A route's function calls acme_post() with who may ask and what to do. It reads
+ * the JWS, spends the nonce, compares the URL, finds the key and verifies, and calls the action with a `struct
+ * acme_call`. The action fills the reply, with a document or with acme_problem(), and returns 0; a negative return
+ * becomes the problem serverInternal. acme_post() then adds what every answer carries: a fresh nonce, the link to the
+ * directory, and the headers that let browsers read them.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -25,6 +25,7 @@
 #define ACME_DOCUMENT_MAX 262144
 #define ACME_IDENTIFIERS_MAX 100
 #define ACME_CLAIMS_MAX 256
+#define ACME_POLL_S 1 /* while a validation runs: it takes a moment, not minutes */
 
 struct acme_attribute {
 	char *name, *value;
@@ -51,7 +52,7 @@ struct acme {
 	const struct validator *validator;
 	const struct proto_waits *waits;
 	struct acme_settings set;
-	char directory_key[ACME_NAME_SIZE]; /* a member that means nothing (RFC 8555 7.1.1: unknown ones are ignored) */
+	char directory_key[ACME_NAME_SIZE]; /* a member that means nothing: clients ignore unknown ones */
 	struct acme_store *store;
 	struct nonces *nonces;
 	struct limit *nonce_limit;

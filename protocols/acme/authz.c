@@ -10,8 +10,6 @@
 #include "core/base/digest.h"
 #include "core/base/log.h"
 
-#define POLL_S 1 /* a validation takes a moment, not minutes */
-
 static const enum acme_error validation_error[] = {
 	[VALIDATION_PROBLEM_DNS] = ACME_ERR_DNS,
 	[VALIDATION_PROBLEM_CONNECTION] = ACME_ERR_CONNECTION,
@@ -40,7 +38,7 @@ static int reply_authz(struct acme_call *c, const struct acme_authz *a)
 	OWNED_BUF body = BUF_INIT(ACME_DOCUMENT_MAX);
 	struct json_writer w = { .out = &body };
 	char time[CLOCK_TEXT_SIZE];
-	int e = a->status == ACME_PENDING ? http_reply_retry_after(c->r, POLL_S) : 0;
+	int e = a->status == ACME_PENDING ? http_reply_retry_after(c->r, ACME_POLL_S) : 0;
 
 	if (e)
 		return e;
@@ -69,7 +67,7 @@ static int reply_challenge(struct acme_call *c, const struct acme_authz *a)
 	if (!e)
 		e = http_reply_header(c->r, "Location", "%s", self);
 	if (!e && a->status == ACME_PENDING)
-		e = http_reply_retry_after(c->r, POLL_S);
+		e = http_reply_retry_after(c->r, ACME_POLL_S);
 	if (e)
 		return e;
 	write_challenge(&w, c, &a->challenge);
@@ -159,7 +157,8 @@ static int deactivate(struct acme_call *c, struct acme_authz *a)
 	int e;
 
 	if (a->status != ACME_PENDING && a->status != ACME_VALID)
-		return acme_problem(c, ACME_ERR_MALFORMED, "only a pending or valid authorization can be deactivated");
+		return acme_problem(c, ACME_ERR_MALFORMED,
+				    "only a pending or valid authorization can be deactivated");
 	e = acme_store_deactivate_authz(c->acme->store, a->id);
 	a->status = ACME_DEACTIVATED;
 	return e ? e : reply_authz(c, a);

@@ -1,8 +1,8 @@
 /* Finalize, what becomes of it, and the certificate (RFC 8555 7.4, 7.4.2).
  *
- * The order's name is the transaction key: however often an order is finalized or polled, the core has one request for
- * it. A result that is not final is kept as `processing` with the PKCS#10 octets, so that a later poll can ask the core
- * for the request, or submit the same octets again when the core could not say yet.
+ * The order's name is the transaction key: however often an order is finalized or polled, the core has one request
+ * for it. A result that is not final is kept as `processing` with the PKCS#10 octets, so that a later poll can ask
+ * the core for the request, or submit the same octets again when the core could not say yet.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

@@ -19,7 +19,7 @@ enum {
 	ACME_IDENTIFIER_UNSUPPORTED_TYPE = 3, /* neither dns nor ip */
 };
 
-/* Read `type` and `value` of RFC 8555 9.7.7 and RFC 8738. 0, or an outcome with a sentence in `*why` (static text). */
+/* Read `type` and `value` (RFC 8555 9.7.7, RFC 8738). 0, or an outcome with a sentence in `*why` (static text). */
 int acme_identifier_read(struct acme_identifier *out, const char *type, const char *value, const char **why);
 
 /* "dns" or "ip". */

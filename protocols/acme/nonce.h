@@ -21,7 +21,7 @@ enum {
 	NONCE_NO_NONCE = 2, /* not base64url (RFC 8555 6.5.2) */
 };
 
-/* Takes up what nonces_save() left at `path`, which is gone afterwards, or starts afresh when there is nothing usable.
+/* Takes up what nonces_save() left at `path`, which is gone afterwards, or starts afresh when nothing is usable.
  * 0, -ENOMEM, -EIO (libcrypto), -errno when a file is there that can be neither read nor removed. */
 int nonces_new(struct nonces **out, const char *path);
 void nonces_drop(struct nonces **n);

@@ -227,6 +227,14 @@ static int explain_invalid(struct acme_call *c, struct acme_order *o)
 	return o->error ? 0 : -ENOMEM;
 }
 
+/* An order that is looked at again and again says how often; a new one waits for its client. */
+static int pace(struct acme_call *c, const struct acme_order *o, int status)
+{
+	if (o->status == ACME_PROCESSING)
+		return http_reply_retry_after(c->r, acme_retry_after_s(o, c->now_s));
+	return o->status == ACME_PENDING && status == 200 ? http_reply_retry_after(c->r, ACME_POLL_S) : 0;
+}
+
 int acme_order_reply(struct acme_call *c, const struct acme_order *order, int status)
 {
 	struct acme_order o = *order;
@@ -237,8 +245,8 @@ int acme_order_reply(struct acme_call *c, const struct acme_order *order, int st
 
 	if (!e)
 		e = http_reply_header(c->r, "Location", "%s", url);
-	if (!e && o.status == ACME_PROCESSING)
-		e = http_reply_retry_after(c->r, acme_retry_after_s(&o, c->now_s));
+	if (!e)
+		e = pace(c, &o, status);
 	if (e)
 		return e;
 	write_order(&w, c, &o);

@@ -129,7 +129,8 @@ static int account_add(struct db_conn *conn, void *arg)
 	struct account_add *w = arg;
 	const struct acme_account *a = w->account;
 	int e = db_run(conn,
-		       "INSERT INTO account(status, jwk, thumbprint, contact, terms_s, created_s) VALUES(?,?,?,?,?,?)",
+		       "INSERT INTO account(status, jwk, thumbprint, contact, terms_s, created_s)"
+		       " VALUES(?,?,?,?,?,?)",
 		       DB_INT(a->status), DB_TEXT(a->jwk), DB_TEXT(a->thumbprint), DB_TEXT(a->contact),
 		       DB_INT(a->terms_s), DB_INT(w->now_s));
 

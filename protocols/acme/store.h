@@ -5,8 +5,8 @@
  * (an order is ready because its authorizations are valid, or invalid because one is not) is computed when it is read
  * and never stored.
  *
- * Objects are read into an arena and are snapshots: nothing in them changes when the database does. Names (`name`) are
- * 128 random bits in base64url and stand in URLs; numbers (`id`) stay inside, except those of accounts.
+ * Objects are read into an arena and are snapshots: nothing in them changes when the database does. Names (`name`)
+ * are 128 random bits in base64url and stand in URLs; numbers (`id`) stay inside, except those of accounts.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -118,9 +118,9 @@ int acme_store_get_challenge(struct acme_store *s, struct arena *a, const char *
 int acme_store_find_valid_authz(struct acme_store *s, struct arena *a, int64_t account, enum ca_name_kind kind,
 				const char *value, int64_t until_s, struct acme_authz *out);
 
-/* The challenge of `authz` is being checked, or was: status, validated_s, address and error are stored, and a valid or
- * invalid one carries its authorization along (`authz->expires_s` then too). Nothing changes when the authorization is
- * not pending any more. */
+/* The challenge of `authz` is being checked, or was: status, validated_s, address and error are stored, and a valid
+ * or invalid one carries its authorization along (`authz->expires_s` then too). Nothing changes when the
+ * authorization is not pending any more. */
 int acme_store_set_challenge(struct acme_store *s, const struct acme_authz *authz);
 int acme_store_deactivate_authz(struct acme_store *s, int64_t authz);
 

@@ -260,8 +260,9 @@ static int order_by_name(struct db_conn *conn, void *arg)
 	struct acme_order *o = q->out;
 	OWNED(db_rows) rows = NULL;
 	int e = db_select(conn, &rows,
-			  "SELECT id, account, name, status, expires_s, finalized_s, core_id, csr, error, certificate,"
-			  " (SELECT count(*) FROM order_authz WHERE order_id=orders.id) FROM orders WHERE name=?",
+			  "SELECT id, account, name, status, expires_s, finalized_s, core_id, csr, error,"
+			  " certificate, (SELECT count(*) FROM order_authz WHERE order_id=orders.id)"
+			  " FROM orders WHERE name=?",
 			  DB_TEXT(q->text));
 
 	if (!e)

@@ -17,10 +17,10 @@
 #define JSON_NODES_MAX 2000
 
 enum {
-	JSON_REFUSED = 1, /* not the JSON we read: grammar, UTF-8, duplicate member, NUL, depth, number of values, size */
+	JSON_REFUSED = 1, /* not the JSON we read: grammar, UTF-8, a member twice, NUL, or over a limit */
 };
 
-/* Judge a text of at most `max` octets: RFC 8259 grammar, valid UTF-8 (no lone surrogates either), no byte order mark,
+/* Judge a text of at most `max` octets: RFC 8259 grammar, valid UTF-8 (no lone surrogates), no byte order mark,
  * no member twice in one object after unescaping, no NUL, at most JSON_DEPTH_MAX nested objects and arrays and
  * JSON_NODES_MAX values, nothing behind the value. 0, JSON_REFUSED, -ENOMEM. */
 int json_check(struct bytes text, size_t max);

@@ -1,7 +1,7 @@
 /* Writing JSON into a buffer, without a tree and without blanks.
  *
- * Errors stick to the buffer (core/base/buf.h): write everything, then check `buf_status()` once. Members appear in the
- * order in which they are written; `key` is NULL inside an array.
+ * Errors stick to the buffer (core/base/buf.h): write everything, then check `buf_status()` once. Members appear in
+ * the order in which they are written; `key` is NULL inside an array.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

@@ -47,7 +47,9 @@ static int member_octets(const cJSON *object, const char *name, struct buf *out,
 	if (!text || !*text)
 		return refuse(JWK_MALFORMED, why, "a member of the key is missing");
 	e = base64url_decode(out, bytes_of_str(text));
-	return e == -EINVAL || e == -EMSGSIZE ? refuse(JWK_MALFORMED, why, "a member of the key is not base64url") : e;
+	if (e == -EINVAL || e == -EMSGSIZE)
+		return refuse(JWK_MALFORMED, why, "a member of the key is not base64url");
+	return e;
 }
 
 /* An EVP_PKEY of OpenSSL type `type` from parameters. NULL when libcrypto refuses them. */
@@ -105,7 +107,8 @@ static int parse_rsa(struct jwk *key, const cJSON *object, struct buf *text, con
 	if (!rsa_size_is_taken(buf_bytes(&n)) || !(n.ptr[n.len - 1] & 1))
 		return refuse(JWK_UNSUPPORTED, why, "RSA keys must have 2048 to 4096 bits");
 	if (e.len > RSA_EXPONENT_OCTETS_MAX || !(e.ptr[e.len - 1] & 1) || (e.len == 1 && e.ptr[0] < 3))
-		return refuse(JWK_UNSUPPORTED, why, "the RSA exponent must be odd, at least 3 and at most 64 bits long");
+		return refuse(JWK_UNSUPPORTED, why,
+			      "the RSA exponent must be odd, at least 3 and at most 64 bits long");
 	key->type = JWK_RSA;
 	key->key = rsa_from(buf_bytes(&n), buf_bytes(&e));
 	if (!key->key)

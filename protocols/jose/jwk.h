@@ -1,8 +1,8 @@
 /* Public keys as JSON (RFC 7517, 7518 6, 8037 2), read strictly.
  *
  * Taken: RSA with a modulus of 2048 to 4096 bits, EC P-256 and P-384, and Ed25519. Every member has the one spelling
- * its RFC allows (exact length, no leading zero octets of an integer, strict base64url), so the thumbprint of a key is
- * unique.
+ * its RFC allows (exact length, no leading zero octets of an integer, strict base64url), so the thumbprint of a key
+ * is unique.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -19,8 +19,8 @@ enum jwk_type { JWK_RSA = 1, JWK_P256, JWK_P384, JWK_ED25519 };
 struct jwk {
 	enum jwk_type type;
 	EVP_PKEY *key;
-	char *text;                             /* the required members in the form of RFC 7638 3; read back by jwk_read() */
-	char thumbprint[JWK_THUMBPRINT_SIZE];   /* RFC 7638, SHA-256, base64url */
+	char *text;                           /* the members of RFC 7638 3 in its form; read back by jwk_read() */
+	char thumbprint[JWK_THUMBPRINT_SIZE]; /* RFC 7638, SHA-256, base64url */
 };
 
 enum {

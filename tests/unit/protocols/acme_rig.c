@@ -55,8 +55,8 @@ static void remember(struct rig_core *core, const struct ca_submission *s)
 	for (size_t i = 0; i < s->n_attributes; i++) {
 		size_t n = strlen(core->last_attributes);
 
-		snprintf(core->last_attributes + n, sizeof(core->last_attributes) - n, "%s=%s;", s->attributes[i].name,
-			 s->attributes[i].value);
+		snprintf(core->last_attributes + n, sizeof(core->last_attributes) - n, "%s=%s;",
+			 s->attributes[i].name, s->attributes[i].value);
 	}
 	buf_reset(&core->last_request);
 	assert_int_equal(buf_append(&core->last_request, s->request), 0);

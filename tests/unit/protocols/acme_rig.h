@@ -1,7 +1,7 @@
 /* One ACME endpoint between a client, a validator and a core that are all played by the test.
  *
- * The handlers are called as the gateway would call them: a request in, a reply out, routed by the adapter's own table.
- * The clock stands still unless a test moves it.
+ * The handlers are called as the gateway would call them: a request in, a reply out, routed by the adapter's own
+ * table. The clock stands still unless a test moves it.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

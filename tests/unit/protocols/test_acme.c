@@ -54,6 +54,7 @@ static void leads_from_an_order_to_a_certificate(void **state)
 	assert_string_equal(rig_json(&client, "status"), "pending");
 	assert_string_equal(rig_json(&client, "expires"), "2027-01-22T08:00:00Z");
 	assert_string_equal(rig_json(&client, "identifiers.0.value"), "www.example.com");
+	assert_string_equal(retry_after(), ""); /* it waits for the client */
 	up = strdup(rig_json(&client, "authorizations.0"));
 	assert_int_equal(rig_post(&client, up, ""), 200);
 	assert_string_equal(rig_json(&client, "status"), "pending");
@@ -584,6 +585,7 @@ static void lets_orders_and_authorizations_expire(void **state)
 	assert_int_equal(rig_finalize(&client, held, "DNS:b.example.com"), 200);
 	clock_fake_advance(7 * DAY_MS - 1000);
 	expect_order(pending, "pending");
+	assert_string_equal(retry_after(), "1");
 	expect_order(held, "processing");
 	clock_fake_advance(1000);
 	expect_order(pending, "invalid");
@@ -625,7 +627,8 @@ static void takes_several_identifiers_and_addresses(void **state)
 
 	assert_int_equal(rig_post(&client, RIG_BASE "/acme/new-order",
 				  "{\"identifiers\":[{\"type\":\"dns\",\"value\":\"b.example\"},"
-				  "{\"type\":\"ip\",\"value\":\"192.0.2.1\"},{\"type\":\"dns\",\"value\":\"B.EXAMPLE\"},"
+				  "{\"type\":\"ip\",\"value\":\"192.0.2.1\"},"
+				  "{\"type\":\"dns\",\"value\":\"B.EXAMPLE\"},"
 				  "{\"type\":\"dns\",\"value\":\"a.example\"}]}"), 201);
 	order = strdup(rig_answer_header(&client, "Location"));
 	assert_int_equal(cJSON_GetArraySize(json_get(client.a.json, "identifiers")), 3); /* one came twice */

@@ -212,7 +212,9 @@ static void refuses_bodies_that_are_no_message(void **state)
 
 static void refuses_payloads_that_are_no_object(void **state)
 {
-	static const char *const payloads[] = { "[]", "1", "null", "{", "{\"a\":1,\"a\":2}", "{\"a\\u0000\":1}", " " };
+	static const char *const payloads[] = {
+		"[]", "1", "null", "{", "{\"a\":1,\"a\":2}", "{\"a\\u0000\":1}", " ",
+	};
 
 	for (size_t i = 0; i < sizeof(payloads) / sizeof(payloads[0]); i++) {
 		assert_int_equal(rig_post(&client, NEW_ORDER, payloads[i]), 400);
@@ -240,7 +242,8 @@ static void wants_the_account_where_an_account_signs(void **state)
 		"https://ca.example:8443/acme/account/01",   "https://ca.example:8443/acme/account/1/",
 		"https://ca.example:8443/acme/account/x",    "https://ca.example:8443/acme/account/",
 		"https://ca.example:8443/acme/account/../account/1", "1", "", "/acme/account/1",
-		"https://ca.example:8443/acme/account/99999999999999999999999999", "https://ca.example:8443/est/account/1",
+		"https://ca.example:8443/acme/account/99999999999999999999999999",
+		"https://ca.example:8443/est/account/1",
 	};
 	char own[256];
 
@@ -457,7 +460,8 @@ static void refuses_orders_for_what_it_cannot_certify(void **state)
 		{ "dns", "example.com:443", "malformed" },        { "dns", "a@example.com", "malformed" },
 		{ "dns", "example.com/x", "malformed" },          { "dns", "a%00.example.com", "malformed" },
 		{ "dns", "192.0.2.1", "malformed" },              { "dns", "*.*.a", "rejectedIdentifier" },
-		{ "ip", "192.0.2.256", "malformed" },             { "email", "a@example.com", "unsupportedIdentifier" },
+		{ "ip", "192.0.2.256", "malformed" },
+		{ "email", "a@example.com", "unsupportedIdentifier" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -475,7 +479,8 @@ static void tells_each_bad_identifier_apart(void **state)
 {
 	assert_int_equal(rig_post(&client, NEW_ORDER,
 				  "{\"identifiers\":[{\"type\":\"dns\",\"value\":\"good.example\"},"
-				  "{\"type\":\"dns\",\"value\":\"*.example\"},{\"type\":\"dns\",\"value\":\"a..b\"}]}"), 400);
+				  "{\"type\":\"dns\",\"value\":\"*.example\"},"
+				  "{\"type\":\"dns\",\"value\":\"a..b\"}]}"), 400);
 	expect_problem(400, "malformed");
 	assert_int_equal(cJSON_GetArraySize(json_get(client.a.json, "subproblems")), 2);
 	assert_string_equal(rig_json(&client, "subproblems.0.type"), "urn:ietf:params:acme:error:rejectedIdentifier");
@@ -489,8 +494,10 @@ static void refuses_orders_of_another_shape(void **state)
 		"", "{}", "{\"identifiers\":[]}", "{\"identifiers\":{}}", "{\"identifiers\":[1]}",
 		"{\"identifiers\":[{\"type\":\"dns\"}]}", "{\"identifiers\":[{\"value\":\"a.example\"}]}",
 		"{\"identifiers\":[{\"type\":\"dns\",\"value\":7}]}",
-		"{\"identifiers\":[{\"type\":\"dns\",\"value\":\"a.example\"}],\"notBefore\":\"2027-01-01T00:00:00Z\"}",
-		"{\"identifiers\":[{\"type\":\"dns\",\"value\":\"a.example\"}],\"notAfter\":\"2027-01-01T00:00:00Z\"}",
+		"{\"identifiers\":[{\"type\":\"dns\",\"value\":\"a.example\"}],"
+		"\"notBefore\":\"2027-01-01T00:00:00Z\"}",
+		"{\"identifiers\":[{\"type\":\"dns\",\"value\":\"a.example\"}],"
+		"\"notAfter\":\"2027-01-01T00:00:00Z\"}",
 	};
 
 	for (size_t i = 0; i < sizeof(payloads) / sizeof(payloads[0]); i++) {
@@ -533,9 +540,11 @@ static void shows_nobody_what_belongs_to_others(void **state)
 	rig_client_init(&other, &rig, "ES256");
 	rig_register(&other);
 	for (size_t i = 0; i < n; i++) {
-		const char *tail = strstr(urls[i], "/finalize") ? "/finalize" : strstr(urls[i], "/orders") ? "/orders" : "";
+		const char *tail = strstr(urls[i], "/finalize");
 		char *slash;
 
+		tail = tail ? tail : strstr(urls[i], "/orders");
+		tail = tail ? tail : "";
 		assert_int_equal(rig_post(&client, urls[i], ""), strstr(urls[i], "/finalize") ? 400 : 200);
 		assert_int_equal(rig_post(&other, urls[i], ""), 404);
 		assert_string_equal(rig_problem(&other), "malformed");

@@ -30,9 +30,11 @@ static void reads_what_the_grammar_allows(void **state)
 		TEXT("{}"), TEXT("[]"), TEXT(" \t\r\n{ } \n"), TEXT("[ ]"), TEXT("null"), TEXT("true"), TEXT("false"),
 		TEXT("0"), TEXT("-0"), TEXT("10"), TEXT("0.5"), TEXT("1e5"), TEXT("1E+5"), TEXT("1.25e-10"),
 		TEXT("[-0.0000000000000000000000000000000000000000000000000000000000000000000000000000001]"),
-		TEXT("123456789012345678901234567890"), TEXT("\"\""), TEXT("\"a\""), TEXT("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\""),
+		TEXT("123456789012345678901234567890"), TEXT("\"\""), TEXT("\"a\""),
+		TEXT("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\""),
 		TEXT("\"\\u00e9\""), TEXT("\"\\uD834\\uDD1E\""), TEXT("\"\xc3\xa9\""), TEXT("\"\xe2\x82\xac\""),
-		TEXT("\"\xf0\x9f\x98\x80\""), TEXT("\"\xef\xbf\xbf\""), TEXT("\"\xf4\x8f\xbf\xbf\""), TEXT("\"\x7f\""),
+		TEXT("\"\xf0\x9f\x98\x80\""), TEXT("\"\xef\xbf\xbf\""), TEXT("\"\xf4\x8f\xbf\xbf\""),
+		TEXT("\"\x7f\""),
 		TEXT("[1,2,3]"), TEXT("[1 , 2]"), TEXT("{\"a\":1}"), TEXT("{\"a\" : 1 , \"b\" : [ ] }"),
 		TEXT("{\"\":1}"), TEXT("{\"a\":{\"a\":{\"a\":1}}}"), TEXT("[{\"a\":1},{\"a\":2}]"),
 		TEXT("{\"a\":1,\"A\":2}"), TEXT("{\"a\":{\"b\":1},\"b\":2}"),
@@ -45,8 +47,10 @@ static void refuses_what_is_no_json(void **state)
 {
 	static const struct bytes texts[] = {
 		TEXT(""), TEXT(" "), TEXT("{"), TEXT("}"), TEXT("["), TEXT("]"), TEXT("[}"), TEXT("{]"), TEXT("[1"),
-		TEXT("[1,"), TEXT("[1,]"), TEXT("[,1]"), TEXT("[1,,2]"), TEXT("[1 2]"), TEXT("{\"a\"}"), TEXT("{\"a\":}"),
-		TEXT("{:1}"), TEXT("{a:1}"), TEXT("{'a':1}"), TEXT("{\"a\":1,}"), TEXT("{\"a\":1 \"b\":2}"), TEXT("{1:1}"),
+		TEXT("[1,"), TEXT("[1,]"), TEXT("[,1]"), TEXT("[1,,2]"), TEXT("[1 2]"), TEXT("{\"a\"}"),
+		TEXT("{\"a\":}"),
+		TEXT("{:1}"), TEXT("{a:1}"), TEXT("{'a':1}"), TEXT("{\"a\":1,}"), TEXT("{\"a\":1 \"b\":2}"),
+		TEXT("{1:1}"),
 		TEXT("{\"a\" 1}"), TEXT("{\"a\"::1}"), TEXT("nul"), TEXT("nulL"), TEXT("True"), TEXT("truefalse"),
 		TEXT("NaN"), TEXT("Infinity"), TEXT("-Infinity"), TEXT("undefined"), TEXT("// x\n1"), TEXT("/*x*/1"),
 		TEXT("1 /*x*/"),
@@ -95,8 +99,10 @@ static void refuses_octets_that_are_no_utf8(void **state)
 static void refuses_what_stands_around_the_value(void **state)
 {
 	static const struct bytes texts[] = {
-		TEXT("\xef\xbb\xbf{}"), TEXT("{}{}"), TEXT("{} x"), TEXT("{}\0"), TEXT("\0{}"), TEXT("{},"), TEXT("1]"),
-		TEXT("\"a\"\"b\""), TEXT("{}\f"), TEXT("\v{}"), TEXT("\xc2\xa0{}"), TEXT("[1]\x00x"), TEXT("{}\xef\xbb\xbf"),
+		TEXT("\xef\xbb\xbf{}"), TEXT("{}{}"), TEXT("{} x"), TEXT("{}\0"), TEXT("\0{}"), TEXT("{},"),
+		TEXT("1]"),
+		TEXT("\"a\"\"b\""), TEXT("{}\f"), TEXT("\v{}"), TEXT("\xc2\xa0{}"), TEXT("[1]\x00x"),
+		TEXT("{}\xef\xbb\xbf"),
 	};
 
 	expect_all(texts, sizeof(texts) / sizeof(texts[0]), JSON_REFUSED);
@@ -107,7 +113,8 @@ static void refuses_a_member_twice_however_it_is_written(void **state)
 	static const struct bytes texts[] = {
 		TEXT("{\"a\":1,\"a\":1}"), TEXT("{\"a\":1,\"b\":2,\"a\":3}"), TEXT("{\"a\":1,\"\\u0061\":2}"),
 		TEXT("{\"\\u0061\":1,\"\\u0061\":2}"), TEXT("{\"\":1,\"\":2}"), TEXT("[{\"x\":{\"a\":1,\"a\":2}}]"),
-		TEXT("{\"/\":1,\"\\/\":2}"), TEXT("{\"\xc3\xa9\":1,\"\\u00e9\":2}"), TEXT("{\"a\":{\"b\":1},\"a\":2}"),
+		TEXT("{\"/\":1,\"\\/\":2}"), TEXT("{\"\xc3\xa9\":1,\"\\u00e9\":2}"),
+		TEXT("{\"a\":{\"b\":1},\"a\":2}"),
 		TEXT("{\"\xf0\x9d\x84\x9e\":1,\"\\uD834\\uDD1E\":2}"), TEXT("{\"a\":{\"z\":1},\"b\":2,\"b\":3}"),
 		TEXT("{\"\\n\":1,\"\\u000a\":2}"),
 	};

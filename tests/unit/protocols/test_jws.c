@@ -8,7 +8,8 @@
 #include "tests/test.h"
 #include "tests/unit/protocols/signing.h"
 
-#define HEADER(alg) "{\"alg\":\"" alg "\",\"nonce\":\"AAAA\",\"url\":\"https://ca/x\",\"kid\":\"https://ca/account/1\"}"
+#define HEADER(alg) \
+	"{\"alg\":\"" alg "\",\"nonce\":\"AAAA\",\"url\":\"https://ca/x\",\"kid\":\"https://ca/account/1\"}"
 
 static struct signing_key es256, es384, rs256, eddsa;
 
@@ -186,7 +187,8 @@ static void wants_exactly_one_of_jwk_and_kid(void **state)
 /* S13 */
 static void refuses_headers_that_change_the_rules(void **state)
 {
-	assert_int_equal(parse_header("{\"alg\":\"ES256\",\"url\":\"u\",\"kid\":\"k\",\"b64\":false}"), JWS_MALFORMED);
+	assert_int_equal(parse_header("{\"alg\":\"ES256\",\"url\":\"u\",\"kid\":\"k\",\"b64\":false}"),
+			 JWS_MALFORMED);
 	assert_int_equal(parse_header("{\"alg\":\"ES256\",\"url\":\"u\",\"kid\":\"k\",\"b64\":true}"), JWS_MALFORMED);
 	assert_int_equal(parse_header("{\"alg\":\"ES256\",\"url\":\"u\",\"kid\":\"k\",\"crit\":[\"b64\"]}"),
 			 JWS_MALFORMED);
@@ -313,8 +315,8 @@ static void refuses_ecdsa_signatures_in_der(void **state)
 /* S16 */
 static void refuses_members_twice_and_in_other_spellings(void **state)
 {
-	assert_int_equal(parse("{\"protected\":\"e30\",\"protected\":\"e30\",\"payload\":\"\",\"signature\":\"AAAA\"}"),
-			 JWS_MALFORMED);
+	assert_int_equal(parse("{\"protected\":\"e30\",\"protected\":\"e30\",\"payload\":\"\","
+			       "\"signature\":\"AAAA\"}"), JWS_MALFORMED);
 	assert_int_equal(parse("{\"Protected\":\"e30\",\"payload\":\"\",\"signature\":\"AAAA\"}"), JWS_MALFORMED);
 	assert_int_equal(parse_header("{\"alg\":\"none\",\"alg\":\"ES256\",\"url\":\"u\",\"kid\":\"k\"}"),
 			 JWS_MALFORMED);

@@ -7,6 +7,7 @@
 #include "tests/test.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -91,6 +92,39 @@ static void gives_no_nonce_twice(void **state)
 	for (int i = 1; i < N; i++)
 		assert_memory_not_equal(all[i - 1], all[i], NONCE_SIZE);
 	free(all);
+	nonces_drop(&n);
+}
+
+struct worker {
+	pthread_t thread;
+	struct nonces *nonces;
+	int refused;
+};
+
+static void *use_many(void *arg)
+{
+	struct worker *w = arg;
+	char text[NONCE_SIZE];
+
+	for (int i = 0; i < 5000; i++)
+		w->refused += nonces_issue(w->nonces, text) || nonces_redeem(w->nonces, text) ||
+			      nonces_redeem(w->nonces, text) != NONCE_REFUSED;
+	return NULL;
+}
+
+static void serves_many_threads_at_once(void **state)
+{
+	struct nonces *n = start();
+	struct worker workers[4];
+
+	for (int i = 0; i < 4; i++) {
+		workers[i] = (struct worker){ .nonces = n };
+		assert_int_equal(pthread_create(&workers[i].thread, NULL, use_many, &workers[i]), 0);
+	}
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
+		assert_int_equal(workers[i].refused, 0);
+	}
 	nonces_drop(&n);
 }
 
@@ -203,6 +237,7 @@ int main(void)
 		cmocka_unit_test(is_good_however_late_and_in_any_order),
 		cmocka_unit_test(refuses_what_it_did_not_give_out),
 		cmocka_unit_test(gives_no_nonce_twice),
+		cmocka_unit_test(serves_many_threads_at_once),
 		cmocka_unit_test(survives_a_graceful_stop),
 		cmocka_unit_test(refuses_the_nonces_of_a_life_that_crashed),
 		cmocka_unit_test(starts_afresh_when_the_file_is_damaged),
