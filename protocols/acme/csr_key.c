@@ -24,3 +24,16 @@ int acme_csr_key(struct bytes csr, const EVP_PKEY *account)
 	ERR_clear_error();
 	return outcome;
 }
+
+bool acme_csr_is_for(struct bytes csr, struct bytes certificate)
+{
+	const uint8_t *p = csr.ptr, *q = certificate.ptr;
+	X509_REQ *req = d2i_X509_REQ(NULL, &p, (long)csr.len);
+	X509 *cert = d2i_X509(NULL, &q, (long)certificate.len);
+	bool same = req && cert && EVP_PKEY_eq(X509_get0_pubkey(cert), X509_REQ_get0_pubkey(req)) == 1;
+
+	X509_REQ_free(req);
+	X509_free(cert);
+	ERR_clear_error();
+	return same;
+}

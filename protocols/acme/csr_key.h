@@ -1,4 +1,4 @@
-/* The one question the adapter has about a PKCS#10 request: whose key is in it. Everything else is the core's.
+/* The questions the adapter has about a PKCS#10 request: whose key is in it. Everything else is the core's.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -16,3 +16,6 @@ enum {
 
 /* 0: some other key than `account`; an outcome above. */
 int acme_csr_key(struct bytes csr, const EVP_PKEY *account);
+
+/* The certificate (DER) is for the key of the request. */
+bool acme_csr_is_for(struct bytes csr, struct bytes certificate);

@@ -401,6 +401,17 @@ static int reply_not_ready(struct acme_call *c, const struct acme_order *o)
 	return acme_problem(c, ACME_ERR_ORDER_NOT_READY, "the order is %s", acme_status_word(o->status));
 }
 
+/* The core has a certificate for this order, made for a CSR whose finalize ended before its result was written down
+ * here. The order is valid, but a client that holds another key cannot use it. */
+static int reply_other_csr(struct acme_call *c, struct acme_order *o, const struct ca_outcome *out)
+{
+	int e;
+
+	o->csr = bytes_of(NULL, 0);
+	e = store_issued(c, o, out);
+	return e ? e : acme_problem(c, ACME_ERR_ORDER_NOT_READY, "the order was finalized with another csr before");
+}
+
 /* The first answer of the core to this CSR. */
 static int finalize_claimed(struct acme_call *c, struct acme_order *o)
 {
@@ -414,6 +425,8 @@ static int finalize_claimed(struct acme_call *c, struct acme_order *o)
 		e = store_waiting(c, o, out.id);
 		break;
 	case STEP_ISSUE:
+		if (!acme_csr_is_for(o->csr, buf_bytes(&out.certificate)))
+			return reply_other_csr(c, o, &out);
 		e = store_issued(c, o, &out);
 		break;
 	case STEP_REFUSE:

@@ -352,6 +352,24 @@ static void answers_a_repeated_finalize_with_the_order(void **state)
 	free(order);
 }
 
+/* The gateway died between the core's answer and its own commit, and the client comes back with a new key. */
+static void never_gives_a_certificate_of_another_key(void **state)
+{
+	char *order = rig_ready_order(&client, "www.example.com");
+	EVP_PKEY *first = rig.cert_key;
+	struct signing_key other = signing_key_make("ES256", 0);
+
+	rig.cert_key = other.key;
+	assert_int_equal(rig_finalize(&client, order, "DNS:www.example.com"), 403);
+	assert_string_equal(rig_problem(&client), "orderNotReady");
+	expect_order(order, "valid");
+	assert_int_equal(rig_finalize(&client, order, "DNS:www.example.com"), 403);
+	assert_int_equal(rig.core.submits, 1);
+	rig.cert_key = first;
+	signing_key_fini(&other);
+	free(order);
+}
+
 struct second_finalize {
 	char *order;
 	int status;
@@ -656,6 +674,7 @@ int main(void)
 		LIFE(keeps_the_order_when_the_core_fails),
 		LIFE(submits_again_when_the_core_lost_a_held_request),
 		LIFE(answers_a_repeated_finalize_with_the_order),
+		LIFE(never_gives_a_certificate_of_another_key),
 		LIFE(submits_once_when_finalized_twice_at_once),
 		LIFE(refuses_to_finalize_an_order_that_is_not_ready),
 		LIFE(refuses_requests_that_are_no_csr),
