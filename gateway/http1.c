@@ -47,11 +47,34 @@ static bool is_token(const char *s, size_t n)
 	return n > 0;
 }
 
+static const char *text_at(const struct http1 *p, size_t at)
+{
+	return at == NOWHERE ? NULL : (const char *)p->in.ptr + at;
+}
+
+/* Offsets become pointers once the buffer stands still. */
+static void show(struct http1 *p)
+{
+	size_t i;
+
+	p->method = text_at(p, p->method_at);
+	p->path = text_at(p, p->path_at);
+	p->query = text_at(p, p->query_at);
+	p->host = text_at(p, p->host_at);
+	for (i = 0; i < p->n_headers; i++)
+		p->headers[i] = (struct http_header){ text_at(p, p->name_at[i]), text_at(p, p->value_at[i]) };
+	if (p->phase == PHASE_DONE)
+		p->body = bytes_of(p->in.ptr + p->body_at, p->body_len);
+}
+
+/* Who answers may ask what was asked, if that much was read. */
 static int bad(struct http1 *p, int status, const char *why)
 {
 	p->phase = PHASE_BAD;
 	p->status = status;
 	p->why = why;
+	if (p->method)
+		show(p);
 	return HTTP1_BAD;
 }
 
@@ -401,26 +424,6 @@ static int add_field(struct http1 *p, char *s, size_t len)
 		if (strcmp(own_fields[i].name, s) == 0)
 			return own_fields[i].read(p, value);
 	return HTTP1_MORE;
-}
-
-static const char *text_at(const struct http1 *p, size_t at)
-{
-	return at == NOWHERE ? NULL : (const char *)p->in.ptr + at;
-}
-
-/* Offsets become pointers once the buffer stands still. */
-static void show(struct http1 *p)
-{
-	size_t i;
-
-	p->method = text_at(p, p->method_at);
-	p->path = text_at(p, p->path_at);
-	p->query = text_at(p, p->query_at);
-	p->host = text_at(p, p->host_at);
-	for (i = 0; i < p->n_headers; i++)
-		p->headers[i] = (struct http_header){ text_at(p, p->name_at[i]), text_at(p, p->value_at[i]) };
-	if (p->phase == PHASE_DONE)
-		p->body = bytes_of(p->in.ptr + p->body_at, p->body_len);
 }
 
 static int end_fields(struct http1 *p)

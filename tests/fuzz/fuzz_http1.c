@@ -42,7 +42,7 @@ static bool settle(struct http1 *p, struct verdict *v)
 			return false;
 		if (v->event == HTTP1_BAD) {
 			v->status = p->status;
-			if (v->status < 400 || v->status > 505 || !p->why)
+			if (v->status < 400 || v->status > 505 || !p->why || (p->method && !*p->method))
 				abort();
 			return true;
 		}

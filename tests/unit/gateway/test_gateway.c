@@ -317,6 +317,24 @@ static void refuses_and_closes(void **state)
 	stop(&f);
 }
 
+/* The buffer grows between the head and the mistake: what was said about the head must still hold then. */
+static void refuses_a_body_that_goes_wrong_late(void **state)
+{
+	OWNED_BUF reply = BUF_INIT(1 << 20);
+	struct fixture f;
+	int fd;
+
+	start(&f, HABITS_DEFAULT);
+	fd = dial(&f);
+	say(fd, "POST /t/echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n");
+	assert_int_equal(hear(fd, true, &reply), 100);
+	say(fd, "3\r\nabcX");
+	assert_int_equal(hear(fd, false, &reply), 400);
+	assert_true(is_closed(fd));
+	close(fd);
+	stop(&f);
+}
+
 static void says_continue_only_when_it_wants_the_body(void **state)
 {
 	OWNED_BUF reply = BUF_INIT(1 << 20);
@@ -702,6 +720,7 @@ int main(void)
 		cmocka_unit_test(keeps_a_connection_for_many_requests),
 		cmocka_unit_test(makes_urls_only_from_hosts_it_answers_to),
 		cmocka_unit_test(refuses_and_closes),
+		cmocka_unit_test(refuses_a_body_that_goes_wrong_late),
 		cmocka_unit_test(says_continue_only_when_it_wants_the_body),
 		cmocka_unit_test(answers_pipelined_requests_in_order),
 		cmocka_unit_test(sends_a_reply_that_does_not_fit_into_the_socket),
