@@ -1,0 +1,489 @@
+/* Commands about requests: pending, list, show, approve, resubmit, deny, edit.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/base64.h"
+#include "core/base/digest.h"
+#include "core/module.h"
+#include "gateway/ctl/print.h"
+
+typedef Gatehouse__Admin__Call Call;
+typedef Gatehouse__Admin__Reply Reply;
+typedef Gatehouse__Admin__Request Request;
+typedef Gatehouse__Admin__Detail Detail;
+
+static cJSON *request_json(const Request *q)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	cJSON_AddNumberToObject(o, "id", (double)q->id);
+	cJSON_AddStringToObject(o, "state", ca_state_word((enum ca_state)q->state));
+	cJSON_AddStringToObject(o, "via", q->protocol);
+	cJSON_AddStringToObject(o, "endpoint", q->endpoint);
+	cJSON_AddStringToObject(o, "profile", q->profile);
+	cJSON_AddStringToObject(o, "ca", q->ca);
+	cJSON_AddStringToObject(o, "requester", q->requester);
+	cJSON_AddStringToObject(o, "from", q->source);
+	cJSON_AddStringToObject(o, "subject", q->subject);
+	cJSON_AddItemToObject(o, "names", print_names_json(q->names, q->n_names));
+	cJSON_AddStringToObject(o, "digest", print_hex(q->digest));
+	cJSON_AddStringToObject(o, "submitted", print_time_ms(q->submitted_ms));
+	cJSON_AddStringToObject(o, "first_seen", print_time_ms(q->first_seen_ms));
+	if (q->resolved_ms)
+		cJSON_AddStringToObject(o, "resolved", print_time_ms(q->resolved_ms));
+	cJSON_AddStringToObject(o, "rule", q->rule);
+	cJSON_AddStringToObject(o, "reason", q->reason);
+	cJSON_AddStringToObject(o, "status", q->status);
+	if (q->serial.len)
+		cJSON_AddStringToObject(o, "serial", print_hex(q->serial));
+	cJSON_AddNumberToObject(o, "version", (double)q->version);
+	return o;
+}
+
+/* "rule hold: a person must look" */
+static const char *why_held(const Request *q)
+{
+	OWNED_BUF out = BUF_INIT(1024);
+
+	buf_printf(&out, "%s%s%s%s", q->rule[0] ? "rule " : "", q->rule, q->rule[0] && q->reason[0] ? ": " : "", q->reason);
+	return print_text(buf_str(&out));
+}
+
+static void print_request_row(struct ctl *ctl, struct print_table *t, const Request *q, bool with_state)
+{
+	const char *cells[] = { print_number(q->id),
+				with_state ? ca_state_word((enum ca_state)q->state) : print_text(q->protocol),
+				print_text(q->profile),
+				print_text(q->subject),
+				print_names(q->names, q->n_names),
+				print_text(q->source),
+				print_age(ctl, q->first_seen_ms),
+				why_held(q),
+				NULL };
+
+	print_row(t, cells);
+}
+
+/* Fetch every page; `each` sees the requests in order. Returns CTL_DONE or what went wrong. */
+static int list_requests(struct ctl *ctl, unsigned state, void (*each)(struct ctl *ctl, void *arg, const Request *q),
+			 void *arg, size_t *n)
+{
+	Gatehouse__Admin__ListRequests list = GATEHOUSE__ADMIN__LIST_REQUESTS__INIT;
+	Call call = GATEHOUSE__ADMIN__CALL__INIT;
+	bool more = true;
+
+	list.state = state;
+	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_LIST_REQUESTS;
+	call.list_requests = &list;
+	while (more) {
+		OWNED_REPLY *reply = ctl_call(ctl, &call);
+		int code = reply ? ctl_outcome(reply, "list requests") : CTL_UNREACHABLE;
+
+		if (code)
+			return code;
+		for (size_t i = 0; i < reply->n_requests; i++) {
+			each(ctl, arg, reply->requests[i]);
+			list.after = reply->requests[i]->id;
+		}
+		*n += reply->n_requests;
+		more = reply->more && reply->n_requests;
+	}
+	return CTL_DONE;
+}
+
+static void add_json(struct ctl *ctl, void *arg, const Request *q)
+{
+	(void)ctl;
+	cJSON_AddItemToArray(arg, request_json(q));
+}
+
+struct rows {
+	struct print_table *table;
+	bool with_state;
+	int64_t oldest_ms;
+};
+
+static void add_row(struct ctl *ctl, void *arg, const Request *q)
+{
+	struct rows *rows = arg;
+
+	print_request_row(ctl, rows->table, q, rows->with_state);
+	if (!rows->oldest_ms || q->first_seen_ms < rows->oldest_ms)
+		rows->oldest_ms = q->first_seen_ms;
+}
+
+static int list(struct ctl *ctl, unsigned state)
+{
+	static const char *const headings[] = { "ID", "VIA", "PROFILE", "SUBJECT", "NAMES", "FROM", "AGE", "WHY HELD", NULL };
+	static const char *const all_headings[] = { "ID",    "STATE", "PROFILE", "SUBJECT", "NAMES",
+						    "FROM", "AGE",   "WHY",     NULL };
+	struct rows rows = { .with_state = state == 0 };
+	size_t n = 0;
+	int code;
+
+	if (ctl->format == CTL_JSON) {
+		cJSON *document = cJSON_CreateObject();
+		cJSON *requests = cJSON_AddArrayToObject(document, "requests");
+
+		code = list_requests(ctl, state, add_json, requests, &n);
+		if (!code)
+			return print_json(document);
+		cJSON_Delete(document);
+		return code;
+	}
+	rows.table = print_table_new(state ? headings : all_headings);
+	code = list_requests(ctl, state, add_row, &rows, &n);
+	if (code)
+		return code;
+	if (n)
+		print_table_end(rows.table);
+	if (state && n)
+		printf("%zu pending, oldest %s.   gatehouse show ID | gatehouse approve ID | gatehouse deny ID --reason \"…\"\n",
+		       n, print_age(ctl, rows.oldest_ms));
+	else if (!n)
+		puts(state ? "nothing is pending" : "no requests");
+	return CTL_DONE;
+}
+
+int ctl_pending(struct ctl *ctl)
+{
+	return list(ctl, CA_STATE_PENDING);
+}
+
+int ctl_list(struct ctl *ctl)
+{
+	return list(ctl, 0);
+}
+
+static Reply *fetch_detail(struct ctl *ctl, int64_t id, bool timeline, int *code)
+{
+	Gatehouse__Admin__ShowRequest show = GATEHOUSE__ADMIN__SHOW_REQUEST__INIT;
+	Call call = GATEHOUSE__ADMIN__CALL__INIT;
+	Reply *reply;
+	char what[48];
+
+	show.id = id;
+	show.timeline = timeline;
+	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_SHOW_REQUEST;
+	call.show_request = &show;
+	reply = ctl_call(ctl, &call);
+	snprintf(what, sizeof(what), "show %lld", (long long)id);
+	*code = reply ? ctl_outcome(reply, what) : CTL_UNREACHABLE;
+	return reply;
+}
+
+static int show_json(const struct ctl *ctl, const Detail *d)
+{
+	cJSON *document = cJSON_CreateObject(), *o = request_json(d->request), *list;
+
+	cJSON_AddItemToObject(document, "request", o);
+	cJSON_AddStringToObject(o, "asked_subject", d->asked_subject);
+	cJSON_AddStringToObject(o, "key_type", d->key_type);
+	cJSON_AddNumberToObject(o, "key_bits", d->key_bits);
+	cJSON_AddStringToObject(o, "not_before", print_time_s(d->not_before_s));
+	cJSON_AddStringToObject(o, "not_after", print_time_s(d->not_after_s));
+	cJSON_AddStringToObject(o, "trace", d->trace);
+	list = cJSON_AddArrayToObject(o, "identifiers");
+	for (size_t i = 0; i < d->n_names; i++) {
+		cJSON *n = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(n, "name", d->names[i]->text);
+		cJSON_AddStringToObject(n, "evidence", d->names[i]->evidence);
+		cJSON_AddItemToArray(list, n);
+	}
+	list = cJSON_AddObjectToObject(o, "attributes");
+	for (size_t i = 0; i < d->n_attributes; i++)
+		cJSON_AddStringToObject(list, d->attributes[i]->name, d->attributes[i]->value);
+	list = cJSON_AddArrayToObject(o, "approvals");
+	for (size_t i = 0; i < d->n_approvals; i++)
+		cJSON_AddItemToArray(list, cJSON_CreateString(d->approvals[i]));
+	if (ctl->timeline) {
+		list = cJSON_AddArrayToObject(o, "timeline");
+		for (size_t i = 0; i < d->n_timeline; i++) {
+			cJSON *l = cJSON_CreateObject();
+
+			cJSON_AddStringToObject(l, "at", print_time_ms(d->timeline[i]->at_ms));
+			cJSON_AddStringToObject(l, "actor", d->timeline[i]->actor);
+			cJSON_AddStringToObject(l, "text", d->timeline[i]->text);
+			cJSON_AddItemToArray(list, l);
+		}
+	}
+	if (d->certificate.len)
+		cJSON_AddStringToObject(o, "certificate", print_pem(d->certificate));
+	return print_json(document);
+}
+
+static void field(const char *label, const char *value)
+{
+	if (*value)
+		printf("%-12s %s\n", label, value);
+}
+
+static void show_extensions(const Detail *d)
+{
+	static const struct {
+		unsigned origin;
+		const char *word;
+	} origins[] = { { CA_EXT_ORIGIN_REQUEST, "asked for" },
+			{ CA_EXT_ORIGIN_POLICY, "set by policy" },
+			{ CA_EXT_ORIGIN_ADMIN, "set by an officer" } };
+
+	for (size_t i = 0; i < d->n_extensions; i++) {
+		const Gatehouse__Admin__Extension *x = d->extensions[i];
+		const char *origin = "";
+
+		for (size_t j = 0; j < sizeof(origins) / sizeof(*origins); j++)
+			if ((x->flags & CA_EXT_ORIGIN_MASK) == origins[j].origin)
+				origin = origins[j].word;
+		printf("%-12s %s  %s%s, %s\n", i ? "" : "extensions", print_text(x->oid), origin,
+		       x->flags & CA_EXT_CRITICAL ? ", critical" : "",
+		       x->flags & CA_EXT_DISABLED ? "left out" : "in the certificate");
+	}
+}
+
+static void show_text(struct ctl *ctl, const Detail *d)
+{
+	const Request *q = d->request;
+
+	printf("%-12s %lld (%s)\n", "request", (long long)q->id, ca_state_word((enum ca_state)q->state));
+	printf("%-12s %s, endpoint %s, from %s\n", "via", print_text(q->protocol), print_text(q->endpoint),
+	       q->source[0] ? print_text(q->source) : "-");
+	field("requester", print_text(q->requester));
+	printf("%-12s %s, profile %s\n", "ca", print_text(q->ca), print_text(q->profile));
+	field("asked for", print_text(d->asked_subject));
+	field("subject", print_text(q->subject));
+	for (size_t i = 0; i < d->n_names; i++)
+		printf("%-12s %s   (%s)\n", i ? "" : "names", print_text(d->names[i]->text), print_text(d->names[i]->evidence));
+	printf("%-12s %s %u bits\n", "key", print_text(d->key_type), d->key_bits);
+	printf("%-12s %s to %s\n", "validity", print_time_s(d->not_before_s), print_time_s(d->not_after_s));
+	for (size_t i = 0; i < d->n_attributes; i++)
+		printf("%-12s %s: %s\n", i ? "" : "attributes", print_text(d->attributes[i]->name),
+		       print_text(d->attributes[i]->value));
+	show_extensions(d);
+	for (size_t i = 0; i < d->n_approvals; i++)
+		printf("%-12s %s\n", i ? "" : "approved by", print_text(d->approvals[i]));
+	field("rule", print_text(q->rule));
+	field("policy", print_text(d->trace));
+	field("status", print_text(q->status));
+	field("reason", print_text(q->reason));
+	printf("%-12s %s\n", "submitted", print_time_ms(q->submitted_ms));
+	if (q->serial.len)
+		field("serial", print_hex(q->serial));
+	field("digest", print_hex(q->digest));
+	if (ctl->timeline && d->n_timeline)
+		puts("");
+	for (size_t i = 0; ctl->timeline && i < d->n_timeline; i++)
+		printf("%s  %-16s %s\n", print_time_ms(d->timeline[i]->at_ms), print_text(d->timeline[i]->actor),
+		       print_text(d->timeline[i]->text));
+}
+
+int ctl_show(struct ctl *ctl)
+{
+	int64_t id;
+	int code = ctl_parse_id(ctl->arguments[0], &id);
+	OWNED_REPLY *reply = code ? NULL : fetch_detail(ctl, id, ctl->timeline, &code);
+
+	if (code)
+		return code;
+	if (ctl->format == CTL_JSON)
+		return show_json(ctl, reply->detail);
+	show_text(ctl, reply->detail);
+	return CTL_DONE;
+}
+
+/* What a decision came to, by the state the request is in now. */
+static int report(struct ctl *ctl, const Reply *reply, int64_t id)
+{
+	const Request *q = reply->decided;
+	enum ca_state state = q ? (enum ca_state)q->state : CA_STATE_ERROR;
+
+	if (ctl->format == CTL_TABLE)
+		printf("request %lld is %s%s%s\n", (long long)id, ca_state_word(state), reply->reason[0] ? ": " : "",
+		       print_text(reply->reason));
+	switch (state) {
+	case CA_STATE_ISSUED:
+		return CTL_DONE;
+	case CA_STATE_DENIED:
+		return CTL_DENIED;
+	case CA_STATE_PENDING:
+		return CTL_PENDING;
+	default:
+		return CTL_FAILED;
+	}
+}
+
+/* Show what will be approved and ask. The digest that was shown goes into `digest`. */
+static int confirm(struct ctl *ctl, int64_t id, uint8_t digest[static SHA256_SIZE])
+{
+	char answer[16] = "";
+	int code;
+	OWNED_REPLY *reply = fetch_detail(ctl, id, false, &code);
+
+	if (code)
+		return code;
+	show_text(ctl, reply->detail);
+	printf("\nIssue this certificate? [y/N] ");
+	fflush(stdout);
+	if (!fgets(answer, sizeof(answer), stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
+		return ctl_fail(CTL_USAGE, "not approved", "it was not confirmed", NULL);
+	if (reply->detail->request->digest.len != SHA256_SIZE)
+		return ctl_fail(CTL_FAILED, "not approved", "the core sent no digest", NULL);
+	memcpy(digest, reply->detail->request->digest.data, SHA256_SIZE);
+	return CTL_DONE;
+}
+
+static int approve_one(struct ctl *ctl, int64_t id)
+{
+	Gatehouse__Admin__Decide decide = GATEHOUSE__ADMIN__DECIDE__INIT;
+	Call call = GATEHOUSE__ADMIN__CALL__INIT;
+	uint8_t digest[SHA256_SIZE];
+	char what[48];
+	int code = CTL_DONE;
+
+	decide.id = id;
+	decide.digest.data = digest;
+	if (ctl->digest) {
+		if (hex_parse(ctl->digest, digest, sizeof(digest)))
+			return ctl_fail(CTL_USAGE, ctl->digest, "a digest has 64 hexadecimal digits", "gatehouse show ID");
+		decide.digest.len = sizeof(digest);
+	} else if (!ctl->yes) {
+		if (!isatty(STDIN_FILENO))
+			return ctl_fail(CTL_USAGE, "not approved", "there is no terminal to confirm it at",
+					"add --yes, or --digest with what gatehouse show printed");
+		code = confirm(ctl, id, digest);
+		decide.digest.len = sizeof(digest);
+	}
+	if (code)
+		return code;
+	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_APPROVE;
+	call.approve = &decide;
+	OWNED_REPLY *reply = ctl_call(ctl, &call);
+	snprintf(what, sizeof(what), "approve %lld", (long long)id);
+	code = reply ? ctl_outcome(reply, what) : CTL_UNREACHABLE;
+	return code ? code : report(ctl, reply, id);
+}
+
+static int resubmit_one(struct ctl *ctl, int64_t id)
+{
+	Gatehouse__Admin__Decide decide = GATEHOUSE__ADMIN__DECIDE__INIT;
+	Call call = GATEHOUSE__ADMIN__CALL__INIT;
+	char what[48];
+	int code;
+
+	decide.id = id;
+	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_RESUBMIT;
+	call.resubmit = &decide;
+	OWNED_REPLY *reply = ctl_call(ctl, &call);
+	snprintf(what, sizeof(what), "resubmit %lld", (long long)id);
+	code = reply ? ctl_outcome(reply, what) : CTL_UNREACHABLE;
+	return code ? code : report(ctl, reply, id);
+}
+
+/* Denying is what was asked for: done, not "denied by policy". */
+static int deny_one(struct ctl *ctl, int64_t id)
+{
+	Gatehouse__Admin__Decide decide = GATEHOUSE__ADMIN__DECIDE__INIT;
+	Call call = GATEHOUSE__ADMIN__CALL__INIT;
+	char what[48];
+	int code;
+
+	decide.id = id;
+	decide.reason = (char *)(ctl->reason ? ctl->reason : "");
+	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_DENY;
+	call.deny = &decide;
+	OWNED_REPLY *reply = ctl_call(ctl, &call);
+	snprintf(what, sizeof(what), "deny %lld", (long long)id);
+	code = reply ? ctl_outcome(reply, what) : CTL_UNREACHABLE;
+	if (!code)
+		report(ctl, reply, id);
+	return code;
+}
+
+static int set_attribute(struct ctl *ctl, int64_t id, const char *name, const char *value)
+{
+	Gatehouse__Admin__SetAttribute set = GATEHOUSE__ADMIN__SET_ATTRIBUTE__INIT;
+	Call call = GATEHOUSE__ADMIN__CALL__INIT;
+	char what[200];
+
+	set.id = id;
+	set.name = (char *)name;
+	set.value = (char *)value;
+	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_SET_ATTRIBUTE;
+	call.set_attribute = &set;
+	OWNED_REPLY *reply = ctl_call(ctl, &call);
+	snprintf(what, sizeof(what), "set attribute '%.100s' of %lld", name, (long long)id);
+	return reply ? ctl_outcome(reply, what) : CTL_UNREACHABLE;
+}
+
+static int edit_one(struct ctl *ctl, int64_t id)
+{
+	int code = CTL_DONE;
+
+	if (ctl->n_set_attributes + ctl->n_delete_attributes == 0)
+		return ctl_fail(CTL_USAGE, "nothing to edit", "no --set-attr and no --del-attr was given", NULL);
+	for (int i = 0; !code && i < ctl->n_set_attributes; i++) {
+		char *name = strdup(ctl->set_attributes[i]), *value = name ? strchr(name, '=') : NULL;
+
+		if (!value || value == name)
+			code = ctl_fail(CTL_USAGE, ctl->set_attributes[i], "an attribute is written name=value", NULL);
+		if (!code) {
+			*value++ = '\0';
+			code = set_attribute(ctl, id, name, value);
+		}
+		free(name);
+	}
+	for (int i = 0; !code && i < ctl->n_delete_attributes; i++)
+		code = set_attribute(ctl, id, ctl->delete_attributes[i], "");
+	if (!code && ctl->format == CTL_TABLE)
+		printf("request %lld is changed; policy has not been asked: gatehouse resubmit %lld\n", (long long)id,
+		       (long long)id);
+	return code;
+}
+
+/* Do it to every request of the command line. Several with different results: CTL_PARTLY when some went well. */
+static int for_each(struct ctl *ctl, int (*one)(struct ctl *ctl, int64_t id))
+{
+	int code = CTL_DONE, done = 0, failed = 0;
+
+	for (int i = 0; i < ctl->n_arguments; i++) {
+		int64_t id;
+		int this = ctl_parse_id(ctl->arguments[i], &id);
+
+		if (!this)
+			this = one(ctl, id);
+		done += this == CTL_DONE;
+		failed += this != CTL_DONE;
+		if (this != CTL_DONE)
+			code = this;
+		if (this == CTL_UNREACHABLE)
+			break;
+	}
+	return done && failed ? CTL_PARTLY : code;
+}
+
+int ctl_approve(struct ctl *ctl)
+{
+	if (ctl->digest && ctl->n_arguments > 1)
+		return ctl_fail(CTL_USAGE, "--digest goes with one request", NULL, NULL);
+	return for_each(ctl, approve_one);
+}
+
+int ctl_resubmit(struct ctl *ctl)
+{
+	return for_each(ctl, resubmit_one);
+}
+
+int ctl_deny(struct ctl *ctl)
+{
+	return for_each(ctl, deny_one);
+}
+
+int ctl_edit(struct ctl *ctl)
+{
+	return for_each(ctl, edit_one);
+}

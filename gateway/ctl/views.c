@@ -1,0 +1,186 @@
+/* Commands that only look: cert list, status, ca show.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/ctl/print.h"
+
+typedef Gatehouse__Admin__Call Call;
+typedef Gatehouse__Admin__Reply Reply;
+typedef Gatehouse__Admin__Certificate Certificate;
+
+static cJSON *certificate_json(const Certificate *c)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(o, "serial", print_hex(c->serial));
+	cJSON_AddNumberToObject(o, "request", (double)c->request_id);
+	cJSON_AddStringToObject(o, "ca", c->ca);
+	cJSON_AddStringToObject(o, "profile", c->profile);
+	cJSON_AddStringToObject(o, "requester", c->requester);
+	cJSON_AddStringToObject(o, "subject", c->subject);
+	cJSON_AddItemToObject(o, "names", print_names_json(c->names, c->n_names));
+	cJSON_AddStringToObject(o, "not_before", print_time_s(c->not_before_s));
+	cJSON_AddStringToObject(o, "not_after", print_time_s(c->not_after_s));
+	if (c->revoked_ms)
+		cJSON_AddStringToObject(o, "revoked", print_time_ms(c->revoked_ms));
+	return o;
+}
+
+static void certificate_row(struct print_table *t, const Certificate *c)
+{
+	const char *cells[] = { print_hex(c->serial),
+				print_number(c->request_id),
+				print_text(c->profile),
+				print_text(c->subject),
+				print_names(c->names, c->n_names),
+				print_time_s(c->not_after_s),
+				c->revoked_ms ? "revoked" : "valid",
+				NULL };
+
+	print_row(t, cells);
+}
+
+int ctl_cert_list(struct ctl *ctl)
+{
+	static const char *const headings[] = { "SERIAL", "REQUEST", "PROFILE", "SUBJECT", "NAMES", "NOT AFTER", "STATE", NULL };
+	Gatehouse__Admin__ListCertificates query = GATEHOUSE__ADMIN__LIST_CERTIFICATES__INIT;
+	Call call = GATEHOUSE__ADMIN__CALL__INIT;
+	cJSON *document = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(document, "certificates");
+	struct print_table *table = ctl->format == CTL_TABLE ? print_table_new(headings) : NULL;
+	uint8_t last[64];
+	bool more = true;
+	size_t n = 0;
+
+	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_LIST_CERTIFICATES;
+	call.list_certificates = &query;
+	while (more) {
+		OWNED_REPLY *reply = ctl_call(ctl, &call);
+		int code = reply ? ctl_outcome(reply, "list certificates") : CTL_UNREACHABLE;
+
+		if (code)
+			return code;
+		for (size_t i = 0; i < reply->n_certificates; i++, n++) {
+			const Certificate *c = reply->certificates[i];
+
+			if (table)
+				certificate_row(table, c);
+			else
+				cJSON_AddItemToArray(list, certificate_json(c));
+			query.after.len = c->serial.len < sizeof(last) ? c->serial.len : sizeof(last);
+			memcpy(last, c->serial.data, query.after.len);
+			query.after.data = last;
+		}
+		more = reply->more && reply->n_certificates;
+	}
+	if (!table)
+		return print_json(document);
+	cJSON_Delete(document);
+	if (n)
+		print_table_end(table);
+	else
+		puts("no certificates");
+	return CTL_DONE;
+}
+
+static cJSON *status_json(const Gatehouse__Admin__Status *s)
+{
+	cJSON *o = cJSON_CreateObject(), *roles;
+
+	cJSON_AddBoolToObject(o, "healthy", s->healthy);
+	cJSON_AddStringToObject(o, "health", s->health);
+	cJSON_AddNumberToObject(o, "pending", (double)s->pending);
+	cJSON_AddNumberToObject(o, "unfinished", (double)s->unfinished);
+	cJSON_AddNumberToObject(o, "outbox_waiting", (double)s->outbox_waiting);
+	cJSON_AddNumberToObject(o, "outbox_set_aside", (double)s->outbox_set_aside);
+	cJSON_AddNumberToObject(o, "certificates", (double)s->certificates);
+	cJSON_AddStringToObject(o, "caller", s->caller);
+	roles = cJSON_AddArrayToObject(o, "roles");
+	for (size_t i = 0; i < s->n_roles; i++)
+		cJSON_AddItemToArray(roles, cJSON_CreateString(s->roles[i]));
+	cJSON_AddBoolToObject(o, "roles_separated", s->roles_separated);
+	return o;
+}
+
+int ctl_status(struct ctl *ctl)
+{
+	Gatehouse__Admin__GetStatus query = GATEHOUSE__ADMIN__GET_STATUS__INIT;
+	Call call = GATEHOUSE__ADMIN__CALL__INIT;
+	const Gatehouse__Admin__Status *s;
+
+	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_GET_STATUS;
+	call.get_status = &query;
+	OWNED_REPLY *reply = ctl_call(ctl, &call);
+	int code = reply ? ctl_outcome(reply, "get the status") : CTL_UNREACHABLE;
+
+	if (code)
+		return code;
+	s = reply->status;
+	if (!s)
+		return ctl_fail(CTL_FAILED, "the core sent no status", NULL, NULL);
+	if (ctl->format == CTL_JSON) {
+		print_json(status_json(s));
+	} else {
+		printf("%s", s->health);
+		printf("pending: %lld%s%s\n", (long long)s->pending, s->pending ? ", oldest " : "",
+		       s->pending ? print_age(ctl, s->oldest_pending_ms) : "");
+		printf("certificates: %lld\nunfinished: %lld\nexit events waiting: %lld, set aside: %lld\n",
+		       (long long)s->certificates, (long long)s->unfinished, (long long)s->outbox_waiting,
+		       (long long)s->outbox_set_aside);
+		printf("roles: %s\n", s->roles_separated ? "separated" : "not separated (one process)");
+		printf("you are %s", print_text(s->caller));
+		for (size_t i = 0; i < s->n_roles; i++)
+			printf("%s%s", i ? ", " : ": ", print_text(s->roles[i]));
+		puts("");
+	}
+	return s->healthy ? CTL_DONE : CTL_FAILED;
+}
+
+static void show_ca(const struct ctl *ctl, const Gatehouse__Admin__Ca *ca)
+{
+	printf("%-12s %s\n%-12s %s\n%-12s %s to %s\n", "ca", print_text(ca->name), "subject", print_text(ca->subject), "validity",
+	       print_time_s(ca->not_before_s), print_time_s(ca->not_after_s));
+	printf("%-12s %s\n", "policy", print_text(ca->policy));
+	for (size_t i = 0; i < ca->n_exits; i++)
+		printf("%-12s %s\n", i ? "" : "exits", print_text(ca->exits[i]));
+	printf("%-12s %s\n%s", "sha-256", print_fingerprint(ca->certificate), print_pem(ca->certificate));
+	(void)ctl;
+}
+
+int ctl_ca_show(struct ctl *ctl)
+{
+	Gatehouse__Admin__ShowCa query = GATEHOUSE__ADMIN__SHOW_CA__INIT;
+	Call call = GATEHOUSE__ADMIN__CALL__INIT;
+
+	query.name = (char *)(ctl->n_arguments ? ctl->arguments[0] : "");
+	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_SHOW_CA;
+	call.show_ca = &query;
+	OWNED_REPLY *reply = ctl_call(ctl, &call);
+	int code = reply ? ctl_outcome(reply, "show the CA") : CTL_UNREACHABLE;
+
+	if (code)
+		return code;
+	if (ctl->format == CTL_JSON) {
+		cJSON *document = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(document, "cas");
+
+		for (size_t i = 0; i < reply->n_cas; i++) {
+			const Gatehouse__Admin__Ca *ca = reply->cas[i];
+			cJSON *o = cJSON_CreateObject();
+
+			cJSON_AddStringToObject(o, "name", ca->name);
+			cJSON_AddStringToObject(o, "subject", ca->subject);
+			cJSON_AddStringToObject(o, "not_before", print_time_s(ca->not_before_s));
+			cJSON_AddStringToObject(o, "not_after", print_time_s(ca->not_after_s));
+			cJSON_AddStringToObject(o, "policy", ca->policy);
+			cJSON_AddStringToObject(o, "sha256", print_fingerprint(ca->certificate));
+			cJSON_AddStringToObject(o, "certificate", print_pem(ca->certificate));
+			cJSON_AddItemToArray(list, o);
+		}
+		return print_json(document);
+	}
+	for (size_t i = 0; i < reply->n_cas; i++)
+		show_ca(ctl, reply->cas[i]);
+	return CTL_DONE;
+}

@@ -1,0 +1,90 @@
+"""The real clients of Debian, as a person would call them."""
+import os
+import subprocess
+import tempfile
+
+from gatehouse import check
+
+
+class Certbot:
+    def __init__(self, g):
+        self.g = g
+        self.folder = os.path.join(g.folder, "certbot")
+        os.makedirs(self.folder, exist_ok=True)
+
+    def command(self, *words):
+        return ["certbot", *words, "--config-dir", f"{self.folder}/config", "--work-dir", f"{self.folder}/work",
+                "--logs-dir", f"{self.folder}/logs", "--non-interactive"]
+
+    def popen(self, *words):
+        env = dict(os.environ, REQUESTS_CA_BUNDLE=self.g.root)
+        return subprocess.Popen(self.command(*words), env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, text=True)
+
+    def start(self, *names, timeout_s=None):
+        words = ["certonly", "--agree-tos", "--register-unsafely-without-email", "--server", self.g.directory,
+                 "--standalone", "--http-01-port", str(self.g.http01_port), "--http-01-address", "127.0.0.1"]
+        if timeout_s:
+            words += ["--issuance-timeout", str(timeout_s)]
+        for name in names:
+            words += ["-d", name]
+        return self.popen(*words)
+
+    def get(self, *names, timeout_s=None):
+        """Exit code and output of one run."""
+        process = self.start(*names, timeout_s=timeout_s)
+        output, _ = process.communicate(timeout=150)
+        return process.returncode, output
+
+    def must_get(self, *names):
+        code, output = self.get(*names)
+        check(code == 0, f"certbot got no certificate for {names}:\n{output}\n{self.g.log_tail()}")
+        return self.path(names[0])
+
+    def path(self, name):
+        return f"{self.folder}/config/live/{name}/cert.pem"
+
+
+def lego(g, *names):
+    env = dict(os.environ, LEGO_CA_CERTIFICATES=g.root)
+    words = ["lego", "--server", g.directory, "--accept-tos", "--email", "admin@example.org", "--path",
+             f"{g.folder}/lego", "--http", "--http.port", f"127.0.0.1:{g.http01_port}"]
+    for name in names:
+        words += ["--domains", name]
+    done = subprocess.run([*words, "run"], env=env, capture_output=True, text=True, timeout=120)
+    check(done.returncode == 0, f"lego: {done.stdout}{done.stderr}{g.log_tail()}")
+    return f"{g.folder}/lego/certificates/{names[0]}.crt"
+
+
+HOOK = """#!/bin/sh
+# uacme's hook: method type identifier token authorization
+[ "$2" = http-01 ] || exit 1
+case $1 in
+begin) mkdir -p {web}/.well-known/acme-challenge && printf %s "$5" > {web}/.well-known/acme-challenge/"$4" ;;
+done|failed) rm -f {web}/.well-known/acme-challenge/"$4" ;;
+esac
+"""
+
+
+def uacme(g, name):
+    """uacme trusts only the system's bundle, so it gets a mount namespace in which the bundle is the test's root."""
+    folder = f"{g.folder}/uacme"
+    web = f"{folder}/web"
+    os.makedirs(f"{web}/.well-known/acme-challenge", exist_ok=True)
+    hook = f"{folder}/hook"
+    with open(hook, "w") as f:
+        f.write(HOOK.format(web=web))
+    os.chmod(hook, 0o755)
+    server = subprocess.Popen(["/usr/bin/python3", "-m", "http.server", "--bind", "127.0.0.1", "--directory", web,
+                               str(g.http01_port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    inside = (f"mount --bind {g.root} /etc/ssl/certs/ca-certificates.crt && "
+              f"uacme -v -a {g.directory} -c {folder}/config -y new && "
+              f"uacme -v -a {g.directory} -c {folder}/config -h {hook} -y issue {name}")
+    try:
+        unshare = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-rm"]
+        done = subprocess.run([*unshare, "sh", "-c", inside], capture_output=True, text=True, timeout=120)
+    finally:
+        server.terminate()
+        server.wait()
+    check(done.returncode == 0, f"uacme: {done.stdout}{done.stderr}{g.log_tail()}")
+    return f"{folder}/config/{name}/cert.pem"

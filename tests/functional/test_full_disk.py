@@ -1,0 +1,55 @@
+#!/usr/bin/python3
+"""A full disk refuses clearly, loses nothing, and recovers without a restart when there is space again."""
+import os
+import subprocess
+import sys
+import tempfile
+
+from acme_client import Client, Problem, Responder
+from gatehouse import DOMAIN, SKIP, Gatehouse, check, main
+
+
+def full_then_free_again():
+    folder = tempfile.mkdtemp(prefix="gatehouse-disk-")
+    data = os.path.join(folder, "data")
+    os.makedirs(data, mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m,mode=0700", "tmpfs", data], check=True)
+    try:
+        g = Gatehouse(folder=folder, data=data).start()
+        responder = Responder(g.http01_port)
+        client = Client(g, responder).start()
+        before = client.get_certificate(f"before.{DOMAIN}")
+        with open(os.path.join(data, "ballast"), "wb") as ballast:
+            try:
+                while True:
+                    ballast.write(b"x" * 4096)
+                    ballast.flush()
+            except OSError:
+                pass
+        refused = None
+        for i in range(200):
+            try:
+                client.get_certificate(f"full{i}.{DOMAIN}")
+            except Problem as problem:
+                refused = problem
+                break
+        check(refused and refused.status in (500, 503), f"a full disk must be refused clearly, not {refused}")
+        check(refused.document["type"].startswith("urn:ietf:params:acme:error:"), str(refused.document))
+        check(g.process.poll() is None, "the daemon must live through a full disk")
+        os.unlink(os.path.join(data, "ballast"))
+        after = client.get_certificate(f"after.{DOMAIN}")
+        check(before != after and "BEGIN CERTIFICATE" in after, after)
+        listed = {name for c in g.tool_json("cert", "list")["certificates"] for name in c["names"]}
+        check({f"before.{DOMAIN}", f"after.{DOMAIN}"} <= listed, f"lost: {listed}")
+        responder.close()
+        g.stop()
+        g.check_trace()
+    finally:
+        subprocess.run(["umount", "-l", data], check=False)
+    subprocess.run(["rm", "-rf", folder], check=True)
+
+
+if os.geteuid() != 0:
+    print("skipped: mounting a small file system needs root")
+    sys.exit(SKIP)
+main([full_then_free_again])
