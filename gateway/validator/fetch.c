@@ -139,10 +139,11 @@ static void take_location(CURL *curl, struct fetch_reply *out)
 static int classify(const struct transfer *t, CURLcode code)
 {
 	bool is_tls = strncasecmp(t->what->url, "https:", 6) == 0;
+	bool is_refused = t->reply->status != 200 || buf_status(&t->reply->body);
 	curl_off_t connected_us = 0, secured_us = 0;
 
 	/* A body that was refused by on_body() leaves a complete header. */
-	if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && (t->reply->status != 200 || buf_status(&t->reply->body))))
+	if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && is_refused))
 		return 0;
 	if (code == CURLE_OUT_OF_MEMORY)
 		return -ENOMEM;

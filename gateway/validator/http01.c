@@ -229,8 +229,8 @@ static void first_url(const struct http01 *env, const struct validation *what, s
 
 	snprintf(url->host, sizeof(url->host), "%s", host);
 	url->port = env->http_port;
-	snprintf(url->text, sizeof(url->text), "http://%s%s%s:%u/.well-known/acme-challenge/%s", is_v6 ? "[" : "", host,
-		 is_v6 ? "]" : "", url->port, what->token);
+	snprintf(url->text, sizeof(url->text), is_v6 ? "http://[%s]:%u%s%s" : "http://%s:%u%s%s", host, url->port,
+		 "/.well-known/acme-challenge/", what->token);
 }
 
 int http01_run(const struct http01 *env, CURL *curl, const struct validation *what, struct validation_result *out)

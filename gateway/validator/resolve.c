@@ -1,7 +1,7 @@
 /* Names to addresses.
  *
- * Lookups run asynchronously in a thread of libunbound, because a blocking one could be neither timed nor given up. One
- * more thread, the pump, hands answers to those who wait.
+ * Lookups run asynchronously in a thread of libunbound, because a blocking one could be neither timed nor given up.
+ * One more thread, the pump, hands answers to those who wait.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -80,7 +80,10 @@ static void on_answer(void *arg, int error, struct ub_result *result)
 static void *pump(void *arg)
 {
 	struct resolver *r = arg;
-	struct pollfd fds[2] = { { .fd = ub_fd(r->unbound), .events = POLLIN }, { .fd = r->stop_fd, .events = POLLIN } };
+	struct pollfd fds[2] = {
+		{ .fd = ub_fd(r->unbound), .events = POLLIN },
+		{ .fd = r->stop_fd, .events = POLLIN },
+	};
 
 	for (;;) {
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)

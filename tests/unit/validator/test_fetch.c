@@ -122,7 +122,8 @@ static void refuses_a_forbidden_address_before_anything_else(void **state)
 {
 	const struct address_rules rules = { NULL, 0 };
 	atomic_bool stop = false;
-	struct fetch what = { .url = "http://a.example/", .rules = &rules, .stop = &stop, .port = 80, .timeout_ms = 1000 };
+	struct fetch what = { .url = "http://a.example/", .rules = &rules, .stop = &stop, .port = 80,
+			      .timeout_ms = 1000 };
 	struct fetch_reply reply = { .body = BUF_INIT(16) };
 
 	assert_int_equal(ip_address_parse(&what.address, "169.254.169.254"), 0);

@@ -150,7 +150,8 @@ static struct resolver *make_with_server(struct conf **conf)
 	char text[256];
 
 	snprintf(text, sizeof(text),
-		 "resolver: 127.0.0.1@%u\nhosts: {fixed.test: 192.0.2.9, '*.deep.test': '2001:db8::9'}\n", server.port);
+		 "resolver: 127.0.0.1@%u\nhosts: {fixed.test: 192.0.2.9, '*.deep.test': '2001:db8::9'}\n",
+		 server.port);
 	return make(conf, text);
 }
 
@@ -259,7 +260,8 @@ static void refuse(const char *text, const char *message)
 static void refuses_wrong_options_at_their_place(void **state)
 {
 	refuse("hosts:\n  a.test: nowhere\n", "t.yaml:2:11: 'nowhere' is not an IP address");
-	refuse("hosts:\n  'a.*.test': 192.0.2.1\n", "t.yaml:2:15: 'a.*.test' is neither a name nor '*.' and a suffix");
+	refuse("hosts:\n  'a.*.test': 192.0.2.1\n",
+	       "t.yaml:2:15: 'a.*.test' is neither a name nor '*.' and a suffix");
 	refuse("resolver: [192.0.2.1, dns.example]\n",
 	       "t.yaml:1:23: 'dns.example' is not an address such as 192.0.2.1 or 192.0.2.1@5353");
 }

@@ -520,7 +520,8 @@ static void follows_to_no_forbidden_address(void **state)
 	static const struct {
 		const char *token, *address;
 	} rows[] = {
-		{ "to-private", "10.0.0.1 " }, { "to-private-name", "10.0.0.1 " }, { "to-metadata", "169.254.169.254 " },
+		{ "to-private", "10.0.0.1 " }, { "to-private-name", "10.0.0.1 " },
+		{ "to-metadata", "169.254.169.254 " },
 		{ "to-loopback6", "::1 " }, { "to-mapped", "::ffff:10.0.0.1 " }, { "to-zero", "0.0.0.0 " },
 		{ "to-octal", "10.0.0.1 " },
 	};
