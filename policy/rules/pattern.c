@@ -1,0 +1,82 @@
+/* Patterns of names and words.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "policy/rules/pattern.h"
+
+#include <errno.h>
+
+static const struct {
+	const char *prefix;
+	enum ca_name_kind kind;
+} kinds[] = {
+	{ "dns:", CA_NAME_DNS },
+	{ "ip:", CA_NAME_IP },
+	{ "email:", CA_NAME_EMAIL },
+	{ "uri:", CA_NAME_URI },
+};
+
+/* Locale-free: names are ASCII. */
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* Going back to the last '*' alone is enough: what an earlier one takes more, the last one could take too. */
+bool pattern_matches_text(const char *pattern, const char *text)
+{
+	const char *star = NULL, *resume = NULL;
+
+	while (*text) {
+		if (*pattern == '*') {
+			star = ++pattern;
+			resume = text;
+		} else if (*pattern && (*pattern == '?' || lower(*pattern) == lower(*text))) {
+			pattern++;
+			text++;
+		} else if (star) {
+			pattern = star;
+			text = ++resume;
+		} else {
+			return false;
+		}
+	}
+	while (*pattern == '*')
+		pattern++;
+	return !*pattern;
+}
+
+int pattern_parse(struct pattern *out, struct arena *arena, const char *text)
+{
+	struct pattern p = { 0 };
+	size_t i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && !p.kind; i++) {
+		if (strncmp(text, kinds[i].prefix, strlen(kinds[i].prefix)) != 0)
+			continue;
+		p.kind = kinds[i].kind;
+		text += strlen(kinds[i].prefix);
+	}
+	if (!*text)
+		return -EINVAL;
+	/* An address has several spellings, so it is compared as octets. */
+	p.is_range = p.kind == CA_NAME_IP && !strpbrk(text, "*?");
+	if (p.is_range && ip_range_parse(&p.range, text))
+		return -EINVAL;
+	p.text = arena_strdup(arena, text);
+	if (!p.text)
+		return -ENOMEM;
+	*out = p;
+	return 0;
+}
+
+bool pattern_matches_name(const struct pattern *p, const struct ca_name *name)
+{
+	struct ip_address a;
+
+	if (p->kind && p->kind != name->kind)
+		return false;
+	if (!p->is_range)
+		return pattern_matches_text(p->text, name->value);
+	return ip_address_parse(&a, name->value) == 0 && ip_range_contains(&p->range, &a);
+}

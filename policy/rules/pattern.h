@@ -1,0 +1,26 @@
+/* Patterns of names and words.
+ *
+ * `*` stands for any run of characters, also none, and `?` for one; letters are compared without case. A pattern
+ * of names may begin with a kind ("dns:", "ip:", "email:", "uri:") and then matches names of that kind only; "ip:"
+ * may be followed by a range ("ip:10.0.0.0/8").
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/base/arena.h"
+#include "core/base/ip.h"
+#include "core/submit.h"
+
+struct pattern {
+	enum ca_name_kind kind; /* 0: any */
+	const char *text;       /* in the arena */
+	bool is_range;
+	struct ip_range range;
+};
+
+/* 0; -EINVAL for an empty pattern or an "ip:" range that is none; -ENOMEM. */
+int pattern_parse(struct pattern *out, struct arena *arena, const char *text);
+bool pattern_matches_name(const struct pattern *p, const struct ca_name *name);
+
+bool pattern_matches_text(const char *pattern, const char *text);
