@@ -299,8 +299,8 @@ static int check_name(const struct conf_section *conf, const struct rules *all, 
 	size_t i;
 
 	if (!*name || strlen(name) >= CA_RULE_SIZE || name[strspn(name, letters)])
-		return conf_refuse(conf, "name", error, "a rule's name is made of 1 to %d small letters, digits and '-'",
-				   CA_RULE_SIZE - 1);
+		return conf_refuse(conf, "name", error, "a rule's name is made of 1 to %d "
+				   "small letters, digits and '-'", CA_RULE_SIZE - 1);
 	if (strcmp(name, DEFAULT_RULE) == 0)
 		return conf_refuse(conf, "name", error,
 				   "the name '%s' is taken by the answer when no rule matches", name);

@@ -251,7 +251,8 @@ static void traces_why_each_rule_above_did_not_match(void **state)
 		  "  - {name: r4, when: {attribute: {owner: x}}, then: issue}\n"
 		  "  - {name: r5, when: {renewal: yes}, then: issue}\n", &v, CA_VERIFY_NEW);
 	assert_string_equal(out.trace, "r1: no (name wiki.example); r2: no (protocol acme); "
-				       "r3: no (source 10.1.2.3); r4: no (attribute owner absent); r5: no (no renewal); default: yes -> deny");
+				       "r3: no (source 10.1.2.3); r4: no (attribute owner absent); "
+				       "r5: no (no renewal); default: yes -> deny");
 }
 
 static void escapes_text_of_the_requester_in_the_trace(void **state)
