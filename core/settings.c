@@ -100,9 +100,9 @@ static const struct conf_option *exit_rows_of(const char *module)
 const struct conf_option ca_ca_rows[] = {
 	{ .name = "name", .type = CONF_STRING, .fallback = CONF_NEEDED,
 	  .summary = "Name of the CA, as given to `gatehouse ca init`." },
-	{ .name = "policy", .type = CONF_MODULE, .fallback = CONF_NEEDED, .rows_of = policy_rows_of,
+	{ .name = "policy", .type = CONF_VARIANT, .fallback = CONF_NEEDED, .rows_of = policy_rows_of,
 	  .summary = "The one policy module that decides about every request." },
-	{ .name = "exits", .type = CONF_MODULES, .rows_of = exit_rows_of,
+	{ .name = "exits", .type = CONF_VARIANTS, .rows_of = exit_rows_of,
 	  .summary = "Exit modules, told of events after the result is stored." },
 	{ 0 },
 };

@@ -174,7 +174,7 @@ const struct conf_option *gw_config_rows(void)
 		  .summary = "The certificate authorities." },
 		{ .name = "profiles", .type = CONF_SECTIONS, .rows = ca_profile_rows,
 		  .summary = "What certificates look like." },
-		{ .name = "endpoints", .type = CONF_MODULES, .range = "protocol", .rows_of = endpoint_rows_of,
+		{ .name = "endpoints", .type = CONF_VARIANTS, .range = "protocol", .rows_of = endpoint_rows_of,
 		  .summary = "Where clients of a protocol come in." },
 		{ .name = "listeners", .type = CONF_SECTIONS, .rows = listener_rows,
 		  .summary = "Addresses that are listened on." },

@@ -27,7 +27,7 @@ struct conf {
 struct item {
 	const char *name;             /* CONF_MAP */
 	const char *text;             /* CONF_STRINGS, CONF_MAP */
-	struct conf_section *section; /* CONF_SECTIONS, CONF_MODULES */
+	struct conf_section *section; /* CONF_SECTIONS, CONF_VARIANTS */
 	struct conf_place place;
 };
 
@@ -105,7 +105,7 @@ static int read_text(const struct conf *c, const struct conf_option *row, const 
 	return 0;
 }
 
-/* The option that chooses the rows: the range of a CONF_MODULE(S) row, `module` unless it says otherwise. */
+/* The option that chooses the rows: the range of a CONF_VARIANT(S) row, `module` unless it says otherwise. */
 static const char *module_key(const struct conf_option *row)
 {
 	return row->range ? row->range : "module";
@@ -142,7 +142,7 @@ static int read_mapping(struct conf *c, const struct conf_option *row, const str
 	const char *module = NULL, *key = module_key(row);
 	int r;
 
-	if (row->type == CONF_MODULE || row->type == CONF_MODULES)
+	if (row->type == CONF_VARIANT || row->type == CONF_VARIANTS)
 		r = find_module(c, row, node, &module, &rows);
 	else
 		r = expect_kind(c, row, node, CONF_NODE_MAP);
@@ -157,7 +157,7 @@ static int read_item(struct conf *c, const struct conf_option *row, const struct
 
 	item->place = node->place;
 	item->name = node->key;
-	if (row->type == CONF_SECTIONS || row->type == CONF_MODULES)
+	if (row->type == CONF_SECTIONS || row->type == CONF_VARIANTS)
 		return read_mapping(c, row, node, &item->section);
 	return read_text(c, row, node, &number, &item->text);
 }
@@ -205,11 +205,11 @@ static int read_value(struct conf *c, const struct conf_option *row, const struc
 	switch (row->type) {
 	case CONF_STRINGS:
 	case CONF_SECTIONS:
-	case CONF_MODULES:
+	case CONF_VARIANTS:
 	case CONF_MAP:
 		return read_items(c, row, node, v);
 	case CONF_SECTION:
-	case CONF_MODULE:
+	case CONF_VARIANT:
 		return read_mapping(c, row, node, &v->section);
 	default:
 		return read_text(c, row, node, &v->number, &v->text);
@@ -441,7 +441,7 @@ const struct conf_section *conf_root(const struct conf *conf)
 }
 
 #define TYPE(t) (1u << (t))
-#define LISTS (TYPE(CONF_STRINGS) | TYPE(CONF_SECTIONS) | TYPE(CONF_MODULES) | TYPE(CONF_MAP))
+#define LISTS (TYPE(CONF_STRINGS) | TYPE(CONF_SECTIONS) | TYPE(CONF_VARIANTS) | TYPE(CONF_MAP))
 
 /* The value of a row of one of the types in `allowed` (a set of TYPE()). */
 static const struct value *get(const struct conf_section *s, const char *name, unsigned allowed)
@@ -499,12 +499,12 @@ const char *conf_str_at(const struct conf_section *s, const char *name, size_t i
 
 const struct conf_section *conf_section(const struct conf_section *s, const char *name)
 {
-	return get(s, name, TYPE(CONF_SECTION) | TYPE(CONF_MODULE))->section;
+	return get(s, name, TYPE(CONF_SECTION) | TYPE(CONF_VARIANT))->section;
 }
 
 const struct conf_section *conf_section_at(const struct conf_section *s, const char *name, size_t i)
 {
-	return get_item(s, name, i, TYPE(CONF_SECTIONS) | TYPE(CONF_MODULES))->section;
+	return get_item(s, name, i, TYPE(CONF_SECTIONS) | TYPE(CONF_VARIANTS))->section;
 }
 
 const char *conf_map_name(const struct conf_section *s, const char *name, size_t i)

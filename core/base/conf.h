@@ -24,8 +24,8 @@ enum conf_type {
 	CONF_STRINGS,  /* a list of strings; one scalar is a list of one. Range "a|b|c" limits the words */
 	CONF_SECTION,  /* a mapping, read by `rows`; absent: every row at its default, unless needed */
 	CONF_SECTIONS, /* a list of mappings, each read by `rows` */
-	CONF_MODULE,   /* a mapping whose key `module` (or the key that `range` names) chooses the rows by `rows_of` */
-	CONF_MODULES,  /* a list of such */
+	CONF_VARIANT,   /* a mapping whose key `module` (or the key that `range` names) chooses the rows by `rows_of` */
+	CONF_VARIANTS,  /* a list of such */
 	CONF_MAP,      /* a mapping of free names to strings, in the order of the file */
 };
 
@@ -36,7 +36,7 @@ struct conf_option {
 	const char *fallback; /* as written in YAML; CONF_NEEDED: must be given; NULL: absent (NULL, 0, empty) */
 	const char *summary;  /* one sentence */
 	const struct conf_option *rows;                           /* CONF_SECTION, CONF_SECTIONS; ends with {0} */
-	const struct conf_option *(*rows_of)(const char *module); /* CONF_MODULE(S): NULL for an unknown module */
+	const struct conf_option *(*rows_of)(const char *module); /* CONF_VARIANT(S): NULL for an unknown module */
 };
 
 extern const char conf_needed_[];
@@ -72,7 +72,7 @@ const struct conf_section *conf_section_at(const struct conf_section *s, const c
 const char *conf_map_name(const struct conf_section *s, const char *name, size_t i);
 const char *conf_map_value(const struct conf_section *s, const char *name, size_t i);
 bool conf_is_set(const struct conf_section *s, const char *name);      /* written in the file, not by default */
-const char *conf_module(const struct conf_section *s); /* the value of that key, for CONF_MODULE(S) */
+const char *conf_module(const struct conf_section *s); /* the value of that key, for CONF_VARIANT(S) */
 
 /* Report a value that is well formed but cannot be used ("no such profile"), at its place. `name` NULL: the section
  * itself; `conf_refuse_at` takes the i-th element of a list. Always returns -EINVAL. */

@@ -37,8 +37,8 @@ static const struct {
 	[CONF_STRINGS] = { "list of strings", NULL, NULL },
 	[CONF_SECTION] = { "section", NULL, NULL },
 	[CONF_SECTIONS] = { "list of sections", NULL, NULL },
-	[CONF_MODULE] = { "module", NULL, NULL },
-	[CONF_MODULES] = { "list of modules", NULL, NULL },
+	[CONF_VARIANT] = { "module", NULL, NULL },
+	[CONF_VARIANTS] = { "list of modules", NULL, NULL },
 	[CONF_MAP] = { "names and strings", NULL, NULL },
 };
 
@@ -165,7 +165,7 @@ void conf_print_options(FILE *to, const struct conf_option *rows, const char *pr
 	char path[256];
 
 	for (; rows && rows->name; rows++) {
-		is_list = rows->type == CONF_SECTIONS || rows->type == CONF_MODULES;
+		is_list = rows->type == CONF_SECTIONS || rows->type == CONF_VARIANTS;
 		snprintf(path, sizeof(path), "%s%s%s%s", prefix ? prefix : "", prefix && *prefix ? "." : "", rows->name,
 			 is_list ? "[]" : "");
 		print_option(to, rows, path);

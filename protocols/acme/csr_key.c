@@ -1,4 +1,4 @@
-/* A file of its own because <openssl/x509.h> and the rows of our configuration both say CONF_MODULE.
+/* A file of its own because <openssl/x509.h> and the rows of our configuration both say CONF_VARIANT.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

@@ -41,8 +41,8 @@ static const struct conf_option rows[] = {
 	{ .name = "names", .type = CONF_STRINGS },
 	{ .name = "listeners", .type = CONF_SECTIONS, .rows = listener },
 	{ .name = "limits", .type = CONF_SECTION, .rows = limits },
-	{ .name = "policy", .type = CONF_MODULE, .rows_of = rows_of, .fallback = "{module: limits}" },
-	{ .name = "exit", .type = CONF_MODULES, .rows_of = rows_of },
+	{ .name = "policy", .type = CONF_VARIANT, .rows_of = rows_of, .fallback = "{module: limits}" },
+	{ .name = "exit", .type = CONF_VARIANTS, .rows_of = rows_of },
 	{ .name = "set", .type = CONF_MAP },
 	{ 0 },
 };

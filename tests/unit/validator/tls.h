@@ -1,4 +1,4 @@
-/* TLS for a test's server. Apart from it because OpenSSL and core/base/conf.h both have a CONF_MODULE.
+/* TLS for a test's server. Apart from it because OpenSSL and core/base/conf.h both have a CONF_VARIANT.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
