@@ -21,8 +21,8 @@ class Certbot:
         return subprocess.Popen(self.command(*words), env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT, text=True)
 
-    def start(self, *names, timeout_s=None):
-        words = ["certonly", "--agree-tos", "--register-unsafely-without-email", "--server", self.g.directory,
+    def start(self, *names, timeout_s=None, verbose=False):
+        words = ["certonly", *(["-vv"] if verbose else []), "--agree-tos", "--register-unsafely-without-email", "--server", self.g.directory,
                  "--standalone", "--http-01-port", str(self.g.http01_port), "--http-01-address", "127.0.0.1"]
         if timeout_s:
             words += ["--issuance-timeout", str(timeout_s)]
@@ -30,9 +30,15 @@ class Certbot:
             words += ["-d", name]
         return self.popen(*words)
 
-    def get(self, *names, timeout_s=None):
+    def get(self, *names, timeout_s=None, verbose=False):
         """Exit code and output of one run."""
-        process = self.start(*names, timeout_s=timeout_s)
+        process = self.start(*names, timeout_s=timeout_s, verbose=verbose)
+        output, _ = process.communicate(timeout=150)
+        return process.returncode, output
+
+    def renew(self, *words):
+        """Exit code and output; without the wait that certbot puts before a renewal that nobody watches."""
+        process = self.popen("renew", "--force-renewal", "--no-random-sleep-on-renew", *words)
         output, _ = process.communicate(timeout=150)
         return process.returncode, output
 
