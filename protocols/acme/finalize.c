@@ -268,6 +268,13 @@ static struct ca_attribute *attributes_of(struct acme_call *c, size_t *n)
 	return list;
 }
 
+/* The number is for people; the key makes it nobody else's, should this database be lost and the numbers begin anew
+ * while the core remembers who had which certificate. */
+static const char *requester_of(struct acme_call *c)
+{
+	return arena_printf(c->q->arena, "acme:%lld/%.22s", (long long)c->account.id, c->account.thumbprint);
+}
+
 /* The same octets and the same key each time it is called for an order. */
 static int submit(struct acme_call *c, const struct acme_order *o, struct ca_outcome *out)
 {
@@ -276,7 +283,7 @@ static int submit(struct acme_call *c, const struct acme_order *o, struct ca_out
 		.protocol = "acme",
 		.endpoint = acme->endpoint,
 		.profile = acme->profile,
-		.requester = arena_printf(c->q->arena, "acme:%lld", (long long)c->account.id),
+		.requester = requester_of(c),
 		.evidence = CA_EVIDENCE_ACME_AUTHORIZATION,
 		.source_address = c->q->peer_address,
 		.received_ms = c->q->received_ms,
@@ -299,7 +306,7 @@ static int submit(struct acme_call *c, const struct acme_order *o, struct ca_out
 /* The request is known to the core: look, and collect when it left the queue. CA_CALL_NOT_FOUND is not an answer. */
 static int look(struct acme_call *c, const struct acme_order *o, struct ca_outcome *out)
 {
-	const char *requester = arena_printf(c->q->arena, "acme:%lld", (long long)c->account.id);
+	const char *requester = requester_of(c);
 	int e = requester ? ca_peek(c->acme->ca, requester, o->core_id, out) : -ENOMEM;
 
 	if (e || out->disposition == CA_UNDER_SUBMISSION || out->disposition == CA_INCOMPLETE)

@@ -116,7 +116,8 @@ static void tells_the_core_who_asks_and_what_was_proven(void **state)
 	uint8_t key[CA_TRANSACTION_KEY_SIZE];
 
 	assert_int_equal(rig_finalize(&client, order, "DNS:www.example.com"), 200);
-	assert_string_equal(rig.core.last_requester, "acme:1");
+	assert_memory_equal(rig.core.last_requester, "acme:1/", 7);
+	assert_int_equal(strlen(rig.core.last_requester), 7 + 22);
 	assert_string_equal(rig.core.last.protocol, "acme");
 	assert_string_equal(rig.core.last.endpoint, "acme");
 	assert_string_equal(rig.core.last.profile, "tls-server");
