@@ -42,7 +42,7 @@ struct resolver {
 struct question {
 	struct resolver *resolver;
 	int id;
-	bool is_started, is_done;
+	bool is_done;
 	int rcode; /* -1: the lookup itself failed */
 	struct ip_address found[RESOLVE_MAX];
 	size_t n;
@@ -269,8 +269,9 @@ static void ask(struct resolver *r, struct question *q, const char *name, int ty
 {
 	q->resolver = r;
 	q->rcode = -1;
-	q->is_started = !ub_resolve_async(r->unbound, name, type, CLASS_IN, q, on_answer, &q->id);
-	q->is_done = !q->is_started;
+	/* Once it has begun the question belongs to the lock: the answer may be there before the call returns. */
+	if (ub_resolve_async(r->unbound, name, type, CLASS_IN, q, on_answer, &q->id))
+		q->is_done = true;
 }
 
 /* Wait for both answers, or until time is up. Called with the lock. */

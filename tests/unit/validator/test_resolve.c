@@ -205,6 +205,20 @@ static void tells_no_addresses_from_no_answer(void **state)
 	assert_int_equal(find(r, "silent.example", 300), RESOLVE_TIMEOUT);
 }
 
+/* The answer may come before the question was put away. */
+static void loses_no_answer(void **state)
+{
+	OWNED(conf) conf = NULL;
+	OWNED(resolver) r = make_with_server(&conf);
+	char name[32];
+	unsigned i;
+
+	for (i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), "n%u.example", i);
+		assert_int_equal(find(r, name, 5000), RESOLVE_NOT_FOUND);
+	}
+}
+
 static void says_that_the_servers_failed(void **state)
 {
 	OWNED(conf) conf = NULL;
@@ -272,6 +286,7 @@ int main(void)
 		cmocka_unit_test(gives_ipv6_before_ipv4),
 		cmocka_unit_test(asks_for_names_of_private_networks),
 		cmocka_unit_test(tells_no_addresses_from_no_answer),
+		cmocka_unit_test(loses_no_answer),
 		cmocka_unit_test(says_that_the_servers_failed),
 		cmocka_unit_test(answers_fixed_names_without_asking),
 		cmocka_unit_test(stops_those_who_wait),
