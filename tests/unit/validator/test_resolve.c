@@ -205,17 +205,16 @@ static void tells_no_addresses_from_no_answer(void **state)
 	assert_int_equal(find(r, "silent.example", 300), RESOLVE_TIMEOUT);
 }
 
-/* The answer may come before the question was put away. */
+/* The answer may come before the question was put away; most likely so while the thread of libunbound starts. */
 static void loses_no_answer(void **state)
 {
-	OWNED(conf) conf = NULL;
-	OWNED(resolver) r = make_with_server(&conf);
-	char name[32];
 	unsigned i;
 
-	for (i = 0; i < 300; i++) {
-		snprintf(name, sizeof(name), "n%u.example", i);
-		assert_int_equal(find(r, name, 5000), RESOLVE_NOT_FOUND);
+	for (i = 0; i < 100; i++) {
+		OWNED(conf) conf = NULL;
+		OWNED(resolver) r = make_with_server(&conf);
+
+		assert_int_equal(find(r, "none.example", 5000), RESOLVE_NOT_FOUND);
 	}
 }
 
