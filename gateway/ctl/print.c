@@ -47,9 +47,10 @@ void print_row(struct print_table *t, const char *const *cells)
 		scols_line_set_data(line, i, cells[i]);
 }
 
-void print_table_end(struct print_table *t)
+void print_table_end(struct print_table *t, bool print)
 {
-	scols_print_table(t->table);
+	if (print)
+		scols_print_table(t->table);
 	scols_unref_table(t->table);
 	free(t);
 }

@@ -12,7 +12,7 @@
 struct print_table;
 struct print_table *print_table_new(const char *const *headings);
 void print_row(struct print_table *t, const char *const *cells);
-void print_table_end(struct print_table *t); /* prints and frees */
+void print_table_end(struct print_table *t, bool print); /* prints, when asked to, and frees */
 
 /* Print the document with `"schema":1` in front, and free it. Returns CTL_DONE or CTL_FAILED. */
 int print_json(cJSON *document);

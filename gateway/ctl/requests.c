@@ -138,10 +138,9 @@ static int list(struct ctl *ctl, unsigned state)
 	}
 	rows.table = print_table_new(state ? headings : all_headings);
 	code = list_requests(ctl, state, add_row, &rows, &n);
+	print_table_end(rows.table, code == CTL_DONE && n);
 	if (code)
 		return code;
-	if (n)
-		print_table_end(rows.table);
 	if (state && n)
 		printf("%zu pending, oldest %s.   gatehouse show ID | gatehouse approve ID | gatehouse deny ID --reason \"…\"\n",
 		       n, print_age(ctl, rows.oldest_ms));

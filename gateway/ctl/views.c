@@ -43,16 +43,13 @@ static void certificate_row(struct print_table *t, const Certificate *c)
 	print_row(t, cells);
 }
 
-int ctl_cert_list(struct ctl *ctl)
+/* Every page, each certificate into the table or the JSON list. */
+static int list_certificates(struct ctl *ctl, struct print_table *table, cJSON *list, size_t *n)
 {
-	static const char *const headings[] = { "SERIAL", "REQUEST", "PROFILE", "SUBJECT", "NAMES", "NOT AFTER", "STATE", NULL };
 	Gatehouse__Admin__ListCertificates query = GATEHOUSE__ADMIN__LIST_CERTIFICATES__INIT;
 	Call call = GATEHOUSE__ADMIN__CALL__INIT;
-	cJSON *document = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(document, "certificates");
-	struct print_table *table = ctl->format == CTL_TABLE ? print_table_new(headings) : NULL;
 	uint8_t last[64];
 	bool more = true;
-	size_t n = 0;
 
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_LIST_CERTIFICATES;
 	call.list_certificates = &query;
@@ -62,7 +59,7 @@ int ctl_cert_list(struct ctl *ctl)
 
 		if (code)
 			return code;
-		for (size_t i = 0; i < reply->n_certificates; i++, n++) {
+		for (size_t i = 0; i < reply->n_certificates; i++) {
 			const Certificate *c = reply->certificates[i];
 
 			if (table)
@@ -73,16 +70,34 @@ int ctl_cert_list(struct ctl *ctl)
 			memcpy(last, c->serial.data, query.after.len);
 			query.after.data = last;
 		}
+		*n += reply->n_certificates;
 		more = reply->more && reply->n_certificates;
 	}
-	if (!table)
-		return print_json(document);
-	cJSON_Delete(document);
-	if (n)
-		print_table_end(table);
-	else
-		puts("no certificates");
 	return CTL_DONE;
+}
+
+int ctl_cert_list(struct ctl *ctl)
+{
+	static const char *const headings[] = { "SERIAL", "REQUEST", "PROFILE", "SUBJECT", "NAMES", "NOT AFTER", "STATE", NULL };
+	size_t n = 0;
+	int code;
+
+	if (ctl->format == CTL_JSON) {
+		cJSON *document = cJSON_CreateObject();
+
+		code = list_certificates(ctl, NULL, cJSON_AddArrayToObject(document, "certificates"), &n);
+		if (!code)
+			return print_json(document);
+		cJSON_Delete(document);
+		return code;
+	}
+	struct print_table *table = print_table_new(headings);
+
+	code = list_certificates(ctl, table, NULL, &n);
+	print_table_end(table, code == CTL_DONE && n);
+	if (!code && !n)
+		puts("no certificates");
+	return code;
 }
 
 static cJSON *status_json(const Gatehouse__Admin__Status *s)

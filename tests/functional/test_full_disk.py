@@ -9,6 +9,15 @@ from acme_client import Client, Problem, Responder
 from gatehouse import DOMAIN, SKIP, Gatehouse, check, main
 
 
+def fill(path):
+    ballast = os.open(path, os.O_WRONLY | os.O_CREAT)
+    try:
+        while True:
+            os.write(ballast, b"x" * 4096)
+    except OSError:
+        os.close(ballast)
+
+
 def full_then_free_again():
     folder = tempfile.mkdtemp(prefix="gatehouse-disk-")
     data = os.path.join(folder, "data")
@@ -19,13 +28,7 @@ def full_then_free_again():
         responder = Responder(g.http01_port)
         client = Client(g, responder).start()
         before = client.get_certificate(f"before.{DOMAIN}")
-        with open(os.path.join(data, "ballast"), "wb") as ballast:
-            try:
-                while True:
-                    ballast.write(b"x" * 4096)
-                    ballast.flush()
-            except OSError:
-                pass
+        fill(os.path.join(data, "ballast"))
         refused = None
         for i in range(200):
             try:
