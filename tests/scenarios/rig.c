@@ -1,0 +1,202 @@
+/* A whole core for a test.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "tests/scenarios/rig.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "core/base/log.h"
+#include "core/base/own.h"
+#include "core/create.h"
+#include "core/worker.h"
+#include "tests/scenarios/csr_maker.h"
+
+static const struct conf_option endpoint_rows[] = {
+	{ .name = "name", .type = CONF_STRING, .fallback = CONF_NEEDED },
+	{ .name = "ca", .type = CONF_STRING, .fallback = CONF_NEEDED },
+	{ .name = "profile", .type = CONF_STRING, .fallback = CONF_NEEDED },
+	{ 0 },
+};
+
+static const struct conf_option listener_rows[] = {
+	{ .name = "names", .type = CONF_STRINGS },
+	{ 0 },
+};
+
+static const struct conf_option root_rows[] = {
+	{ .name = "data", .type = CONF_STRING, .fallback = CONF_NEEDED },
+	{ .name = "core", .type = CONF_SECTION, .rows = ca_core_rows },
+	{ .name = "cas", .type = CONF_SECTIONS, .rows = ca_ca_rows },
+	{ .name = "profiles", .type = CONF_SECTIONS, .rows = ca_profile_rows },
+	{ .name = "endpoints", .type = CONF_SECTIONS, .rows = endpoint_rows },
+	{ .name = "listeners", .type = CONF_SECTIONS, .rows = listener_rows },
+	{ 0 },
+};
+
+static void give_up(const char *what, const char *why)
+{
+	fprintf(stderr, "the test cannot begin: %s: %s\n", what, why);
+	abort();
+}
+
+void rig_init(struct rig *r, const struct rig_settings *settings)
+{
+	const char *tmp = getenv("TMPDIR");
+	char why[CREATE_WHY_SIZE];
+	struct ca_create_options options = {
+		.data_folder = r->folder,
+		.name = RIG_CA,
+		.key_type = settings && settings->ca_key ? settings->ca_key : "ec-p256",
+		.lifetime_s = 3650 * 86400ll,
+	};
+
+	*r = (struct rig){ .ca_certificate = BUF_INIT(65536) };
+	if (settings)
+		r->settings = *settings;
+	snprintf(r->folder, sizeof(r->folder), "%.40s/gh-test-XXXXXX", tmp && strlen(tmp) < 40 ? tmp : "/tmp");
+	if (!mkdtemp(r->folder))
+		give_up("no folder", r->folder);
+	snprintf(r->trace, sizeof(r->trace), "%s/trace.jsonl", r->folder);
+	if (ca_create(&options, &r->ca_certificate, why))
+		give_up("no CA", why);
+}
+
+static const char *or_else(const char *given, const char *otherwise)
+{
+	return given ? given : otherwise;
+}
+
+static void write_configuration(const struct rig *r, struct buf *text)
+{
+	const struct rig_settings *s = &r->settings;
+
+	buf_printf(text, "data: %s\n", r->folder);
+	buf_printf(text, "core: {trace-file: %s%s%s}\n", r->trace, s->core ? ", " : "", or_else(s->core, ""));
+	buf_printf(text, "cas: [{name: %s, policy: %s, exits: %s}]\n", RIG_CA, or_else(s->policy, "{module: p}"),
+		   or_else(s->exits, "[{module: e1}, {module: e2}]"));
+	buf_printf(text, "profiles: [{name: %s%s%s}]\n", RIG_PROFILE, s->profile ? ", " : "", or_else(s->profile, ""));
+	buf_printf(text, "endpoints: [{name: %s, ca: %s, profile: %s}%s%s]\n", RIG_ENDPOINT, RIG_CA, RIG_PROFILE,
+		   s->endpoints ? ", " : "", or_else(s->endpoints, ""));
+	buf_printf(text, "listeners: [{names: [gw.example]}]\n");
+}
+
+int rig_start(struct rig *r, struct conf_error *error)
+{
+	OWNED_BUF text = BUF_INIT(65536);
+	int e;
+
+	write_configuration(r, &text);
+	e = conf_parse(&r->conf, buf_bytes(&text), "scenario.yaml", root_rows, error);
+	if (!e)
+		e = ca_core_start(&r->core, conf_root(r->conf), error);
+	if (!e)
+		e = ca_locate(&r->door, "direct:#" RIG_CA, "test");
+	if (e)
+		rig_stop(r);
+	return e;
+}
+
+void rig_stop(struct rig *r)
+{
+	ca_door_drop(&r->door);
+	ca_core_drop(&r->core);
+	conf_drop(&r->conf);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+void rig_fini(struct rig *r)
+{
+	rig_stop(r);
+	buf_fini(&r->ca_certificate);
+	if (r->folder[0])
+		nftw(r->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	r->folder[0] = '\0';
+}
+
+void rig_key(const char *text, uint8_t key[static CA_TRANSACTION_KEY_SIZE])
+{
+	if (digest_sha256(bytes_of_str(text), key))
+		give_up("no digest", text);
+}
+
+int rig_submit(struct ca_door *door, const char *requester, const char *name, const char *key, struct ca_outcome *out)
+{
+	OWNED_BUF der = BUF_INIT(CA_REQUEST_MAX);
+	struct ca_name proven = { CA_NAME_DNS, name, CA_EVIDENCE_ACME_AUTHORIZATION, "authz 1 http-01" };
+	struct ca_submission s = {
+		.protocol = "acme",
+		.endpoint = RIG_ENDPOINT,
+		.profile = RIG_PROFILE,
+		.requester = requester,
+		.evidence = CA_EVIDENCE_ACME_AUTHORIZATION,
+		.source_address = "192.0.2.7",
+		.names = &proven,
+		.n_names = 1,
+	};
+
+	if (csr_make(&(struct csr_spec){ .names = &name, .n_names = 1 }, &der))
+		give_up("no request", name);
+	s.request = buf_bytes(&der);
+	rig_key(key, s.transaction_key);
+	return ca_submit(door, &s, out);
+}
+
+static sqlite3 *open_database(const struct rig *r, int flags)
+{
+	char path[96];
+	sqlite3 *db;
+
+	snprintf(path, sizeof(path), "%s/core/core.db", r->folder);
+	if (sqlite3_open_v2(path, &db, flags, NULL) != SQLITE_OK)
+		give_up("no database", path);
+	sqlite3_busy_timeout(db, 5000);
+	return db;
+}
+
+int64_t rig_number(const struct rig *r, const char *sql)
+{
+	sqlite3 *db = open_database(r, SQLITE_OPEN_READONLY);
+	sqlite3_stmt *stmt = NULL;
+	int64_t answer = -1;
+
+	if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) != SQLITE_OK)
+		give_up(sql, sqlite3_errmsg(db));
+	if (sqlite3_step(stmt) == SQLITE_ROW)
+		answer = sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	sqlite3_close(db);
+	return answer;
+}
+
+bool rig_write(const struct rig *r, const char *sql)
+{
+	sqlite3 *db = open_database(r, SQLITE_OPEN_READWRITE);
+	bool ok = sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
+
+	if (!ok)
+		fprintf(stderr, "%s: %s\n", sql, sqlite3_errmsg(db));
+	sqlite3_close(db);
+	return ok;
+}
+
+void rig_settle(struct rig *r)
+{
+	if (!ca_core_settle(r->core, 10000))
+		fprintf(stderr, "exit events are still waiting after 10 s\n");
+}
+
+void rig_finish_interrupted(struct rig *r)
+{
+	worker_settle(r->core->finisher, 10000);
+	rig_settle(r);
+}

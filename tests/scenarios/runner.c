@@ -1,0 +1,542 @@
+/* Runs scenarios: text files that drive a whole core with a fake clock and hold its trace against what they expect.
+ *
+ *     scenario [--checker check_trace.py] [--verbose] FILE.scn…
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "tests/scenarios/scenario.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/worker.h"
+#include "tests/scenarios/duration.h"
+
+#define START_OF_TIME_MS 1772366400000ll /* 2026-03-01T12:00:00Z */
+#define HELD_WAIT_MS 10000
+
+void scenario_fail(struct scenario *s, const char *format, ...)
+{
+	va_list args;
+
+	s->is_failed = true;
+	flockfile(stdout);
+	printf("%s:%u: ", s->file, s->line);
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	printf("\n");
+	funlockfile(stdout);
+}
+
+/* ---- words ---- */
+
+/* One word from `*in` to `*out`; quotes keep blanks together, "\n" in them is a line break. NULL at the end. */
+static const char *take_word(const char **in, char **out)
+{
+	const char *p = *in + strspn(*in, " \t");
+	char *word = *out;
+	bool is_quoted = false;
+
+	if (!*p || *p == '#')
+		return NULL;
+	for (; *p && (is_quoted || !strchr(" \t", *p)); p++) {
+		if (*p == '"')
+			is_quoted = !is_quoted;
+		else if (is_quoted && p[0] == '\\' && p[1] == 'n')
+			*(*out)++ = (p++, '\n');
+		else
+			*(*out)++ = *p;
+	}
+	*(*out)++ = '\0';
+	*in = p;
+	return word;
+}
+
+static void read_words(struct step *step, const char *line)
+{
+	char *out = step->text;
+	const char *word;
+	bool is_expected = false;
+
+	step->n = step->n_expected = 0;
+	while ((word = take_word(&line, &out)) && step->n < STEP_WORDS_MAX && step->n_expected < STEP_WORDS_MAX) {
+		if (strcmp(word, "->") == 0)
+			is_expected = true;
+		else if (is_expected)
+			step->expected[step->n_expected++] = word;
+		else
+			step->words[step->n++] = word;
+	}
+}
+
+const char *step_next_value(const struct step *step, const char *name, size_t *at)
+{
+	size_t n = strlen(name);
+
+	for (; *at < step->n; (*at)++)
+		if (strncmp(step->words[*at], name, n) == 0 && step->words[*at][n] == '=')
+			return step->words[(*at)++] + n + 1;
+	return NULL;
+}
+
+const char *step_value(const struct step *step, const char *name)
+{
+	size_t at = 1;
+
+	return step_next_value(step, name, &at);
+}
+
+bool step_has(const struct step *step, const char *word)
+{
+	for (size_t i = 1; i < step->n; i++)
+		if (strcmp(step->words[i], word) == 0)
+			return true;
+	return false;
+}
+
+/* ---- the core ---- */
+
+static const char *joined(const struct step *step, size_t from, char *out, size_t size)
+{
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (size_t i = from; i < step->n && used < size; i++)
+		used += (size_t)snprintf(out + used, size - used, "%s%s", i > from ? " " : "", step->words[i]);
+	return out;
+}
+
+static void use_settings(struct scenario *s)
+{
+	struct rig_settings settings = { s->policy, s->exits, s->core, s->profile, s->endpoints, s->ca_key };
+
+	if (!s->has_folder)
+		rig_init(&s->rig, &settings);
+	s->has_folder = true;
+	s->rig.settings = settings;
+}
+
+static void step_start(struct scenario *s, const struct step *step)
+{
+	struct conf_error error = { 0 };
+	bool shall_fail = step->n_expected > 0 && strcmp(step->expected[0], "fails") == 0;
+	int e;
+
+	use_settings(s);
+	e = rig_start(&s->rig, &error);
+	s->was_started = true;
+	if (!e && shall_fail)
+		scenario_fail(s, "the core started although it should not");
+	else if (e && !shall_fail)
+		scenario_fail(s, "the core did not start (%d): %s", e, error.text);
+	else if (e && step->n_expected > 1 && !strstr(error.text, step->expected[1]))
+		scenario_fail(s, "the core says \"%s\", not \"%s\"", error.text, step->expected[1]);
+}
+
+static void step_stop(struct scenario *s, const struct step *step)
+{
+	rig_stop(&s->rig);
+}
+
+static void step_restart(struct scenario *s, const struct step *step)
+{
+	rig_stop(&s->rig);
+	step_start(s, step);
+}
+
+static void step_settle(struct scenario *s, const struct step *step)
+{
+	rig_settle(&s->rig);
+}
+
+static void step_recover(struct scenario *s, const struct step *step)
+{
+	rig_finish_interrupted(&s->rig);
+}
+
+static void step_advance(struct scenario *s, const struct step *step)
+{
+	int64_t ms = step->n > 1 ? duration_ms(step->words[1]) : 0;
+
+	if (!ms)
+		scenario_fail(s, "advance: how far?");
+	clock_fake_advance(ms);
+}
+
+static void step_health(struct scenario *s, const struct step *step)
+{
+	OWNED_BUF text = BUF_INIT(16384);
+	bool is_healthy = ca_core_health(s->rig.core, &text);
+
+	if (step->n_expected && is_healthy != (strcmp(step->expected[0], "ok") == 0))
+		scenario_fail(s, "health is %s: %s", is_healthy ? "ok" : "degraded", buf_str(&text));
+	for (size_t i = 1; i < step->n_expected; i++)
+		if (!strstr(buf_str(&text), step->expected[i]))
+			scenario_fail(s, "health does not mention \"%s\": %s", step->expected[i], buf_str(&text));
+}
+
+static void step_locate(struct scenario *s, const struct step *step)
+{
+	static const char *const words[] = { "found", "bad-string", "unknown-ca", "away" };
+	struct ca_door *door = NULL;
+	int e = ca_locate(&door, step->n > 1 ? step->words[1] : "", "test");
+	const char *got = e >= 0 && e < 4 ? words[e] : "failed";
+
+	ca_door_drop(&door);
+	if (step->n_expected && strcmp(step->expected[0], got) != 0)
+		scenario_fail(s, "locate answered %s, not %s", got, step->expected[0]);
+}
+
+/* ---- the signer, as a test breaks it ---- */
+
+static int sign_away(void *arg, unsigned key, struct bytes tbs, struct buf *signature, char why[static SIGNER_WHY_SIZE])
+{
+	return -EIO;
+}
+
+static int sign_refuses(void *arg, unsigned key, struct bytes tbs, struct buf *signature,
+			char why[static SIGNER_WHY_SIZE])
+{
+	snprintf(why, SIGNER_WHY_SIZE, "told to refuse");
+	return SIGNER_REFUSED;
+}
+
+static int sign_wrongly(void *arg, unsigned key, struct bytes tbs, struct buf *signature,
+			char why[static SIGNER_WHY_SIZE])
+{
+	int e = signer_sign_certificate(arg, key, tbs, signature, why);
+
+	if (!e)
+		signature->ptr[signature->len - 1] ^= 1;
+	return e;
+}
+
+static int sign_rightly(void *arg, unsigned key, struct bytes tbs, struct buf *signature,
+			char why[static SIGNER_WHY_SIZE])
+{
+	return signer_sign_certificate(arg, key, tbs, signature, why);
+}
+
+static void step_signer(struct scenario *s, const struct step *step)
+{
+	static const struct {
+		const char *word;
+		ca_sign_fn *sign;
+	} ways[] = { { "away", sign_away }, { "refuses", sign_refuses }, { "wrong", sign_wrongly }, { "back", sign_rightly } };
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++)
+		if (step->n > 1 && strcmp(step->words[1], ways[i].word) == 0) {
+			s->rig.core->sign = ways[i].sign;
+			return;
+		}
+	scenario_fail(s, "signer: away, refuses, wrong or back");
+}
+
+/* ---- the script of the modules ---- */
+
+static void step_say(struct scenario *s, const struct step *step)
+{
+	const char *n = step_value(step, "n");
+	bool always = strcmp(step->words[0], "always") == 0;
+
+	for (size_t i = 1; i < step->n; i++) {
+		unsigned count = n ? (unsigned)strtoul(n, NULL, 10) : 1;
+		const char *rule = step_value(step, "rule"), *reason = step_value(step, "reason");
+
+		if (strchr(step->words[i], '='))
+			continue;
+		if (!(always ? script_always(step->words[i], rule, reason, count) :
+			       script_say(step->words[i], rule, reason, count)))
+			scenario_fail(s, "'%s' is no verdict", step->words[i]);
+	}
+}
+
+static void step_do(struct scenario *s, const struct step *step)
+{
+	if (step->n_expected != 1 || !script_do(step->words + 1, step->n - 1, step->expected[0]))
+		scenario_fail(s, "do: an operation, and behind -> its one answer");
+}
+
+static void step_hold(struct scenario *s, const struct step *step)
+{
+	script_hold();
+}
+
+static void step_release(struct scenario *s, const struct step *step)
+{
+	script_release();
+}
+
+/* ---- steps beside each other ---- */
+
+static void *in_background(void *arg)
+{
+	struct background *b = arg;
+
+	scenario_do(b->s, &b->step);
+	return NULL;
+}
+
+static void copy_step(struct step *to, const struct step *from, size_t skip)
+{
+	*to = *from;
+	to->n = from->n - skip;
+	for (size_t i = 0; i < to->n; i++)
+		to->words[i] = to->text + (from->words[i + skip] - from->text);
+	for (size_t i = 0; i < to->n_expected; i++)
+		to->expected[i] = to->text + (from->expected[i] - from->text);
+}
+
+/* `begin STEP`: it runs on a thread. A submission has reached the policy module when this returns, or has ended. */
+static void step_begin(struct scenario *s, const struct step *step)
+{
+	unsigned waiting = script_waiting();
+	struct background *b;
+
+	if (step->n < 2 || s->n_background == BACKGROUND_MAX || !(b = calloc(1, sizeof(*b)))) {
+		scenario_fail(s, "begin: no step, or too many at once");
+		return;
+	}
+	b->s = s;
+	copy_step(&b->step, step, 1);
+	s->background[s->n_background++] = b;
+	pthread_create(&b->thread, NULL, in_background, b);
+	for (int i = 0; i < HELD_WAIT_MS; i++) {
+		bool is_there = strcmp(step->words[1], "close") == 0 ? s->rig.core->is_closed :
+								       script_waiting() > waiting;
+
+		if (is_there)
+			return;
+		usleep(1000);
+	}
+	scenario_fail(s, "begin: nothing arrived");
+}
+
+static void step_finish(struct scenario *s, const struct step *step)
+{
+	while (s->n_background) {
+		struct background *b = s->background[--s->n_background];
+
+		pthread_join(b->thread, NULL);
+		free(b);
+	}
+}
+
+static void step_close(struct scenario *s, const struct step *step)
+{
+	ca_core_close(s->rig.core);
+}
+
+static void step_sleep(struct scenario *s, const struct step *step)
+{
+	usleep((useconds_t)(step->n > 1 ? duration_ms(step->words[1]) * 1000 : 0));
+}
+
+/* ---- settings ---- */
+
+/* A fragment of YAML; braces around a mapping's inside are taken away. */
+static void set_fragment(char **where, const struct step *step, bool is_inside)
+{
+	char text[STEP_TEXT_MAX];
+	size_t n;
+
+	joined(step, 1, text, sizeof(text));
+	n = strlen(text);
+	free(*where);
+	*where = is_inside && n >= 2 && text[0] == '{' && text[n - 1] == '}' ? strndup(text + 1, n - 2) : strdup(text);
+}
+
+static void step_setting(struct scenario *s, const struct step *step)
+{
+	const struct {
+		const char *word;
+		char **where;
+		bool is_inside;
+	} settings[] = { { "policy", &s->policy, false }, { "exits", &s->exits, false },
+			 { "core", &s->core, true },      { "profile", &s->profile, true },
+			 { "endpoint", &s->endpoints, false }, { "ca-key", &s->ca_key, false } };
+
+	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++)
+		if (strcmp(settings[i].word, step->words[0]) == 0)
+			set_fragment(settings[i].where, step, settings[i].is_inside);
+}
+
+/* ---- running ---- */
+
+static step_fn step_repeat;
+
+static const struct {
+	const char *word;
+	step_fn *fn;
+	bool needs_core;
+} steps[] = {
+	{ "policy", step_setting, false },   { "exits", step_setting, false },     { "core", step_setting, false },
+	{ "profile", step_setting, false },  { "endpoint", step_setting, false },  { "ca-key", step_setting, false },
+	{ "start", step_start, false },      { "stop", step_stop, false },         { "restart", step_restart, false },
+	{ "locate", step_locate, false },    { "settle", step_settle, true },      { "recover", step_recover, true },
+	{ "advance", step_advance, false },  { "health", step_health, true },      { "signer", step_signer, true },
+	{ "say", step_say, false },          { "always", step_say, false },        { "do", step_do, false },
+	{ "hold", step_hold, false },        { "release", step_release, false },   { "begin", step_begin, true },
+	{ "finish", step_finish, false },    { "close", step_close, true },        { "sleep", step_sleep, false },
+	{ "repeat", step_repeat, true },     { "csr", step_csr, false },           { "submit", step_submit, true },
+	{ "peek", step_ask, true },          { "retrieve", step_ask, true },       { "admin", step_admin, true },
+	{ "remember", step_remember, true }, { "expect", step_expect, false },     { "row", step_row, false },
+	{ "sql", step_sql, false },          { "tamper", step_tamper, false },     { "cert", step_cert, false },
+	{ "timeline", step_timeline, false }, { "mark", step_mark, false },
+};
+
+void scenario_do(struct scenario *s, const struct step *step)
+{
+	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+		if (strcmp(steps[i].word, step->words[0]) != 0)
+			continue;
+		if (steps[i].needs_core && !s->rig.core)
+			scenario_fail(s, "%s: the core is not running", step->words[0]);
+		else
+			steps[i].fn(s, step);
+		return;
+	}
+	scenario_fail(s, "unknown step '%s'", step->words[0]);
+}
+
+/* A copy of the word in which "$i" is the number. */
+static const char *put_numbered(const char *word, unsigned long i, char **out, const char *end)
+{
+	const char *mark = strstr(word, "$i"), *copy = *out;
+	size_t room = (size_t)(end - *out);
+	int n = mark ? snprintf(*out, room, "%.*s%lu%s", (int)(mark - word), word, i, mark + 2) :
+		       snprintf(*out, room, "%s", word);
+
+	*out += (size_t)n < room ? (size_t)n + 1 : room - 1;
+	return copy;
+}
+
+/* `repeat N STEP`: "$i" in its words counts from 1. */
+static void step_repeat(struct scenario *s, const struct step *step)
+{
+	unsigned long n = step->n > 2 ? strtoul(step->words[1], NULL, 10) : 0;
+	struct step *one = calloc(1, sizeof(*one));
+
+	for (unsigned long i = 1; one && i <= n && !s->is_failed; i++) {
+		char *out = one->text;
+
+		one->n = step->n - 2;
+		one->n_expected = step->n_expected;
+		for (size_t w = 0; w < one->n; w++)
+			one->words[w] = put_numbered(step->words[w + 2], i, &out, one->text + sizeof(one->text));
+		for (size_t w = 0; w < one->n_expected; w++)
+			one->expected[w] = put_numbered(step->expected[w], i, &out, one->text + sizeof(one->text));
+		scenario_do(s, one);
+	}
+	free(one);
+}
+
+static int run_checker(const char *checker, const char *trace)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		execlp("python3", "python3", checker, "--quiet", trace, (char *)NULL);
+		_exit(127);
+	}
+	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+static void end_scenario(struct scenario *s, const char *checker)
+{
+	script_release();
+	step_finish(s, NULL);
+	rig_stop(&s->rig);
+	if (script_complaint()[0])
+		scenario_fail(s, "a module complains at the end");
+	if (checker && s->was_started && access(s->rig.trace, R_OK) == 0) {
+		fflush(stdout);
+		if (run_checker(checker, s->rig.trace))
+			scenario_fail(s, "the trace breaks the state table");
+	}
+	if (s->has_folder)
+		rig_fini(&s->rig);
+	free(s->policy);
+	free(s->exits);
+	free(s->core);
+	free(s->profile);
+	free(s->endpoints);
+	free(s->ca_key);
+	for (size_t i = 0; i < s->n_csrs; i++)
+		buf_fini(&s->csrs[i].der);
+	clock_fake_end();
+}
+
+static void run_line(struct scenario *s, struct step *step, const char *line)
+{
+	const char *complaint;
+
+	read_words(step, line);
+	if (step->n == 0)
+		return;
+	scenario_do(s, step);
+	complaint = script_complaint();
+	if (complaint[0])
+		scenario_fail(s, "%s", complaint);
+}
+
+static bool run_file(const char *file, const char *checker)
+{
+	struct scenario *s = calloc(1, sizeof(*s));
+	struct step *step = calloc(1, sizeof(*step));
+	char line[STEP_TEXT_MAX];
+	FILE *in = fopen(file, "r");
+	bool ok;
+
+	if (!in || !s || !step) {
+		printf("%s: cannot be read\n", file);
+		exit(2);
+	}
+	s->file = file;
+	clock_fake_set(START_OF_TIME_MS);
+	script_reset();
+	while (!s->is_failed && fgets(line, sizeof(line), in)) {
+		s->line++;
+		line[strcspn(line, "\n")] = '\0';
+		run_line(s, step, line);
+	}
+	fclose(in);
+	end_scenario(s, checker);
+	ok = !s->is_failed;
+	free(step);
+	free(s);
+	return ok;
+}
+
+static void swallow(void *arg, const char *line)
+{
+}
+
+int main(int argc, char **argv)
+{
+	const char *checker = NULL;
+	bool is_verbose = false;
+	int failed = 0, i = 1;
+
+	for (; i < argc && argv[i][0] == '-'; i++) {
+		if (strcmp(argv[i], "--checker") == 0 && i + 1 < argc)
+			checker = argv[++i];
+		else if (strcmp(argv[i], "--verbose") == 0)
+			is_verbose = true;
+		else
+			return fprintf(stderr, "usage: scenario [--checker CHECK_TRACE] [--verbose] FILE…\n"), 2;
+	}
+	if (!is_verbose)
+		log_capture(swallow, NULL);
+	for (; i < argc; i++)
+		failed += !run_file(argv[i], checker);
+	return failed ? 1 : 0;
+}

@@ -1,0 +1,64 @@
+/* What the files of the scenario runner share. The language is described in README.md.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "tests/scenarios/modules.h"
+#include "tests/scenarios/rig.h"
+
+#define STEP_WORDS_MAX 64
+#define STEP_TEXT_MAX 4096
+#define CSRS_MAX 64
+#define BACKGROUND_MAX 8
+
+/* One line of a scenario: words, and behind "->" what is expected. */
+struct step {
+	char text[STEP_TEXT_MAX]; /* what the words point into */
+	const char *words[STEP_WORDS_MAX];
+	size_t n;
+	const char *expected[STEP_WORDS_MAX];
+	size_t n_expected;
+};
+
+struct scenario {
+	const char *file;
+	unsigned line;
+	_Atomic bool is_failed;
+	struct rig rig;
+	bool has_folder;
+	char *policy, *exits, *core, *profile, *endpoints, *ca_key;
+	struct {
+		char name[32];
+		struct buf der;
+	} csrs[CSRS_MAX];
+	size_t n_csrs;
+	_Atomic unsigned n_keys;     /* transaction keys made for submissions that name none */
+	size_t mark;                 /* trace lines before it are not looked at */
+	uint8_t digest[SHA256_SIZE]; /* of `remember` */
+	bool was_started;
+	struct background {
+		struct scenario *s;
+		struct step step;
+		pthread_t thread;
+	} *background[BACKGROUND_MAX];
+	size_t n_background;
+};
+
+typedef void step_fn(struct scenario *s, const struct step *step);
+
+void scenario_fail(struct scenario *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The value of `name=value` among the words; NULL when absent. From `from` on, and where it was found in `*at`. */
+const char *step_value(const struct step *step, const char *name);
+const char *step_next_value(const struct step *step, const char *name, size_t *at);
+bool step_has(const struct step *step, const char *word);
+
+/* steps.c: what acts on the core. */
+step_fn step_csr, step_submit, step_ask, step_admin, step_remember;
+
+/* checks.c: what looks at it. */
+step_fn step_expect, step_row, step_sql, step_tamper, step_cert, step_timeline, step_mark;
+
+/* runner.c: does one step, also on a thread of its own. */
+void scenario_do(struct scenario *s, const struct step *step);

@@ -1,0 +1,414 @@
+/* Steps that act on the core: requests, submissions, questions, and what an administrator does.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "tests/scenarios/scenario.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "core/base/base64.h"
+#include "core/base/own.h"
+#include "tests/scenarios/csr_maker.h"
+#include "tests/scenarios/duration.h"
+
+#define NAMES_MAX 1100
+
+/* ---- requests ---- */
+
+/* Words between commas, in a copy of the text. */
+struct words {
+	char *text;
+	const char *at[NAMES_MAX];
+	size_t n;
+};
+
+static void words_split(struct words *w, const char *text)
+{
+	char *rest;
+
+	w->n = 0;
+	w->text = rest = strdup(text ? text : "");
+	for (char *word; rest && (word = strsep(&rest, ",")) && w->n < NAMES_MAX;)
+		if (*word)
+			w->at[w->n++] = word;
+}
+
+/* "1.2.3:0500" or "1.2.3:0500:critical". */
+static bool read_extra(const char *text, struct csr_extra *x, char *oid, uint8_t *value, size_t size)
+{
+	const char *colon = strchr(text, ':');
+	const char *end = colon ? strchr(colon + 1, ':') : NULL;
+	char hex[1024];
+	size_t n;
+
+	if (!colon)
+		return false;
+	snprintf(oid, 64, "%.*s", (int)(colon - text), text);
+	snprintf(hex, sizeof(hex), "%.*s", end ? (int)(end - colon - 1) : (int)sizeof(hex) - 1, colon + 1);
+	n = strlen(hex) / 2;
+	if (n > size || hex_parse(hex, value, n))
+		return false;
+	*x = (struct csr_extra){ .oid = oid, .value = bytes_of(value, n), .is_critical = end != NULL };
+	return true;
+}
+
+static int make_csr(struct scenario *s, const struct step *step, struct buf *out)
+{
+	static const char *const names_default = "a.example";
+	struct csr_spec spec = {
+		.key = step_value(step, "type"),
+		.digest = step_value(step, "digest"),
+		.common_name = step_value(step, "cn"),
+		.is_signature_bad = step_has(step, "bad-signature"),
+	};
+	struct words *names = calloc(1, sizeof(*names));
+	const char *given = step_value(step, "names"), *extra;
+	char oids[CSR_MAKER_EXTRA_MAX][64];
+	uint8_t values[CSR_MAKER_EXTRA_MAX][512];
+	size_t at = 1;
+	int e;
+
+	if (!names)
+		return -ENOMEM;
+	words_split(names, given ? given : names_default);
+	spec.names = names->at;
+	spec.n_names = names->n;
+	while ((extra = step_next_value(step, "ext", &at)) && spec.n_extra < CSR_MAKER_EXTRA_MAX) {
+		size_t i = spec.n_extra++;
+
+		if (!read_extra(extra, &spec.extra[i], oids[i], values[i], sizeof(values[i])))
+			scenario_fail(s, "ext=OID:HEX[:critical], not %s", extra);
+	}
+	e = csr_make(&spec, out);
+	free(names->text);
+	free(names);
+	return e;
+}
+
+void step_csr(struct scenario *s, const struct step *step)
+{
+	if (step->n < 2 || s->n_csrs == CSRS_MAX) {
+		scenario_fail(s, "csr: no name, or too many");
+		return;
+	}
+	snprintf(s->csrs[s->n_csrs].name, sizeof(s->csrs[0].name), "%s", step->words[1]);
+	s->csrs[s->n_csrs].der = BUF_INIT(1u << 20);
+	if (strncmp(step->words[1], "hex:", 4) == 0 || make_csr(s, step, &s->csrs[s->n_csrs].der))
+		scenario_fail(s, "csr: it cannot be made");
+	s->n_csrs++;
+}
+
+static bool find_csr(struct scenario *s, const char *name, struct buf *out)
+{
+	uint8_t octets[512];
+	size_t n = strlen(name);
+
+	if (strncmp(name, "hex:", 4) == 0) {
+		n = (n - 4) / 2;
+		return n <= sizeof(octets) && hex_parse(name + 4, octets, n) == 0 && !buf_append(out, bytes_of(octets, n));
+	}
+	for (size_t i = 0; i < s->n_csrs; i++)
+		if (strcmp(s->csrs[i].name, name) == 0)
+			return buf_append(out, buf_bytes(&s->csrs[i].der)) == 0;
+	return false;
+}
+
+/* ---- answers ---- */
+
+static const struct {
+	enum ca_disposition disposition;
+	const char *word;
+} dispositions[] = {
+	{ CA_INCOMPLETE, "incomplete" }, { CA_ERROR, "error" },	     { CA_DENIED, "denied" },
+	{ CA_ISSUED, "issued" },	 { CA_UNDER_SUBMISSION, "pending" }, { CA_REVOKED, "revoked" },
+};
+
+static const char *disposition_word(enum ca_disposition d)
+{
+	for (size_t i = 0; i < sizeof(dispositions) / sizeof(*dispositions); i++)
+		if (dispositions[i].disposition == d)
+			return dispositions[i].word;
+	return "?";
+}
+
+static void check_field(struct scenario *s, const char *expected, const struct ca_outcome *out)
+{
+	const char *equal = strpbrk(expected, "=~");
+	char got[CA_REASON_SIZE];
+	bool ok;
+
+	if (!equal) {
+		scenario_fail(s, "'%s': field=value or field~text", expected);
+		return;
+	}
+	if (strncmp(expected, "id", 2) == 0)
+		snprintf(got, sizeof(got), "%lld", (long long)out->id);
+	else if (strncmp(expected, "status", 6) == 0)
+		snprintf(got, sizeof(got), "%s", ca_status_word(out->status));
+	else if (strncmp(expected, "retry", 5) == 0)
+		snprintf(got, sizeof(got), "%u", out->retry_after_s);
+	else
+		snprintf(got, sizeof(got), "%s", out->reason);
+	ok = *equal == '~' ? strstr(got, equal + 1) != NULL : strcmp(got, equal + 1) == 0;
+	if (!ok)
+		scenario_fail(s, "answered %.*s '%s', expected %s (%s, id %lld, reason '%s')", (int)(equal - expected), expected,
+			      got, expected, disposition_word(out->disposition), (long long)out->id, out->reason);
+}
+
+static void check_answer(struct scenario *s, const struct step *step, const char *got, const struct ca_outcome *out)
+{
+	if (step->n_expected == 0) {
+		scenario_fail(s, "what is expected of it? It answered %s", got);
+		return;
+	}
+	if (strcmp(step->expected[0], got) != 0)
+		scenario_fail(s, "answered %s, expected %s (status '%s', reason '%s', id %lld)", got, step->expected[0],
+			      ca_status_word(out->status), out->reason, (long long)out->id);
+	for (size_t i = 1; i < step->n_expected; i++)
+		check_field(s, step->expected[i], out);
+	if (strcmp(got, "issued") == 0 && out->certificate.len == 0)
+		scenario_fail(s, "issued, without a certificate");
+	if (strcmp(got, "issued") != 0 && out->certificate.len)
+		scenario_fail(s, "a certificate although it is %s", got);
+}
+
+static const char *call_word(int e, const struct ca_outcome *out)
+{
+	static const char *const words[] = { NULL, "busy", "refused", "not-found" };
+
+	if (e == 0)
+		return disposition_word(out->disposition);
+	return e > 0 && e < 4 ? words[e] : "failed";
+}
+
+/* ---- submissions ---- */
+
+static const char *value_or(const struct step *step, const char *name, const char *otherwise)
+{
+	const char *value = step_value(step, name);
+
+	return value ? value : otherwise;
+}
+
+static enum ca_evidence_kind evidence_of(const char *word)
+{
+	if (strcmp(word, "acme") == 0)
+		return CA_EVIDENCE_ACME_AUTHORIZATION;
+	return strcmp(word, "local") == 0 ? CA_EVIDENCE_LOCAL_CONFIG : CA_EVIDENCE_NONE;
+}
+
+static void fill_names(struct ca_submission *sub, const struct words *names, struct ca_name *out,
+		       enum ca_evidence_kind evidence)
+{
+	uint8_t address[16];
+
+	for (size_t i = 0; i < names->n; i++) {
+		bool is_ip = inet_pton(AF_INET, names->at[i], address) == 1 || inet_pton(AF_INET6, names->at[i], address) == 1;
+
+		out[i] = (struct ca_name){ is_ip ? CA_NAME_IP : CA_NAME_DNS, names->at[i], evidence, "authz 1 http-01" };
+	}
+	sub->names = out;
+	sub->n_names = names->n;
+}
+
+/* "name:value"; the first colon parts them. */
+static size_t fill_attributes(const struct step *step, struct ca_attribute *out, char (*names)[256])
+{
+	size_t n = 0, at = 1;
+
+	for (const char *text; n < CA_ATTRIBUTES_MAX && (text = step_next_value(step, "attr", &at)); n++) {
+		const char *colon = strchr(text, ':');
+
+		snprintf(names[n], 256, "%.*s", colon ? (int)(colon - text) : 0, text);
+		out[n] = (struct ca_attribute){ names[n], colon ? colon + 1 : text };
+	}
+	return n;
+}
+
+static int64_t real_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int submit(struct scenario *s, const struct step *step, struct bytes der, struct ca_outcome *out)
+{
+	char attribute_names[CA_ATTRIBUTES_MAX][256], key[64];
+	struct ca_attribute attributes[CA_ATTRIBUTES_MAX];
+	struct words *words = calloc(1, sizeof(*words));
+	struct ca_name *names = calloc(NAMES_MAX, sizeof(*names));
+	const char *config = step_value(step, "ca"), *given = step_value(step, "key");
+	enum ca_evidence_kind evidence = evidence_of(value_or(step, "evidence", "acme"));
+	struct ca_submission sub = {
+		.protocol = value_or(step, "protocol", "acme"),
+		.endpoint = value_or(step, "endpoint", RIG_ENDPOINT),
+		.profile = value_or(step, "profile", RIG_PROFILE),
+		.requester = value_or(step, "requester", "acme:1"),
+		.evidence = evidence,
+		.source_address = value_or(step, "source", "192.0.2.7"),
+		.request = der,
+		.attributes = attributes,
+		.n_attributes = fill_attributes(step, attributes, attribute_names),
+		.retry_after_s = (unsigned)(duration_ms(value_or(step, "retry", "0s")) / 1000),
+		.collect_s = (unsigned)(duration_ms(value_or(step, "collect", "0s")) / 1000),
+	};
+	struct ca_door *door = NULL;
+	int e = 0;
+
+	snprintf(key, sizeof(key), "made %u", ++s->n_keys);
+	rig_key(given ? given : key, sub.transaction_key);
+	words_split(words, value_or(step, "names", "a.example"));
+	fill_names(&sub, words, names, evidence_of(value_or(step, "name-evidence", value_or(step, "evidence", "acme"))));
+	if (config) {
+		OWNED_BUF string = BUF_INIT(256);
+
+		buf_printf(&string, "direct:#%s", config);
+		e = ca_locate(&door, buf_str(&string), "test");
+	}
+	if (!e)
+		e = ca_submit(door ? door : s->rig.door, &sub, out);
+	ca_door_drop(&door);
+	free(words->text);
+	free(words);
+	free(names);
+	return e;
+}
+
+void step_submit(struct scenario *s, const struct step *step)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	OWNED_BUF der = BUF_INIT(1u << 20);
+	const char *csr = step_value(step, "csr"), *within = step_value(step, "within");
+	int64_t began;
+	int e;
+
+	if (csr ? !find_csr(s, csr, &der) : make_csr(s, step, &der) != 0) {
+		scenario_fail(s, "submit: there is no such request");
+		return;
+	}
+	began = real_ms();
+	e = submit(s, step, buf_bytes(&der), &out);
+	if (within && real_ms() - began > duration_ms(within))
+		scenario_fail(s, "it took %lld ms, not %s", (long long)(real_ms() - began), within);
+	check_answer(s, step, call_word(e, &out), &out);
+}
+
+/* peek ID, retrieve ID */
+void step_ask(struct scenario *s, const struct step *step)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	int64_t id = step->n > 1 ? strtoll(step->words[1], NULL, 10) : 0;
+	const char *requester = value_or(step, "requester", "acme:1");
+	int e = strcmp(step->words[0], "peek") == 0 ? ca_peek(s->rig.door, requester, id, &out) :
+						      ca_retrieve(s->rig.door, requester, id, &out);
+
+	check_answer(s, step, call_word(e, &out), &out);
+}
+
+/* ---- the administrator ---- */
+
+struct admin_step {
+	struct scenario *s;
+	const struct step *step;
+	struct ca_admin_caller who;
+	int64_t id;
+};
+
+typedef int admin_fn(const struct admin_step *a, struct ca_outcome *out);
+
+static int admin_approve(const struct admin_step *a, struct ca_outcome *out)
+{
+	const char *which = step_value(a->step, "digest");
+	uint8_t digest[SHA256_SIZE];
+
+	memcpy(digest, a->s->digest, sizeof(digest));
+	if (which && strcmp(which, "wrong") == 0)
+		digest[0] ^= 1;
+	return ca_admin_approve(a->s->rig.core, &a->who, a->id, which ? digest : NULL, out);
+}
+
+static int admin_resubmit(const struct admin_step *a, struct ca_outcome *out)
+{
+	return ca_admin_resubmit(a->s->rig.core, &a->who, a->id, out);
+}
+
+static int admin_deny(const struct admin_step *a, struct ca_outcome *out)
+{
+	return ca_admin_deny(a->s->rig.core, &a->who, a->id, step_value(a->step, "reason"), out);
+}
+
+static int admin_set_attribute(const struct admin_step *a, struct ca_outcome *out)
+{
+	const char *pair = a->step->n > 3 ? a->step->words[3] : "";
+	const char *colon = strchr(pair, ':');
+	OWNED_STR name = strndup(pair, colon ? (size_t)(colon - pair) : 0);
+
+	return ca_admin_set_attribute(a->s->rig.core, &a->who, a->id, name, colon ? colon + 1 : "", out);
+}
+
+static int admin_set_extension(const struct admin_step *a, struct ca_outcome *out)
+{
+	const char *hex = a->step->n > 4 ? a->step->words[4] : "";
+	unsigned flags = (step_has(a->step, "critical") ? CA_EXT_CRITICAL : 0u) |
+			 (step_has(a->step, "disabled") ? CA_EXT_DISABLED : 0u);
+	uint8_t der[256];
+	size_t n = strlen(hex) / 2;
+
+	if (n > sizeof(der) || hex_parse(hex, der, n)) {
+		scenario_fail(a->s, "'%s' is not hexadecimal", hex);
+		return -EINVAL;
+	}
+	return ca_admin_set_extension(a->s->rig.core, &a->who, a->id, a->step->words[3], bytes_of(der, n), flags, out);
+}
+
+static const struct {
+	const char *word;
+	admin_fn *fn;
+} admin_calls[] = {
+	{ "approve", admin_approve },
+	{ "resubmit", admin_resubmit },
+	{ "deny", admin_deny },
+	{ "set-attr", admin_set_attribute },
+	{ "set-ext", admin_set_extension },
+};
+
+static unsigned roles_of(const char *words)
+{
+	return (strstr(words, "officer") ? CA_ROLE_OFFICER : 0u) | (strstr(words, "admin") ? CA_ROLE_ADMINISTRATOR : 0u) |
+	       (strstr(words, "auditor") ? CA_ROLE_AUDITOR : 0u);
+}
+
+/* A decision hands out no certificate to the wrong hands: only what became of the request counts here. */
+static void check_decision(struct scenario *s, const struct step *step, int e, struct ca_outcome *out)
+{
+	static const char *const words[] = { NULL,	      "not-found", "bad-state", "changed",
+					     "not-permitted", "invalid",   "no-answer" };
+	const char *got = e == 0 ? disposition_word(out->disposition) : e > 0 && e < 7 ? words[e] : "failed";
+
+	check_answer(s, step, got, out);
+}
+
+/* admin CALL ID [by=…] [roles=officer,admin,auditor,none] … */
+void step_admin(struct scenario *s, const struct step *step)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	struct admin_step a = {
+		.s = s,
+		.step = step,
+		.who = { value_or(step, "by", "unix:alice"), roles_of(value_or(step, "roles", "officer")) },
+		.id = step->n > 2 ? strtoll(step->words[2], NULL, 10) : 0,
+	};
+
+	for (size_t i = 0; step->n > 2 && i < sizeof(admin_calls) / sizeof(*admin_calls); i++)
+		if (strcmp(admin_calls[i].word, step->words[1]) == 0) {
+			check_decision(s, step, admin_calls[i].fn(&a, &out), &out);
+			return;
+		}
+	scenario_fail(s, "admin: which call, for which request?");
+}
