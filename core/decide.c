@@ -64,6 +64,7 @@ struct staged {
 	struct ca_extension extensions[REQUEST_EXTENSIONS_MAX];
 	size_t n_extensions;
 	int64_t not_before_s, not_after_s;
+	struct ca_verdict verdict; /* of an earlier call: the rule that officers approved for */
 };
 
 static void stage_save(const struct ca_request *r, struct staged *s)
@@ -74,6 +75,7 @@ static void stage_save(const struct ca_request *r, struct staged *s)
 	s->n_extensions = r->n_extensions;
 	s->not_before_s = r->not_before_s;
 	s->not_after_s = r->not_after_s;
+	s->verdict = r->verdict;
 }
 
 static void stage_restore(struct ca_request *r, const struct staged *s)
@@ -124,7 +126,8 @@ void decide_verify(struct ca *ca, struct ca_request *r, enum ca_verify_cause cau
 			  "code", LOG_NUMBER(e ? e : r->verdict.kind));
 		request_note(r, "core", "verify cause=%s failed module=%s what=\"%s\"", causes[cause], ca->policy->name, what);
 		trace_event(ca->core->trace, "verdict", r->id, "\"verdict\":\"failure\"");
-		r->verdict = (struct ca_verdict){ .kind = CA_VERDICT_DENY };
+		r->verdict = staged.verdict;
+		r->verdict.kind = CA_VERDICT_DENY;
 		r->is_undecided = true;
 		return;
 	}
