@@ -233,8 +233,10 @@ static int read_request(struct ca *ca, struct ca_request *r, struct bytes der, c
 
 		/* Request extensions arrive switched off; policy may switch on what the profile lists. */
 		e = request_set_extension(r, x->oid, x->value, x->flags | CA_EXT_DISABLED | CA_EXT_ORIGIN_REQUEST);
-		if (e == -EINVAL || e == -ENOSPC)
+		if (e == -EINVAL || e == -ENOSPC) {
+			snprintf(why, CA_REASON_SIZE, "the PKCS#10 request has an extension that no certificate may carry");
 			e = CA_STATUS_BAD_REQUEST;
+		}
 	}
 	return e;
 }

@@ -86,6 +86,12 @@ static struct bytes tbs_of(const struct ca_request *r)
 	return r->tbs.len ? buf_bytes(&r->tbs) : bytes_of(NULL, 0);
 }
 
+/* Octets that the gate did not even copy: none, or too many. */
+static struct bytes csr_of(const struct ca_request *r)
+{
+	return r->csr.der.ptr ? r->csr.der : bytes_of("", 0);
+}
+
 static int insert_request(struct db_conn *conn, const struct apply *a)
 {
 	const struct ca_request *r = a->change->r;
@@ -109,7 +115,7 @@ static int insert_request(struct db_conn *conn, const struct apply *a)
 			   DB_TEXT(r->profile), DB_TEXT(r->requester), DB_TEXT(r->intermediary),
 			   DB_TEXT(r->source_address), DB_INT(r->evidence), DB_INT(r->received_ms),
 			   DB_INT(r->submitted_ms), DB_INT(r->first_seen_ms), DB_INT(r->resolved_ms),
-			   DB_INT(r->retry_after_s), DB_INT(r->collect_ms), DB_BLOB(r->csr.der),
+			   DB_INT(r->retry_after_s), DB_INT(r->collect_ms), DB_BLOB(csr_of(r)),
 			   DB_BLOB(bytes_of(csr_hash, sizeof(csr_hash))), DB_BLOB(bytes_of(r->spki_hash, SHA256_SIZE)),
 			   DB_BLOB(bytes_of(r->names_key, SHA256_SIZE)), DB_TEXT(r->csr.subject_text),
 			   DB_TEXT(request_subject_text(r)), DB_TEXT(r->raw_attributes),

@@ -157,9 +157,9 @@ int store_load(struct ca_core *core, int64_t id, struct ca_request **out)
 	e = db_read(core->db, load_request, &l);
 	if (e)
 		return e;
-	if (!r->ca || !r->profile || !r->requester || !r->csr.der.ptr || buf_status(&r->tbs) || buf_status(&r->certificate))
+	if (!r->ca || !r->profile || !r->requester || buf_status(&r->tbs) || buf_status(&r->certificate))
 		return -ENOMEM;
-	/* A row in state ERROR may hold octets that are no request; the others passed this gate before. */
+	/* A row in state ERROR may hold octets that are no request, or none; the others passed this gate before. */
 	if (r->state != CA_STATE_ERROR && csr_parse(&r->csr, r->arena, r->csr.der, why))
 		return -EBADMSG;
 	*out = MOVE(r);
