@@ -26,6 +26,7 @@ int decide_prepare(struct ca *ca, struct ca_request *r)
 	if (!p)
 		return CA_STATUS_BUILD_FAILURE;
 	r->n_subject = 0;
+	r->subject_text = NULL;
 	r->not_before_s = now_s - p->backdate_s;
 	if (r->not_before_s < ca->not_before_s)
 		r->not_before_s = ca->not_before_s;

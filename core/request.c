@@ -205,14 +205,37 @@ int request_hash_names(struct ca_request *r)
 	return digest_sha256_pieces(pieces, 2 * r->n_names, r->names_key);
 }
 
+static int compare_attributes(const void *a, const void *b)
+{
+	return strcmp(((const struct ca_attribute *)a)->name, ((const struct ca_attribute *)b)->name);
+}
+
+static int compare_extensions(const void *a, const void *b)
+{
+	return strcmp(((const struct ca_extension *)a)->oid, ((const struct ca_extension *)b)->oid);
+}
+
+/* A request has its rows in the order in which they came, one that was read from the store in the order of their names:
+ * the digest is the same for both. */
+static void sort_rows(const struct ca_request *r, struct ca_attribute *attributes, struct ca_extension *extensions)
+{
+	memcpy(attributes, r->attributes, r->n_attributes * sizeof(*attributes));
+	memcpy(extensions, r->extensions, r->n_extensions * sizeof(*extensions));
+	qsort(attributes, r->n_attributes, sizeof(*attributes), compare_attributes);
+	qsort(extensions, r->n_extensions, sizeof(*extensions), compare_extensions);
+}
+
 int request_hash_template(struct ca_request *r)
 {
 	size_t max = 8 + 2 * CA_ATTRIBUTES_MAX + 3 * REQUEST_EXTENSIONS_MAX, n = 0;
 	struct bytes *pieces = arena_alloc(r->arena, max * sizeof(*pieces));
 	char *lifetime = arena_printf(r->arena, "%lld", (long long)(r->not_after_s - r->not_before_s));
+	struct ca_attribute attributes[CA_ATTRIBUTES_MAX];
+	struct ca_extension extensions[REQUEST_EXTENSIONS_MAX];
 
 	if (!pieces || !lifetime)
 		return -ENOMEM;
+	sort_rows(r, attributes, extensions);
 	pieces[n++] = bytes_of_str(r->ca);
 	pieces[n++] = bytes_of_str(r->profile);
 	pieces[n++] = bytes_of_str(r->requester);
@@ -221,15 +244,15 @@ int request_hash_template(struct ca_request *r)
 	pieces[n++] = r->csr.spki;
 	pieces[n++] = bytes_of_str(lifetime);
 	for (size_t i = 0; i < r->n_attributes; i++) {
-		pieces[n++] = bytes_of_str(r->attributes[i].name);
-		pieces[n++] = bytes_of_str(r->attributes[i].value);
+		pieces[n++] = bytes_of_str(attributes[i].name);
+		pieces[n++] = bytes_of_str(attributes[i].value);
 	}
 	for (size_t i = 0; i < r->n_extensions; i++) {
-		if (r->extensions[i].flags & CA_EXT_DISABLED)
+		if (extensions[i].flags & CA_EXT_DISABLED)
 			continue;
-		pieces[n++] = bytes_of_str(r->extensions[i].oid);
-		pieces[n++] = bytes_of_str(r->extensions[i].flags & CA_EXT_CRITICAL ? "critical" : "");
-		pieces[n++] = r->extensions[i].value;
+		pieces[n++] = bytes_of_str(extensions[i].oid);
+		pieces[n++] = bytes_of_str(extensions[i].flags & CA_EXT_CRITICAL ? "critical" : "");
+		pieces[n++] = extensions[i].value;
 	}
 	return digest_sha256_pieces(pieces, n, r->digest);
 }
@@ -238,6 +261,8 @@ const char *request_subject_text(const struct ca_request *r)
 {
 	OWNED_BUF text = BUF_INIT(4096);
 
+	if (r->subject_text)
+		return r->subject_text;
 	for (size_t i = 0; i < r->n_subject; i++) {
 		buf_printf(&text, "%s%s=", i ? "," : "", r->subject[i].component);
 		for (const char *p = r->subject[i].value; *p; p++) {

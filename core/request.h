@@ -49,6 +49,7 @@ struct ca_request {
 	/* What will be issued; made anew before each verify. */
 	struct subject_part subject[REQUEST_SUBJECT_MAX];
 	size_t n_subject;
+	const char *subject_text; /* of a row that was read; NULL once the parts above are made anew */
 	int64_t not_before_s, not_after_s, latest_s; /* latest: what profile and CA allow */
 
 	/* What was decided. */
@@ -105,5 +106,5 @@ int request_hash_names(struct ca_request *r);
 /* The digest of what will be issued: everything an approval is for, without serial and absolute dates. */
 int request_hash_template(struct ca_request *r);
 
-/* The subject as text ("CN=a.example,O=Example"), in the arena; "" when empty. */
+/* The subject as text ("CN=a.example,O=Example"), as stored or made from its parts, in the arena; "" when empty. */
 const char *request_subject_text(const struct ca_request *r);

@@ -64,6 +64,7 @@ static void read_request(struct ca_request *r, struct db_rows *rows)
 	r->not_before_s = db_col_int(rows, 29);
 	r->not_after_s = db_col_int(rows, 30);
 	buf_append(&r->certificate, db_col_blob(rows, 31));
+	r->subject_text = copy_text(r, rows, 32);
 }
 
 static int load_names(struct db_conn *conn, struct ca_request *r)
@@ -128,7 +129,7 @@ static int load_request(struct db_conn *conn, void *arg)
 			  " r.intermediary, r.source_address, r.evidence, r.received_ms, r.submitted_ms, r.first_seen_ms,"
 			  " r.resolved_ms, r.retry_after_s, r.collect_ms, r.csr, r.spki_hash, r.names_key, r.raw_attributes,"
 			  " r.transaction_key, r.status, r.reason, r.rule, r.trace, r.digest, r.serial, r.tbs,"
-			  " r.not_before_s, r.not_after_s, c.certificate"
+			  " r.not_before_s, r.not_after_s, c.certificate, r.subject"
 			  " FROM requests r LEFT JOIN certificates c ON c.request_id=r.id WHERE r.id=?",
 			  DB_INT(l->id));
 
