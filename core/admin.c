@@ -196,7 +196,6 @@ int ca_admin_deny(struct ca_core *core, const struct ca_admin_caller *who, int64
 	e = store_apply(ca, &change);
 	if (!e) {
 		trace_step(core->trace, "admin-deny", id);
-		trace_event(core->trace, "commit", id, "\"state\":\"denied\",\"status\":\"%s\"", ca_status_word(r->status));
 		describe(r, out);
 		log_info("request.denied", "request", LOG_NUMBER(id), "by", who->name);
 	}

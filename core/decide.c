@@ -168,12 +168,8 @@ static int store_result(struct ca *ca, struct ca_request *r, enum ca_state from,
 		.key_until_ms = key_until_ms,
 		.supersedes = supersedes,
 	};
-	int e = store_apply(ca, &change);
 
-	if (!e)
-		trace_event(ca->core->trace, "commit", r->id, "\"state\":\"%s\",\"status\":\"%s\"", ca_state_word(r->state),
-			    ca_status_word(r->status));
-	return e;
+	return store_apply(ca, &change);
 }
 
 static int apply_pend(struct ca *ca, struct ca_request *r, enum ca_state from)
@@ -257,15 +253,10 @@ static int store_plan(struct ca *ca, struct ca_request *r, enum ca_state from)
 		.supersedes = r->supersedes,
 		.spend_grant = r->grant_id != 0,
 	};
-	int e;
 
 	if (r->grant_id)
 		request_note(r, "core", "grant spent approved-request=%lld", (long long)r->grant_request_id);
-	e = store_apply(ca, &change);
-	if (!e)
-		trace_event(ca->core->trace, "commit", r->id, "\"state\":\"active\",\"grant\":%lld",
-			    (long long)r->grant_request_id);
-	return e;
+	return store_apply(ca, &change);
 }
 
 static int sign(struct ca *ca, struct ca_request *r, char why[static CA_REASON_SIZE])
@@ -315,7 +306,6 @@ static int store_issued(struct ca *ca, struct ca_request *r)
 	e = store_apply(ca, &change);
 	if (e)
 		return e;
-	trace_event(ca->core->trace, "commit", r->id, "\"state\":\"issued\",\"serial\":\"%s\"", serial);
 	core_count(ca->core, CA_ACTION_ISSUE);
 	log_info("request.issued", "request", LOG_NUMBER(r->id), "ca", ca->name, "profile", r->profile, "requester",
 		 r->requester, "serial", serial);
@@ -340,11 +330,7 @@ int decide_finish(struct ca *ca, struct ca_request *r)
 	resolve(r, CA_STATUS_SIGNER_FAILURE, why);
 	request_note(r, "core", "error status=%s reason=\"%s\"", ca_status_word(r->status), why);
 	core_count(ca->core, CA_ACTION_FAIL);
-	e = store_apply(ca, &failed);
-	if (!e)
-		trace_event(ca->core->trace, "commit", r->id, "\"state\":\"error\",\"status\":\"%s\"",
-			    ca_status_word(r->status));
-	return e;
+	return store_apply(ca, &failed);
 }
 
 static int apply_issue(struct ca *ca, struct ca_request *r, enum ca_state from)

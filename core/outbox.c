@@ -105,9 +105,11 @@ bool outbox_run(void *arg)
 	struct outbox_row *rows = calloc(BATCH, sizeof(*rows));
 	size_t n = 0, done = 0;
 
-	if (rows && store_due_events(core, clock_wall_ms(), rows, BATCH, &n) == 0)
+	if (rows && store_due_events(core, clock_wall_ms(), rows, BATCH, &n) == 0) {
+		trace_barrier(core->trace);
 		while (done < n && deliver(core, &rows[done]) == 0)
 			done++;
+	}
 	free(rows);
 	/* More is due only when everything of a full batch went through. */
 	return n == BATCH && done == n;

@@ -31,7 +31,6 @@ static int finish(struct ca_core *core, struct ca *ca, struct ca_request *r)
 static int expire(struct ca_core *core, struct ca *ca, struct ca_request *r)
 {
 	struct store_change change = { .r = r, .from = CA_STATE_PENDING };
-	int e;
 
 	r->state = CA_STATE_DENIED;
 	r->status = CA_STATUS_EXPIRED;
@@ -42,10 +41,7 @@ static int expire(struct ca_core *core, struct ca *ca, struct ca_request *r)
 	change.key_until_ms = r->resolved_ms + core->settings.deny_window_ms;
 	core_count(core, CA_ACTION_EXPIRE);
 	trace_step(core->trace, "expire", r->id);
-	e = store_apply(ca, &change);
-	if (!e)
-		trace_event(core->trace, "commit", r->id, "\"state\":\"denied\",\"status\":\"%s\"", ca_status_word(r->status));
-	return e;
+	return store_apply(ca, &change);
 }
 
 typedef int request_fn(struct ca_core *core, struct ca *ca, struct ca_request *r);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "core/base/base64.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
@@ -288,13 +289,35 @@ static void written(struct ca_request *r, bool insert)
 	r->events = 0;
 }
 
+/* One line for each row whose state this change set. */
+static void trace_change(struct ca_core *core, const struct store_change *c)
+{
+	const struct ca_request *r = c->r;
+	char serial[2 * SERIAL_SIZE + 1] = "";
+
+	if (r->state == CA_STATE_ISSUED)
+		hex_print(bytes_of(r->serial, SERIAL_SIZE), serial);
+	trace_event(core->trace, "commit", r->id, "\"state\":\"%s\",\"status\":\"%s\"%s%s%s", ca_state_word(r->state),
+		    ca_status_word(r->status), serial[0] ? ",\"serial\":\"" : "", serial, serial[0] ? "\"" : "");
+	if (c->supersedes)
+		trace_event(core->trace, "commit", c->supersedes, "\"state\":\"denied\",\"status\":\"superseded\",\"by\":%lld",
+			    (long long)r->id);
+	if (c->spend_grant)
+		trace_event(core->trace, "commit", r->grant_request_id, "\"state\":\"revoked\",\"by\":%lld", (long long)r->id);
+}
+
 int store_apply(struct ca *ca, const struct store_change *change)
 {
 	struct apply a = { ca, change, clock_wall_ms() };
-	int e = db_write(ca->core->db, apply, &a);
+	int e;
 
-	if (!e)
+	trace_hold(ca->core->trace);
+	e = db_write(ca->core->db, apply, &a);
+	if (!e) {
 		written(change->r, change->insert);
+		trace_change(ca->core, change);
+	}
+	trace_release(ca->core->trace);
 	return outcome(ca->core, e);
 }
 

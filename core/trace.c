@@ -19,6 +19,7 @@
 
 struct trace {
 	pthread_mutex_t lock;
+	pthread_rwlock_t changes; /* read: a change and its line are under way */
 	int fd;
 	uint64_t sequence;
 	void (*sink)(void *arg, const char *line);
@@ -29,6 +30,7 @@ struct trace {
 int trace_new(struct trace **out, const char *path)
 {
 	struct trace *t = calloc(1, sizeof(*t));
+	pthread_rwlockattr_t attr;
 
 	if (!t)
 		return -ENOMEM;
@@ -40,6 +42,10 @@ int trace_new(struct trace **out, const char *path)
 		return e;
 	}
 	pthread_mutex_init(&t->lock, NULL);
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&t->changes, &attr);
+	pthread_rwlockattr_destroy(&attr);
 	t->is_on = t->fd >= 0;
 	*out = t;
 	return 0;
@@ -51,6 +57,7 @@ void trace_drop(struct trace **tp)
 		return;
 	if ((*tp)->fd >= 0)
 		close((*tp)->fd);
+	pthread_rwlock_destroy(&(*tp)->changes);
 	pthread_mutex_destroy(&(*tp)->lock);
 	free(*tp);
 	*tp = NULL;
@@ -102,4 +109,23 @@ void trace_event(struct trace *t, const char *event, int64_t id, const char *for
 	vsnprintf(more, sizeof(more), format, args);
 	va_end(args);
 	write_line(t, event, id, more);
+}
+
+void trace_hold(struct trace *t)
+{
+	pthread_rwlock_rdlock(&t->changes);
+}
+
+void trace_release(struct trace *t)
+{
+	pthread_rwlock_unlock(&t->changes);
+}
+
+void trace_barrier(struct trace *t)
+{
+	/* Without a reader of the lines nobody needs to wait. */
+	if (!t->is_on)
+		return;
+	pthread_rwlock_wrlock(&t->changes);
+	pthread_rwlock_unlock(&t->changes);
 }

@@ -24,3 +24,9 @@ void trace_step(struct trace *t, const char *event, int64_t id);
 /* The same with more JSON members: "\"state\":\"%s\"". */
 void trace_event(struct trace *t, const char *event, int64_t id, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/* Around a change that becomes durable and its line, on one thread. trace_barrier() returns when every change that was
+ * durable before the call has its line: who acts on what he read in the store calls it first. */
+void trace_hold(struct trace *t);
+void trace_release(struct trace *t);
+void trace_barrier(struct trace *t);
