@@ -233,7 +233,7 @@ static int read_extensions(struct bytes list, bool *is_ca)
 			continue;
 		if (der_expect(&value, DER_SEQUENCE, &content) || value.len)
 			return -EINVAL;
-		*is_ca = content.len != 0;
+		*is_ca |= content.len != 0;
 	}
 	return 0;
 }
