@@ -64,7 +64,6 @@ static int self_sign(struct signer *signer, struct creation *c)
 {
 	OWNED_BUF tbs = BUF_INIT(65536);
 	OWNED_BUF signature = BUF_INIT(SIGNER_SIGNATURE_MAX);
-	OWNED_BUF root = BUF_INIT(65536);
 	int64_t now = clock_wall_s();
 	uint8_t serial[SERIAL_SIZE];
 	unsigned key;

@@ -69,9 +69,11 @@ static void remember(const struct ca_submission *s)
 
 int ca_submit(struct ca_door *ca, const struct ca_submission *s, struct ca_outcome *out)
 {
+	enum answer answer = core.answer;
+
 	remember(s);
 	out->id = 7;
-	switch (core.answer) {
+	switch (answer) {
 	case ANSWER_BUSY:
 		return CA_CALL_BUSY;
 	case ANSWER_PEND:
