@@ -10,6 +10,7 @@ sys.dont_write_bytecode = True
 
 import layers
 import options
+import papers
 import words
 
 HEAD = "/* A file.\n *\n * SPDX-License-Identifier: Apache-2.0\n */\n"
@@ -146,6 +147,30 @@ class Words(unittest.TestCase):
         if functions is None:
             self.skipTest("no ctags that prints JSON")
         self.assertEqual(functions, ["core/state.c:5: long_one has 104 lines"])
+
+
+class Papers(unittest.TestCase):
+    CODE = HEAD + "int ca_submit(void)\n{\n\treturn 0; /* gone_call() */\n}\n"
+
+    def finds(self, part, text):
+        with tree(core__state_c=self.CODE, docs__page_md=text) as root:
+            findings = papers.lint(root)
+        self.assertEqual(len(findings), 1, findings)
+        self.assertIn(part, findings[0])
+
+    def test_takes_what_is_there(self):
+        with tree(core__state_c=self.CODE, docs__page_md="`ca_submit()`, `core/state.c`, `policy/NAME/NAME.c`\n"
+                  "[x](../core/state.c) [y](https://example.org/)\n") as root:
+            self.assertEqual(papers.lint(root), [])
+
+    def test_finds_a_function_that_is_not_there(self):
+        self.finds("page.md:2: there is no function gone_call()", "\n`gone_call()`\n")
+
+    def test_finds_a_file_that_is_not_there(self):
+        self.finds("no file core/gone.c", "`core/gone.c`\n")
+
+    def test_finds_a_link_that_leads_nowhere(self):
+        self.finds("leads nowhere", "[x](gone.md)\n")
 
 
 class Options(unittest.TestCase):
