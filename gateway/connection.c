@@ -77,6 +77,14 @@ struct gw_connection **gw_connection_queue_link(struct gw_connection *c)
 
 /* ---- life and death ---- */
 
+void gw_connection_end_loop(struct gw_loop *loop)
+{
+	if (!loop->is_stopping || loop->connections || uv_is_closing((uv_handle_t *)&loop->wake))
+		return;
+	uv_close((uv_handle_t *)&loop->wake, NULL);
+	uv_close((uv_handle_t *)&loop->stop_timer, NULL);
+}
+
 static void unref(struct gw_connection *c)
 {
 	struct gw_loop *loop = c->loop;
@@ -95,7 +103,7 @@ static void unref(struct gw_connection *c)
 	buf_fini(&c->late);
 	free(c);
 	atomic_fetch_sub(&loop->server->connections, 1);
-	gw_loop_check_end(loop);
+	gw_connection_end_loop(loop);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -451,6 +459,17 @@ static void answer_bad(struct gw_connection *c)
 
 /* ---- handlers ---- */
 
+/* A worker hands a connection whose reply is ready back to its loop. */
+static void hand_back(struct gw_loop *loop, struct gw_connection *c)
+{
+	/* Sent with the lock held: the loop may end as soon as it took the last connection. */
+	pthread_mutex_lock(&loop->lock);
+	c->queue_next = loop->finished;
+	loop->finished = c;
+	uv_async_send(&loop->wake);
+	pthread_mutex_unlock(&loop->lock);
+}
+
 /* On a worker: the only code here that is not on the loop. It owns the request, the reply and `wire` until it hands
  * the connection back. */
 static void run_handler(struct gw_job *job)
@@ -469,7 +488,7 @@ static void run_handler(struct gw_job *job)
 	print_reply(c, strcmp(c->request.method, "HEAD") == 0);
 	count(c);
 	arena_drop(&c->arena);
-	gw_loop_finish(c->loop, c);
+	hand_back(c->loop, c);
 }
 
 void gw_connection_reply(struct gw_connection *c)

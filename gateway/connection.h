@@ -21,3 +21,6 @@ void gw_connection_cut(struct gw_connection *connection);
 /* The next in the loop's list, and in its queue of finished ones (under the loop's lock). */
 struct gw_connection *gw_connection_get_next(struct gw_connection *connection);
 struct gw_connection **gw_connection_queue_link(struct gw_connection *connection);
+
+/* The loop ends once it stops and its last connection is gone: called when either happened. */
+void gw_connection_end_loop(struct gw_loop *loop);

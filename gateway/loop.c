@@ -83,15 +83,7 @@ static void begin_stop(struct gw_loop *loop)
 		next = gw_connection_get_next(c);
 		gw_connection_finish(c);
 	}
-	gw_loop_check_end(loop);
-}
-
-void gw_loop_check_end(struct gw_loop *loop)
-{
-	if (!loop->is_stopping || loop->connections || uv_is_closing((uv_handle_t *)&loop->wake))
-		return;
-	uv_close((uv_handle_t *)&loop->wake, NULL);
-	uv_close((uv_handle_t *)&loop->stop_timer, NULL);
+	gw_connection_end_loop(loop);
 }
 
 static void answer_finished(struct gw_loop *loop)
@@ -119,16 +111,6 @@ static void on_wake(uv_async_t *wake)
 	} else {
 		open_listeners(loop);
 	}
-}
-
-void gw_loop_finish(struct gw_loop *loop, struct gw_connection *c)
-{
-	/* Sent with the lock held: the loop may end as soon as it took the last connection. */
-	pthread_mutex_lock(&loop->lock);
-	*gw_connection_queue_link(c) = loop->finished;
-	loop->finished = c;
-	uv_async_send(&loop->wake);
-	pthread_mutex_unlock(&loop->lock);
 }
 
 static void *run_loop(void *arg)

@@ -47,9 +47,3 @@ struct gw_server {
 	atomic_uint connections;
 	atomic_ullong accepted, refused, bad_requests, timeouts, tls_failures;
 };
-
-/* A worker hands a connection whose reply is ready back to its loop. */
-void gw_loop_finish(struct gw_loop *loop, struct gw_connection *connection);
-
-/* The loop ends once it stops and its last connection is gone. */
-void gw_loop_check_end(struct gw_loop *loop);

@@ -158,16 +158,24 @@ int acme_new_account(struct acme_call *c);
 int acme_account(struct acme_call *c);
 int acme_account_orders(struct acme_call *c);
 
-/* order.c */
+/* new_order.c */
 
 int acme_new_order(struct acme_call *c);
+
+/* order_poll.c */
+
 int acme_order(struct acme_call *c);
+
+/* order.c */
 
 /* The order that the route's {id} names, if it is the caller's: 0, ACME_STORE_NONE (answered already), negative. */
 int acme_order_load(struct acme_call *c, struct acme_order *out);
 
 /* Answer with the order; `status` 200 or 201. */
 int acme_order_reply(struct acme_call *c, const struct acme_order *o, int status);
+
+/* How long a client should wait before it asks for a processing order again. */
+unsigned acme_retry_after_s(const struct acme_order *o, int64_t now_s);
 
 /* authz.c */
 
@@ -184,6 +192,3 @@ int acme_certificate(struct acme_call *c);
 
 /* An order that is processing: ask the core what became of its request and store a result. `o` is refreshed. */
 int acme_finalize_poll(struct acme_call *c, struct acme_order *o);
-
-/* How long a client should wait before it asks for a processing order again. */
-unsigned acme_retry_after_s(const struct acme_order *o, int64_t now_s);

@@ -60,22 +60,6 @@ struct verdict {
 	const char *detail; /* in the arena */
 };
 
-/* The table of waiting: the older a request, the longer the pause. A person who has not looked for an hour will not
- * look within the next seconds; above 600 some clients give up. */
-unsigned acme_retry_after_s(const struct acme_order *o, int64_t now_s)
-{
-	static const struct {
-		int64_t age_s;
-		unsigned pause_s;
-	} steps[] = { { 60, 5 }, { 300, 15 }, { 3600, 60 }, { 6 * 3600, 300 } };
-	int64_t age_s = now_s - o->finalized_s;
-
-	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
-		if (age_s < steps[i].age_s)
-			return steps[i].pause_s;
-	return 600;
-}
-
 /* One handler at a time asks the core about an order; the others answer "processing". */
 static bool claim(struct acme *acme, int64_t order)
 {

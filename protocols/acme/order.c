@@ -1,4 +1,4 @@
-/* Orders: newOrder (RFC 8555 7.4) and the order object (7.1.3).
+/* The order object (RFC 8555 7.1.3): read, and written to the client.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -9,171 +9,20 @@
 #include "core/base/clock.h"
 #include "core/base/own.h"
 
-/* An authorization is used again only while a client has time left to finish its order with it. */
-#define REUSE_MARGIN_S 3600
-
-static const enum acme_error identifier_error[] = {
-	[ACME_IDENTIFIER_MALFORMED] = ACME_ERR_MALFORMED,
-	[ACME_IDENTIFIER_REJECTED] = ACME_ERR_REJECTED_IDENTIFIER,
-	[ACME_IDENTIFIER_UNSUPPORTED_TYPE] = ACME_ERR_UNSUPPORTED_IDENTIFIER,
-};
-
-/* What newOrder was asked for, judged: identifiers that are fine, and a problem for each that is not. */
-struct wanted {
-	struct acme_identifier *ids;
-	size_t n;
-	struct acme_subproblem *problems;
-	size_t n_problems;
-};
-
-static bool is_there(const struct wanted *w, const struct acme_identifier *id)
+/* The table of waiting: the older a request, the longer the pause. A person who has not looked for an hour will not
+ * look within the next seconds; above 600 some clients give up. */
+unsigned acme_retry_after_s(const struct acme_order *o, int64_t now_s)
 {
-	for (size_t i = 0; i < w->n; i++)
-		if (w->ids[i].kind == id->kind && strcmp(w->ids[i].value, id->value) == 0)
-			return true;
-	return false;
-}
+	static const struct {
+		int64_t age_s;
+		unsigned pause_s;
+	} steps[] = { { 60, 5 }, { 300, 15 }, { 3600, 60 }, { 6 * 3600, 300 } };
+	int64_t age_s = now_s - o->finalized_s;
 
-/* An identifier asked for twice is taken once. */
-static void judge(struct wanted *w, const char *type, const char *value)
-{
-	struct acme_identifier *id = &w->ids[w->n];
-	const char *why = "";
-	int e = acme_identifier_read(id, type, value, &why);
-
-	if (e)
-		w->problems[w->n_problems++] = (struct acme_subproblem){ identifier_error[e], why, type, value };
-	else if (!is_there(w, id))
-		w->n++;
-}
-
-/* The problem of the whole: that of its only bad identifier, or the one type that all have, or malformed. */
-static int reply_problems(struct acme_call *c, const struct wanted *w)
-{
-	enum acme_error error = w->problems[0].error;
-
-	if (w->n_problems == 1) {
-		const char *detail = arena_printf(c->q->arena, "%s: %s", w->problems[0].value, w->problems[0].detail);
-
-		return detail ? acme_problem_with(c, error, detail, w->problems, 1) : -ENOMEM;
-	}
-	for (size_t i = 1; i < w->n_problems; i++)
-		if (w->problems[i].error != error)
-			error = ACME_ERR_MALFORMED;
-	return acme_problem_with(c, error, "several identifiers cannot be taken", w->problems, w->n_problems);
-}
-
-/* 0; 1: answered; negative. */
-static int read_wanted(struct acme_call *c, struct wanted *w)
-{
-	const cJSON *list = json_get(c->payload, "identifiers"), *item;
-	int n = cJSON_IsArray(list) ? cJSON_GetArraySize(list) : 0;
-	int e = 0;
-
-	if (n < 1 || n > ACME_IDENTIFIERS_MAX) {
-		e = acme_problem(c, ACME_ERR_MALFORMED, "identifiers is a list of 1 to %d identifiers",
-				 ACME_IDENTIFIERS_MAX);
-		return e ? e : 1;
-	}
-	w->ids = arena_alloc(c->q->arena, (size_t)n * sizeof(*w->ids));
-	w->problems = arena_alloc(c->q->arena, (size_t)n * sizeof(*w->problems));
-	if (!w->ids || !w->problems)
-		return -ENOMEM;
-	cJSON_ArrayForEach(item, list) {
-		const char *type = json_get_string(item, "type"), *value = json_get_string(item, "value");
-
-		if (!type || !value) {
-			e = acme_problem(c, ACME_ERR_MALFORMED, "an identifier has the strings type and value");
-			return e ? e : 1;
-		}
-		judge(w, type, value);
-	}
-	if (w->n_problems == 0)
-		return 0;
-	e = reply_problems(c, w);
-	return e ? e : 1;
-}
-
-/* A name made now, in the arena. */
-static const char *fresh_name(struct acme_call *c)
-{
-	char name[ACME_NAME_SIZE];
-
-	return acme_random_name(name) ? NULL : arena_strdup(c->q->arena, name);
-}
-
-static int make_authz(struct acme_call *c, const struct acme_identifier *id, struct acme_authz *out)
-{
-	const struct acme_settings *set = &c->acme->set;
-	int e = ACME_STORE_NONE;
-
-	if (set->authorization_reuse)
-		e = acme_store_find_valid_authz(c->acme->store, c->q->arena, c->account.id, id->kind, id->value,
-						c->now_s + REUSE_MARGIN_S, out);
-	if (e != ACME_STORE_NONE)
-		return e;
-	*out = (struct acme_authz){
-		.account = c->account.id,
-		.name = fresh_name(c),
-		.kind = id->kind,
-		.value = id->value,
-		.status = ACME_PENDING,
-		.expires_s = c->now_s + set->order_lifetime_s,
-		.challenge = {
-			.name = fresh_name(c),
-			.type = "http-01",
-			.token = fresh_name(c), /* 128 bits of entropy, base64url (RFC 8555 8.3) */
-			.status = ACME_PENDING,
-		},
-	};
-	return out->name && out->challenge.name && out->challenge.token ? 0 : -EIO;
-}
-
-static int make_order(struct acme_call *c, const struct wanted *w, struct acme_order *o)
-{
-	bool ready = true;
-	int e = 0;
-
-	*o = (struct acme_order){
-		.account = c->account.id,
-		.name = fresh_name(c),
-		.expires_s = c->now_s + c->acme->set.order_lifetime_s,
-		.authz = arena_alloc(c->q->arena, w->n * sizeof(*o->authz)),
-		.n_authz = w->n,
-	};
-	if (!o->name || !o->authz)
-		return -ENOMEM;
-	for (size_t i = 0; i < w->n && !e; i++) {
-		e = make_authz(c, &w->ids[i], &o->authz[i]);
-		ready = ready && o->authz[i].status == ACME_VALID;
-	}
-	o->status = ready ? ACME_READY : ACME_PENDING;
-	return e;
-}
-
-int acme_new_order(struct acme_call *c)
-{
-	struct wanted w = { .n = 0 };
-	struct acme_order o;
-	int e;
-
-	if (json_get(c->payload, "notBefore") || json_get(c->payload, "notAfter"))
-		return acme_problem(c, ACME_ERR_MALFORMED, "notBefore and notAfter are not supported");
-	e = read_wanted(c, &w);
-	if (e)
-		return e < 0 ? e : 0;
-	e = make_order(c, &w, &o);
-	if (!e)
-		e = acme_store_add_order(c->acme->store, &o, c->now_s, c->acme->set.open_orders);
-	if (e == ACME_STORE_FULL) {
-		e = http_reply_retry_after(c->r, 3600);
-		return e ? e : acme_problem(c, ACME_ERR_RATE_LIMITED, "the account has %u open orders already",
-					    c->acme->set.open_orders);
-	}
-	if (e)
-		return e;
-	atomic_fetch_add(&c->acme->orders_made, 1);
-	return acme_order_reply(c, &o, 201);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+		if (age_s < steps[i].age_s)
+			return steps[i].pause_s;
+	return 600;
 }
 
 int acme_order_load(struct acme_call *c, struct acme_order *out)
@@ -251,33 +100,4 @@ int acme_order_reply(struct acme_call *c, const struct acme_order *order, int st
 		return e;
 	write_order(&w, c, &o);
 	return acme_reply_json(c, status, &body);
-}
-
-/* Challenges that are being checked may have finished since: then the order may be ready, or invalid. */
-static int refresh_authorizations(struct acme_call *c, struct acme_order *o)
-{
-	bool changed = false;
-	int e = 0;
-
-	for (size_t i = 0; i < o->n_authz && !e; i++) {
-		enum acme_status before = o->authz[i].status;
-
-		e = acme_authz_refresh(c, &o->authz[i], 0);
-		changed = changed || o->authz[i].status != before;
-	}
-	return e || !changed ? e : acme_order_load(c, o);
-}
-
-int acme_order(struct acme_call *c)
-{
-	struct acme_order o;
-	int e = acme_order_load(c, &o);
-
-	if (!e && o.status == ACME_PENDING)
-		e = refresh_authorizations(c, &o);
-	if (!e && o.status == ACME_PROCESSING)
-		e = acme_finalize_poll(c, &o);
-	if (e)
-		return e < 0 ? e : 0;
-	return acme_order_reply(c, &o, 200);
 }
