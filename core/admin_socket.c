@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "core/admin_call.h"
+#include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/wire/frame.h"
 
@@ -228,6 +229,20 @@ static int is_alive(const struct sockaddr_un *address)
 	return alive;
 }
 
+/* /run is empty after each boot: the socket's own folder is made when it is missing. */
+static int make_parent(const char *path)
+{
+	char *parent = strdup(path), *slash = parent ? strrchr(parent, '/') : NULL;
+	int e = parent ? 0 : -ENOMEM;
+
+	if (slash && slash != parent) {
+		*slash = '\0';
+		e = file_make_folder(parent, 0755);
+	}
+	free(parent);
+	return e;
+}
+
 static int open_socket(struct admin_socket *a)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -237,6 +252,9 @@ static int open_socket(struct admin_socket *a)
 		return -ENAMETOOLONG;
 	if (is_alive(&address))
 		return -EADDRINUSE;
+	n = make_parent(a->path);
+	if (n)
+		return n;
 	unlink(a->path);
 	a->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (a->fd < 0 || bind(a->fd, (const struct sockaddr *)&address, sizeof(address)))

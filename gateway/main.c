@@ -100,7 +100,8 @@ static int read_arguments(int argc, char **argv, struct arguments *out)
 
 static int complain(const struct conf_error *error, int r)
 {
-	fprintf(stderr, "gatehoused: %s\n", *error->text ? error->text : strerror(r < 0 ? -r : EINVAL));
+	fprintf(stderr, "gatehoused: %s%s\n", *error->text ? error->text : strerror(r < 0 ? -r : EINVAL),
+		r == -ENOENT ? "; gatehouse ca init writes a first configuration" : "");
 	return EXIT_FAILED;
 }
 
@@ -124,6 +125,12 @@ static void raise_descriptor_limit(void)
 		l.rlim_cur = l.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &l);
 	}
+}
+
+/* Keys are in memory: no part of it ever reaches a file. */
+static void forbid_core_files(void)
+{
+	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
 }
 
 /* Before any thread starts: all of them leave the signals to sigwait(). */
@@ -156,6 +163,7 @@ static int serve(const struct conf_section *root)
 
 	block_signals(&signals);
 	raise_descriptor_limit();
+	forbid_core_files();
 	r = ca_core_start(&core, root, &error);
 	if (r)
 		return complain(&error, r);
