@@ -225,6 +225,8 @@ static int start_work(struct ca_core *core, struct conf_error *error)
 	int64_t last = 0;
 	int e = store_last_id(core, &last);
 
+	if (!e)
+		e = store_release_denied(core);
 	if (e)
 		return e;
 	core->last_id = last;
@@ -248,6 +250,7 @@ int ca_core_start(struct ca_core **out, const struct conf_section *root, struct 
 	if (!core)
 		return -ENOMEM;
 	core->conf = root;
+	core->started_ms = clock_wall_ms();
 	e = settings_load(core, error);
 	if (!e)
 		e = open_folder(core, error);

@@ -351,6 +351,17 @@ int store_collected(struct ca *ca, struct ca_request *r)
 	return outcome(ca->core, e);
 }
 
+static int release_denied(struct db_conn *conn, void *arg)
+{
+	return db_run(conn, "UPDATE requests SET key_until_ms=0 WHERE key_until_ms<>0 AND state=31 AND status=?",
+		      DB_INT(CA_STATUS_POLICY_DENIED));
+}
+
+int store_release_denied(struct ca_core *core)
+{
+	return db_write(core->db, release_denied, NULL);
+}
+
 struct key_add {
 	const char *ca;
 	struct bytes sealed, spki, certificate;

@@ -105,5 +105,8 @@ struct store_counts {
 };
 int store_count(struct ca_core *core, struct store_counts *out);
 
+/* Release the transaction keys of what policy denied before: after a start the rules may be others. */
+int store_release_denied(struct ca_core *core);
+
 /* The largest request number in use; 0 for none. */
 int store_last_id(struct ca_core *core, int64_t *id);
