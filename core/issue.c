@@ -245,10 +245,12 @@ static int add_alt_names(X509 *cert, const struct issue_plan *plan)
 	return ok ? 0 : -EINVAL;
 }
 
+/* RFC 5280 4.2.1.3, 4.2.1.12: neither extension may be empty; an EC key under a profile of keyEncipherment alone has no
+ * usage left. */
 static int add_key_usage(X509 *cert, const char *const *words)
 {
 	ASN1_BIT_STRING *bits = ASN1_BIT_STRING_new();
-	int ok = bits != NULL;
+	int ok = bits && *words;
 
 	for (; ok && *words; words++)
 		for (size_t i = 0; ok && i < sizeof(key_usages) / sizeof(*key_usages); i++)
@@ -263,7 +265,7 @@ static int add_key_usage(X509 *cert, const char *const *words)
 static int add_ext_key_usage(X509 *cert, const char *const *words)
 {
 	EXTENDED_KEY_USAGE *list = EXTENDED_KEY_USAGE_new();
-	int ok = list != NULL;
+	int ok = list && *words;
 
 	for (; ok && *words; words++) {
 		const char *oid = ext_key_usage_oid(*words);

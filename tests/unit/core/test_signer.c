@@ -1,0 +1,242 @@
+/* core/signer: what it opens, and what it signs.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "tests/test.h"
+
+#include <errno.h>
+
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include "core/signer/seal.h"
+#include "core/x509/der.h"
+#include "tests/unit/core/issue_kit.h"
+
+#define NOW 1772366400ll
+
+static void what_is_sealed_opens_with_the_same_key_and_binding_only(void **state)
+{
+	static const uint8_t other_kek[SIGNER_KEK_SIZE] = { 1, 2, 4 };
+	struct bytes secret = bytes_of("a private key", 13), bound = bytes_of("CA one", 6);
+	OWNED_BUF sealed = BUF_INIT(SIGNER_SEALED_MAX);
+	OWNED_BUF again = BUF_INIT(SIGNER_SEALED_MAX);
+	OWNED_BUF out = BUF_INIT(SIGNER_SEALED_MAX);
+
+	assert_int_equal(seal_close(issue_kit_kek, bound, secret, &sealed), 0);
+	assert_int_equal(seal_open(issue_kit_kek, bound, buf_bytes(&sealed), &out), 0);
+	assert_true(bytes_equal(buf_bytes(&out), secret));
+	assert_int_equal(seal_open(other_kek, bound, buf_bytes(&sealed), &again), -EBADMSG);
+	assert_int_equal(seal_open(issue_kit_kek, bytes_of("CA two", 6), buf_bytes(&sealed), &again), -EBADMSG);
+	assert_int_equal(again.len, 0);
+	/* The same secret never looks the same twice. */
+	assert_int_equal(seal_close(issue_kit_kek, bound, secret, &again), 0);
+	assert_false(bytes_equal(buf_bytes(&again), buf_bytes(&sealed)));
+	assert_null(memmem(sealed.ptr, sealed.len, secret.ptr, secret.len));
+}
+
+static void no_changed_octet_of_a_seal_opens(void **state)
+{
+	struct bytes bound = bytes_of("CA one", 6);
+	OWNED_BUF sealed = BUF_INIT(SIGNER_SEALED_MAX);
+
+	assert_int_equal(seal_close(issue_kit_kek, bound, bytes_of("a private key", 13), &sealed), 0);
+	for (size_t i = 0; i < sealed.len; i++) {
+		OWNED_BUF out = BUF_INIT(SIGNER_SEALED_MAX);
+
+		sealed.ptr[i] ^= 0x40;
+		assert_int_equal(seal_open(issue_kit_kek, bound, buf_bytes(&sealed), &out), -EBADMSG);
+		sealed.ptr[i] ^= 0x40;
+		assert_int_equal(seal_open(issue_kit_kek, bound, bytes_of(sealed.ptr, i), &out), -EBADMSG);
+	}
+}
+
+static int load(const uint8_t *kek, struct issue_kit *k, enum signer_purpose purpose, const char *ca, struct bytes cert)
+{
+	char why[SIGNER_WHY_SIZE] = "";
+	struct signer *s = NULL;
+	unsigned key;
+	int e;
+
+	assert_int_equal(signer_new(&s, kek), 0);
+	e = signer_load(s, buf_bytes(&k->sealed), purpose, ca, cert, &key, why);
+	assert_true(e == 0 || why[0]);
+	signer_drop(&s);
+	return e;
+}
+
+static void a_key_loads_for_its_own_ca_purpose_and_certificate_only(void **state)
+{
+	static const uint8_t other_kek[SIGNER_KEK_SIZE] = { 9 };
+	struct issue_kit k, other;
+
+	issue_kit_init(&k, "ec-p256", "One", NOW, NOW + 86400);
+	issue_kit_init(&other, "ec-p256", "Two", NOW, NOW + 86400);
+	assert_int_equal(load(issue_kit_kek, &k, SIGNER_PURPOSE_CA, "One", buf_bytes(&k.certificate)), 0);
+	assert_int_equal(load(other_kek, &k, SIGNER_PURPOSE_CA, "One", buf_bytes(&k.certificate)), SIGNER_REFUSED);
+	assert_int_equal(load(issue_kit_kek, &k, SIGNER_PURPOSE_CA, "Two", buf_bytes(&k.certificate)), SIGNER_REFUSED);
+	assert_int_equal(load(issue_kit_kek, &k, (enum signer_purpose)2, "One", buf_bytes(&k.certificate)), SIGNER_REFUSED);
+	assert_int_equal(load(issue_kit_kek, &k, SIGNER_PURPOSE_CA, "One", buf_bytes(&other.certificate)), SIGNER_REFUSED);
+	assert_int_equal(load(issue_kit_kek, &k, SIGNER_PURPOSE_CA, "One", bytes_of("\x30\x00", 2)), SIGNER_REFUSED);
+	issue_kit_fini(&other);
+	issue_kit_fini(&k);
+}
+
+static void makes_the_keys_it_says_and_no_others(void **state)
+{
+	static const char *const bad[] = { "ec-p521", "rsa-1024", "ed25519", "", "EC-P256" };
+	struct signer *s = NULL;
+
+	assert_int_equal(signer_new(&s, issue_kit_kek), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		OWNED_BUF sealed = BUF_INIT(SIGNER_SEALED_MAX);
+		OWNED_BUF spki = BUF_INIT(4096);
+		char why[SIGNER_WHY_SIZE] = "";
+
+		assert_int_equal(signer_generate(s, bad[i], SIGNER_PURPOSE_CA, "One", &sealed, &spki, why), SIGNER_REFUSED);
+		assert_int_equal(sealed.len + spki.len, 0);
+		assert_string_not_equal(why, "");
+	}
+	signer_drop(&s);
+}
+
+static int sign(struct issue_kit *k, struct bytes tbs)
+{
+	OWNED_BUF signature = BUF_INIT(SIGNER_SIGNATURE_MAX);
+	char why[SIGNER_WHY_SIZE] = "";
+	int e = signer_sign_certificate(k->signer, k->key, tbs, &signature, why);
+
+	assert_true(e == 0 ? signature.len > 0 : signature.len == 0);
+	assert_true(e == 0 || why[0]);
+	return e;
+}
+
+static void refuses_another_issuer(void **state)
+{
+	OWNED_BUF spki = BUF_INIT(8192);
+	OWNED_BUF tbs = BUF_INIT(65536);
+	struct issue_kit k, other;
+	struct issue_plan plan;
+	char why[CA_REASON_SIZE];
+
+	issue_kit_init(&k, "ec-p256", "One", NOW, NOW + 86400);
+	issue_kit_init(&other, "ec-p256", "Two", NOW, NOW + 86400);
+	issue_kit_spki("ec-p256", &spki);
+	plan = issue_kit_plan(&other, buf_bytes(&spki));
+	assert_int_equal(issue_build(&plan, &tbs, why), 0);
+	assert_int_equal(sign(&other, buf_bytes(&tbs)), 0);
+	assert_int_equal(sign(&k, buf_bytes(&tbs)), SIGNER_REFUSED);
+	issue_kit_fini(&other);
+	issue_kit_fini(&k);
+}
+
+/* A TBSCertificate of `k` with these extensions, built with libcrypto. */
+static void build_with(struct issue_kit *k, const char *const *constraints, size_t n, struct buf *tbs)
+{
+	const uint8_t *p = k->certificate.ptr;
+	X509 *root = d2i_X509(NULL, &p, (long)k->certificate.len), *cert = X509_dup(root);
+	uint8_t *der = NULL;
+	int size;
+
+	while (X509_get_ext_count(cert))
+		X509_EXTENSION_free(X509_delete_ext(cert, 0));
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, (const uint8_t *)"sub", -1, -1, 0);
+	for (size_t i = 0; i < n; i++) {
+		X509_EXTENSION *ext = X509V3_EXT_conf_nid(NULL, NULL, NID_basic_constraints, constraints[i]);
+
+		assert_non_null(ext);
+		X509_add_ext(cert, ext, -1);
+		X509_EXTENSION_free(ext);
+	}
+	size = i2d_re_X509_tbs(cert, &der);
+	assert_true(size > 0);
+	assert_int_equal(buf_append(tbs, bytes_of(der, (size_t)size)), 0);
+	OPENSSL_free(der);
+	X509_free(cert);
+	X509_free(root);
+}
+
+static void refuses_to_make_another_authority(void **state)
+{
+	static const char *const none[] = { "critical,CA:FALSE" };
+	static const char *const ca[] = { "critical,CA:TRUE" };
+	static const char *const hidden[] = { "critical,CA:TRUE", "critical,CA:FALSE" };
+	OWNED_BUF good = BUF_INIT(65536);
+	OWNED_BUF sub = BUF_INIT(65536);
+	OWNED_BUF two = BUF_INIT(65536);
+	struct issue_kit k;
+
+	issue_kit_init(&k, "ec-p256", "One", NOW, NOW + 86400);
+	build_with(&k, none, 1, &good);
+	build_with(&k, ca, 1, &sub);
+	build_with(&k, hidden, 2, &two);
+	assert_int_equal(sign(&k, buf_bytes(&good)), 0);
+	assert_int_equal(sign(&k, buf_bytes(&sub)), SIGNER_REFUSED);
+	assert_int_equal(sign(&k, buf_bytes(&two)), SIGNER_REFUSED);
+	issue_kit_fini(&k);
+}
+
+/* While a CA is being created its key signs its own certificate, and nothing else. */
+static void a_key_without_a_certificate_signs_its_own_only(void **state)
+{
+	OWNED_BUF spki = BUF_INIT(8192);
+	OWNED_BUF tbs = BUF_INIT(65536);
+	OWNED_BUF signature = BUF_INIT(SIGNER_SIGNATURE_MAX);
+	char why[CA_REASON_SIZE] = "";
+	uint8_t serial[SERIAL_SIZE] = { 1 };
+	struct issue_kit k;
+	unsigned key;
+
+	issue_kit_init(&k, "ec-p256", "One", NOW, NOW + 86400);
+	assert_int_equal(signer_load(k.signer, buf_bytes(&k.sealed), SIGNER_PURPOSE_CA, "One", bytes_of(NULL, 0), &key, why), 0);
+	issue_kit_spki("ec-p256", &spki);
+	assert_int_equal(issue_build_root(buf_bytes(&spki), "One", NULL, NOW, NOW + 86400, serial, 0, &tbs, why), 0);
+	assert_int_equal(signer_sign_certificate(k.signer, key, buf_bytes(&tbs), &signature, why), SIGNER_REFUSED);
+	/* And the key with a certificate does not sign a second root. */
+	buf_reset(&tbs);
+	assert_int_equal(issue_build_root(buf_bytes(&k.spki), "One", NULL, NOW, NOW + 86400, serial, 0, &tbs, why), 0);
+	assert_int_equal(signer_sign_certificate(k.signer, k.key, buf_bytes(&tbs), &signature, why), SIGNER_REFUSED);
+	issue_kit_fini(&k);
+}
+
+static void refuses_octets_that_are_no_tbs_certificate(void **state)
+{
+	OWNED_BUF spki = BUF_INIT(8192);
+	OWNED_BUF tbs = BUF_INIT(65536);
+	struct issue_kit k;
+	struct issue_plan plan;
+	char why[CA_REASON_SIZE];
+
+	issue_kit_init(&k, "ec-p256", "One", NOW, NOW + 86400);
+	issue_kit_spki("ec-p256", &spki);
+	plan = issue_kit_plan(&k, buf_bytes(&spki));
+	assert_int_equal(issue_build(&plan, &tbs, why), 0);
+	assert_int_equal(sign(&k, buf_bytes(&tbs)), 0);
+	for (size_t n = 0; n < tbs.len; n++)
+		assert_int_equal(sign(&k, bytes_of(tbs.ptr, n)), SIGNER_REFUSED);
+	buf_append_char(&tbs, 0);
+	assert_int_equal(sign(&k, buf_bytes(&tbs)), SIGNER_REFUSED);
+	/* A digest, a whole certificate, a key. */
+	assert_int_equal(sign(&k, bytes_of(issue_kit_kek, 32)), SIGNER_REFUSED);
+	assert_int_equal(sign(&k, buf_bytes(&k.certificate)), SIGNER_REFUSED);
+	assert_int_equal(sign(&k, buf_bytes(&spki)), SIGNER_REFUSED);
+	k.key += 1;
+	assert_int_equal(sign(&k, bytes_of(tbs.ptr, tbs.len - 1)), SIGNER_REFUSED);
+	issue_kit_fini(&k);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_sealed_opens_with_the_same_key_and_binding_only),
+		cmocka_unit_test(no_changed_octet_of_a_seal_opens),
+		cmocka_unit_test(a_key_loads_for_its_own_ca_purpose_and_certificate_only),
+		cmocka_unit_test(makes_the_keys_it_says_and_no_others),
+		cmocka_unit_test(refuses_another_issuer),
+		cmocka_unit_test(refuses_to_make_another_authority),
+		cmocka_unit_test(a_key_without_a_certificate_signs_its_own_only),
+		cmocka_unit_test(refuses_octets_that_are_no_tbs_certificate),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
