@@ -250,7 +250,6 @@ int ca_core_start(struct ca_core **out, const struct conf_section *root, struct 
 	if (!core)
 		return -ENOMEM;
 	core->conf = root;
-	core->started_ms = clock_wall_ms();
 	e = settings_load(core, error);
 	if (!e)
 		e = open_folder(core, error);

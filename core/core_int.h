@@ -82,7 +82,6 @@ struct ca_core {
 	struct trace *trace;
 	struct flight *flight;
 	struct polls *polls;
-	int64_t started_ms;
 	_Atomic int64_t last_id;        /* ids are given in memory and never twice */
 	_Atomic bool is_closed;
 	_Atomic bool is_signer_failing;

@@ -204,17 +204,16 @@ static int find_pending(struct db_conn *conn, struct ca_request *r, struct store
 }
 
 /* A denial that a newer issue has overtaken holds no longer; nor do the queue's own (superseded, expired). What policy
- * denied before this start is asked anew: the rules may be others now. */
-static int find_denied(struct db_conn *conn, struct ca_request *r, struct store_precedent *p, int64_t since_ms,
-		       int64_t started_ms)
+ * denied before this start, its key released since, is asked anew: the rules may be others now. */
+static int find_denied(struct db_conn *conn, struct ca_request *r, struct store_precedent *p, int64_t since_ms)
 {
 	OWNED(db_rows) rows = NULL;
 	int e = db_select(conn, &rows,
 			  "SELECT id, state, status FROM requests WHERE endpoint=? AND requester=? AND names_key=? AND profile=?"
 			  " AND resolved_ms>=? AND state IN (20, 21, 31) AND status NOT IN (?,?)"
-			  " AND (status<>? OR resolved_ms>=?) ORDER BY resolved_ms DESC, id DESC LIMIT 1",
+			  " AND (status<>? OR key_until_ms<>0) ORDER BY resolved_ms DESC, id DESC LIMIT 1",
 			  TUPLE_VALUES(r), DB_INT(since_ms), DB_INT(CA_STATUS_SUPERSEDED), DB_INT(CA_STATUS_EXPIRED),
-			  DB_INT(CA_STATUS_POLICY_DENIED), DB_INT(started_ms));
+			  DB_INT(CA_STATUS_POLICY_DENIED));
 
 	if (!e && (e = db_next(rows)) == DB_ROW) {
 		if (db_col_int(rows, 1) == CA_STATE_DENIED) {
@@ -307,7 +306,7 @@ static int find_precedent(struct db_conn *conn, void *arg)
 	if (!e && q->p->kind == PRECEDENT_NONE)
 		e = find_grant(conn, q->r, q->now_ms);
 	if (!e && q->p->kind == PRECEDENT_NONE && !q->r->grant_id)
-		e = find_denied(conn, q->r, q->p, q->now_ms - q->core->settings.deny_window_ms, q->core->started_ms);
+		e = find_denied(conn, q->r, q->p, q->now_ms - q->core->settings.deny_window_ms);
 	if (!e)
 		e = find_live(conn, q->r, q->now_ms / 1000, &q->r->is_renewal);
 	return e ? e : count_pending(conn, q->r, &q->p->n_pending);
