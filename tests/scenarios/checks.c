@@ -211,7 +211,8 @@ static bool query(struct scenario *s, const char *sql, struct buf *out)
 static void check_value(struct scenario *s, const char *what, const struct buf *got, const char *relation,
 			const char *wanted)
 {
-	bool ok = strcmp(relation, "~") == 0 ? strstr(buf_str(got), wanted) != NULL : strcmp(buf_str(got), wanted) == 0;
+	bool ok =
+		strcmp(relation, "~") == 0 ? strstr(buf_str(got), wanted) != NULL : strcmp(buf_str(got), wanted) == 0;
 
 	if (strcmp(relation, "!=") == 0)
 		ok = strcmp(buf_str(got), wanted) != 0;
@@ -266,7 +267,8 @@ void step_remember(struct scenario *s, const struct step *step)
 	OWNED_BUF sql = BUF_INIT(256);
 	OWNED_BUF got = BUF_INIT(256);
 
-	buf_printf(&sql, "SELECT digest FROM requests WHERE id=%lld", step->n > 1 ? strtoll(step->words[1], NULL, 10) : 0);
+	buf_printf(&sql, "SELECT digest FROM requests WHERE id=%lld",
+		   step->n > 1 ? strtoll(step->words[1], NULL, 10) : 0);
 	if (!query(s, buf_str(&sql), &got) || hex_parse(buf_str(&got), s->digest, sizeof(s->digest)))
 		scenario_fail(s, "remember: the row has no digest: %s", buf_str(&got));
 }
@@ -282,7 +284,8 @@ static X509 *load_certificate(struct scenario *s, const char *id)
 	X509 *cert = NULL;
 
 	buf_printf(&sql, "SELECT certificate FROM certificates WHERE request_id=%lld", strtoll(id, NULL, 10));
-	if (query(s, buf_str(&sql), &hex) && hex.len / 2 <= sizeof(der) && hex_parse(buf_str(&hex), der, hex.len / 2) == 0)
+	if (query(s, buf_str(&sql), &hex) && hex.len / 2 <= sizeof(der) &&
+	    hex_parse(buf_str(&hex), der, hex.len / 2) == 0)
 		cert = d2i_X509(NULL, &p, (long)(hex.len / 2));
 	if (!cert)
 		scenario_fail(s, "request %s has no certificate", id);
@@ -296,7 +299,8 @@ static bool verifies(struct scenario *s, X509 *cert)
 	X509 *root = d2i_X509(NULL, &p, (long)s->rig.ca_certificate.len);
 	X509_STORE *store = X509_STORE_new();
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
-	int ok = root && store && ctx && X509_STORE_add_cert(store, root) && X509_STORE_CTX_init(ctx, store, cert, NULL);
+	int ok = root && store && ctx && X509_STORE_add_cert(store, root) &&
+		 X509_STORE_CTX_init(ctx, store, cert, NULL);
 
 	if (ok) {
 		X509_VERIFY_PARAM_set_time(X509_STORE_CTX_get0_param(ctx), (time_t)clock_wall_s());
@@ -358,7 +362,8 @@ void step_cert(struct scenario *s, const struct step *step)
 	} else if ((oid = OBJ_txt2obj(text, 1))) {
 		int at = X509_get_ext_by_OBJ(cert, oid, -1);
 
-		if (at < 0 || (X509_EXTENSION_get_critical(X509_get_ext(cert, at)) == 1) != (strcmp(what, "critical") == 0))
+		if (at < 0 ||
+		    (X509_EXTENSION_get_critical(X509_get_ext(cert, at)) == 1) != (strcmp(what, "critical") == 0))
 			scenario_fail(s, "extension %s is absent or not %s", text, what);
 	} else {
 		scenario_fail(s, "cert ID has, lacks, verifies, lasts, critical or not-critical");
@@ -374,8 +379,8 @@ static void load_timeline(struct scenario *s, const char *id, struct buf *out)
 	OWNED_BUF sql = BUF_INIT(256);
 
 	buf_printf(&sql,
-		   "SELECT coalesce(group_concat(actor || ' ' || text, char(10)), '') FROM (SELECT actor, text FROM timeline"
-		   " WHERE request_id=%lld ORDER BY id)",
+		   "SELECT coalesce(group_concat(actor || ' ' || text, char(10)), '') FROM"
+		   " (SELECT actor, text FROM timeline WHERE request_id=%lld ORDER BY id)",
 		   strtoll(id, NULL, 10));
 	(void)query(s, buf_str(&sql), out);
 }

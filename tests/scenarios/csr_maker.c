@@ -182,7 +182,8 @@ static int put_algorithm(struct buf *out, EVP_PKEY *key, const char *digest)
 static int put_signature(struct buf *out, EVP_PKEY *key, const char *digest, struct bytes data, bool is_bad)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	const EVP_MD *md = EVP_PKEY_is_a(key, "ED25519") || EVP_PKEY_is_a(key, "ED448") ? NULL : EVP_get_digestbyname(digest);
+	const EVP_MD *md =
+		EVP_PKEY_is_a(key, "ED25519") || EVP_PKEY_is_a(key, "ED448") ? NULL : EVP_get_digestbyname(digest);
 	uint8_t bits[1025] = { 0 };
 	size_t n = sizeof(bits) - 1;
 	int ok = ctx && EVP_DigestSignInit(ctx, NULL, md, NULL, key) == 1 &&

@@ -39,8 +39,8 @@ struct csr_spec {
 /* Append the request's DER. 0 or -EINVAL. */
 int csr_make(const struct csr_spec *spec, struct buf *out);
 
-/* A new key: "ec-p256", "ec-p384", "ec-p521", "ec-p192", "secp256k1", "ed25519", "ed448", "rsa" (2048), "rsa-1024", …
- * NULL for an unknown kind. */
+/* A new key: "ec-p256", "ec-p384", "ec-p521", "ec-p192", "secp256k1", "ed25519", "ed448", "rsa" (2048 bits),
+ * "rsa-1024", "rsa-3072". NULL for an unknown kind. */
 EVP_PKEY *csr_key(const char *kind);
 
 /* Append one element whose content is given; an OID from dotted text. */

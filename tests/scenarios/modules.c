@@ -273,43 +273,109 @@ static int set_subject(struct ca_policy_view *v, const char *pair)
 	return ca_policy_set_subject(v, component, equal ? equal + 1 : "");
 }
 
+/* ---- operations by their word ---- */
+
+typedef void act_fn(struct ca_policy_view *v, const struct operation *o, char *out, size_t size);
+
+static void act_set_subject(struct ca_policy_view *v, const struct operation *o, char *out, size_t size)
+{
+	print_code(set_subject(v, o->words[1]), out, size);
+}
+
+static void act_set_not_after(struct ca_policy_view *v, const struct operation *o, char *out, size_t size)
+{
+	print_code(ca_policy_set_not_after(v, moment(v, o->words[1], CA_PROP_NOT_AFTER)), out, size);
+}
+
+static void act_set_not_before(struct ca_policy_view *v, const struct operation *o, char *out, size_t size)
+{
+	print_code(ca_policy_set_not_before(v, moment(v, o->words[1], CA_PROP_NOT_BEFORE)), out, size);
+}
+
+static void act_enable(struct ca_policy_view *v, const struct operation *o, char *out, size_t size)
+{
+	print_code(ca_policy_enable_extension(v, o->words[1]), out, size);
+}
+
+static void act_disable(struct ca_policy_view *v, const struct operation *o, char *out, size_t size)
+{
+	print_code(ca_policy_disable_extension(v, o->words[1]), out, size);
+}
+
+static void act_set_extension(struct ca_policy_view *v, const struct operation *o, char *out, size_t size)
+{
+	print_code(set_extension(v, o), out, size);
+}
+
+static void act_extension(struct ca_policy_view *v, const struct operation *o, char *out, size_t size)
+{
+	describe_extension(v, o->words[1], out, size);
+}
+
+static void act_read(struct ca_policy_view *v, const struct operation *o, char *out, size_t size)
+{
+	read_property(v, o->words[1], out, size);
+}
+
+static void act_attribute(struct ca_policy_view *v, const struct operation *o, char *out, size_t size)
+{
+	const char *text = ca_policy_get_attribute(v, o->words[1]);
+
+	snprintf(out, size, "%s", text ? text : "empty");
+}
+
+static void act_approvals(struct ca_policy_view *v, const struct operation *o, char *out, size_t size)
+{
+	snprintf(out, size, "%u", ca_policy_count_approvals(v, o->words[1]));
+}
+
+static void act_renewal(struct ca_policy_view *v, const struct operation *o, char *out, size_t size)
+{
+	snprintf(out, size, "%s", ca_policy_is_renewal(v) ? "yes" : "no");
+}
+
+static void act_keep(struct ca_policy_view *v, const struct operation *o, char *out, size_t size)
+{
+	script.kept = v;
+	snprintf(out, size, "0");
+}
+
+/* A view from an earlier call: it shows nothing and changes nothing. */
+static void act_stale(struct ca_policy_view *v, const struct operation *o, char *out, size_t size)
+{
+	if (!script.kept)
+		snprintf(out, size, "nothing was kept");
+	else if (strcmp(o->words[1], "read") == 0)
+		snprintf(out, size, "%lld", (long long)ca_policy_get_number(script.kept, CA_PROP_REQUEST_ID));
+	else
+		print_code(ca_policy_set_subject(script.kept, "O", "Stale"), out, size);
+}
+
+static const struct {
+	const char *word;
+	act_fn *fn;
+} operations[] = {
+	{ "set-subject", act_set_subject },
+	{ "set-not-after", act_set_not_after },
+	{ "set-not-before", act_set_not_before },
+	{ "enable", act_enable },
+	{ "disable", act_disable },
+	{ "set-extension", act_set_extension },
+	{ "extension", act_extension },
+	{ "read", act_read },
+	{ "attribute", act_attribute },
+	{ "approvals", act_approvals },
+	{ "renewal", act_renewal },
+	{ "keep", act_keep },
+	{ "stale", act_stale },
+};
+
 static void act(struct ca_policy_view *v, const struct operation *o, char *out, size_t size)
 {
-	const char *what = o->words[0], *arg = o->words[1], *text;
-
-	if (strcmp(what, "set-subject") == 0) {
-		print_code(set_subject(v, arg), out, size);
-	} else if (strcmp(what, "set-not-after") == 0) {
-		print_code(ca_policy_set_not_after(v, moment(v, arg, CA_PROP_NOT_AFTER)), out, size);
-	} else if (strcmp(what, "set-not-before") == 0) {
-		print_code(ca_policy_set_not_before(v, moment(v, arg, CA_PROP_NOT_BEFORE)), out, size);
-	} else if (strcmp(what, "enable") == 0) {
-		print_code(ca_policy_enable_extension(v, arg), out, size);
-	} else if (strcmp(what, "disable") == 0) {
-		print_code(ca_policy_disable_extension(v, arg), out, size);
-	} else if (strcmp(what, "set-extension") == 0) {
-		print_code(set_extension(v, o), out, size);
-	} else if (strcmp(what, "extension") == 0) {
-		describe_extension(v, arg, out, size);
-	} else if (strcmp(what, "read") == 0) {
-		read_property(v, arg, out, size);
-	} else if (strcmp(what, "attribute") == 0) {
-		text = ca_policy_get_attribute(v, arg);
-		snprintf(out, size, "%s", text ? text : "empty");
-	} else if (strcmp(what, "approvals") == 0) {
-		snprintf(out, size, "%u", ca_policy_count_approvals(v, arg));
-	} else if (strcmp(what, "renewal") == 0) {
-		snprintf(out, size, "%s", ca_policy_is_renewal(v) ? "yes" : "no");
-	} else if (strcmp(what, "keep") == 0) {
-		script.kept = v;
-		snprintf(out, size, "0");
-	} else if (strcmp(what, "stale") == 0 && script.kept) {
-		/* A view from an earlier call: whatever it answers, it must change nothing. */
-		print_code(strcmp(arg, "read") == 0 && ca_policy_get_number(script.kept, CA_PROP_REQUEST_ID) ? -EEXIST :
-			   strcmp(arg, "read") == 0 ? 0 : ca_policy_set_subject(script.kept, "O", "Stale"), out, size);
-	} else {
-		snprintf(out, size, "no such operation");
-	}
+	snprintf(out, size, "no such operation");
+	for (size_t i = 0; i < sizeof(operations) / sizeof(*operations); i++)
+		if (strcmp(operations[i].word, o->words[0]) == 0)
+			operations[i].fn(v, o, out, size);
 }
 
 bool script_do(const char *const *words, size_t n, const char *expected)
@@ -341,8 +407,8 @@ static void act_all(struct ca_policy_view *v)
 
 		act(v, &does[i], got, sizeof(got));
 		if (strcmp(got, does[i].expected) != 0)
-			complain("inside verify: %s %s answered %.200s, expected %s", does[i].words[0], does[i].words[1], got,
-				 does[i].expected);
+			complain("inside verify: %s %s answered %.200s, expected %s", does[i].words[0],
+				 does[i].words[1], got, does[i].expected);
 	}
 }
 

@@ -46,7 +46,8 @@ void rig_fini(struct rig *r);
 void rig_key(const char *text, uint8_t key[static CA_TRANSACTION_KEY_SIZE]);
 
 /* Submit for DNS names with a request made for them. `key` names the transaction. */
-int rig_submit(struct ca_door *door, const char *requester, const char *name, const char *key, struct ca_outcome *out);
+int rig_submit(struct ca_door *door, const char *requester, const char *name, const char *key,
+	       struct ca_outcome *out);
 
 /* One number from core.db, read by a connection of its own; -1 when there is no row. */
 int64_t rig_number(const struct rig *r, const char *sql);

@@ -196,7 +196,8 @@ static void step_locate(struct scenario *s, const struct step *step)
 
 /* ---- the signer, as a test breaks it ---- */
 
-static int sign_away(void *arg, unsigned key, struct bytes tbs, struct buf *signature, char why[static SIGNER_WHY_SIZE])
+static int sign_away(void *arg, unsigned key, struct bytes tbs, struct buf *signature,
+		     char why[static SIGNER_WHY_SIZE])
 {
 	return -EIO;
 }
@@ -229,7 +230,10 @@ static void step_signer(struct scenario *s, const struct step *step)
 	static const struct {
 		const char *word;
 		ca_sign_fn *sign;
-	} ways[] = { { "away", sign_away }, { "refuses", sign_refuses }, { "wrong", sign_wrongly }, { "back", sign_rightly } };
+	} ways[] = { { "away", sign_away },
+		     { "refuses", sign_refuses },
+		     { "wrong", sign_wrongly },
+		     { "back", sign_rightly } };
 
 	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++)
 		if (step->n > 1 && strcmp(step->words[1], ways[i].word) == 0) {
@@ -350,7 +354,8 @@ static void set_fragment(char **where, const struct step *step, bool is_inside)
 	joined(step, 1, text, sizeof(text));
 	n = strlen(text);
 	free(*where);
-	*where = is_inside && n >= 2 && text[0] == '{' && text[n - 1] == '}' ? strndup(text + 1, n - 2) : strdup(text);
+	*where =
+		is_inside && n >= 2 && text[0] == '{' && text[n - 1] == '}' ? strndup(text + 1, n - 2) : strdup(text);
 }
 
 static void step_setting(struct scenario *s, const struct step *step)

@@ -109,7 +109,8 @@ static bool find_csr(struct scenario *s, const char *name, struct buf *out)
 
 	if (strncmp(name, "hex:", 4) == 0) {
 		n = (n - 4) / 2;
-		return n <= sizeof(octets) && hex_parse(name + 4, octets, n) == 0 && !buf_append(out, bytes_of(octets, n));
+		return n <= sizeof(octets) && hex_parse(name + 4, octets, n) == 0 &&
+		       !buf_append(out, bytes_of(octets, n));
 	}
 	for (size_t i = 0; i < s->n_csrs; i++)
 		if (strcmp(s->csrs[i].name, name) == 0)
@@ -155,8 +156,9 @@ static void check_field(struct scenario *s, const char *expected, const struct c
 		snprintf(got, sizeof(got), "%s", out->reason);
 	ok = *equal == '~' ? strstr(got, equal + 1) != NULL : strcmp(got, equal + 1) == 0;
 	if (!ok)
-		scenario_fail(s, "answered %.*s '%s', expected %s (%s, id %lld, reason '%s')", (int)(equal - expected), expected,
-			      got, expected, disposition_word(out->disposition), (long long)out->id, out->reason);
+		scenario_fail(s, "answered %.*s '%s', expected %s (%s, id %lld, reason '%s')",
+			      (int)(equal - expected), expected, got, expected, disposition_word(out->disposition),
+			      (long long)out->id, out->reason);
 }
 
 static void check_answer(struct scenario *s, const struct step *step, const char *got, const struct ca_outcome *out)
@@ -166,8 +168,8 @@ static void check_answer(struct scenario *s, const struct step *step, const char
 		return;
 	}
 	if (strcmp(step->expected[0], got) != 0)
-		scenario_fail(s, "answered %s, expected %s (status '%s', reason '%s', id %lld)", got, step->expected[0],
-			      ca_status_word(out->status), out->reason, (long long)out->id);
+		scenario_fail(s, "answered %s, expected %s (status '%s', reason '%s', id %lld)", got,
+			      step->expected[0], ca_status_word(out->status), out->reason, (long long)out->id);
 	for (size_t i = 1; i < step->n_expected; i++)
 		check_field(s, step->expected[i], out);
 	if (strcmp(got, "issued") == 0 && out->certificate.len == 0)
@@ -207,9 +209,11 @@ static void fill_names(struct ca_submission *sub, const struct words *names, str
 	uint8_t address[16];
 
 	for (size_t i = 0; i < names->n; i++) {
-		bool is_ip = inet_pton(AF_INET, names->at[i], address) == 1 || inet_pton(AF_INET6, names->at[i], address) == 1;
+		bool is_ip = inet_pton(AF_INET, names->at[i], address) == 1 ||
+			     inet_pton(AF_INET6, names->at[i], address) == 1;
 
-		out[i] = (struct ca_name){ is_ip ? CA_NAME_IP : CA_NAME_DNS, names->at[i], evidence, "authz 1 http-01" };
+		out[i] = (struct ca_name){ is_ip ? CA_NAME_IP : CA_NAME_DNS, names->at[i], evidence,
+					   "authz 1 http-01" };
 	}
 	sub->names = out;
 	sub->n_names = names->n;
@@ -264,7 +268,8 @@ static int submit(struct scenario *s, const struct step *step, struct bytes der,
 	snprintf(key, sizeof(key), "made %u", ++s->n_keys);
 	rig_key(given ? given : key, sub.transaction_key);
 	words_split(words, value_or(step, "names", "a.example"));
-	fill_names(&sub, words, names, evidence_of(value_or(step, "name-evidence", value_or(step, "evidence", "acme"))));
+	fill_names(&sub, words, names,
+		   evidence_of(value_or(step, "name-evidence", value_or(step, "evidence", "acme"))));
 	if (config) {
 		OWNED_BUF string = BUF_INIT(256);
 
@@ -364,7 +369,8 @@ static int admin_set_extension(const struct admin_step *a, struct ca_outcome *ou
 		scenario_fail(a->s, "'%s' is not hexadecimal", hex);
 		return -EINVAL;
 	}
-	return ca_admin_set_extension(a->s->rig.core, &a->who, a->id, a->step->words[3], bytes_of(der, n), flags, out);
+	return ca_admin_set_extension(a->s->rig.core, &a->who, a->id, a->step->words[3], bytes_of(der, n), flags,
+				      out);
 }
 
 static const struct {
@@ -380,7 +386,8 @@ static const struct {
 
 static unsigned roles_of(const char *words)
 {
-	return (strstr(words, "officer") ? CA_ROLE_OFFICER : 0u) | (strstr(words, "admin") ? CA_ROLE_ADMINISTRATOR : 0u) |
+	return (strstr(words, "officer") ? CA_ROLE_OFFICER : 0u) |
+	       (strstr(words, "admin") ? CA_ROLE_ADMINISTRATOR : 0u) |
 	       (strstr(words, "auditor") ? CA_ROLE_AUDITOR : 0u);
 }
 

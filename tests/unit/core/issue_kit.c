@@ -21,16 +21,22 @@ void issue_kit_init(struct issue_kit *k, const char *key_type, const char *ca, i
 	uint8_t serial[SERIAL_SIZE];
 	unsigned key;
 
-	*k = (struct issue_kit){ .sealed = BUF_INIT(SIGNER_SEALED_MAX), .spki = BUF_INIT(4096), .certificate = BUF_INIT(65536) };
+	*k = (struct issue_kit){ .sealed = BUF_INIT(SIGNER_SEALED_MAX),
+				 .spki = BUF_INIT(4096),
+				 .certificate = BUF_INIT(65536) };
 	assert_int_equal(signer_new(&k->signer, issue_kit_kek), 0);
 	assert_int_equal(signer_generate(k->signer, key_type, SIGNER_PURPOSE_CA, ca, &k->sealed, &k->spki, why), 0);
-	assert_int_equal(signer_load(k->signer, buf_bytes(&k->sealed), SIGNER_PURPOSE_CA, ca, bytes_of(NULL, 0), &key, why), 0);
+	assert_int_equal(
+		signer_load(k->signer, buf_bytes(&k->sealed), SIGNER_PURPOSE_CA, ca, bytes_of(NULL, 0), &key, why),
+		0);
 	assert_int_equal(issue_serial(not_before_s * 1000, serial), 0);
-	assert_int_equal(issue_build_root(buf_bytes(&k->spki), ca, NULL, not_before_s, not_after_s, serial, 0, &tbs, why), 0);
+	assert_int_equal(
+		issue_build_root(buf_bytes(&k->spki), ca, NULL, not_before_s, not_after_s, serial, 0, &tbs, why), 0);
 	assert_int_equal(signer_sign_certificate(k->signer, key, buf_bytes(&tbs), &signature, why), 0);
 	assert_int_equal(issue_assemble_root(buf_bytes(&tbs), buf_bytes(&signature), &k->certificate), 0);
-	assert_int_equal(signer_load(k->signer, buf_bytes(&k->sealed), SIGNER_PURPOSE_CA, ca, buf_bytes(&k->certificate),
-				     &k->key, why), 0);
+	assert_int_equal(signer_load(k->signer, buf_bytes(&k->sealed), SIGNER_PURPOSE_CA, ca,
+				     buf_bytes(&k->certificate), &k->key, why),
+			 0);
 }
 
 void issue_kit_fini(struct issue_kit *k)

@@ -11,8 +11,9 @@
 #include "core/x509/der.h"
 #include "tests/scenarios/csr_maker.h"
 
-#define NAMES(...) \
-	.names = (const char *const[]){ __VA_ARGS__ }, .n_names = sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *)
+#define NAMES(...)                                                                                                   \
+	.names = (const char *const[]){ __VA_ARGS__ },                                                               \
+	.n_names = sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *)
 
 /* What the gate says of these octets; the parsed request lives until the next call. */
 static struct arena *arena;
@@ -113,7 +114,8 @@ static void refuses_a_bad_signature_and_weak_algorithms(void **state)
 {
 	assert_int_equal(gate_spec(&(struct csr_spec){ NAMES("a.example"), .is_signature_bad = true }),
 			 CA_STATUS_BAD_SIGNATURE);
-	assert_int_equal(gate_spec(&(struct csr_spec){ NAMES("a.example"), .digest = "sha1" }), CA_STATUS_BAD_SIGNATURE);
+	assert_int_equal(gate_spec(&(struct csr_spec){ NAMES("a.example"), .digest = "sha1" }),
+			 CA_STATUS_BAD_SIGNATURE);
 	assert_int_equal(gate_spec(&(struct csr_spec){ NAMES("a.example"), .key = "rsa", .digest = "sha1" }),
 			 CA_STATUS_BAD_SIGNATURE);
 	assert_int_equal(gate_spec(&(struct csr_spec){ NAMES("a.example"), .key = "rsa", .digest = "md5" }),
@@ -136,13 +138,30 @@ static void refuses_a_request_for_somebody_elses_key(void **state)
 static void refuses_names_that_no_certificate_may_carry(void **state)
 {
 	static const char *const bad[] = {
-		"a b.example",      "a_b.example",      "a.example.",  ".example",       "a..example", "-a.example", "a-.example",
-		"*",                "a.*.example",      "*.*.example", "a*.example",     "xn--a.example",
-		"xn--999999999.example", "b\xc3\xbc.example", "a\x01.example",  "a.example/x",
-		"0123456789012345678901234567890123456789012345678901234567890123.example", "mail:", "uri:http://a b",
+		"a b.example",
+		"a_b.example",
+		"a.example.",
+		".example",
+		"a..example",
+		"-a.example",
+		"a-.example",
+		"*",
+		"a.*.example",
+		"*.*.example",
+		"a*.example",
+		"xn--a.example",
+		"xn--999999999.example",
+		"b\xc3\xbc.example",
+		"a\x01.example",
+		"a.example/x",
+		"0123456789012345678901234567890123456789012345678901234567890123.example",
+		"mail:",
+		"uri:http://a b",
 	};
-	static const char *const good[] = { "xn--bcher-kva.example", "a-b.example", "1.example", "*.a.example",
-					    "012345678901234567890123456789012345678901234567890123456789012.example" };
+	static const char *const good[] = {
+		"xn--bcher-kva.example", "a-b.example", "1.example", "*.a.example",
+		"012345678901234567890123456789012345678901234567890123456789012.example"
+	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		if (gate_spec(&(struct csr_spec){ NAMES(bad[i]) }) != CA_STATUS_BAD_REQUEST)
@@ -160,7 +179,8 @@ static int gate_san(struct bytes general_names)
 	OWNED_BUF san = BUF_INIT(1u << 20);
 
 	csr_put(&san, DER_SEQUENCE, general_names);
-	return gate_spec(&(struct csr_spec){ .extra = { { .oid = "2.5.29.17", .value = buf_bytes(&san) } }, .n_extra = 1 });
+	return gate_spec(
+		&(struct csr_spec){ .extra = { { .oid = "2.5.29.17", .value = buf_bytes(&san) } }, .n_extra = 1 });
 }
 
 static void refuses_a_nul_inside_a_name(void **state)
@@ -242,8 +262,9 @@ static void refuses_two_extension_requests_and_skips_other_attributes(void **sta
 	csr_put(&content, DER_SET, bytes_of("\x30\x00\x30\x00", 4));
 	buf_reset(&second);
 	csr_put(&second, DER_SEQUENCE, buf_bytes(&content));
-	assert_int_equal(gate_spec(&(struct csr_spec){ .common_name = "a.example", .attributes = buf_bytes(&second) }),
-			 CA_STATUS_BAD_REQUEST);
+	assert_int_equal(
+		gate_spec(&(struct csr_spec){ .common_name = "a.example", .attributes = buf_bytes(&second) }),
+		CA_STATUS_BAD_REQUEST);
 }
 
 static void refuses_malformed_extensions(void **state)
@@ -271,7 +292,8 @@ static void refuses_keys_that_nobody_should_certify(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		if (gate_spec(&(struct csr_spec){ NAMES("a.example"), .key = bad[i] }) != CA_STATUS_BAD_KEY)
 			fail_msg("a key of kind %s was not refused", bad[i]);
-	assert_int_equal(gate_spec(&(struct csr_spec){ NAMES("a.example"), .key = "ed448" }), CA_STATUS_BAD_SIGNATURE);
+	assert_int_equal(gate_spec(&(struct csr_spec){ NAMES("a.example"), .key = "ed448" }),
+			 CA_STATUS_BAD_SIGNATURE);
 }
 
 /* SubjectPublicKeyInfo of an RSA key with this modulus and exponent. */

@@ -77,8 +77,8 @@ static void checks_inside_and_no_deeper_than_told(void **state)
 
 static void oids_are_read_and_written_alike(void **state)
 {
-	static const char *const oids[] = { "0.0", "1.2.840.113549.1.9.14", "2.5.29.17", "2.999.3", "1.3.6.1.4.1.311.21.10",
-					    "2.5.4.4294967295" };
+	static const char *const oids[] = { "0.0",     "1.2.840.113549.1.9.14", "2.5.29.17",
+					    "2.999.3", "1.3.6.1.4.1.311.21.10", "2.5.4.4294967295" };
 	char text[64];
 
 	for (size_t i = 0; i < sizeof(oids) / sizeof(*oids); i++) {
@@ -105,7 +105,7 @@ static void refuses_malformed_oids(void **state)
 	assert_int_equal(der_oid_print(bytes_of(NULL, 0), text, sizeof(text)), -EINVAL);
 	assert_int_equal(der_oid_print(OCTETS(0x2a, 0x80, 0x01), text, sizeof(text)), -EINVAL); /* padded arc */
 	assert_int_equal(der_oid_print(OCTETS(0x2a, 0x86), text, sizeof(text)), -EINVAL);       /* cut off */
-	assert_int_equal(der_oid_print(OCTETS(0x2a, 0x03, 0x04), text, 6), -EINVAL);            /* no room for "1.2.3.4" */
+	assert_int_equal(der_oid_print(OCTETS(0x2a, 0x03, 0x04), text, 6), -EINVAL); /* no room for "1.2.3.4" */
 }
 
 static void writes_the_shortest_length(void **state)

@@ -89,7 +89,8 @@ static void check_dates(struct issue_kit *k, struct bytes spki, int64_t from, in
 	cert = parse(&der);
 	assert_int_equal(ASN1_STRING_type(X509_get0_notBefore(cert)), type_from);
 	assert_int_equal(ASN1_STRING_type(X509_get0_notAfter(cert)), type_to);
-	/* The last second is part of the validity (RFC 5280 4.1.2.5); libcrypto's verifier counts it as expired already. */
+	/* The last second is part of the validity (RFC 5280 4.1.2.5); libcrypto's verifier counts it as expired
+	 * already. */
 	assert_int_equal(verify_strict(&k->certificate, cert, from - 1), X509_V_ERR_CERT_NOT_YET_VALID);
 	assert_int_equal(verify_strict(&k->certificate, cert, from), X509_V_OK);
 	assert_int_equal(verify_strict(&k->certificate, cert, to - 1), X509_V_OK);
@@ -109,7 +110,8 @@ static void validity_is_inclusive_to_the_second_over_2049_and_2050(void **state)
 	check_dates(&k, buf_bytes(&spki), NOON_2026 + 60, NOON_2026 + 90 * 86400, V_ASN1_UTCTIME, V_ASN1_UTCTIME);
 	check_dates(&k, buf_bytes(&spki), last_2049 - 100, last_2049, V_ASN1_UTCTIME, V_ASN1_UTCTIME);
 	check_dates(&k, buf_bytes(&spki), last_2049, last_2049 + 2, V_ASN1_UTCTIME, V_ASN1_GENERALIZEDTIME);
-	check_dates(&k, buf_bytes(&spki), last_2049 + 1, last_2049 + 100, V_ASN1_GENERALIZEDTIME, V_ASN1_GENERALIZEDTIME);
+	check_dates(&k, buf_bytes(&spki), last_2049 + 1, last_2049 + 100, V_ASN1_GENERALIZEDTIME,
+		    V_ASN1_GENERALIZEDTIME);
 	check_dates(&k, buf_bytes(&spki), 2147483647ll, 2147483649ll, V_ASN1_UTCTIME, V_ASN1_UTCTIME);
 	issue_kit_fini(&k);
 }
@@ -268,7 +270,8 @@ static void a_signature_over_other_octets_is_noticed(void **state)
 	plan.serial[15] ^= 1;
 	assert_int_equal(issue_build(&plan, &other, why), 0);
 	assert_int_equal(signer_sign_certificate(k.signer, k.key, buf_bytes(&other), &signature, why), 0);
-	assert_int_equal(issue_assemble(buf_bytes(&tbs), buf_bytes(&signature), buf_bytes(&k.certificate), &certificate), 1);
+	assert_int_equal(
+		issue_assemble(buf_bytes(&tbs), buf_bytes(&signature), buf_bytes(&k.certificate), &certificate), 1);
 	issue_kit_fini(&k);
 }
 

@@ -1,4 +1,5 @@
-/* The core is killed at every step of an issue and of an approval, and started again on the same folder (trace test 34).
+/* The core is killed at every step of an issue and of an approval, and started again on the same folder (trace test
+ * 34).
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -155,9 +156,11 @@ static void check_folder(const struct rig *rig)
 	assert_int_equal(rig_number(rig, "SELECT count(*) FROM certificates c JOIN requests r ON r.id=c.request_id"
 					 " WHERE c.serial<>r.serial"), 0);
 	/* Everything that is issued was told, at least once, to both. */
-	assert_int_equal(rig_number(rig, "SELECT count(*) FROM requests r WHERE state=20 AND (SELECT count(DISTINCT text)"
-					 " FROM timeline t WHERE t.request_id=r.id AND (text='notify module=e1 event=issued'"
-					 " OR text='notify module=e2 event=issued')) < 2"), 0);
+	assert_int_equal(
+		rig_number(rig, "SELECT count(*) FROM requests r WHERE state=20 AND (SELECT count(DISTINCT text)"
+				" FROM timeline t WHERE t.request_id=r.id AND (text='notify module=e1 event=issued'"
+				" OR text='notify module=e2 event=issued')) < 2"),
+		0);
 	assert_int_equal(rig_number(rig, "SELECT count(*) FROM grants"),
 			 rig_number(rig, "SELECT count(DISTINCT request_id) FROM approvals a JOIN requests r ON"
 					 " r.id=a.request_id WHERE r.state=20"));

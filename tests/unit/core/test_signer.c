@@ -51,7 +51,8 @@ static void no_changed_octet_of_a_seal_opens(void **state)
 	}
 }
 
-static int load(const uint8_t *kek, struct issue_kit *k, enum signer_purpose purpose, const char *ca, struct bytes cert)
+static int load(const uint8_t *kek, struct issue_kit *k, enum signer_purpose purpose, const char *ca,
+		struct bytes cert)
 {
 	char why[SIGNER_WHY_SIZE] = "";
 	struct signer *s = NULL;
@@ -74,9 +75,12 @@ static void a_key_loads_for_its_own_ca_purpose_and_certificate_only(void **state
 	issue_kit_init(&other, "ec-p256", "Two", NOW, NOW + 86400);
 	assert_int_equal(load(issue_kit_kek, &k, SIGNER_PURPOSE_CA, "One", buf_bytes(&k.certificate)), 0);
 	assert_int_equal(load(other_kek, &k, SIGNER_PURPOSE_CA, "One", buf_bytes(&k.certificate)), SIGNER_REFUSED);
-	assert_int_equal(load(issue_kit_kek, &k, SIGNER_PURPOSE_CA, "Two", buf_bytes(&k.certificate)), SIGNER_REFUSED);
-	assert_int_equal(load(issue_kit_kek, &k, (enum signer_purpose)2, "One", buf_bytes(&k.certificate)), SIGNER_REFUSED);
-	assert_int_equal(load(issue_kit_kek, &k, SIGNER_PURPOSE_CA, "One", buf_bytes(&other.certificate)), SIGNER_REFUSED);
+	assert_int_equal(load(issue_kit_kek, &k, SIGNER_PURPOSE_CA, "Two", buf_bytes(&k.certificate)),
+			 SIGNER_REFUSED);
+	assert_int_equal(load(issue_kit_kek, &k, (enum signer_purpose)2, "One", buf_bytes(&k.certificate)),
+			 SIGNER_REFUSED);
+	assert_int_equal(load(issue_kit_kek, &k, SIGNER_PURPOSE_CA, "One", buf_bytes(&other.certificate)),
+			 SIGNER_REFUSED);
 	assert_int_equal(load(issue_kit_kek, &k, SIGNER_PURPOSE_CA, "One", bytes_of("\x30\x00", 2)), SIGNER_REFUSED);
 	issue_kit_fini(&other);
 	issue_kit_fini(&k);
@@ -93,7 +97,8 @@ static void makes_the_keys_it_says_and_no_others(void **state)
 		OWNED_BUF spki = BUF_INIT(4096);
 		char why[SIGNER_WHY_SIZE] = "";
 
-		assert_int_equal(signer_generate(s, bad[i], SIGNER_PURPOSE_CA, "One", &sealed, &spki, why), SIGNER_REFUSED);
+		assert_int_equal(signer_generate(s, bad[i], SIGNER_PURPOSE_CA, "One", &sealed, &spki, why),
+				 SIGNER_REFUSED);
 		assert_int_equal(sealed.len + spki.len, 0);
 		assert_string_not_equal(why, "");
 	}
@@ -140,7 +145,8 @@ static void build_with(struct issue_kit *k, const char *const *constraints, size
 
 	while (X509_get_ext_count(cert))
 		X509_EXTENSION_free(X509_delete_ext(cert, 0));
-	X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, (const uint8_t *)"sub", -1, -1, 0);
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, (const uint8_t *)"sub", -1, -1,
+				   0);
 	for (size_t i = 0; i < n; i++) {
 		X509_EXTENSION *ext = X509V3_EXT_conf_nid(NULL, NULL, NID_basic_constraints, constraints[i]);
 
@@ -188,13 +194,16 @@ static void a_key_without_a_certificate_signs_its_own_only(void **state)
 	unsigned key;
 
 	issue_kit_init(&k, "ec-p256", "One", NOW, NOW + 86400);
-	assert_int_equal(signer_load(k.signer, buf_bytes(&k.sealed), SIGNER_PURPOSE_CA, "One", bytes_of(NULL, 0), &key, why), 0);
+	assert_int_equal(
+		signer_load(k.signer, buf_bytes(&k.sealed), SIGNER_PURPOSE_CA, "One", bytes_of(NULL, 0), &key, why),
+		0);
 	issue_kit_spki("ec-p256", &spki);
 	assert_int_equal(issue_build_root(buf_bytes(&spki), "One", NULL, NOW, NOW + 86400, serial, 0, &tbs, why), 0);
 	assert_int_equal(signer_sign_certificate(k.signer, key, buf_bytes(&tbs), &signature, why), SIGNER_REFUSED);
 	/* And the key with a certificate does not sign a second root. */
 	buf_reset(&tbs);
-	assert_int_equal(issue_build_root(buf_bytes(&k.spki), "One", NULL, NOW, NOW + 86400, serial, 0, &tbs, why), 0);
+	assert_int_equal(issue_build_root(buf_bytes(&k.spki), "One", NULL, NOW, NOW + 86400, serial, 0, &tbs, why),
+			 0);
 	assert_int_equal(signer_sign_certificate(k.signer, k.key, buf_bytes(&tbs), &signature, why), SIGNER_REFUSED);
 	issue_kit_fini(&k);
 }

@@ -9,8 +9,14 @@
 #include "core/exit.h"
 #include "core/state.h"
 
-static const int states[] = { 0,  CA_STATE_ACTIVE,  CA_STATE_PENDING, CA_STATE_FOREIGN, CA_STATE_ISSUED, CA_STATE_REVOKED,
-			      CA_STATE_ERROR, CA_STATE_DENIED };
+static const int states[] = { 0,
+			      CA_STATE_ACTIVE,
+			      CA_STATE_PENDING,
+			      CA_STATE_FOREIGN,
+			      CA_STATE_ISSUED,
+			      CA_STATE_REVOKED,
+			      CA_STATE_ERROR,
+			      CA_STATE_DENIED };
 
 /* Every transition that is legal; what is not here is not. */
 static const struct {
@@ -97,7 +103,8 @@ static void every_action_and_state_has_a_word_of_its_own(void **state)
 			assert_string_not_equal(ca_action_word((enum ca_action)a), ca_action_word((enum ca_action)b));
 	for (size_t a = 1; a < sizeof(states) / sizeof(*states); a++)
 		for (size_t b = 1; b < a; b++)
-			assert_string_not_equal(ca_state_word((enum ca_state)states[a]), ca_state_word((enum ca_state)states[b]));
+			assert_string_not_equal(ca_state_word((enum ca_state)states[a]),
+						ca_state_word((enum ca_state)states[b]));
 	assert_string_equal(ca_status_word(CA_STATUS_NONE), "");
 	for (int a = CA_STATUS_BAD_REQUEST; a <= CA_STATUS_BUILD_FAILURE; a++)
 		for (int b = CA_STATUS_NONE; b < a; b++)
