@@ -52,15 +52,14 @@ static void complain(const char *format, ...)
 {
 	char line[512];
 	va_list args;
+	size_t used;
 
 	va_start(args, format);
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
 	pthread_mutex_lock(&script.lock);
-	if (strlen(script.complaints) + strlen(line) + 2 < sizeof(script.complaints)) {
-		strcat(script.complaints, line);
-		strcat(script.complaints, "\n");
-	}
+	used = strlen(script.complaints);
+	snprintf(script.complaints + used, sizeof(script.complaints) - used, "%s\n", line);
 	pthread_mutex_unlock(&script.lock);
 }
 

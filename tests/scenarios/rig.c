@@ -7,6 +7,7 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
@@ -200,4 +201,20 @@ void rig_finish_interrupted(struct rig *r)
 {
 	worker_settle(r->core->finisher, 10000);
 	rig_settle(r);
+}
+
+bool rig_check_trace(const struct rig *r, const char *checker)
+{
+	int status = 0;
+	pid_t pid;
+
+	if (!checker || access(r->trace, R_OK))
+		return true;
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		execlp("python3", "python3", checker, "--quiet", r->trace, (char *)NULL);
+		_exit(127);
+	}
+	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }

@@ -55,6 +55,10 @@ int64_t rig_number(const struct rig *r, const char *sql);
 /* Run SQL that changes core.db behind the core's back, for states that no step reaches. False when SQLite refused. */
 bool rig_write(const struct rig *r, const char *sql);
 
+/* Hold the trace against the state table with the program `checker` (check_trace.py); NULL: nothing to hold it against.
+ * False when it breaks a rule; the program has said which. */
+bool rig_check_trace(const struct rig *r, const char *checker);
+
 /* Run the exit thread until nothing is due, and the finisher once. */
 void rig_settle(struct rig *r);
 void rig_finish_interrupted(struct rig *r);

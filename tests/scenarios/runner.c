@@ -10,7 +10,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -443,18 +442,6 @@ static void step_repeat(struct scenario *s, const struct step *step)
 	free(one);
 }
 
-static int run_checker(const char *checker, const char *trace)
-{
-	int status = 0;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		execlp("python3", "python3", checker, "--quiet", trace, (char *)NULL);
-		_exit(127);
-	}
-	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : 1;
-}
-
 static void end_scenario(struct scenario *s, const char *checker)
 {
 	script_release();
@@ -462,11 +449,8 @@ static void end_scenario(struct scenario *s, const char *checker)
 	rig_stop(&s->rig);
 	if (script_complaint()[0])
 		scenario_fail(s, "a module complains at the end");
-	if (checker && s->was_started && access(s->rig.trace, R_OK) == 0) {
-		fflush(stdout);
-		if (run_checker(checker, s->rig.trace))
-			scenario_fail(s, "the trace breaks the state table");
-	}
+	if (s->was_started && !rig_check_trace(&s->rig, checker))
+		scenario_fail(s, "the trace breaks the state table");
 	if (s->has_folder)
 		rig_fini(&s->rig);
 	free(s->policy);

@@ -166,18 +166,6 @@ static void check_folder(const struct rig *rig)
 					 " r.id=a.request_id WHERE r.state=20"));
 }
 
-/* The trace of both runs, the killed one and the next, keeps to the state table. */
-static void check_trace(const struct rig *rig)
-{
-	const char *checker = getenv("CHECK_TRACE");
-	char command[512];
-
-	if (!checker)
-		return;
-	snprintf(command, sizeof(command), "python3 %s --quiet %s", checker, rig->trace);
-	assert_int_equal(system(command), 0);
-}
-
 static void begin_again(struct rig *rig, const struct acknowledged *a)
 {
 	struct conf_error error = { 0 };
@@ -208,7 +196,8 @@ static void killed_anywhere_in_an_issue_loses_nothing(void **state)
 		check_folder(&rig);
 		assert_int_equal(rig_number(&rig, "SELECT count(*) FROM certificates"), 1);
 		rig_stop(&rig);
-		check_trace(&rig);
+		/* The trace of both runs, the killed one and the next. */
+		assert_true(rig_check_trace(&rig, getenv("CHECK_TRACE")));
 		rig_fini(&rig);
 		assert_string_equal(script_complaint(), "");
 	}
@@ -238,7 +227,8 @@ static void killed_anywhere_in_an_approval_loses_nothing(void **state)
 		assert_int_equal(rig_number(&rig, "SELECT count(*) FROM certificates"), 1);
 		assert_int_equal(rig_number(&rig, "SELECT count(*) FROM grants"), 1);
 		rig_stop(&rig);
-		check_trace(&rig);
+		/* The trace of both runs, the killed one and the next. */
+		assert_true(rig_check_trace(&rig, getenv("CHECK_TRACE")));
 		rig_fini(&rig);
 		assert_string_equal(script_complaint(), "");
 	}

@@ -26,24 +26,13 @@ static void start(const char *policy)
 		fail_msg("%s", error.text);
 }
 
-/* What the threads did together keeps to the state table. */
-static void check_trace(void)
-{
-	const char *checker = getenv("CHECK_TRACE");
-	char command[512];
-
-	if (!checker)
-		return;
-	snprintf(command, sizeof(command), "python3 %s --quiet %s", checker, rig.trace);
-	assert_int_equal(system(command), 0);
-}
-
 static void stop(void)
 {
 	rig_settle(&rig);
 	assert_int_equal(rig_number(&rig, "SELECT count(*) FROM outbox"), 0);
 	rig_stop(&rig);
-	check_trace();
+	/* What the threads did together keeps to the state table. */
+	assert_true(rig_check_trace(&rig, getenv("CHECK_TRACE")));
 	rig_fini(&rig);
 	assert_string_equal(script_complaint(), "");
 }
