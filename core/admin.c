@@ -118,13 +118,15 @@ static int resubmit(struct ca *ca, struct ca_request *r, struct ca_outcome *out)
 	decide_verify(ca, r, CA_VERIFY_RESUBMIT);
 	e = decide_apply(ca, r, CA_VERIFY_RESUBMIT);
 	if (e == DECIDE_AWAY)
-		return say(out, CA_ADMIN_NO_ANSWER, "the signer does not answer; the request is issued when it is back");
+		return say(out, CA_ADMIN_NO_ANSWER,
+			   "the signer does not answer; the request is issued when it is back");
 	if (!e) {
 		bool is_undecided = r->is_undecided;
 
 		describe(r, out);
 		if (r->state == CA_STATE_PENDING && (is_undecided || r->verdict.kind == CA_VERDICT_ISSUE))
-			return say(out, CA_ADMIN_NO_ANSWER, "policy or the certificate's making failed; see the timeline");
+			return say(out, CA_ADMIN_NO_ANSWER,
+				   "policy or the certificate's making failed; see the timeline");
 		if (r->state == CA_STATE_PENDING)
 			snprintf(out->reason, sizeof(out->reason), "%s", r->verdict.reason);
 		if (r->state == CA_STATE_ISSUED)
@@ -168,7 +170,8 @@ int ca_admin_approve(struct ca_core *core, const struct ca_admin_caller *who, in
 	request_note(r, who->name, "resubmit by=%s", who->name);
 	e = resubmit(ca, r, out);
 	if (!e)
-		log_info("request.approved", "request", LOG_NUMBER(id), "by", who->name, "state", ca_state_word(r->state));
+		log_info("request.approved", "request", LOG_NUMBER(id), "by", who->name, "state",
+			 ca_state_word(r->state));
 	return end(core, id, e, out);
 }
 
@@ -230,8 +233,12 @@ int ca_admin_set_attribute(struct ca_core *core, const struct ca_admin_caller *w
 		return e;
 	e = request_set_attribute(r, name, value, true);
 	if (e)
-		return end(core, id, e == -ENOMEM ? e : say(out, CA_ADMIN_INVALID, "the attribute's name or value is too "
-										   "long or has a line break"), out);
+		return end(core, id,
+			   e == -ENOMEM ? e
+					: say(out, CA_ADMIN_INVALID,
+					      "the attribute's name or value is too "
+					      "long or has a line break"),
+			   out);
 	request_note(r, who->name, "set-attribute by=%s name=\"%s\"", who->name, name);
 	return store_edit(core, ca, r, CA_ACTION_SET_ATTRIBUTES, out);
 }

@@ -20,8 +20,8 @@ typedef Gatehouse__Admin__Reply Reply;
 #define DECIDES (CA_ROLE_OFFICER | CA_ROLE_ADMINISTRATOR)
 #define FAILURE 100 /* Reply.outcome of a failure inside the core: this plus errno */
 
-static void list_requests(struct ca_core *core, const struct ca_admin_caller *who, const Call *call, struct arena *arena,
-			  Reply *reply)
+static void list_requests(struct ca_core *core, const struct ca_admin_caller *who, const Call *call,
+			  struct arena *arena, Reply *reply)
 {
 	const Gatehouse__Admin__ListRequests *q = call->list_requests;
 	int e = store_view_requests(core, q->state, q->after, q->limit, arena, reply);
@@ -65,8 +65,8 @@ static void approve(struct ca_core *core, const struct ca_admin_caller *who, con
 		reply->reason = (char *)"a digest has 32 octets";
 		return;
 	}
-	decided(core, ca_admin_approve(core, who, q->id, q->digest.len ? q->digest.data : NULL, &out), &out, q->id, arena,
-		reply);
+	decided(core, ca_admin_approve(core, who, q->id, q->digest.len ? q->digest.data : NULL, &out), &out, q->id,
+		arena, reply);
 }
 
 static void resubmit(struct ca_core *core, const struct ca_admin_caller *who, const Call *call, struct arena *arena,
@@ -82,11 +82,12 @@ static void deny(struct ca_core *core, const struct ca_admin_caller *who, const 
 {
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
 
-	decided(core, ca_admin_deny(core, who, call->deny->id, call->deny->reason, &out), &out, call->deny->id, arena, reply);
+	decided(core, ca_admin_deny(core, who, call->deny->id, call->deny->reason, &out), &out, call->deny->id, arena,
+		reply);
 }
 
-static void set_attribute(struct ca_core *core, const struct ca_admin_caller *who, const Call *call, struct arena *arena,
-			  Reply *reply)
+static void set_attribute(struct ca_core *core, const struct ca_admin_caller *who, const Call *call,
+			  struct arena *arena, Reply *reply)
 {
 	const Gatehouse__Admin__SetAttribute *q = call->set_attribute;
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
@@ -94,8 +95,8 @@ static void set_attribute(struct ca_core *core, const struct ca_admin_caller *wh
 	decided(core, ca_admin_set_attribute(core, who, q->id, q->name, q->value, &out), &out, q->id, arena, reply);
 }
 
-static void set_extension(struct ca_core *core, const struct ca_admin_caller *who, const Call *call, struct arena *arena,
-			  Reply *reply)
+static void set_extension(struct ca_core *core, const struct ca_admin_caller *who, const Call *call,
+			  struct arena *arena, Reply *reply)
 {
 	const Gatehouse__Admin__SetExtension *q = call->set_extension;
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
@@ -226,7 +227,8 @@ void admin_call(struct ca_core *core, const struct ca_admin_caller *who, const C
 			return;
 		}
 		reply->outcome = CA_ADMIN_NOT_PERMITTED;
-		reply->reason = (char *)"this user has no role that allows it; see core: administrators, officers, auditors";
+		reply->reason =
+			(char *)"this user has no role that allows it; see core: administrators, officers, auditors";
 		return;
 	}
 	reply->outcome = CA_ADMIN_INVALID;

@@ -36,13 +36,15 @@ static int open_folder(struct ca_core *core, struct conf_error *error)
 		return -ENOMEM;
 	e = file_make_folder(core->data_folder, 0700);
 	if (e) {
-		conf_refuse(core->conf, "data", error, "cannot use the folder %s: %s; give it to this user or name another",
-			    core->data_folder, strerror(-e));
+		conf_refuse(core->conf, "data", error,
+			    "cannot use the folder %s: %s; give it to this user or name another", core->data_folder,
+			    strerror(-e));
 		return e;
 	}
 	e = trace_new(&core->trace, trace);
 	if (e)
-		conf_refuse(conf_section(core->conf, "core"), "trace-file", error, "cannot open %s: %s", trace, strerror(-e));
+		conf_refuse(conf_section(core->conf, "core"), "trace-file", error, "cannot open %s: %s", trace,
+			    strerror(-e));
 	if (!e)
 		e = flight_new(&core->flight);
 	return e ? e : polls_new(&core->polls);
@@ -72,8 +74,9 @@ static int load_ca_key(struct ca *ca, const struct conf_section *conf, struct co
 	int e = store_load_ca_key(ca->core->db, ca->name, &row);
 
 	if (e == CA_CALL_NOT_FOUND) {
-		conf_refuse(conf, "name", error, "there is no CA '%s' yet; create it with: gatehouse ca init --name '%s'",
-			    ca->name, ca->name);
+		conf_refuse(conf, "name", error,
+			    "there is no CA '%s' yet; create it with: gatehouse ca init --name '%s'", ca->name,
+			    ca->name);
 	} else if (!e) {
 		ca->key_row = row.id;
 		e = signer_load(ca->core->signer, buf_bytes(&row.sealed), SIGNER_PURPOSE_CA, ca->name,
@@ -105,8 +108,8 @@ static int start_signer(struct ca_core *core, struct conf_error *error)
 	buf_printf(&path, configured ? "%s" : "%s/kek", configured ? configured : core->data_folder);
 	e = kek_load(buf_str(&path), false, kek, why);
 	if (e == -ENOENT) {
-		conf_refuse(core->conf, "cas", error, "there is no CA yet; create one with: gatehouse ca init --name '%s'",
-			    core->cas[0].name);
+		conf_refuse(core->conf, "cas", error,
+			    "there is no CA yet; create one with: gatehouse ca init --name '%s'", core->cas[0].name);
 		return CA_CORE_NO_CA;
 	}
 	if (e) {
@@ -147,10 +150,11 @@ static int start_policy(struct ca *ca, const struct conf_section *conf, struct c
 	int e;
 
 	if (!module || module->abi != CA_POLICY_ABI)
-		return conf_refuse(conf, "policy", error, "there is no usable policy module '%s'", conf_module(section));
+		return conf_refuse(conf, "policy", error, "there is no usable policy module '%s'",
+				   conf_module(section));
 	e = module->init(&ca->policy_state, &env, section, error);
-	trace_event(ca->core->trace, "policy.init", 0, "\"module\":\"%s\",\"ca\":\"%s\",\"result\":%d", module->name, ca->name,
-		    e);
+	trace_event(ca->core->trace, "policy.init", 0, "\"module\":\"%s\",\"ca\":\"%s\",\"result\":%d", module->name,
+		    ca->name, e);
 	if (e) {
 		conf_refuse(conf, "policy", error, "policy module '%s' did not start", module->name);
 		return e < 0 ? e : -EINVAL;
@@ -185,8 +189,8 @@ static int start_exit(struct ca *ca, const struct conf_section *section, struct 
 		return conf_refuse(section, NULL, error, "there is no usable exit module '%s'", conf_module(section));
 	label_exit(ca, x, x->module->name);
 	e = x->module->init(&x->state, &x->events, &env, section, &own);
-	trace_event(ca->core->trace, "exit.init", 0, "\"module\":\"%s\",\"ca\":\"%s\",\"mask\":%u,\"result\":%d", x->label,
-		    ca->name, x->events, e);
+	trace_event(ca->core->trace, "exit.init", 0, "\"module\":\"%s\",\"ca\":\"%s\",\"mask\":%u,\"result\":%d",
+		    x->label, ca->name, x->events, e);
 	if (e && conf_bool(section, "required")) {
 		conf_refuse(section, NULL, error, "exit module '%s' did not start: %s", x->label, own.text);
 		return e < 0 ? e : -EINVAL;

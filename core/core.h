@@ -40,5 +40,6 @@ bool ca_core_health(struct ca_core *core, struct buf *out);
 /* Append metrics in Prometheus text format. */
 void ca_core_metrics(struct ca_core *core, struct buf *out);
 
-/* The `data:` folder has no CA yet: what `ca_core_start` answers then (a positive outcome, `error` names the command). */
+/* The `data:` folder has no CA yet: what `ca_core_start` answers then (a positive outcome, `error` names the
+ * command). */
 enum { CA_CORE_NO_CA = 1 };

@@ -69,7 +69,8 @@ static int self_sign(struct signer *signer, struct creation *c)
 	unsigned key;
 	int e;
 
-	e = signer_load(signer, buf_bytes(&c->sealed), SIGNER_PURPOSE_CA, c->options->name, bytes_of(NULL, 0), &key, c->why);
+	e = signer_load(signer, buf_bytes(&c->sealed), SIGNER_PURPOSE_CA, c->options->name, bytes_of(NULL, 0), &key,
+			c->why);
 	if (!e)
 		e = issue_serial(clock_wall_ms(), serial);
 	if (!e)
@@ -92,8 +93,8 @@ static int create(struct db *db, const uint8_t *kek, struct creation *c)
 		return e ? e : CA_CREATE_EXISTS;
 	e = signer_new(&signer, kek);
 	if (!e)
-		e = signer_generate(signer, c->options->key_type, SIGNER_PURPOSE_CA, c->options->name, &c->sealed, &c->spki,
-				    c->why);
+		e = signer_generate(signer, c->options->key_type, SIGNER_PURPOSE_CA, c->options->name, &c->sealed,
+				    &c->spki, c->why);
 	if (!e)
 		e = self_sign(signer, c);
 	if (!e)

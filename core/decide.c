@@ -125,7 +125,8 @@ void decide_verify(struct ca *ca, struct ca_request *r, enum ca_verify_cause cau
 		ca->core->policy_failures++;
 		log_error("policy.failed", "module", ca->policy->name, "request", LOG_NUMBER(r->id), "what", what,
 			  "code", LOG_NUMBER(e ? e : r->verdict.kind));
-		request_note(r, "core", "verify cause=%s failed module=%s what=\"%s\"", causes[cause], ca->policy->name, what);
+		request_note(r, "core", "verify cause=%s failed module=%s what=\"%s\"", causes[cause],
+			     ca->policy->name, what);
 		trace_event(ca->core->trace, "verdict", r->id, "\"verdict\":\"failure\"");
 		r->verdict = staged.verdict;
 		r->verdict.kind = CA_VERDICT_DENY;
@@ -324,8 +325,8 @@ int decide_finish(struct ca *ca, struct ca_request *r)
 		log_warn("signer.away", "request", LOG_NUMBER(r->id), "ca", ca->name, "code", LOG_NUMBER(e));
 		return DECIDE_AWAY;
 	}
-	/* The signer said no, and would again: the same octets never become a certificate. The row keeps serial and TBS,
-	 * so that no other certificate ever gets this serial. */
+	/* The signer said no, and would again: the same octets never become a certificate. The row keeps serial and
+	 * TBS, so that no other certificate ever gets this serial. */
 	move(r, CA_ACTION_FAIL);
 	resolve(r, CA_STATUS_SIGNER_FAILURE, why);
 	request_note(r, "core", "error status=%s reason=\"%s\"", ca_status_word(r->status), why);

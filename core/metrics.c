@@ -31,8 +31,8 @@ bool ca_core_health(struct ca_core *core, struct buf *out)
 
 static void metric(struct buf *out, const char *name, const char *type, const char *help, int64_t value)
 {
-	buf_printf(out, "# HELP gatehouse_%s %s\n# TYPE gatehouse_%s %s\ngatehouse_%s %lld\n", name, help, name, type, name,
-		   (long long)value);
+	buf_printf(out, "# HELP gatehouse_%s %s\n# TYPE gatehouse_%s %s\ngatehouse_%s %lld\n", name, help, name, type,
+		   name, (long long)value);
 }
 
 void ca_core_metrics(struct ca_core *core, struct buf *out)
@@ -56,7 +56,8 @@ void ca_core_metrics(struct ca_core *core, struct buf *out)
 	metric(out, "policy_failures_total", "counter", "Times the policy module gave no valid answer.",
 	       core->policy_failures);
 	metric(out, "notifications_total", "counter", "Exit events delivered.", (int64_t)core->notified);
-	metric(out, "notify_failures_total", "counter", "Exit events refused by a module.", (int64_t)core->notify_failures);
+	metric(out, "notify_failures_total", "counter", "Exit events refused by a module.",
+	       (int64_t)core->notify_failures);
 	db_get_stats(core->db, &s);
 	metric(out, "store_writes_total", "counter", "Writes committed.", (int64_t)s.writes);
 	metric(out, "store_commits_total", "counter", "Commits; several writes share one.", (int64_t)s.batches);

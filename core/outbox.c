@@ -43,7 +43,8 @@ static int notify(struct ca_core *core, struct exit_instance *x, enum ca_event e
 	int64_t id = v->r ? v->r->id : 0;
 	int e;
 
-	trace_event(core->trace, "notify", id, "\"module\":\"%s\",\"event_name\":\"%s\"", x->label, ca_event_word(event));
+	trace_event(core->trace, "notify", id, "\"module\":\"%s\",\"event_name\":\"%s\"", x->label,
+		    ca_event_word(event));
 	e = x->module->notify(x->state, event, v);
 	trace_event(core->trace, "notified", id, "\"module\":\"%s\",\"event_name\":\"%s\",\"result\":%d", x->label,
 		    ca_event_word(event), e);
@@ -81,7 +82,8 @@ static int deliver(struct ca_core *core, const struct outbox_row *row)
 	if (!x) {
 		int64_t now = clock_wall_ms();
 
-		return store_event_failed(core, row, now, row->attempts ? now + BACKOFF_MAX_MS : now + BACKOFF_FIRST_MS, NULL);
+		return store_event_failed(core, row, now,
+					  row->attempts ? now + BACKOFF_MAX_MS : now + BACKOFF_FIRST_MS, NULL);
 	}
 	e = store_load(core, row->request_id, &r);
 	if (e)

@@ -234,7 +234,8 @@ static int read_request(struct ca *ca, struct ca_request *r, struct bytes der, c
 		/* Request extensions arrive switched off; policy may switch on what the profile lists. */
 		e = request_set_extension(r, x->oid, x->value, x->flags | CA_EXT_DISABLED | CA_EXT_ORIGIN_REQUEST);
 		if (e == -EINVAL || e == -ENOSPC) {
-			snprintf(why, CA_REASON_SIZE, "the PKCS#10 request has an extension that no certificate may carry");
+			snprintf(why, CA_REASON_SIZE,
+				 "the PKCS#10 request has an extension that no certificate may carry");
 			e = CA_STATUS_BAD_REQUEST;
 		}
 	}
@@ -290,8 +291,8 @@ static int answer_from_row(struct ca *ca, const struct ca_request *asker, int64_
 
 /* ---- precedents: the same transaction, the same names waiting, a recent denial ---- */
 
-static int answer_precedent(struct ca *ca, struct ca_request *r, const struct store_precedent *p, struct ca_outcome *out,
-			    bool *go_on)
+static int answer_precedent(struct ca *ca, struct ca_request *r, const struct store_precedent *p,
+			    struct ca_outcome *out, bool *go_on)
 {
 	int64_t patience_ms = (int64_t)p->retry_after_s * 2000, waited_ms;
 
@@ -321,8 +322,8 @@ static void note_submission(struct ca_request *r)
 	char who[300];
 
 	snprintf(who, sizeof(who), "%s", r->requester);
-	request_note(r, r->intermediary, "received via=%s endpoint=%s requester=%s from=%s", r->protocol, r->endpoint, who,
-		     r->source_address ? r->source_address : "-");
+	request_note(r, r->intermediary, "received via=%s endpoint=%s requester=%s from=%s", r->protocol, r->endpoint,
+		     who, r->source_address ? r->source_address : "-");
 	r->lines->at_ms = r->received_ms;
 	request_note(r, r->intermediary, "submit id=%lld profile=%s", (long long)r->id, r->profile);
 }
@@ -337,7 +338,8 @@ static int decide_new(struct ca *ca, struct ca_request *r, struct bytes der, str
 	r->state = CA_STATE_ACTIVE;
 	core_count(ca->core, CA_ACTION_RECEIVE);
 	note_submission(r);
-	trace_event(ca->core->trace, "row", r->id, "\"state\":\"active\",\"supersedes\":%lld", (long long)r->supersedes);
+	trace_event(ca->core->trace, "row", r->id, "\"state\":\"active\",\"supersedes\":%lld",
+		    (long long)r->supersedes);
 	e = read_request(ca, r, der, why);
 	if (e > 0) {
 		e = decide_reject(ca, r, (enum ca_status)e, why);

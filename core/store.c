@@ -100,51 +100,60 @@ static int insert_request(struct db_conn *conn, const struct apply *a)
 	int e;
 
 	/* A key whose hold has ended makes room, here and nowhere else, so that no sweep is needed. */
-	e = db_run(conn, "UPDATE requests SET key_until_ms=0 WHERE transaction_key=? AND key_until_ms<>0 AND key_until_ms<?",
-		   DB_BLOB(bytes_of(r->transaction_key, sizeof(r->transaction_key))), DB_INT(a->now_ms));
+	e = db_run(
+		conn,
+		"UPDATE requests SET key_until_ms=0 WHERE transaction_key=? AND key_until_ms<>0 AND key_until_ms<?",
+		DB_BLOB(bytes_of(r->transaction_key, sizeof(r->transaction_key))), DB_INT(a->now_ms));
 	if (!e)
 		e = digest_sha256(r->csr.der, csr_hash);
 	if (!e)
-		e = db_run(conn,
-			   "INSERT INTO requests(id, state, version, ca, protocol, endpoint, profile, requester, intermediary,"
-			   " source_address, evidence, received_ms, submitted_ms, first_seen_ms, resolved_ms, retry_after_s,"
-			   " collect_ms, csr, csr_hash, spki_hash, names_key, asked_subject, subject, raw_attributes,"
-			   " transaction_key, key_until_ms, status, reason, rule, trace, digest, serial, tbs, not_before_s,"
-			   " not_after_s, key_type, key_bits)"
-			   " VALUES(?,?,1,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-			   DB_INT(r->id), DB_INT(r->state), DB_TEXT(r->ca), DB_TEXT(r->protocol), DB_TEXT(r->endpoint),
-			   DB_TEXT(r->profile), DB_TEXT(r->requester), DB_TEXT(r->intermediary),
-			   DB_TEXT(r->source_address), DB_INT(r->evidence), DB_INT(r->received_ms),
-			   DB_INT(r->submitted_ms), DB_INT(r->first_seen_ms), DB_INT(r->resolved_ms),
-			   DB_INT(r->retry_after_s), DB_INT(r->collect_ms), DB_BLOB(csr_of(r)),
-			   DB_BLOB(bytes_of(csr_hash, sizeof(csr_hash))), DB_BLOB(bytes_of(r->spki_hash, SHA256_SIZE)),
-			   DB_BLOB(bytes_of(r->names_key, SHA256_SIZE)), DB_TEXT(r->csr.subject_text),
-			   DB_TEXT(request_subject_text(r)), DB_TEXT(r->raw_attributes),
-			   DB_BLOB(bytes_of(r->transaction_key, sizeof(r->transaction_key))),
-			   DB_INT(a->change->key_until_ms), DB_INT(r->status), DB_TEXT(r->reason),
-			   DB_TEXT(r->verdict.rule), DB_TEXT(r->verdict.trace), DB_BLOB(bytes_of(r->digest, SHA256_SIZE)),
-			   DB_BLOB(serial_of(r)), DB_BLOB(tbs_of(r)), DB_INT(r->not_before_s), DB_INT(r->not_after_s),
-			   DB_TEXT(r->csr.key_type ? r->csr.key_type : ""), DB_INT(r->csr.key_bits));
+		e = db_run(
+			conn,
+			"INSERT INTO requests(id, state, version, ca, protocol, endpoint, profile, requester,"
+			" intermediary, source_address, evidence, received_ms, submitted_ms, first_seen_ms,"
+			" resolved_ms,"
+			" retry_after_s, collect_ms, csr, csr_hash, spki_hash, names_key, asked_subject, subject,"
+			" raw_attributes, transaction_key, key_until_ms, status, reason, rule, trace, digest, serial, tbs,"
+			" not_before_s, not_after_s, key_type, key_bits)"
+			" VALUES(?,?,1,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
+			"?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			DB_INT(r->id), DB_INT(r->state), DB_TEXT(r->ca), DB_TEXT(r->protocol), DB_TEXT(r->endpoint),
+			DB_TEXT(r->profile), DB_TEXT(r->requester), DB_TEXT(r->intermediary),
+			DB_TEXT(r->source_address), DB_INT(r->evidence), DB_INT(r->received_ms),
+			DB_INT(r->submitted_ms), DB_INT(r->first_seen_ms), DB_INT(r->resolved_ms),
+			DB_INT(r->retry_after_s), DB_INT(r->collect_ms), DB_BLOB(csr_of(r)),
+			DB_BLOB(bytes_of(csr_hash, sizeof(csr_hash))), DB_BLOB(bytes_of(r->spki_hash, SHA256_SIZE)),
+			DB_BLOB(bytes_of(r->names_key, SHA256_SIZE)), DB_TEXT(r->csr.subject_text),
+			DB_TEXT(request_subject_text(r)), DB_TEXT(r->raw_attributes),
+			DB_BLOB(bytes_of(r->transaction_key, sizeof(r->transaction_key))),
+			DB_INT(a->change->key_until_ms), DB_INT(r->status), DB_TEXT(r->reason),
+			DB_TEXT(r->verdict.rule), DB_TEXT(r->verdict.trace),
+			DB_BLOB(bytes_of(r->digest, SHA256_SIZE)), DB_BLOB(serial_of(r)), DB_BLOB(tbs_of(r)),
+			DB_INT(r->not_before_s), DB_INT(r->not_after_s),
+			DB_TEXT(r->csr.key_type ? r->csr.key_type : ""), DB_INT(r->csr.key_bits));
 	for (size_t i = 0; !e && i < r->n_names; i++)
-		e = db_run(conn,
-			   "INSERT INTO names(request_id, position, kind, value, evidence, evidence_text) VALUES(?,?,?,?,?,?)",
-			   DB_INT(r->id), DB_INT(i), DB_INT(r->names[i].kind), DB_TEXT(r->names[i].value),
-			   DB_INT(r->names[i].evidence), DB_TEXT(r->names[i].evidence_text));
+		e = db_run(
+			conn,
+			"INSERT INTO names(request_id, position, kind, value, evidence, evidence_text)"
+			" VALUES(?,?,?,?,?,?)",
+			DB_INT(r->id), DB_INT(i), DB_INT(r->names[i].kind), DB_TEXT(r->names[i].value),
+			DB_INT(r->names[i].evidence), DB_TEXT(r->names[i].evidence_text));
 	return e ? e : write_rows(conn, r);
 }
 
 static int update_request(struct db_conn *conn, const struct apply *a)
 {
 	const struct ca_request *r = a->change->r;
-	int e = db_run(conn,
-		       "UPDATE requests SET state=?, version=version+1, resolved_ms=?, key_until_ms=?, status=?, reason=?,"
-		       " rule=?, trace=?, digest=?, serial=?, tbs=?, not_before_s=?, not_after_s=?, subject=?"
-		       " WHERE id=? AND version=? AND state=?",
-		       DB_INT(r->state), DB_INT(r->resolved_ms), DB_INT(a->change->key_until_ms), DB_INT(r->status),
-		       DB_TEXT(r->reason), DB_TEXT(r->verdict.rule), DB_TEXT(r->verdict.trace),
-		       DB_BLOB(bytes_of(r->digest, SHA256_SIZE)), DB_BLOB(serial_of(r)), DB_BLOB(tbs_of(r)),
-		       DB_INT(r->not_before_s), DB_INT(r->not_after_s), DB_TEXT(request_subject_text(r)), DB_INT(r->id),
-		       DB_INT(r->version), DB_INT(a->change->from));
+	int e = db_run(
+		conn,
+		"UPDATE requests SET state=?, version=version+1, resolved_ms=?, key_until_ms=?, status=?, reason=?,"
+		" rule=?, trace=?, digest=?, serial=?, tbs=?, not_before_s=?, not_after_s=?, subject=?"
+		" WHERE id=? AND version=? AND state=?",
+		DB_INT(r->state), DB_INT(r->resolved_ms), DB_INT(a->change->key_until_ms), DB_INT(r->status),
+		DB_TEXT(r->reason), DB_TEXT(r->verdict.rule), DB_TEXT(r->verdict.trace),
+		DB_BLOB(bytes_of(r->digest, SHA256_SIZE)), DB_BLOB(serial_of(r)), DB_BLOB(tbs_of(r)),
+		DB_INT(r->not_before_s), DB_INT(r->not_after_s), DB_TEXT(request_subject_text(r)), DB_INT(r->id),
+		DB_INT(r->version), DB_INT(a->change->from));
 
 	if (!e && db_changes(conn) != 1)
 		return STORE_CHANGED;
@@ -203,15 +212,17 @@ static int spend_grant(struct db_conn *conn, const struct apply *a)
 {
 	const struct ca_request *r = a->change->r;
 	char text[96];
-	int e = db_run(conn, "UPDATE grants SET spent_by=? WHERE id=? AND spent_by IS NULL AND until_ms>=?", DB_INT(r->id),
-		       DB_INT(r->grant_id), DB_INT(a->now_ms));
+	int e = db_run(conn, "UPDATE grants SET spent_by=? WHERE id=? AND spent_by IS NULL AND until_ms>=?",
+		       DB_INT(r->id), DB_INT(r->grant_id), DB_INT(a->now_ms));
 
 	if (!e && db_changes(conn) != 1)
 		return STORE_CHANGED;
 	if (!e)
-		e = db_run(conn,
-			   "UPDATE certificates SET revoked_ms=?, revoked_reason=4 WHERE request_id=? AND revoked_ms IS NULL",
-			   DB_INT(a->now_ms), DB_INT(r->grant_request_id));
+		e = db_run(
+			conn,
+			"UPDATE certificates SET revoked_ms=?, revoked_reason=4"
+			" WHERE request_id=? AND revoked_ms IS NULL",
+			DB_INT(a->now_ms), DB_INT(r->grant_request_id));
 	if (!e)
 		e = db_run(conn,
 			   "UPDATE requests SET state=21, version=version+1, key_until_ms=0 WHERE id=? AND state=20",
@@ -300,10 +311,11 @@ static void trace_change(struct ca_core *core, const struct store_change *c)
 	trace_event(core->trace, "commit", r->id, "\"state\":\"%s\",\"status\":\"%s\"%s%s%s", ca_state_word(r->state),
 		    ca_status_word(r->status), serial[0] ? ",\"serial\":\"" : "", serial, serial[0] ? "\"" : "");
 	if (c->supersedes)
-		trace_event(core->trace, "commit", c->supersedes, "\"state\":\"denied\",\"status\":\"superseded\",\"by\":%lld",
-			    (long long)r->id);
+		trace_event(core->trace, "commit", c->supersedes,
+			    "\"state\":\"denied\",\"status\":\"superseded\",\"by\":%lld", (long long)r->id);
 	if (c->spend_grant)
-		trace_event(core->trace, "commit", r->grant_request_id, "\"state\":\"revoked\",\"by\":%lld", (long long)r->id);
+		trace_event(core->trace, "commit", r->grant_request_id, "\"state\":\"revoked\",\"by\":%lld",
+			    (long long)r->id);
 }
 
 int store_apply(struct ca *ca, const struct store_change *change)

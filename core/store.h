@@ -41,8 +41,8 @@ struct store_change {
 	bool insert;                   /* a new row; else an update of the row with r->version in state `from` */
 	enum ca_state from;
 	bool rewrite_rows;             /* attributes and extensions are written again */
-	int64_t key_until_ms;          /* how long the transaction key is held; 0: released; INT64_MAX: while it lives */
-	int64_t supersedes;            /* this PENDING row becomes DENIED (superseded) in the same transaction; 0: none */
+	int64_t key_until_ms; /* how long the transaction key is held; 0: released; INT64_MAX: while it lives */
+	int64_t supersedes;   /* this PENDING row becomes DENIED (superseded) in the same transaction; 0: none */
 	bool spend_grant;              /* r->grant_id */
 	const char *approved_by;       /* add an approval by this officer for `approved_rule` and r->digest */
 	const char *approved_rule;

@@ -94,10 +94,12 @@ static int load_names(struct db_conn *conn, struct ca_request *r)
 static int load_attributes(struct db_conn *conn, struct ca_request *r)
 {
 	OWNED(db_rows) rows = NULL;
-	int e = db_select(conn, &rows, "SELECT name, value FROM attributes WHERE request_id=? ORDER BY name", DB_INT(r->id));
+	int e = db_select(conn, &rows, "SELECT name, value FROM attributes WHERE request_id=? ORDER BY name",
+			  DB_INT(r->id));
 
 	while (!e && (e = db_next(rows)) == DB_ROW && r->n_attributes < CA_ATTRIBUTES_MAX) {
-		r->attributes[r->n_attributes++] = (struct ca_attribute){ copy_text(r, rows, 0), copy_text(r, rows, 1) };
+		r->attributes[r->n_attributes++] =
+			(struct ca_attribute){copy_text(r, rows, 0), copy_text(r, rows, 1)};
 		e = 0;
 	}
 	return e;
@@ -124,14 +126,15 @@ static int load_request(struct db_conn *conn, void *arg)
 {
 	struct load *l = arg;
 	OWNED(db_rows) rows = NULL;
-	int e = db_select(conn, &rows,
-			  "SELECT r.id, r.state, r.version, r.ca, r.protocol, r.endpoint, r.profile, r.requester,"
-			  " r.intermediary, r.source_address, r.evidence, r.received_ms, r.submitted_ms, r.first_seen_ms,"
-			  " r.resolved_ms, r.retry_after_s, r.collect_ms, r.csr, r.spki_hash, r.names_key, r.raw_attributes,"
-			  " r.transaction_key, r.status, r.reason, r.rule, r.trace, r.digest, r.serial, r.tbs,"
-			  " r.not_before_s, r.not_after_s, c.certificate, r.subject"
-			  " FROM requests r LEFT JOIN certificates c ON c.request_id=r.id WHERE r.id=?",
-			  DB_INT(l->id));
+	int e = db_select(
+		conn, &rows,
+		"SELECT r.id, r.state, r.version, r.ca, r.protocol, r.endpoint, r.profile, r.requester,"
+		" r.intermediary, r.source_address, r.evidence, r.received_ms, r.submitted_ms, r.first_seen_ms,"
+		" r.resolved_ms, r.retry_after_s, r.collect_ms, r.csr, r.spki_hash, r.names_key, r.raw_attributes,"
+		" r.transaction_key, r.status, r.reason, r.rule, r.trace, r.digest, r.serial, r.tbs,"
+		" r.not_before_s, r.not_after_s, c.certificate, r.subject"
+		" FROM requests r LEFT JOIN certificates c ON c.request_id=r.id WHERE r.id=?",
+		DB_INT(l->id));
 
 	if (e)
 		return e;
@@ -189,10 +192,11 @@ static int find_same(struct db_conn *conn, struct ca_request *r, struct store_pr
 static int find_pending(struct db_conn *conn, struct ca_request *r, struct store_precedent *p)
 {
 	OWNED(db_rows) rows = NULL;
-	int e = db_select(conn, &rows,
-			  "SELECT id, retry_after_s FROM requests WHERE endpoint=? AND requester=? AND names_key=? AND profile=?"
-			  " AND state=9",
-			  TUPLE_VALUES(r));
+	int e = db_select(
+		conn, &rows,
+		"SELECT id, retry_after_s FROM requests WHERE endpoint=? AND requester=? AND names_key=? AND profile=?"
+		" AND state=9",
+		TUPLE_VALUES(r));
 
 	if (!e && (e = db_next(rows)) == DB_ROW) {
 		p->kind = PRECEDENT_PENDING;
@@ -208,12 +212,13 @@ static int find_pending(struct db_conn *conn, struct ca_request *r, struct store
 static int find_denied(struct db_conn *conn, struct ca_request *r, struct store_precedent *p, int64_t since_ms)
 {
 	OWNED(db_rows) rows = NULL;
-	int e = db_select(conn, &rows,
-			  "SELECT id, state, status FROM requests WHERE endpoint=? AND requester=? AND names_key=? AND profile=?"
-			  " AND resolved_ms>=? AND state IN (20, 21, 31) AND status NOT IN (?,?)"
-			  " AND (status<>? OR key_until_ms<>0) ORDER BY resolved_ms DESC, id DESC LIMIT 1",
-			  TUPLE_VALUES(r), DB_INT(since_ms), DB_INT(CA_STATUS_SUPERSEDED), DB_INT(CA_STATUS_EXPIRED),
-			  DB_INT(CA_STATUS_POLICY_DENIED));
+	int e = db_select(
+		conn, &rows,
+		"SELECT id, state, status FROM requests WHERE endpoint=? AND requester=? AND names_key=? AND profile=?"
+		" AND resolved_ms>=? AND state IN (20, 21, 31) AND status NOT IN (?,?)"
+		" AND (status<>? OR key_until_ms<>0) ORDER BY resolved_ms DESC, id DESC LIMIT 1",
+		TUPLE_VALUES(r), DB_INT(since_ms), DB_INT(CA_STATUS_SUPERSEDED), DB_INT(CA_STATUS_EXPIRED),
+		DB_INT(CA_STATUS_POLICY_DENIED));
 
 	if (!e && (e = db_next(rows)) == DB_ROW) {
 		if (db_col_int(rows, 1) == CA_STATE_DENIED) {
@@ -228,7 +233,8 @@ static int find_denied(struct db_conn *conn, struct ca_request *r, struct store_
 static int read_approvals(struct db_conn *conn, struct ca_request *r, int64_t request_id, const uint8_t *digest)
 {
 	OWNED(db_rows) rows = NULL;
-	int e = db_select(conn, &rows, "SELECT officer, rule FROM approvals WHERE request_id=? AND (?2 IS NULL OR digest=?2)",
+	int e = db_select(conn, &rows,
+			  "SELECT officer, rule FROM approvals WHERE request_id=? AND (?2 IS NULL OR digest=?2)",
 			  DB_INT(request_id), DB_BLOB(bytes_of(digest, digest ? SHA256_SIZE : 0)));
 
 	while (!e && (e = db_next(rows)) == DB_ROW) {
@@ -246,10 +252,11 @@ static int read_approvals(struct db_conn *conn, struct ca_request *r, int64_t re
 static int find_grant(struct db_conn *conn, struct ca_request *r, int64_t now_ms)
 {
 	OWNED(db_rows) rows = NULL;
-	int e = db_select(conn, &rows,
-			  "SELECT id, request_id FROM grants WHERE endpoint=? AND requester=? AND names_key=? AND profile=?"
-			  " AND spent_by IS NULL AND until_ms>=? AND ca=? ORDER BY id LIMIT 1",
-			  TUPLE_VALUES(r), DB_INT(now_ms), DB_TEXT(r->ca));
+	int e = db_select(
+		conn, &rows,
+		"SELECT id, request_id FROM grants WHERE endpoint=? AND requester=? AND names_key=? AND profile=?"
+		" AND spent_by IS NULL AND until_ms>=? AND ca=? ORDER BY id LIMIT 1",
+		TUPLE_VALUES(r), DB_INT(now_ms), DB_TEXT(r->ca));
 
 	if (!e && (e = db_next(rows)) == DB_ROW) {
 		r->grant_id = db_col_int(rows, 0);
@@ -375,16 +382,16 @@ static int list_ids(struct db_conn *conn, void *arg)
 
 int store_list_unfinished(struct ca_core *core, int64_t *ids, size_t max, size_t *n)
 {
-	struct id_list l = { "SELECT id FROM requests WHERE state=8 AND tbs IS NOT NULL AND ?1=0 ORDER BY id LIMIT ?2", 0, ids,
-			     max, n };
+	struct id_list l = {"SELECT id FROM requests WHERE state=8 AND tbs IS NOT NULL AND ?1=0 ORDER BY id LIMIT ?2",
+			    0, ids, max, n};
 
 	return db_read(core->db, list_ids, &l);
 }
 
 int store_list_expired(struct ca_core *core, int64_t before_ms, int64_t *ids, size_t max, size_t *n)
 {
-	struct id_list l = { "SELECT id FROM requests WHERE state=9 AND submitted_ms<? ORDER BY id LIMIT ?", before_ms, ids,
-			     max, n };
+	struct id_list l = {"SELECT id FROM requests WHERE state=9 AND submitted_ms<? ORDER BY id LIMIT ?", before_ms,
+			    ids, max, n};
 
 	return db_read(core->db, list_ids, &l);
 }

@@ -78,7 +78,8 @@ static int read_names(struct db_conn *conn, struct view *v, int64_t id, char ***
 {
 	OWNED(db_rows) rows = NULL;
 	int e = db_select(conn, &rows,
-			  "SELECT kind, value, count(*) OVER () FROM names WHERE request_id=? ORDER BY position", DB_INT(id));
+			  "SELECT kind, value, count(*) OVER () FROM names WHERE request_id=? ORDER BY position",
+			  DB_INT(id));
 
 	*n = 0;
 	while (!e && (e = db_next(rows)) == DB_ROW) {
@@ -106,7 +107,8 @@ static int view_requests(struct db_conn *conn, void *arg)
 	Gatehouse__Admin__Reply *reply = v->reply;
 	OWNED(db_rows) rows = NULL;
 	int e = db_select(conn, &rows,
-			  "SELECT " REQUEST_COLUMNS " FROM requests WHERE (?1=0 OR state=?1) AND id>?2 ORDER BY id LIMIT ?3",
+			  "SELECT " REQUEST_COLUMNS
+			  " FROM requests WHERE (?1=0 OR state=?1) AND id>?2 ORDER BY id LIMIT ?3",
 			  DB_INT(v->state), DB_INT(v->after), DB_INT(v->limit + 1));
 
 	while (!e && (e = db_next(rows)) == DB_ROW) {
@@ -121,7 +123,8 @@ static int view_requests(struct db_conn *conn, void *arg)
 		reply->n_requests++;
 	}
 	for (size_t i = 0; !e && i < reply->n_requests; i++)
-		e = read_names(conn, v, reply->requests[i]->id, &reply->requests[i]->names, &reply->requests[i]->n_names);
+		e = read_names(conn, v, reply->requests[i]->id, &reply->requests[i]->names,
+			       &reply->requests[i]->n_names);
 	return e;
 }
 
@@ -165,11 +168,12 @@ static int read_facts(struct db_conn *conn, struct view *v)
 {
 	OWNED(db_rows) rows = NULL;
 	Detail *d = v->detail;
-	int e = db_select(conn, &rows,
-			  "SELECT asked_subject, key_type, key_bits, not_before_s, not_after_s, trace, certificate"
-			  " FROM requests r LEFT JOIN (SELECT request_id, certificate FROM certificates) c ON c.request_id=r.id"
-			  " WHERE r.id=?",
-			  DB_INT(v->id));
+	int e = db_select(
+		conn, &rows,
+		"SELECT asked_subject, key_type, key_bits, not_before_s, not_after_s, trace, certificate"
+		" FROM requests r LEFT JOIN (SELECT request_id, certificate FROM certificates) c ON c.request_id=r.id"
+		" WHERE r.id=?",
+		DB_INT(v->id));
 
 	if (!e && (e = db_next(rows)) == DB_ROW) {
 		d->asked_subject = text(v, rows, 0);
@@ -274,17 +278,20 @@ static int view_detail(struct db_conn *conn, void *arg)
 		e = read_list(conn, v, "SELECT name, value FROM attributes WHERE request_id=? ORDER BY name LIMIT ?",
 			      make_attribute, (void ***)&d->attributes, &d->n_attributes);
 	if (!e)
-		e = read_list(conn, v, "SELECT oid, flags, value FROM extensions WHERE request_id=? ORDER BY oid LIMIT ?",
+		e = read_list(conn, v,
+			      "SELECT oid, flags, value FROM extensions WHERE request_id=? ORDER BY oid LIMIT ?",
 			      make_extension, (void ***)&d->extensions, &d->n_extensions);
 	if (!e)
-		e = read_list(conn, v,
-			      "SELECT kind, value, evidence_text FROM names WHERE request_id=? ORDER BY position LIMIT ?",
-			      make_name, (void ***)&d->names, &d->n_names);
+		e = read_list(
+			conn, v,
+			"SELECT kind, value, evidence_text FROM names WHERE request_id=? ORDER BY position LIMIT ?",
+			make_name, (void ***)&d->names, &d->n_names);
 	if (!e)
-		e = read_list(conn, v,
-			      "SELECT officer FROM approvals a WHERE request_id=? AND digest=(SELECT digest FROM requests q"
-			      " WHERE q.id=a.request_id) ORDER BY at_ms LIMIT ?",
-			      make_officer, (void ***)&d->approvals, &d->n_approvals);
+		e = read_list(
+			conn, v,
+			"SELECT officer FROM approvals a WHERE request_id=? AND digest=(SELECT digest FROM requests q"
+			" WHERE q.id=a.request_id) ORDER BY at_ms LIMIT ?",
+			make_officer, (void ***)&d->approvals, &d->n_approvals);
 	if (!e && v->timeline)
 		e = read_list(conn, v, "SELECT at_ms, actor, text FROM timeline WHERE request_id=? ORDER BY id LIMIT ?",
 			      make_line, (void ***)&d->timeline, &d->n_timeline);
@@ -331,11 +338,12 @@ static int view_certificates(struct db_conn *conn, void *arg)
 	struct view *v = arg;
 	Gatehouse__Admin__Reply *reply = v->reply;
 	OWNED(db_rows) rows = NULL;
-	int e = db_select(conn, &rows,
-			  "SELECT c.serial, c.request_id, c.ca, q.profile, q.requester, q.subject, c.not_before_s,"
-			  " c.not_after_s, coalesce(c.revoked_ms, 0) FROM certificates c JOIN requests q ON q.id=c.request_id"
-			  " WHERE c.serial>? ORDER BY c.serial LIMIT ?",
-			  DB_BLOB(v->after_serial), DB_INT(v->limit + 1));
+	int e = db_select(
+		conn, &rows,
+		"SELECT c.serial, c.request_id, c.ca, q.profile, q.requester, q.subject, c.not_before_s,"
+		" c.not_after_s, coalesce(c.revoked_ms, 0) FROM certificates c JOIN requests q ON q.id=c.request_id"
+		" WHERE c.serial>? ORDER BY c.serial LIMIT ?",
+		DB_BLOB(v->after_serial), DB_INT(v->limit + 1));
 
 	while (!e && (e = db_next(rows)) == DB_ROW) {
 		e = 0;

@@ -43,7 +43,8 @@ enum {
 };
 
 struct validator {
-	/* 0 with `out` filled (the result is forgotten once returned), VALIDATION_RUNNING, VALIDATION_BUSY, negative. */
+	/* 0 with `out` filled (the result is forgotten once returned), VALIDATION_RUNNING, VALIDATION_BUSY, negative.
+	 */
 	int (*check)(void *state, const struct validation *what, unsigned wait_ms, struct validation_result *out);
 	void *state;
 };

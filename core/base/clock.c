@@ -111,8 +111,10 @@ static const char *print(int64_t wall_s, const char *fraction, char *out)
 	char date[CLOCK_TEXT_SIZE];
 
 	/* RFC 3339 has years of four digits only. */
-	if (!gmtime_r(&t, &tm) || tm.tm_year < -1900 || tm.tm_year > 9999 - 1900)
-		return strcpy(out, "invalid-time");
+	if (!gmtime_r(&t, &tm) || tm.tm_year < -1900 || tm.tm_year > 9999 - 1900) {
+		snprintf(out, CLOCK_TEXT_SIZE, "invalid-time");
+		return out;
+	}
 	strftime(date, sizeof(date), "-%m-%dT%H:%M:%S", &tm);
 	snprintf(out, CLOCK_TEXT_SIZE, "%04d%.15s%.4sZ", tm.tm_year + 1900, date, fraction);
 	return out;

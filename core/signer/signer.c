@@ -196,7 +196,8 @@ int signer_load(struct signer *s, struct bytes sealed, enum signer_purpose purpo
 		return e;
 	pkey = unseal(s, sealed, buf_bytes(&bound));
 	if (!pkey)
-		return refuse(why, "the sealed key does not open: another key-encryption key, CA or purpose, or damaged");
+		return refuse(why,
+			      "the sealed key does not open: another key-encryption key, CA or purpose, or damaged");
 	if (certificate.len)
 		e = read_issuer(pkey, certificate, &issuer, why);
 	pthread_mutex_lock(&s->lock);

@@ -8,7 +8,7 @@
 
 #define FRAME_MAX (256u * 1024)
 
-/* Read one message into `out`, replacing what it held. 0; -EPIPE at the end of the stream; -EMSGSIZE for a length of 0 or
- * over FRAME_MAX; -ETIMEDOUT; -errno. */
+/* Read one message into `out`, replacing what it held. 0; -EPIPE at the end of the stream; -EMSGSIZE for a length of
+ * 0 or over FRAME_MAX; -ETIMEDOUT; -errno. */
 int frame_read(int fd, struct buf *out);
 int frame_write(int fd, struct bytes message);

@@ -292,7 +292,8 @@ static int print_subject(struct csr *csr, struct arena *arena)
 
 	if (name && out && X509_NAME_print_ex(out, name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) >= 0) {
 		n = BIO_get_mem_data(out, &text);
-		csr->subject_text = arena_strndup(arena, bytes_of(text, n > CSR_SUBJECT_MAX ? CSR_SUBJECT_MAX : (size_t)n));
+		csr->subject_text =
+			arena_strndup(arena, bytes_of(text, n > CSR_SUBJECT_MAX ? CSR_SUBJECT_MAX : (size_t)n));
 		e = csr->subject_text ? 0 : -ENOMEM;
 	}
 	BIO_free(out);
@@ -309,7 +310,8 @@ static int check_possession(const struct csr *csr, EVP_PKEY *key, char why[stati
 	X509_REQ_free(req);
 	if (ok)
 		return 0;
-	return refuse(why, CA_STATUS_BAD_SIGNATURE, "the signature of the PKCS#10 request does not verify with its key");
+	return refuse(why, CA_STATUS_BAD_SIGNATURE,
+		      "the signature of the PKCS#10 request does not verify with its key");
 }
 
 static int check_key(struct csr *csr, char why[static CA_REASON_SIZE])
@@ -358,8 +360,9 @@ int csr_parse(struct csr *out, struct arena *arena, struct bytes der, char why[s
 	if (info.len)
 		return REFUSE_SHAPE("has something behind its attributes");
 	if (check_signature_algorithm(algorithm))
-		return refuse(why, CA_STATUS_BAD_SIGNATURE,
-			      "the PKCS#10 request is signed with an algorithm that is not accepted; use SHA-256 or better");
+		return refuse(
+			why, CA_STATUS_BAD_SIGNATURE,
+			"the PKCS#10 request is signed with an algorithm that is not accepted; use SHA-256 or better");
 	e = read_subject(out, arena, subject, why);
 	if (!e)
 		e = read_attributes(out, arena, attributes, why);

@@ -102,8 +102,8 @@ static int write_configuration(const char *path, const char *ca, const char *dat
 	return file_write_atomic_at(AT_FDCWD, path, buf_bytes(&text), 0644);
 }
 
-static int tell(const struct ctl *ctl, const struct ca_create_options *o, const struct buf *certificate, const char *config,
-		bool wrote)
+static int tell(const struct ctl *ctl, const struct ca_create_options *o, const struct buf *certificate,
+		const char *config, bool wrote)
 {
 	ProtobufCBinaryData der = { certificate->len, certificate->ptr };
 
@@ -119,7 +119,7 @@ static int tell(const struct ctl *ctl, const struct ca_create_options *o, const 
 	       print_fingerprint(der));
 	if (wrote)
 		printf("%-12s %s (look at names and rules in it)\n", "written", print_text(config));
-	printf("%-12s gatehoused --config %s\n%-12s gatehouse ca show    prints the certificate that clients must trust\n",
+	printf("%-12s gatehoused --config %s\n%-12s gatehouse ca show    (the certificate that clients must trust)\n",
 	       "start", print_text(config), "then");
 	return CTL_DONE;
 }
@@ -157,12 +157,14 @@ int ctl_ca_init(struct ctl *ctl)
 	umask(077);
 	e = ca_create(&o, &certificate, why);
 	if (e == CA_CREATE_EXISTS)
-		return ctl_fail(CTL_WRONG_STATE, o.name, "this CA exists already; nothing was changed", "gatehouse ca show");
+		return ctl_fail(CTL_WRONG_STATE, o.name, "this CA exists already; nothing was changed",
+				"gatehouse ca show");
 	if (e)
 		return ctl_fail(CTL_FAILED, "the CA cannot be created", why[0] ? why : strerror(-e), NULL);
 	gethostname(host, sizeof(host) - 1);
 	e = write_configuration(config, o.name, o.data_folder, ctl->domain ? ctl->domain : host);
 	if (e && e != -EEXIST)
-		ctl_fail(CTL_FAILED, config, strerror(-e), "write the configuration by hand; gatehoused --list-options");
+		ctl_fail(CTL_FAILED, config, strerror(-e),
+			 "write the configuration by hand; gatehoused --list-options");
 	return tell(ctl, &o, &certificate, config, e == 0);
 }

@@ -12,17 +12,18 @@
 #include <unistd.h>
 
 static const struct ctl_command commands[] = {
-	{ "pending", "", "", "list the requests that wait for a person", ctl_pending },
-	{ "list", "", "", "list all requests", ctl_list },
-	{ "show", "ID", "t", "show one request: what was asked for and what will be issued", ctl_show },
-	{ "approve", "ID...", "yd", "approve what was shown, and ask policy again", ctl_approve },
-	{ "resubmit", "ID...", "", "ask policy again, without an approval", ctl_resubmit },
-	{ "deny", "ID...", "r", "deny, with a reason for the requester", ctl_deny },
-	{ "edit", "ID...", "AX", "change attributes of a pending request; policy sees them at the next resubmit", ctl_edit },
-	{ "cert list", "", "", "list the certificates", ctl_cert_list },
-	{ "status", "", "", "health, queue, and who the core takes you for", ctl_status },
-	{ "ca init", "", "nDckolm", "create a CA, and a first configuration", ctl_ca_init },
-	{ "ca show", "[NAME]", "", "show the CA, its certificate and fingerprint", ctl_ca_show },
+	{"pending", "", "", "list the requests that wait for a person", ctl_pending},
+	{"list", "", "", "list all requests", ctl_list},
+	{"show", "ID", "t", "show one request: what was asked for and what will be issued", ctl_show},
+	{"approve", "ID...", "yd", "approve what was shown, and ask policy again", ctl_approve},
+	{"resubmit", "ID...", "", "ask policy again, without an approval", ctl_resubmit},
+	{"deny", "ID...", "r", "deny, with a reason for the requester", ctl_deny},
+	{"edit", "ID...", "AX", "change attributes of a pending request; policy sees them at the next resubmit",
+	 ctl_edit},
+	{"cert list", "", "", "list the certificates", ctl_cert_list},
+	{"status", "", "", "health, queue, and who the core takes you for", ctl_status},
+	{"ca init", "", "nDckolm", "create a CA, and a first configuration", ctl_ca_init},
+	{"ca show", "[NAME]", "", "show the CA, its certificate and fingerprint", ctl_ca_show},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(*commands))
 
@@ -59,7 +60,8 @@ static void print_help(FILE *to)
 	}
 	fputs("\nThe socket is --socket, else GATEHOUSE_SOCKET, else " CTL_SOCKET_DEFAULT ".\n"
 	      "Exit codes: 0 done, 1 failed, 2 usage or confirmation missing, 3 not found, 4 denied by policy,\n"
-	      "5 still pending, 6 wrong state or changed since seen, 7 not permitted, 8 core unreachable, 9 partly done.\n",
+	      "5 still pending, 6 wrong state or changed since seen, 7 not permitted, 8 core unreachable,\n"
+	      "9 partly done.\n",
 	      to);
 }
 
@@ -129,7 +131,8 @@ static int unknown_command(char **arguments, int n)
 
 static int check_arguments(const struct ctl_command *c, int n)
 {
-	bool takes = c->arguments[0], needs = takes && c->arguments[0] != '[', many = strstr(c->arguments, "...") != NULL;
+	bool takes = c->arguments[0], needs = takes && c->arguments[0] != '[',
+	     many = strstr(c->arguments, "...") != NULL;
 
 	if ((needs && n == 0) || (!takes && n) || (takes && !many && n > 1)) {
 		char usage[96];
@@ -176,8 +179,8 @@ static int parse_options(struct ctl *ctl, int argc, char **argv, char given[stat
 	int c;
 
 	for (size_t i = 0; i < N_OPTIONS; i++)
-		longs[5 + i] = (struct option){ options[i].name, options[i].value ? required_argument : no_argument, NULL,
-						OPTION_OF_COMMAND + (int)i };
+		longs[5 + i] = (struct option){options[i].name, options[i].value ? required_argument : no_argument,
+					       NULL, OPTION_OF_COMMAND + (int)i};
 	while ((c = getopt_long(argc, argv, "o:hy", longs, NULL)) != -1) {
 		if (c == 'y')
 			c = OPTION_OF_COMMAND + 1;

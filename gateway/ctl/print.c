@@ -15,7 +15,6 @@
 #include "core/base/base64.h"
 #include "core/base/clock.h"
 #include "core/base/digest.h"
-#include "core/base/log.h"
 
 #define TEXTS_MAX (1u << 30) /* octets of one run: a list may be long */
 
@@ -94,6 +93,14 @@ static const char *keep(const char *text)
 	return memcpy(room(size), text, size);
 }
 
+static size_t write_escape(char *to, unsigned char octet)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	memcpy(to, (const char[]){ '\\', 'x', digits[octet >> 4], digits[octet & 15] }, 4);
+	return 4;
+}
+
 void print_end(void)
 {
 	arena_drop(&texts);
@@ -101,9 +108,16 @@ void print_end(void)
 
 const char *print_text(const char *text)
 {
-	size_t size = strlen(text) * 4 + 1;
+	char *out = room(strlen(text) * 4 + 1), *p = out;
 
-	return log_escape(text, room(size), size);
+	/* Nothing that could move a cursor, hide or turn around what stands there. */
+	for (; *text; text++)
+		if (*text >= ' ' && *text < 0x7f && *text != '\\')
+			*p++ = *text;
+		else
+			p += write_escape(p, (unsigned char)*text);
+	*p = '\0';
+	return out;
 }
 
 const char *print_number(int64_t n)

@@ -9,7 +9,7 @@
 
 #include "core/base/base64.h"
 #include "core/base/digest.h"
-#include "core/module.h"
+#include "core/issue.h"
 #include "gateway/ctl/print.h"
 
 typedef Gatehouse__Admin__Call Call;
@@ -50,7 +50,8 @@ static const char *why_held(const Request *q)
 {
 	OWNED_BUF out = BUF_INIT(1024);
 
-	buf_printf(&out, "%s%s%s%s", q->rule[0] ? "rule " : "", q->rule, q->rule[0] && q->reason[0] ? ": " : "", q->reason);
+	buf_printf(&out, "%s%s%s%s", q->rule[0] ? "rule " : "", q->rule, q->rule[0] && q->reason[0] ? ": " : "",
+		   q->reason);
 	return print_text(buf_str(&out));
 }
 
@@ -119,7 +120,8 @@ static void add_row(struct ctl *ctl, void *arg, const Request *q)
 
 static int list(struct ctl *ctl, unsigned state)
 {
-	static const char *const headings[] = { "ID", "VIA", "PROFILE", "SUBJECT", "NAMES", "FROM", "AGE", "WHY HELD", NULL };
+	static const char *const headings[] = {"ID",   "VIA", "PROFILE",  "SUBJECT", "NAMES",
+					       "FROM", "AGE", "WHY HELD", NULL};
 	static const char *const all_headings[] = { "ID",    "STATE", "PROFILE", "SUBJECT", "NAMES",
 						    "FROM", "AGE",   "WHY",     NULL };
 	struct rows rows = { .with_state = state == 0 };
@@ -142,7 +144,7 @@ static int list(struct ctl *ctl, unsigned state)
 	if (code)
 		return code;
 	if (state && n)
-		printf("%zu pending, oldest %s.   gatehouse show ID | gatehouse approve ID | gatehouse deny ID --reason \"…\"\n",
+		printf("%zu pending, oldest %s.   gatehouse show ID | approve ID | deny ID --reason \"…\"\n",
 		       n, print_age(ctl, rows.oldest_ms));
 	else if (!n)
 		puts(state ? "nothing is pending" : "no requests");
@@ -239,6 +241,12 @@ static void show_extensions(const Detail *d)
 		for (size_t j = 0; j < sizeof(origins) / sizeof(*origins); j++)
 			if ((x->flags & CA_EXT_ORIGIN_MASK) == origins[j].origin)
 				origin = origins[j].word;
+		/* Names, key usage and the like are always the CA's own. */
+		if (extension_is_reserved(x->oid)) {
+			printf("%-12s %s  %s, the CA writes its own\n", i ? "" : "extensions", print_text(x->oid),
+			       origin);
+			continue;
+		}
 		printf("%-12s %s  %s%s, %s\n", i ? "" : "extensions", print_text(x->oid), origin,
 		       x->flags & CA_EXT_CRITICAL ? ", critical" : "",
 		       x->flags & CA_EXT_DISABLED ? "left out" : "in the certificate");
@@ -257,7 +265,8 @@ static void show_text(struct ctl *ctl, const Detail *d)
 	field("asked for", print_text(d->asked_subject));
 	field("subject", print_text(q->subject));
 	for (size_t i = 0; i < d->n_names; i++)
-		printf("%-12s %s   (%s)\n", i ? "" : "names", print_text(d->names[i]->text), print_text(d->names[i]->evidence));
+		printf("%-12s %s   (%s)\n", i ? "" : "names", print_text(d->names[i]->text),
+		       print_text(d->names[i]->evidence));
 	printf("%-12s %s %u bits\n", "key", print_text(d->key_type), d->key_bits);
 	printf("%-12s %s to %s\n", "validity", print_time_s(d->not_before_s), print_time_s(d->not_after_s));
 	for (size_t i = 0; i < d->n_attributes; i++)
@@ -301,9 +310,15 @@ static int report(struct ctl *ctl, const Reply *reply, int64_t id)
 	const Request *q = reply->decided;
 	enum ca_state state = q ? (enum ca_state)q->state : CA_STATE_ERROR;
 
-	if (ctl->format == CTL_TABLE)
+	if (ctl->format == CTL_JSON && q) {
+		cJSON *document = cJSON_CreateObject();
+
+		cJSON_AddItemToObject(document, "request", request_json(q));
+		print_json(document);
+	} else {
 		printf("request %lld is %s%s%s\n", (long long)id, ca_state_word(state), reply->reason[0] ? ": " : "",
 		       print_text(reply->reason));
+	}
 	switch (state) {
 	case CA_STATE_ISSUED:
 		return CTL_DONE;
@@ -348,7 +363,8 @@ static int approve_one(struct ctl *ctl, int64_t id)
 	decide.digest.data = digest;
 	if (ctl->digest) {
 		if (hex_parse(ctl->digest, digest, sizeof(digest)))
-			return ctl_fail(CTL_USAGE, ctl->digest, "a digest has 64 hexadecimal digits", "gatehouse show ID");
+			return ctl_fail(CTL_USAGE, ctl->digest, "a digest has 64 hexadecimal digits",
+					"gatehouse show ID");
 		decide.digest.len = sizeof(digest);
 	} else if (!ctl->yes) {
 		if (!isatty(STDIN_FILENO))

@@ -78,7 +78,8 @@ static int list_certificates(struct ctl *ctl, struct print_table *table, cJSON *
 
 int ctl_cert_list(struct ctl *ctl)
 {
-	static const char *const headings[] = { "SERIAL", "REQUEST", "PROFILE", "SUBJECT", "NAMES", "NOT AFTER", "STATE", NULL };
+	static const char *const headings[] = {"SERIAL", "REQUEST",   "PROFILE", "SUBJECT",
+					       "NAMES",  "NOT AFTER", "STATE",   NULL};
 	size_t n = 0;
 	int code;
 
@@ -155,8 +156,8 @@ int ctl_status(struct ctl *ctl)
 
 static void show_ca(const struct ctl *ctl, const Gatehouse__Admin__Ca *ca)
 {
-	printf("%-12s %s\n%-12s %s\n%-12s %s to %s\n", "ca", print_text(ca->name), "subject", print_text(ca->subject), "validity",
-	       print_time_s(ca->not_before_s), print_time_s(ca->not_after_s));
+	printf("%-12s %s\n%-12s %s\n%-12s %s to %s\n", "ca", print_text(ca->name), "subject", print_text(ca->subject),
+	       "validity", print_time_s(ca->not_before_s), print_time_s(ca->not_after_s));
 	printf("%-12s %s\n", "policy", print_text(ca->policy));
 	for (size_t i = 0; i < ca->n_exits; i++)
 		printf("%-12s %s\n", i ? "" : "exits", print_text(ca->exits[i]));
