@@ -1,7 +1,7 @@
 /* Connections: from octets to a handler and back.
  *
  * One request at a time: while a handler works nothing is read, so a client that pipelines waits in its own socket.
- * Everything here but run_handler() happens on the connection's loop.
+ * Everything here but is_answered() happens on the connection's loop.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -9,13 +9,12 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "gateway/exchange.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 
-/* What a handler may take from the arena besides the request's copy. */
-#define ARENA_EXTRA ((size_t)4 << 20)
 #define OUT_MAX ((size_t)4 << 20)
 #define KEEP_CAPACITY ((size_t)65536)
 
@@ -51,14 +50,8 @@ struct gw_connection {
 	struct http1 http;
 	int64_t received_ms;
 
-	/* The request at the worker, and its reply. */
-	struct gw_job job;
-	struct arena *arena;
-	struct http_request request;
-	struct gw_match match;
-	struct http_reply reply;
+	struct gw_exchange x;               /* the request at the worker, and its reply */
 	struct buf wire;                    /* the reply as octets, before TLS */
-	uint64_t began_ns;
 
 	struct buf out, late;               /* to the network: being written, and what came meanwhile */
 };
@@ -94,10 +87,9 @@ static void unref(struct gw_connection *c)
 	*c->link = c->next;
 	if (c->next)
 		c->next->link = c->link;
-	arena_drop(&c->arena);
+	gw_exchange_fini(&c->x);
 	gw_tls_drop(&c->tls);
 	http1_fini(&c->http);
-	buf_fini(&c->reply.body);
 	buf_fini(&c->wire);
 	buf_fini(&c->out);
 	buf_fini(&c->late);
@@ -375,10 +367,12 @@ static bool closes_after(const struct gw_connection *c)
 	return c->is_last || !c->http.keeps_alive || atomic_load(&c->loop->server->is_stopping);
 }
 
-static void print_reply(struct gw_connection *c, bool is_head)
+/* The reply as octets, counted. */
+static void print_reply(struct gw_connection *c)
 {
+	struct http_reply *r = &c->x.reply;
 	struct http1_reply_options options = {
-		.is_head = is_head,
+		.is_head = c->http.method && strcmp(c->http.method, "HEAD") == 0,
 		.is_http10 = c->http.is_http10,
 		.closes = c->is_last,
 		.now_s = clock_wall_s(),
@@ -386,64 +380,29 @@ static void print_reply(struct gw_connection *c, bool is_head)
 	int e;
 
 	buf_reset(&c->wire);
-	e = c->reply.status ? http1_reply_print(&c->wire, &c->reply, &options) : -1;
+	e = r->status ? http1_reply_print(&c->wire, r, &options) : -1;
 	if (e) {
-		log_error("http.reply.failed", "endpoint", c->match.mount ? c->match.mount->name : NULL, "path",
-			  c->request.path, "error", LOG_NUMBER(e));
+		log_error("http.reply.failed", "endpoint", c->x.match.mount ? c->x.match.mount->name : NULL, "path",
+			  c->http.path, "error", LOG_NUMBER(e));
 		buf_reset(&c->wire);
-		c->reply.status = 500;
-		c->reply.n_headers = 0;
-		buf_reset(&c->reply.body);
-		buf_append_str(&c->reply.body, "server error\n");
-		http1_reply_print(&c->wire, &c->reply, &options);
+		r->status = 500;
+		r->n_headers = 0;
+		buf_reset(&r->body);
+		buf_append_str(&r->body, "server error\n");
+		http1_reply_print(&c->wire, r, &options);
 	}
-	if (c->reply.body.capacity > KEEP_CAPACITY)
-		buf_fini(&c->reply.body);
+	if (r->body.capacity > KEEP_CAPACITY)
+		buf_fini(&r->body);
+	c->x.version = c->http.is_http10 ? GW_HTTP_1_0 : GW_HTTP_1_1;
+	gw_exchange_end(&c->x, c->http.method, c->http.method ? c->http.path : NULL);
 }
 
-static void count(struct gw_connection *c)
+/* Send the reply of the gateway itself that stands in the exchange. */
+static void answer(struct gw_connection *c)
 {
-	struct gw_stats *stats =
-		c->match.mount && c->match.mount->stats ? c->match.mount->stats : &c->listener->unrouted;
-	uint64_t us = c->began_ns ? (uv_hrtime() - c->began_ns) / 1000 : 0;
-
-	gw_stats_count(stats, c->reply.status, us);
-	log_debug("http.request", "listener", c->listener->options.name, "endpoint",
-		  c->match.mount ? c->match.mount->name : NULL, "peer", c->peer, "method", c->http.method, "path",
-		  c->http.method ? c->http.path : NULL, "status", LOG_NUMBER(c->reply.status), "us", LOG_NUMBER(us));
-}
-
-static void begin_reply(struct gw_connection *c)
-{
-	struct buf body = c->reply.body;
-
-	buf_reset(&body);
-	c->reply = (struct http_reply){ .body = body, .arena = c->arena };
-}
-
-/* A reply of the gateway itself; one extra header at most, a constant or living in the connection. */
-static void answer(struct gw_connection *c, int status, const char *text, struct http_header extra)
-{
-	begin_reply(c);
-	c->reply.status = status;
-	c->reply.headers[c->reply.n_headers++] = (struct http_header){ "Content-Type", "text/plain; charset=utf-8" };
-	if (extra.name)
-		c->reply.headers[c->reply.n_headers++] = extra;
-	buf_append_str(&c->reply.body, text);
-	buf_append_char(&c->reply.body, '\n');
-	print_reply(c, c->http.method && strcmp(c->http.method, "HEAD") == 0);
-	count(c);
-	arena_drop(&c->arena);
+	print_reply(c);
 	set_reading(c, false);
 	send_reply(c);
-}
-
-static void answer_unrouted(struct gw_connection *c, int outcome)
-{
-	if (outcome == GW_ROUTE_NOT_ALLOWED)
-		answer(c, 405, "method not allowed", (struct http_header){ "Allow", c->match.allow });
-	else
-		answer(c, 404, "not found", (struct http_header){ 0 });
 }
 
 static void answer_bad(struct gw_connection *c)
@@ -452,9 +411,11 @@ static void answer_bad(struct gw_connection *c)
 
 	atomic_fetch_add(&c->loop->server->bad_requests, 1);
 	c->is_last = true;
-	c->match.mount = NULL;
-	c->began_ns = 0;
-	answer(c, c->http.status, c->http.why, c->http.status == 405 ? allow : (struct http_header){ 0 });
+	c->x.match.mount = NULL;
+	c->x.began_ns = 0;
+	gw_exchange_say(&c->x, c->http.status, c->http.why,
+			c->http.status == 405 ? allow : (struct http_header){ 0 });
+	answer(c);
 }
 
 /* ---- handlers ---- */
@@ -470,24 +431,14 @@ static void hand_back(struct gw_loop *loop, struct gw_connection *c)
 	pthread_mutex_unlock(&loop->lock);
 }
 
-/* On a worker: the only code here that is not on the loop. It owns the request, the reply and `wire` until it hands
- * the connection back. */
-static void run_handler(struct gw_job *job)
+/* On a worker: the only code here that is not on the loop. It owns the exchange and `wire` until it hands the
+ * connection back. */
+static void is_answered(struct gw_exchange *x)
 {
-	struct gw_connection *c = (struct gw_connection *)((char *)job - offsetof(struct gw_connection, job));
-	int e = c->match.route->handle(c->match.mount->state, &c->request, &c->reply);
+	struct gw_connection *c = (struct gw_connection *)((char *)x - offsetof(struct gw_connection, x));
 
-	if (e < 0) {
-		log_error("http.handler.failed", "endpoint", c->match.mount->name, "path", c->request.path, "error",
-			  strerror(-e));
-		begin_reply(c);
-		c->reply.status = 500;
-		buf_append_str(&c->reply.body, "server error\n");
-	}
 	c->is_last = closes_after(c);
-	print_reply(c, strcmp(c->request.method, "HEAD") == 0);
-	count(c);
-	arena_drop(&c->arena);
+	print_reply(c);
 	hand_back(c->loop, c);
 }
 
@@ -500,53 +451,37 @@ void gw_connection_reply(struct gw_connection *c)
 
 static int prepare(struct gw_connection *c)
 {
-	const struct gw_listener_options *o = &c->listener->options;
-	struct http_request *q = &c->request;
-	size_t i;
-	int r;
+	const struct http1_limits *limits = &c->listener->options.limits;
+	int r = arena_new(&c->x.arena, GW_EXCHANGE_ARENA + limits->line_max + limits->head_max + c->http.body.len);
 
-	r = arena_new(&c->arena, ARENA_EXTRA + o->limits.line_max + o->limits.head_max + c->http.body.len);
 	if (!r)
-		r = http1_copy(&c->http, c->arena, q);
-	if (r)
-		return r;
-	for (i = 0; i < c->match.n_params; i++) {
-		q->params[i] = arena_strndup(c->arena, c->match.params[i]);
-		if (!q->params[i])
-			return -ENOMEM;
-	}
-	q->peer_address = c->peer;
-	q->is_tls = o->is_tls;
-	q->received_ms = c->received_ms;
-	q->base_url = gw_listener_base_url(c->listener, c->http.host, c->arena);
-	return q->base_url ? 0 : -ENOMEM;
+		r = http1_copy(&c->http, c->x.arena, &c->x.request);
+	return r ? r : gw_exchange_complete(&c->x, c->http.host, c->received_ms);
 }
 
 static void dispatch(struct gw_connection *c)
 {
-	int r = gw_router_find(c->listener->options.router, c->http.method, c->http.path, &c->match);
+	size_t body_max;
+	int r = gw_exchange_route(&c->x, c->http.method, c->http.path, &body_max);
 
 	c->is_last = closes_after(c);
-	c->began_ns = uv_hrtime();
 	if (r) {
-		answer_unrouted(c, r);
+		gw_exchange_say_unrouted(&c->x, r);
+		answer(c);
 		return;
 	}
 	set_deadline(c, DEADLINE_NONE);
 	set_reading(c, false);
-	r = prepare(c);
-	begin_reply(c);
-	if (!r) {
+	if (!prepare(c)) {
 		c->state = STATE_WORKING;
-		c->job = (struct gw_job){ .run = run_handler };
 		c->refs++;
-		r = gw_workers_submit(c->loop->server->options.workers, &c->job);
-		if (!r)
+		if (!gw_exchange_submit(&c->x, c->loop->server->options.workers))
 			return;
 		c->refs--;
 		c->state = STATE_READING;
 	}
-	answer(c, 503, "busy, try again", (struct http_header){ "Retry-After", "2" });
+	gw_exchange_say_busy(&c->x);
+	answer(c);
 }
 
 /* ---- reading ---- */
@@ -554,16 +489,16 @@ static void dispatch(struct gw_connection *c)
 /* The header section is there: how much body may follow is the route's matter, and so is whether it may follow. */
 static void check_head(struct gw_connection *c)
 {
-	int r = gw_router_find(c->listener->options.router, c->http.method, c->http.path, &c->match);
+	size_t body_max;
+	int r = gw_exchange_route(&c->x, c->http.method, c->http.path, &body_max);
 
-	http1_limit_body(&c->http, !r && c->match.mount->body_max ? c->match.mount->body_max
-								  : c->listener->options.limits.body_max);
+	http1_limit_body(&c->http, body_max);
 	c->wants_continue = c->http.expects_continue;
 	if (r && c->http.expects_continue) {
 		/* The client waits with the body: refuse it unread, and never take for a request what it may send. */
 		c->is_last = true;
-		c->began_ns = uv_hrtime();
-		answer_unrouted(c, r);
+		gw_exchange_say_unrouted(&c->x, r);
+		answer(c);
 	}
 }
 
@@ -670,7 +605,7 @@ static struct gw_connection *new_connection(struct gw_accept *from)
 	c->listener = from->listener;
 	c->refs = 2; /* two handles */
 	c->out = c->late = c->wire = BUF_INIT(OUT_MAX);
-	c->reply.body = BUF_INIT(HTTP_REPLY_BODY_MAX);
+	c->x = (struct gw_exchange){ .listener = c->listener, .peer = c->peer, .finished = is_answered };
 	http1_init(&c->http, &c->listener->options.limits);
 	uv_tcp_init(&loop->uv, &c->tcp);
 	uv_timer_init(&loop->uv, &c->timer);

@@ -109,6 +109,9 @@ static int get_metrics(void *state, const struct http_request *q, struct http_re
 	buf_append_str(&r->body, "# HELP gatehouse_http_requests_total Requests answered.\n"
 				 "# TYPE gatehouse_http_requests_total counter\n");
 	print_requests(gw, &r->body, gw_stats_print_requests);
+	buf_append_str(&r->body, "# HELP gatehouse_http_version_total Requests answered, by version of HTTP.\n"
+				 "# TYPE gatehouse_http_version_total counter\n");
+	print_requests(gw, &r->body, gw_stats_print_versions);
 	buf_append_str(&r->body, "# HELP gatehouse_http_request_seconds From the last octet of a request to its "
 				 "reply.\n"
 				 "# TYPE gatehouse_http_request_seconds histogram\n");
