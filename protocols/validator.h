@@ -14,6 +14,7 @@ enum validation_kind { VALIDATION_HTTP_01 = 1 };
 
 struct validation {
 	uint64_t key;                  /* the challenge: unique for one gateway */
+	uint64_t owner;                /* who wants it (the account): each gets its share, and no more */
 	enum validation_kind kind;
 	const char *dns_name;          /* A-label DNS name without trailing dot; NULL for an address */
 	const char *ip_address;        /* canonical text; NULL for a DNS name */
@@ -39,7 +40,7 @@ struct validation_result {
 
 enum {
 	VALIDATION_RUNNING = 1, /* not finished within wait_ms: ask again */
-	VALIDATION_BUSY = 2,    /* too many jobs: ask again */
+	VALIDATION_BUSY = 2,    /* too many jobs, of all or of this owner: ask again */
 };
 
 struct validator {

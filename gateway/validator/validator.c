@@ -1,7 +1,8 @@
 /* The validator: jobs, and the threads that run them.
  *
  * A job is queued, runs, and is done; then it waits to be collected, at most ten minutes. Jobs that are done make
- * room for new ones when the table is full.
+ * room for new ones when the table is full. An owner whose targets do not answer must not stop the others: it may have
+ * an eighth of the threads at once, and owners take turns in the queue.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -17,6 +18,8 @@
 
 #define KEEP_MS (10 * 60 * 1000)
 #define TABLE_PER_THREAD 16
+#define OWNERS_SHARE 8 /* so many owners fit before the threads are all taken */
+#define OWNERS_LEAST 2
 #define STACK_SIZE ((size_t)512 * 1024)
 
 enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_DONE };
@@ -25,6 +28,7 @@ struct job {
 	struct job *next;         /* in the table, oldest first */
 	struct validation what;   /* its strings are the job's own */
 	enum job_state state;
+	uint64_t turn;            /* the first one of each owner, then the second, … */
 	bool is_collected;        /* out of the table; the last waiter frees it */
 	unsigned waiters;
 	int error;                /* the job itself failed */
@@ -41,6 +45,7 @@ struct engine {
 	pthread_cond_t done;  /* a job is done */
 	struct job *jobs;
 	size_t n_jobs, n_queued;
+	uint64_t turn; /* of the job that began last */
 	pthread_t *threads;
 	size_t n_threads, n_idle, max_threads;
 };
@@ -78,6 +83,7 @@ static int job_new(struct job **out, const struct validation *what)
 	if (!j)
 		return -ENOMEM;
 	j->what.key = what->key;
+	j->what.owner = what->owner;
 	j->what.kind = what->kind;
 	j->what.dns_name = copy(what->dns_name, &e);
 	j->what.ip_address = copy(what->ip_address, &e);
@@ -158,6 +164,40 @@ static bool make_room(struct engine *v)
 	return j != NULL;
 }
 
+static size_t owners_most(const struct engine *v)
+{
+	size_t share = v->max_threads / OWNERS_SHARE;
+
+	return share < OWNERS_LEAST ? OWNERS_LEAST : share;
+}
+
+/* How many jobs the owner has that are not done; `*turn`: the one that its next job gets. */
+static size_t count_of_owner(const struct engine *v, uint64_t owner, uint64_t *turn)
+{
+	size_t n = 0;
+
+	*turn = v->turn;
+	for (const struct job *j = v->jobs; j; j = j->next) {
+		if (j->what.owner != owner || j->state == JOB_DONE)
+			continue;
+		n++;
+		if (j->turn >= *turn)
+			*turn = j->turn + 1;
+	}
+	return n;
+}
+
+/* The queued job whose turn it is; the oldest of those. */
+static struct job *table_next(struct engine *v)
+{
+	struct job *best = NULL;
+
+	for (struct job *j = v->jobs; j; j = j->next)
+		if (j->state == JOB_QUEUED && (!best || j->turn < best->turn))
+			best = j;
+	return best;
+}
+
 /* Threads */
 
 static struct job *next_job(struct engine *v)
@@ -171,9 +211,9 @@ static struct job *next_job(struct engine *v)
 	}
 	if (atomic_load(&v->http01.stop))
 		return NULL;
-	for (j = v->jobs; j->state != JOB_QUEUED; j = j->next)
-		;
+	j = table_next(v);
 	j->state = JOB_RUNNING;
+	v->turn = j->turn;
 	v->n_queued--;
 	return j;
 }
@@ -221,13 +261,15 @@ static int have_thread(struct engine *v)
 static int start_job(struct engine *v, const struct validation *what, struct job **out)
 {
 	struct job *j = NULL;
+	uint64_t turn;
 	int e;
 
-	if (!make_room(v))
+	if (count_of_owner(v, what->owner, &turn) >= owners_most(v) || !make_room(v))
 		return VALIDATION_BUSY;
 	e = job_new(&j, what);
 	if (e)
 		return e;
+	j->turn = turn;
 	table_add(v, j);
 	v->n_queued++;
 	e = have_thread(v);

@@ -84,6 +84,17 @@ static int job_key(const struct acme_challenge *ch, uint64_t *key)
 	return e;
 }
 
+/* The account, told apart from those of other endpoints. */
+static int job_owner(const struct acme_call *c, uint64_t *owner)
+{
+	struct bytes pieces[] = { bytes_of_str(c->acme->endpoint), bytes_of_str(c->account.thumbprint) };
+	uint8_t digest[SHA256_SIZE];
+	int e = digest_sha256_pieces(pieces, 2, digest);
+
+	memcpy(owner, digest, sizeof(*owner));
+	return e;
+}
+
 /* Ask the validator, waiting only if there is room to wait. 0, VALIDATION_RUNNING, VALIDATION_BUSY, negative. */
 static int check(struct acme_call *c, const struct acme_authz *a, unsigned wait_ms, struct validation_result *out)
 {
@@ -98,6 +109,8 @@ static int check(struct acme_call *c, const struct acme_authz *a, unsigned wait_
 	bool entered;
 	int e = what.key_authorization ? job_key(&a->challenge, &what.key) : -ENOMEM;
 
+	if (!e)
+		e = job_owner(c, &what.owner);
 	if (e)
 		return e;
 	entered = wait_ms > 0 && waits && waits->enter(waits->state);

@@ -349,6 +349,12 @@ static int setup_small(void **state)
 	return 0;
 }
 
+static int setup_single(void **state)
+{
+	start("allow: [127.0.0.0/8]\ntimeout: 1s\njobs: 1\n");
+	return 0;
+}
+
 static int teardown(void **state)
 {
 	validator_drop(&validator);
@@ -628,10 +634,40 @@ static void is_busy_when_the_table_is_full(void **state)
 	struct validation what = challenge(100, "a.test", "drip");
 	struct validation_result result;
 
-	for (; what.key < 116; what.key++)
+	for (; what.key < 116; what.owner = ++what.key)
 		assert_int_equal(check(&what, 0, &result), VALIDATION_RUNNING);
 	assert_int_equal(check(&what, 1000, &result), VALIDATION_BUSY);
 	/* Teardown stops in the middle of the first job. */
+}
+
+static void serves_others_while_one_owner_waits_for_nobody(void **state)
+{
+	struct validation hole = challenge(1000, "unknown.test", "good"), what = challenge(1, "a.test", "good");
+	struct validation_result result;
+	unsigned running = 0;
+
+	hole.owner = 1;
+	what.owner = 2;
+	for (; hole.key < 1200; hole.key++)
+		running += check(&hole, 0, &result) == VALIDATION_RUNNING;
+	assert_int_equal(running, 64 / 8);
+	assert_int_equal(check(&what, 1000, &result), 0);
+	assert_int_equal(result.problem, VALIDATION_PROBLEM_NONE);
+}
+
+static void lets_owners_take_turns(void **state)
+{
+	struct validation slow = challenge(1, "unknown.test", "good"), what = challenge(3, "a.test", "good");
+	struct validation_result result;
+
+	slow.owner = 1;
+	what.owner = 2;
+	assert_int_equal(check(&slow, 0, &result), VALIDATION_RUNNING);
+	slow.key = 2;
+	assert_int_equal(check(&slow, 0, &result), VALIDATION_RUNNING);
+	/* The only thread takes a second for each of those: the third comes between them. */
+	assert_int_equal(check(&what, 1700, &result), 0);
+	assert_int_equal(check(&slow, 0, &result), VALIDATION_RUNNING);
 }
 
 static void stops_within_a_second_or_so(void **state)
@@ -735,6 +771,8 @@ int main(void)
 		WITH(setup, says_running_and_keeps_the_result_once),
 		WITH(setup_impatient, runs_one_job_for_one_key),
 		WITH(setup_small, is_busy_when_the_table_is_full),
+		WITH(setup, serves_others_while_one_owner_waits_for_nobody),
+		WITH(setup_single, lets_owners_take_turns),
 		WITH(setup, stops_within_a_second_or_so),
 		WITH(setup_small, forgets_what_nobody_collects),
 		WITH(setup, refuses_what_does_not_fit_into_a_url),
