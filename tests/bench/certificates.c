@@ -1,0 +1,109 @@
+/* What was handed out, looked at after the load.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "tests/bench/certificates.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#define SERIAL_SIZE 20 /* RFC 5280 4.1.2.2 */
+
+struct serial {
+	uint8_t octets[SERIAL_SIZE]; /* the number, zeros in front */
+};
+
+static int compare_serials(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct serial));
+}
+
+static bool leads_to_root(X509_STORE *root, X509 *leaf, STACK_OF(X509) *others)
+{
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	bool good = ctx && X509_STORE_CTX_init(ctx, root, leaf, others) == 1 && X509_verify_cert(ctx) == 1;
+
+	X509_STORE_CTX_free(ctx);
+	return good;
+}
+
+static const char *check_leaf(X509 *leaf, const struct result *r, struct serial *serial)
+{
+	const ASN1_BIT_STRING *point = X509_get0_pubkey_bitstr(leaf);
+	const ASN1_INTEGER *number = X509_get0_serialNumber(leaf);
+
+	if (number->length > SERIAL_SIZE)
+		return "certificate: serial too long";
+	memcpy(serial->octets + SERIAL_SIZE - number->length, number->data, (size_t)number->length);
+	if (X509_check_host(leaf, r->name, 0, X509_CHECK_FLAG_NO_WILDCARDS, NULL) != 1)
+		return "certificate: another name";
+	if (point->length != KEYS_POINT_SIZE || memcmp(point->data, r->point, KEYS_POINT_SIZE) != 0)
+		return "certificate: another key";
+	return NULL;
+}
+
+/* NULL: the chain is right; otherwise the kind of what is wrong. */
+static const char *check_chain(X509_STORE *root, const struct result *r, struct serial *serial)
+{
+	BIO *text = BIO_new_mem_buf(r->chain, -1);
+	STACK_OF(X509) *others = sk_X509_new_null();
+	X509 *leaf = PEM_read_bio_X509(text, NULL, NULL, NULL), *next;
+	const char *wrong;
+
+	while (leaf && (next = PEM_read_bio_X509(text, NULL, NULL, NULL)))
+		sk_X509_push(others, next);
+	wrong = leaf ? check_leaf(leaf, r, serial) : "certificate: no PEM";
+	if (!wrong && !leads_to_root(root, leaf, others))
+		wrong = "certificate: does not lead to the root";
+	X509_free(leaf);
+	sk_X509_pop_free(others, X509_free);
+	BIO_free(text);
+	return wrong;
+}
+
+static size_t count_duplicates(struct serial *serials, size_t n)
+{
+	size_t duplicates = 0;
+
+	qsort(serials, n, sizeof(*serials), compare_serials);
+	for (size_t i = 1; i < n; i++)
+		duplicates += compare_serials(&serials[i - 1], &serials[i]) == 0;
+	return duplicates;
+}
+
+int certificates_check(const struct worker_results *workers, size_t n_workers, const char *root_path,
+		       struct tally *errors, struct certificates *out)
+{
+	X509_STORE *root = X509_STORE_new();
+	struct serial *serials;
+	size_t total = 0;
+	int e = 0;
+
+	*out = (struct certificates){ 0 };
+	for (size_t i = 0; i < n_workers; i++)
+		total += workers[i].n;
+	serials = calloc(total + 1, sizeof(*serials));
+	if (!root || !serials)
+		e = -ENOMEM;
+	else if (X509_STORE_load_file(root, root_path) != 1)
+		e = -ENOENT;
+	for (size_t i = 0; !e && i < n_workers; i++)
+		for (size_t k = 0; k < workers[i].n; k++) {
+			const char *wrong = check_chain(root, &workers[i].list[k], &serials[out->n]);
+
+			if (wrong)
+				tally_add(errors, wrong);
+			else
+				out->n++;
+		}
+	if (!e)
+		out->duplicate_serials = count_duplicates(serials, out->n);
+	free(serials);
+	X509_STORE_free(root);
+	return e;
+}

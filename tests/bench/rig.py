@@ -1,0 +1,84 @@
+"""The daemon under load: configuration, start, and one run of bench_acme against it."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import contextlib
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(HERE, "..", "functional"))
+
+import gatehouse  # noqa: E402: the path comes first
+
+
+class Loaded(gatehouse.Gatehouse):
+    """A daemon that issues everything: no trace, and an exit module only if asked for."""
+
+    def __init__(self, has_exit=False):
+        self.has_exit = has_exit
+        super().__init__()
+
+    def write_config(self, core, policy, lifetime):
+        exits = f"    exits:\n      - module: file\n        folder: {self.issued}\n" if self.has_exit else ""
+        with open(self.config, "w") as f:
+            f.write(f"""data: {self.data}
+core:
+  admin-socket: {self.socket}
+cas:
+  - name: Test CA
+    policy:
+{policy}
+{exits}
+profiles:
+  - name: server
+    lifetime: {lifetime}
+endpoints:
+  - name: acme
+    protocol: acme
+    path: /acme
+    ca: Test CA
+    profile: server
+listeners:
+  - name: public
+    address: 127.0.0.1
+    port: {self.port}
+    names: [localhost, 127.0.0.1]
+    endpoints: [acme]
+metrics:
+  port: {self.metrics_port}
+validator:
+  http-port: {self.http01_port}
+  tls-port: {self.tls_port}
+  allow: [127.0.0.0/8]
+  hosts:
+    "*.{gatehouse.DOMAIN}": 127.0.0.1
+""")
+
+    def bench(self, workers, seconds, *options):
+        """The exit code, the line and the report of one run."""
+        report = os.path.join(self.folder, "bench.json")
+        done = subprocess.run(
+            [os.path.join(gatehouse.BUILD, "tests", "bench", "bench_acme"), "--directory", self.directory, "--root",
+             self.root, "--http01-port", str(self.http01_port), "--domain", gatehouse.DOMAIN, "--pid",
+             str(self.process.pid), "--workers", str(workers), "--seconds", str(seconds), "--json", report, *options],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=seconds + 300)
+        gatehouse.check(os.path.exists(report), f"bench_acme exit {done.returncode}, no report: {self.log_tail()}")
+        with open(report) as f:
+            return done.returncode, done.stdout.strip(), json.load(f)
+
+
+@contextlib.contextmanager
+def loaded(**options):
+    g = Loaded(**options)
+    try:
+        g.start()
+        yield g
+        g.stop()
+    except BaseException:
+        print(f"kept: {g.folder}", file=sys.stderr)
+        if g.process and g.process.poll() is None:
+            g.process.kill()
+        raise
+    shutil.rmtree(g.folder)

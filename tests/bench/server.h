@@ -1,0 +1,36 @@
+/* What a daemon costs: CPU, memory and fsyncs of a process and all its descendants.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define SERVER_PROCESSES_MAX 64
+
+struct server_cost {
+	size_t n_processes; /* 0: there is no such process */
+	uint64_t cpu_us;    /* user and system, that of children that ended included */
+	uint64_t pss_kb;    /* 0: this user may not read it */
+};
+
+/* 0; negative. */
+int server_measure(pid_t pid, struct server_cost *out);
+
+/* strace counts fsync and fdatasync from here on; it stops the processes at every system call, so times measured
+ * meanwhile are those of a slower server. 0 once it is attached everywhere; negative. */
+struct server_trace {
+	pid_t strace;
+	char path[64];
+};
+int server_trace_start(struct server_trace *t, pid_t pid);
+
+/* How many there were; negative: strace did not say. */
+long server_trace_stop(struct server_trace *t);
+
+/* The unit: CPU time of one ECDSA P-256 verification in this process, measured for half a second, in microseconds.
+ * Negative on failure. */
+double server_measure_verify_us(void);

@@ -1,0 +1,28 @@
+"""The benchmark itself works: a short load ends without an error, and its report says what happened."""
+import rig
+from gatehouse import check, main
+
+
+def reports_a_short_load():
+    with rig.loaded() as g:
+        code, line, report = g.bench(2, 2)
+        check(code == 0, f"exit {code}: {line}")
+        check(report["errors"] == 0 and report["errors_by_kind"] == {}, line)
+        check(report["orders"] > 0 and report["certificates_good"] == report["orders"], line)
+        check(report["duplicate_serials"] == 0, line)
+        check(0 < report["p50_ms"] <= report["p99_ms"] <= report["max_ms"], line)
+        check(report["requests_per_order"] >= 5, line)
+        check(report["server"]["processes"] >= 1 and report["server"]["units_per_order"] > 0, line)
+        check(len(g.tool_json("cert", "list")["certificates"]) > 0, "the daemon knows of no certificate")
+
+
+def says_that_a_load_failed():
+    with rig.loaded() as g:
+        g.http01_port += 1  # where the validator does not look
+        code, line, report = g.bench(1, 1)
+        check(code == 1 and report["orders"] == 0, line)
+        check(set(report["errors_by_kind"]) == {"authorization: invalid"}, line)
+
+
+if __name__ == "__main__":
+    main([reports_a_short_load, says_that_a_load_failed])
