@@ -150,6 +150,34 @@ static void sixteen_times_the_same_transaction_is_one_request(void **state)
 	stop();
 }
 
+static void submit_another(struct one *o)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	char key[32];
+
+	snprintf(key, sizeof(key), "another %u", o->number);
+	keep(o, rig_submit(rig.door, "acme:1", "held.example", key, &out), &out);
+}
+
+static void a_held_name_has_one_row_however_many_come(void **state)
+{
+	unsigned held = 0;
+
+	start("{module: p-safe}");
+	script_always("pend", "hold", "", 0);
+	script_slow(20);
+	for (unsigned i = 0; i < 16; i++)
+		crowd.all[i] = (struct one){ .fn = submit_another, .number = i };
+	run_all(16);
+	for (unsigned i = 0; i < 16; i++) {
+		assert_true(crowd.all[i].outcome == 0 || crowd.all[i].outcome == CA_CALL_BUSY);
+		held += crowd.all[i].outcome == 0 && crowd.all[i].disposition == CA_UNDER_SUBMISSION;
+	}
+	assert_int_equal(held, 1);
+	assert_int_equal(rig_number(&rig, "SELECT count(*) FROM requests"), 1);
+	stop();
+}
+
 /* One grant, many new submissions: one of them gets it. */
 static void submit_for_grant(struct one *o)
 {
@@ -271,6 +299,7 @@ int main(void)
 		cmocka_unit_test(a_module_that_is_not_thread_safe_is_asked_in_turns),
 		cmocka_unit_test(a_thread_safe_module_is_asked_at_once),
 		cmocka_unit_test(sixteen_times_the_same_transaction_is_one_request),
+		cmocka_unit_test(a_held_name_has_one_row_however_many_come),
 		cmocka_unit_test(a_grant_is_spent_once_however_many_come),
 		cmocka_unit_test(two_officers_never_both_win),
 	};
