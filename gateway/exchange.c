@@ -4,11 +4,11 @@
  */
 #include "gateway/exchange.h"
 
-#include "core/base/log.h"
-
 #include <errno.h>
 #include <stddef.h>
 #include <time.h>
+
+#include "core/base/log.h"
 
 static uint64_t now_ns(void)
 {

@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <strings.h>
 
+#include "gateway/http_rules.h"
+
 enum phase {
 	PHASE_REQUEST_LINE,
 	PHASE_FIELDS,
@@ -29,23 +31,6 @@ enum phase {
 #define ROOM_HEAD ((size_t)4096)
 #define ROOM_BODY ((size_t)16384)
 #define KEEP_CAPACITY ((size_t)16384)
-
-/* RFC 9110 5.6.2. */
-static bool is_token_char(unsigned char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       (c && strchr("!#$%&'*+-.^_`|~", c));
-}
-
-static bool is_token(const char *s, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		if (!is_token_char((unsigned char)s[i]))
-			return false;
-	return n > 0;
-}
 
 static const char *text_at(const struct http1 *p, size_t at)
 {
@@ -199,21 +184,10 @@ static char *take_line(struct http1 *p, size_t *len)
 
 /* ---- request line ---- */
 
-static int check_method(struct http1 *p, const char *s, size_t n)
+/* What a rule that applies to every version of HTTP says. */
+static int judge(struct http1 *p, int status, const char *const *why)
 {
-	static const char *const served[] = { "GET", "HEAD", "POST" };
-	static const char *const known[] = { "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH" };
-	size_t i;
-
-	if (!is_token(s, n))
-		return bad(p, 400, "the method is not a token");
-	for (i = 0; i < sizeof(served) / sizeof(*served); i++)
-		if (strlen(served[i]) == n && memcmp(served[i], s, n) == 0)
-			return HTTP1_MORE;
-	for (i = 0; i < sizeof(known) / sizeof(*known); i++)
-		if (strlen(known[i]) == n && memcmp(known[i], s, n) == 0)
-			return bad(p, 405, "only GET, HEAD and POST are served here");
-	return bad(p, 501, "unknown method");
+	return status ? bad(p, status, *why) : HTTP1_MORE;
 }
 
 static int check_version(struct http1 *p, const char *s)
@@ -229,32 +203,20 @@ static int check_version(struct http1 *p, const char *s)
 	return HTTP1_MORE;
 }
 
-/* Origin form only, visible ASCII only (RFC 9112 3.2.1). */
-static int check_target(struct http1 *p, char *s)
-{
-	char *c;
-
-	if (*s != '/')
-		return bad(p, 400, "the request target must be a path");
-	for (c = s; *c; c++)
-		if ((unsigned char)*c <= 0x20 || (unsigned char)*c >= 0x7f || *c == '#')
-			return bad(p, 400, "the request target has an octet that must not stand there");
-	return HTTP1_MORE;
-}
-
 static int split_request_line(struct http1 *p, char *s, size_t len)
 {
 	char *target = memchr(s, ' ', len), *version = target ? strchr(target + 1, ' ') : NULL, *query;
+	const char *why = NULL;
 	int r;
 
-	r = check_method(p, s, target ? (size_t)(target - s) : len);
+	r = http_rule_method(s, target ? (size_t)(target - s) : len, &why);
 	if (r)
-		return r;
+		return bad(p, r, why);
 	if (!version)
 		return bad(p, 400, "the request line is not METHOD TARGET VERSION");
 	*target++ = 0;
 	*version++ = 0;
-	r = check_target(p, target);
+	r = judge(p, http_rule_target(target, &why), &why);
 	if (!r)
 		r = check_version(p, version);
 	if (r)
@@ -279,7 +241,7 @@ static int step_request_line(struct http1 *p, bool *stuck)
 	int r;
 
 	/* A TLS record on a plain port never has a line: say so at once. */
-	if (p->line < p->in.len && !is_token_char(p->in.ptr[p->line]) && p->in.ptr[p->line] != '\r' &&
+	if (p->line < p->in.len && !http_rule_token((const char *)p->in.ptr + p->line, 1) && p->in.ptr[p->line] != '\r' &&
 	    p->in.ptr[p->line] != '\n')
 		return bad(p, 400, "this is not an HTTP request");
 	r = find_line(p, p->limits.line_max, &len);
@@ -300,26 +262,13 @@ static int step_request_line(struct http1 *p, bool *stuck)
 
 /* ---- header section ---- */
 
-static bool is_digits(const char *s)
-{
-	return *s && s[strspn(s, "0123456789")] == 0;
-}
-
 static int field_length(struct http1 *p, char *value)
 {
-	uint64_t n = 0;
+	const char *why = NULL;
 
 	if (++p->n_lengths > 1)
 		return bad(p, 400, "more than one Content-Length");
-	if (!is_digits(value))
-		return bad(p, 400, "Content-Length is not a number");
-	for (; *value; value++) {
-		if (n > (UINT64_MAX / 2 - 9) / 10)
-			return bad(p, 400, "Content-Length is out of range");
-		n = n * 10 + (uint64_t)(*value - '0');
-	}
-	p->left = n;
-	return HTTP1_MORE;
+	return judge(p, http_rule_length(value, &p->left, &why), &why);
 }
 
 static int field_coding(struct http1 *p, char *value)
@@ -333,18 +282,12 @@ static int field_coding(struct http1 *p, char *value)
 
 static int field_host(struct http1 *p, char *value)
 {
-	const char *c;
+	const char *why = NULL;
 
 	if (++p->n_hosts > 1)
 		return bad(p, 400, "more than one Host");
-	for (c = value; *c; c++)
-		if (!((*c >= '0' && *c <= '9') || (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
-		      strchr("-._~:[]%", *c)))
-			return bad(p, 400, "Host is not a host name");
-	if (!*value)
-		return bad(p, 400, "Host is empty");
 	p->host_at = (size_t)(value - (char *)p->in.ptr);
-	return HTTP1_MORE;
+	return judge(p, http_rule_host(value, &why), &why);
 }
 
 /* A list of tokens: only two of them mean something to us. */
@@ -390,7 +333,7 @@ static bool split_field(char *s, size_t len, char **value_out)
 {
 	char *colon = memchr(s, ':', len), *value, *end = s + len, *c;
 
-	if (!colon || !is_token(s, (size_t)(colon - s)))
+	if (!colon || !http_rule_token(s, (size_t)(colon - s)))
 		return false;
 	*colon = 0;
 	for (c = s; *c; c++)

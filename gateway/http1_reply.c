@@ -5,8 +5,8 @@
 #include "gateway/http1.h"
 
 #include <errno.h>
-#include <strings.h>
-#include <time.h>
+
+#include "gateway/http_rules.h"
 
 const char *http1_status_words(int status)
 {
@@ -34,53 +34,14 @@ const char *http1_status_words(int status)
 	return "Unknown";
 }
 
-/* RFC 9110 5.6.7. strftime() would use the words of the locale. */
-static void print_date(struct buf *out, int64_t now_s)
-{
-	static const char days[] = "SunMonTueWedThuFriSat";
-	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	time_t t = (time_t)now_s;
-	struct tm tm;
-
-	if (!gmtime_r(&t, &tm))
-		return;
-	buf_printf(out, "Date: %.3s, %02d %.3s %04d %02d:%02d:%02d GMT\r\n", days + 3 * tm.tm_wday, tm.tm_mday,
-		   months + 3 * tm.tm_mon, tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
-}
-
-static bool is_ours(const char *name)
-{
-	static const char *const names[] = { "date", "content-length", "connection", "transfer-encoding" };
-	size_t i;
-
-	for (i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (strcasecmp(names[i], name) == 0)
-			return true;
-	return false;
-}
-
-/* A line end in a value would let whoever chose the value write headers of his own. */
-static bool can_be_sent(const struct http_header *h)
-{
-	const char *c;
-
-	for (c = h->name; *c; c++)
-		if ((unsigned char)*c <= 0x20 || (unsigned char)*c >= 0x7f || *c == ':')
-			return false;
-	for (c = h->value; *c; c++)
-		if (((unsigned char)*c < 0x20 && *c != '\t') || *c == 0x7f)
-			return false;
-	return *h->name != 0;
-}
-
 static int print_headers(struct buf *out, const struct http_reply *r)
 {
 	size_t i;
 
 	for (i = 0; i < r->n_headers; i++) {
-		if (!can_be_sent(&r->headers[i]))
+		if (!http_rule_sendable(&r->headers[i]))
 			return -EINVAL;
-		if (!is_ours(r->headers[i].name))
+		if (!http_rule_is_framing(r->headers[i].name))
 			buf_printf(out, "%s: %s\r\n", r->headers[i].name, r->headers[i].value);
 	}
 	return 0;
@@ -89,6 +50,7 @@ static int print_headers(struct buf *out, const struct http_reply *r)
 int http1_reply_print(struct buf *out, const struct http_reply *r, const struct http1_reply_options *options)
 {
 	bool has_body = r->status != 204 && r->status != 304;
+	char date[HTTP_DATE_SIZE];
 	int e;
 
 	if (r->status < 200 || r->status > 599)
@@ -96,7 +58,9 @@ int http1_reply_print(struct buf *out, const struct http_reply *r, const struct 
 	if (buf_status(&r->body))
 		return buf_status(&r->body);
 	buf_printf(out, "HTTP/1.1 %d %s\r\n", r->status, http1_status_words(r->status));
-	print_date(out, options->now_s);
+	http_rule_date(options->now_s, date);
+	if (*date)
+		buf_printf(out, "Date: %s\r\n", date);
 	e = print_headers(out, r);
 	if (e)
 		return e;
