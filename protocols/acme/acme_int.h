@@ -185,6 +185,11 @@ int acme_challenge(struct acme_call *c);
 /* A challenge that is being checked: ask how far it is, store what came of it, and refresh `authz`. */
 int acme_authz_refresh(struct acme_call *c, struct acme_authz *authz, unsigned wait_ms);
 
+/* attribute.c */
+
+/* What goes with each request of this client to the policy; NULL when memory is short. */
+struct ca_attribute *acme_attributes(struct acme_call *c, size_t *n);
+
 /* finalize.c */
 
 int acme_finalize(struct acme_call *c);

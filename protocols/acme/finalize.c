@@ -15,7 +15,6 @@
 #include "core/base/digest.h"
 #include "protocols/acme/csr_key.h"
 
-#define USER_AGENT_MAX 200
 #define PEM_LINE 64
 #define CHAIN_MAX 1000000
 
@@ -227,31 +226,6 @@ static struct ca_name *names_of(struct acme_call *c, const struct acme_order *o)
 	return names;
 }
 
-/* What policy may want to know: account, contacts, client, and the endpoint's own attributes. */
-static struct ca_attribute *attributes_of(struct acme_call *c, size_t *n)
-{
-	const struct acme_settings *set = &c->acme->set;
-	const char *agent = http_request_header(c->q, "user-agent");
-	struct ca_attribute *list = arena_alloc(c->q->arena, (set->n_attributes + 3) * sizeof(*list));
-
-	*n = 0;
-	if (!list)
-		return NULL;
-	list[(*n)++] = (struct ca_attribute){ "acme-account",
-					      arena_printf(c->q->arena, "%lld", (long long)c->account.id) };
-	if (strcmp(c->account.contact, "[]") != 0)
-		list[(*n)++] = (struct ca_attribute){ "acme-contact", c->account.contact };
-	if (agent)
-		list[(*n)++] = (struct ca_attribute){ "user-agent",
-						      arena_printf(c->q->arena, "%.*s", USER_AGENT_MAX, agent) };
-	for (size_t i = 0; i < set->n_attributes; i++)
-		list[(*n)++] = (struct ca_attribute){ set->attributes[i].name, set->attributes[i].value };
-	for (size_t i = 0; i < *n; i++)
-		if (!list[i].value)
-			return NULL;
-	return list;
-}
-
 /* The number is for people; the key makes it nobody else's, should this database be lost and the numbers begin anew
  * while the core remembers who had which certificate. */
 static const char *requester_of(struct acme_call *c)
@@ -279,7 +253,7 @@ static int submit(struct acme_call *c, const struct acme_order *o, struct ca_out
 	};
 	struct bytes key[] = { bytes_of_str("acme"), bytes_of_str(acme->endpoint), bytes_of_str(o->name) };
 
-	s.attributes = attributes_of(c, &s.n_attributes);
+	s.attributes = acme_attributes(c, &s.n_attributes);
 	if (!s.requester || !s.names || !s.attributes)
 		return -ENOMEM;
 	if (digest_sha256_pieces(key, 3, s.transaction_key))

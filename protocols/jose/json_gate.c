@@ -83,8 +83,7 @@ static int scan_number(struct gate *g)
 	return 0;
 }
 
-/* Octets of the UTF-8 sequence at the front; 0 when it is not one (RFC 3629: shortest form, no surrogates). */
-static size_t utf8_length(struct bytes in)
+size_t json_utf8_length(struct bytes in)
 {
 	static const struct {
 		uint8_t first, last; /* of the leading octet */
@@ -206,7 +205,7 @@ static int scan_string(struct gate *g, struct buf *out)
 			continue;
 		}
 		if (*g->in.ptr >= 0x80)
-			n = utf8_length(g->in);
+			n = json_utf8_length(g->in);
 		if (n == 0)
 			return JSON_REFUSED;
 		if (out)

@@ -257,7 +257,7 @@ static void send_request(struct rig_client *c, const char *method, const char *u
 {
 	struct http_header headers[] = {
 		{ "content-type", c->content_type ? c->content_type : "application/jose+json" },
-		{ "user-agent", "test-client/1.0" },
+		{ "user-agent", c->user_agent ? c->user_agent : "test-client/1.0" },
 	};
 	char path[512], param[256];
 	const struct proto_route *r;

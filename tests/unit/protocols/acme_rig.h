@@ -67,6 +67,7 @@ struct rig_client {
 	struct rig_answer a;      /* the last answer */
 	const char *content_type; /* NULL: application/jose+json */
 	const char *url;          /* NULL: the one that is asked */
+	const char *user_agent;   /* NULL: test-client/1.0 */
 };
 
 /* `conf`: YAML of the endpoint's options. */

@@ -137,6 +137,40 @@ static void tells_the_core_who_asks_and_what_was_proven(void **state)
 	free(order);
 }
 
+static void gives_the_core_no_text_that_is_none(void **state)
+{
+	static const struct {
+		const char *sent, *kept;
+	} cases[] = {
+		{ "caf\xc3\xa9/1 \xf0\x9f\x94\x92", "user-agent=caf\xc3\xa9/1 \xf0\x9f\x94\x92;" },
+		{ "caf\xe9/1", "user-agent=caf?/1;" },
+		{ "a\x1b[2J\x7f\xc2\x9b\xff", "user-agent=a?[2J????;" },
+		{ "\xed\xa0\x80", "user-agent=\x3f\x3f\x3f;" },
+		{ "x\xc3", "user-agent=x?;" },
+	};
+	char filler[201];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *order = rig_ready_order(&client, "www.example.com");
+
+		client.user_agent = cases[i].sent;
+		assert_int_equal(rig_finalize(&client, order, "DNS:www.example.com"), 200);
+		assert_non_null(strstr(rig.core.last_attributes, cases[i].kept));
+		free(order);
+	}
+	/* The last character of two octets would be cut in the middle. */
+	memset(filler, 'x', sizeof(filler));
+	memcpy(filler + 199, "\xc3", 2);
+	char *agent = signing_text("%s%s", filler, "\xa9yz"), *order = rig_ready_order(&client, "www.example.com");
+
+	client.user_agent = agent;
+	assert_int_equal(rig_finalize(&client, order, "DNS:www.example.com"), 200);
+	assert_non_null(strstr(rig.core.last_attributes, "xx;site=lab;"));
+	client.user_agent = NULL;
+	free(agent);
+	free(order);
+}
+
 static void follows_a_held_request_until_it_is_issued(void **state)
 {
 	char *order = rig_ready_order(&client, "held.example.com");
@@ -665,6 +699,7 @@ int main(void)
 		LIFE(leads_from_an_order_to_a_certificate),
 		LIFE(gives_a_chain_of_two_certificates),
 		LIFE(tells_the_core_who_asks_and_what_was_proven),
+		LIFE(gives_the_core_no_text_that_is_none),
 		LIFE(follows_a_held_request_until_it_is_issued),
 		LIFE(lets_a_client_wait_longer_the_older_its_request_is),
 		LIFE(prints_the_reason_of_a_denial_in_the_order),

@@ -1,0 +1,62 @@
+/* What policy may want to know of a client besides its names.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "protocols/acme/acme_int.h"
+#include "protocols/jose/json_gate.h"
+
+#define USER_AGENT_MAX 200
+#define VALUE_MAX 4096
+
+/* Octets of the character at the front; 0 for one that nobody should get to see: a control character (the C1 ones are
+ * written 0xc2 0x80 to 0x9f), or what is not UTF-8. */
+static size_t character_length(struct bytes in)
+{
+	if (in.ptr[0] < 0x80)
+		return in.ptr[0] >= ' ' && in.ptr[0] != 0x7f ? 1 : 0;
+	if (in.ptr[0] == 0xc2 && in.len > 1 && in.ptr[1] < 0xa0)
+		return 0;
+	return json_utf8_length(in);
+}
+
+/* Text from outside as UTF-8 without control characters, at most `max` octets of whole characters; in the arena. */
+static const char *clean(struct arena *a, const char *text, size_t max)
+{
+	struct bytes rest = bytes_of_str(text), piece;
+	char *out = arena_alloc(a, (rest.len < max ? rest.len : max) + 1);
+	size_t len = 0;
+
+	while (out && rest.len > 0) {
+		size_t n = character_length(rest);
+
+		if (len + (n ? n : 1) > max)
+			break;
+		(void)bytes_take(&rest, n ? n : 1, &piece);
+		memcpy(out + len, n ? (const char *)piece.ptr : "?", piece.len);
+		len += piece.len;
+	}
+	return out;
+}
+
+struct ca_attribute *acme_attributes(struct acme_call *c, size_t *n)
+{
+	const struct acme_settings *set = &c->acme->set;
+	const char *agent = http_request_header(c->q, "user-agent");
+	struct arena *a = c->q->arena;
+	struct ca_attribute *list = arena_alloc(a, (set->n_attributes + 3) * sizeof(*list));
+
+	*n = 0;
+	if (!list)
+		return NULL;
+	list[(*n)++] = (struct ca_attribute){ "acme-account", arena_printf(a, "%lld", (long long)c->account.id) };
+	if (strcmp(c->account.contact, "[]") != 0)
+		list[(*n)++] = (struct ca_attribute){ "acme-contact", clean(a, c->account.contact, VALUE_MAX) };
+	if (agent)
+		list[(*n)++] = (struct ca_attribute){ "user-agent", clean(a, agent, USER_AGENT_MAX) };
+	for (size_t i = 0; i < set->n_attributes; i++)
+		list[(*n)++] = (struct ca_attribute){ set->attributes[i].name, set->attributes[i].value };
+	for (size_t i = 0; i < *n; i++)
+		if (!list[i].value)
+			return NULL;
+	return list;
+}
