@@ -188,8 +188,9 @@ static const char *detail_of(struct acme_call *c, enum acme_error error, const s
 	return out->reason[0] ? arena_strdup(c->q->arena, out->reason) : "the request was refused";
 }
 
-/* `e`: what the call returned. */
-static struct verdict judge(struct acme_call *c, int e, const struct ca_outcome *out)
+/* `e`: what the call returned. A certificate for another key was made for a CSR whose finalize ended before its result
+ * was written down here; who holds the key of this one must not get it. */
+static struct verdict judge(struct acme_call *c, const struct acme_order *o, int e, const struct ca_outcome *out)
 {
 	struct verdict v = { .step = step_of_disposition[out->disposition], .error = error_of_status[out->status] };
 
@@ -201,6 +202,9 @@ static struct verdict judge(struct acme_call *c, int e, const struct ca_outcome 
 		v.error = ACME_ERR_UNAUTHORIZED;
 	else if (v.step == STEP_FAIL && v.error != ACME_ERR_SERVER_INTERNAL)
 		v.step = STEP_REJECT;
+	if (v.step == STEP_ISSUE && !acme_csr_is_for(o->csr, buf_bytes(&out->certificate)))
+		return (struct verdict){ STEP_REFUSE, ACME_ERR_ORDER_NOT_READY,
+					 "the order was finalized with another csr before" };
 	v.detail = detail_of(c, v.error, out);
 	return v;
 }
@@ -290,7 +294,7 @@ static int poll_claimed(struct acme_call *c, struct acme_order *o)
 {
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
 	int e = ask(c, o, &out);
-	struct verdict v = judge(c, e, &out);
+	struct verdict v = judge(c, o, e, &out);
 
 	if (e == CA_CALL_BUSY)
 		return 0;
@@ -366,23 +370,12 @@ static int reply_not_ready(struct acme_call *c, const struct acme_order *o)
 	return acme_problem(c, ACME_ERR_ORDER_NOT_READY, "the order is %s", acme_status_word(o->status));
 }
 
-/* The core has a certificate for this order, made for a CSR whose finalize ended before its result was written down
- * here. The order is valid, but a client that holds another key cannot use it. */
-static int reply_other_csr(struct acme_call *c, struct acme_order *o, const struct ca_outcome *out)
-{
-	int e;
-
-	o->csr = bytes_of(NULL, 0);
-	e = store_issued(c, o, out);
-	return e ? e : acme_problem(c, ACME_ERR_ORDER_NOT_READY, "the order was finalized with another csr before");
-}
-
 /* The first answer of the core to this CSR. */
 static int finalize_claimed(struct acme_call *c, struct acme_order *o)
 {
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
 	int e = submit(c, o, &out);
-	struct verdict v = judge(c, e, &out);
+	struct verdict v = judge(c, o, e, &out);
 	int failed = e < 0 ? e : 0;
 
 	switch (v.step) {
@@ -390,8 +383,6 @@ static int finalize_claimed(struct acme_call *c, struct acme_order *o)
 		e = store_waiting(c, o, out.id);
 		break;
 	case STEP_ISSUE:
-		if (!acme_csr_is_for(o->csr, buf_bytes(&out.certificate)))
-			return reply_other_csr(c, o, &out);
 		e = store_issued(c, o, &out);
 		break;
 	case STEP_REFUSE:

@@ -397,12 +397,37 @@ static void never_gives_a_certificate_of_another_key(void **state)
 	rig.cert_key = other.key;
 	assert_int_equal(rig_finalize(&client, order, "DNS:www.example.com"), 403);
 	assert_string_equal(rig_problem(&client), "orderNotReady");
-	expect_order(order, "valid");
+	expect_order(order, "invalid");
+	assert_string_equal(rig_json(&client, "certificate"), "");
 	assert_int_equal(rig_finalize(&client, order, "DNS:www.example.com"), 403);
 	assert_int_equal(rig.core.submits, 1);
 	rig.cert_key = first;
 	signing_key_fini(&other);
 	free(order);
+}
+
+/* The same, and the core could not say at once. */
+static void gives_no_certificate_of_another_key_after_waiting(void **state)
+{
+	static const enum ca_disposition waiting[] = { CA_UNDER_SUBMISSION, CA_INCOMPLETE };
+	EVP_PKEY *first = rig.cert_key;
+	struct signing_key other = signing_key_make("ES256", 0);
+
+	rig.cert_key = other.key;
+	for (size_t i = 0; i < 2; i++) {
+		char *order = rig_ready_order(&client, "www.example.com");
+
+		rig.core.disposition = waiting[i];
+		assert_int_equal(rig_finalize(&client, order, "DNS:www.example.com"), 200);
+		assert_string_equal(rig_json(&client, "status"), "processing");
+		rig.core.disposition = CA_ISSUED;
+		expect_order(order, "invalid");
+		assert_string_equal(rig_json(&client, "certificate"), "");
+		assert_string_equal(rig_json(&client, "error.type"), "urn:ietf:params:acme:error:orderNotReady");
+		free(order);
+	}
+	rig.cert_key = first;
+	signing_key_fini(&other);
 }
 
 struct second_finalize {
@@ -711,6 +736,7 @@ int main(void)
 		LIFE(submits_again_when_the_core_lost_a_held_request),
 		LIFE(answers_a_repeated_finalize_with_the_order),
 		LIFE(never_gives_a_certificate_of_another_key),
+		LIFE(gives_no_certificate_of_another_key_after_waiting),
 		LIFE(submits_once_when_finalized_twice_at_once),
 		LIFE(refuses_to_finalize_an_order_that_is_not_ready),
 		LIFE(refuses_requests_that_are_no_csr),
