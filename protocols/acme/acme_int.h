@@ -197,3 +197,6 @@ int acme_certificate(struct acme_call *c);
 
 /* An order that is processing: ask the core what became of its request and store a result. `o` is refreshed. */
 int acme_finalize_poll(struct acme_call *c, struct acme_order *o);
+
+/* An order whose certificate was not collected from the core yet: do it now. */
+void acme_finalize_collect(struct acme_call *c, struct acme_order *o);

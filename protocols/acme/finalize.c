@@ -2,7 +2,9 @@
  *
  * The order's name is the transaction key: however often an order is finalized or polled, the core has one request
  * for it. A result that is not final is kept as `processing` with the PKCS#10 octets, so that a later poll can ask
- * the core for the request, or submit the same octets again when the core could not say yet.
+ * the core for the request, or submit the same octets again when the core could not say yet. The certificate of such
+ * a request is committed here first and collected from the core afterwards: should the gateway end between the two,
+ * the certificate is not lost, and the core is told at the next look at it.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -13,6 +15,7 @@
 
 #include "core/base/base64.h"
 #include "core/base/digest.h"
+#include "core/base/log.h"
 #include "protocols/acme/csr_key.h"
 
 #define PEM_LINE 64
@@ -137,6 +140,36 @@ static int print_chain(struct acme_call *c, const struct ca_outcome *out, struct
 
 /* Results. */
 
+/* The number is for people; the key makes it nobody else's, should this database be lost and the numbers begin anew
+ * while the core remembers who had which certificate. */
+static const char *requester_of(struct acme_call *c)
+{
+	return arena_printf(c->q->arena, "acme:%lld/%.22s", (long long)c->account.id, c->account.thumbprint);
+}
+
+/* The gateway has the certificate now: tell the core, which then lets nobody else spend the approval it was made by.
+ * As long as that does not work it is tried again whenever the order or its certificate is read. */
+static void collect(struct acme_call *c, const char *order, int64_t core_id)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	const char *requester = requester_of(c);
+	int e = requester ? ca_retrieve(c->acme->ca, requester, core_id, &out) : -ENOMEM;
+
+	if (e == 0 || e == CA_CALL_NOT_FOUND || e == CA_CALL_REFUSED)
+		e = acme_store_set_collected(c->acme->store, order);
+	if (e)
+		log_warn("acme.collect.failed", "endpoint", c->acme->endpoint, "order", order, "error",
+			 e < 0 ? strerror(-e) : "busy");
+}
+
+void acme_finalize_collect(struct acme_call *c, struct acme_order *o)
+{
+	if (o->status == ACME_VALID && o->to_collect)
+		collect(c, o->name, o->core_id);
+	o->to_collect = false; /* not twice for one request of the client */
+}
+
+/* One that waited is collected; the core knows that one it answers at once is there. */
 static int store_issued(struct acme_call *c, struct acme_order *o, const struct ca_outcome *out)
 {
 	OWNED_BUF pem = BUF_INIT(CHAIN_MAX);
@@ -147,13 +180,17 @@ static int store_issued(struct acme_call *c, struct acme_order *o, const struct 
 		e = acme_random_name(name);
 	if (e)
 		return e;
+	o->to_collect = o->status == ACME_PROCESSING;
 	o->status = ACME_VALID;
+	o->core_id = out->id;
 	o->certificate = arena_strdup(c->q->arena, name);
 	if (!o->certificate)
 		return -ENOMEM;
 	e = acme_store_set_valid(c->acme->store, o, buf_str(&pem));
 	if (!e)
 		atomic_fetch_add(&c->acme->orders_valid, 1);
+	if (!e)
+		acme_finalize_collect(c, o);
 	return e;
 }
 
@@ -188,8 +225,8 @@ static const char *detail_of(struct acme_call *c, enum acme_error error, const s
 	return out->reason[0] ? arena_strdup(c->q->arena, out->reason) : "the request was refused";
 }
 
-/* `e`: what the call returned. A certificate for another key was made for a CSR whose finalize ended before its result
- * was written down here; who holds the key of this one must not get it. */
+/* `e`: what the call returned. A certificate for another key was made for a CSR whose finalize ended before its
+ * result was written down here; who holds the key of this one must not get it. */
 static struct verdict judge(struct acme_call *c, const struct acme_order *o, int e, const struct ca_outcome *out)
 {
 	struct verdict v = { .step = step_of_disposition[out->disposition], .error = error_of_status[out->status] };
@@ -230,13 +267,6 @@ static struct ca_name *names_of(struct acme_call *c, const struct acme_order *o)
 	return names;
 }
 
-/* The number is for people; the key makes it nobody else's, should this database be lost and the numbers begin anew
- * while the core remembers who had which certificate. */
-static const char *requester_of(struct acme_call *c)
-{
-	return arena_printf(c->q->arena, "acme:%lld/%.22s", (long long)c->account.id, c->account.thumbprint);
-}
-
 /* The same octets and the same key each time it is called for an order. */
 static int submit(struct acme_call *c, const struct acme_order *o, struct ca_outcome *out)
 {
@@ -265,22 +295,17 @@ static int submit(struct acme_call *c, const struct acme_order *o, struct ca_out
 	return ca_submit(acme->ca, &s, out);
 }
 
-/* The request is known to the core: look, and collect when it left the queue. CA_CALL_NOT_FOUND is not an answer. */
+/* What the core says of a request it knows, without collecting the result: that comes after our own commit. */
 static int look(struct acme_call *c, const struct acme_order *o, struct ca_outcome *out)
 {
 	const char *requester = requester_of(c);
-	int e = requester ? ca_peek(c->acme->ca, requester, o->core_id, out) : -ENOMEM;
 
-	if (e || out->disposition == CA_UNDER_SUBMISSION || out->disposition == CA_INCOMPLETE)
-		return e;
-	ca_outcome_fini(out);
-	*out = CA_OUTCOME_INIT;
-	return ca_retrieve(c->acme->ca, requester, o->core_id, out);
+	return requester ? ca_peek(c->acme->ca, requester, o->core_id, out) : -ENOMEM;
 }
 
 static int ask(struct acme_call *c, const struct acme_order *o, struct ca_outcome *out)
 {
-	int e = o->core_id ? look(c, o, out) : CA_CALL_NOT_FOUND;
+	int e = o->core_id ? look(c, o, out) : CA_CALL_NOT_FOUND; /* which is not an answer */
 
 	if (e != CA_CALL_NOT_FOUND)
 		return e;
@@ -461,13 +486,14 @@ int acme_finalize(struct acme_call *c)
 
 int acme_certificate(struct acme_call *c)
 {
-	struct bytes pem;
-	int64_t account;
-	int e = acme_store_get_certificate(c->acme->store, c->q->arena, c->q->params[0], &account, &pem);
+	struct acme_certificate cert;
+	int e = acme_store_get_certificate(c->acme->store, c->q->arena, c->q->params[0], &cert);
 
 	if (e < 0)
 		return e;
-	if (e == ACME_STORE_NONE || account != c->account.id)
+	if (e == ACME_STORE_NONE || cert.account != c->account.id)
 		return acme_not_found(c);
-	return http_reply_body(c->r, 200, "application/pem-certificate-chain", pem);
+	if (cert.to_collect)
+		collect(c, cert.order, cert.core_id);
+	return http_reply_body(c->r, 200, "application/pem-certificate-chain", cert.pem);
 }

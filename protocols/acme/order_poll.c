@@ -30,5 +30,6 @@ int acme_order(struct acme_call *c)
 		e = acme_finalize_poll(c, &o);
 	if (e)
 		return e < 0 ? e : 0;
+	acme_finalize_collect(c, &o);
 	return acme_order_reply(c, &o, 200);
 }

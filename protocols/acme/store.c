@@ -68,6 +68,7 @@ static const char *const migrations[] = {
 	"	PRIMARY KEY (order_id, place)"
 	") STRICT, WITHOUT ROWID;"
 	"CREATE INDEX order_authz_by_authz ON order_authz(authz);",
+	"ALTER TABLE orders ADD COLUMN to_collect INTEGER NOT NULL DEFAULT 0;",
 	NULL,
 };
 
@@ -274,15 +275,25 @@ static int order_valid(struct db_conn *conn, void *arg)
 	const struct acme_order *o = w->order;
 
 	return db_run(conn,
-		      "UPDATE orders SET status=4, certificate=?, pem=?, finalized_s=?, csr=?, core_id=?"
+		      "UPDATE orders SET status=4, certificate=?, pem=?, finalized_s=?, csr=?, core_id=?, to_collect=?"
 		      " WHERE id=? AND status IN (1, 3)",
 		      DB_TEXT(o->certificate), DB_TEXT(w->pem), DB_INT(o->finalized_s), DB_BLOB(o->csr),
-		      DB_INT(o->core_id), DB_INT(o->id));
+		      DB_INT(o->core_id), DB_INT(o->to_collect), DB_INT(o->id));
 }
 
 int acme_store_set_valid(struct acme_store *s, const struct acme_order *order, const char *pem)
 {
 	return no_conflict(db_write(s->db, order_valid, &(struct order_valid){ order, pem }));
+}
+
+static int order_collected(struct db_conn *conn, void *arg)
+{
+	return db_run(conn, "UPDATE orders SET to_collect=0 WHERE name=?", DB_TEXT((const char *)arg));
+}
+
+int acme_store_set_collected(struct acme_store *s, const char *name)
+{
+	return no_conflict(db_write(s->db, order_collected, (void *)(uintptr_t)name));
 }
 
 /* Challenges and authorizations. */

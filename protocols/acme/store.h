@@ -1,9 +1,10 @@
 /* What the gateway remembers for one ACME endpoint: accounts, orders, authorizations, challenges, certificates.
  *
- * A database of the gateway's own, behind core/base/db.h. An order is committed three times: when it is made, when an
- * authorization became valid, and with the result of finalize. Everything that follows from these facts and the clock
- * (an order is ready because its authorizations are valid, or invalid because one is not) is computed when it is read
- * and never stored.
+ * A database of the gateway's own, behind core/base/db.h. An order that is decided at once is committed three times:
+ * when it is made, when its authorization became valid, and with the result of finalize. One that has to wait is
+ * committed when it begins to wait, too, and when its result was collected from the core; a challenge when its check
+ * takes longer than a handler may wait. Everything that follows from these facts and the clock (an order is ready
+ * because its authorizations are valid, or invalid because one is not) is computed when it is read and never stored.
  *
  * Objects are read into an arena and are snapshots: nothing in them changes when the database does. Names (`name`)
  * are 128 random bits in base64url and stand in URLs; numbers (`id`) stay inside, except those of accounts.
@@ -73,8 +74,16 @@ struct acme_order {
 	int64_t core_id;         /* the core's request number; 0: not known */
 	const char *error;       /* a problem document; NULL: none */
 	const char *certificate; /* name of the certificate; NULL: none */
+	bool to_collect;         /* the core is still to be told that its result arrived */
 	struct acme_authz *authz;
 	size_t n_authz;
+};
+
+struct acme_certificate {
+	const char *order; /* its name */
+	int64_t account, core_id;
+	bool to_collect;   /* as in its order */
+	struct bytes pem;
 };
 
 struct acme_store;
@@ -108,6 +117,8 @@ int acme_store_list_orders(struct acme_store *s, struct arena *a, int64_t accoun
 int acme_store_set_processing(struct acme_store *s, const struct acme_order *order);
 int acme_store_set_invalid(struct acme_store *s, const struct acme_order *order);
 int acme_store_set_valid(struct acme_store *s, const struct acme_order *order, const char *pem);
+/* The result of the order with this name was collected from the core. */
+int acme_store_set_collected(struct acme_store *s, const char *name);
 
 int acme_store_get_authz(struct acme_store *s, struct arena *a, const char *name, int64_t now_s,
 			 struct acme_authz *out);
@@ -124,8 +135,8 @@ int acme_store_find_valid_authz(struct acme_store *s, struct arena *a, int64_t a
 int acme_store_set_challenge(struct acme_store *s, const struct acme_authz *authz);
 int acme_store_deactivate_authz(struct acme_store *s, int64_t authz);
 
-int acme_store_get_certificate(struct acme_store *s, struct arena *a, const char *name, int64_t *account,
-			       struct bytes *pem);
+int acme_store_get_certificate(struct acme_store *s, struct arena *a, const char *name,
+			       struct acme_certificate *out);
 
 /* Forget orders that expired before `before_s` and authorizations that no order names and that are of no use any
  * more; some at a time. `*more`: call again soon. */

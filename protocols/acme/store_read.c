@@ -229,6 +229,7 @@ static int read_order(struct query *q, struct db_rows *rows, struct acme_order *
 		.error = copy_text(q, rows, 8, &e),
 		.certificate = copy_text(q, rows, 9, &e),
 		.n_authz = (size_t)db_col_int(rows, 10),
+		.to_collect = db_col_int(rows, 11) != 0,
 	};
 	if (csr.len > 0) {
 		o->csr = arena_copy(q->arena, csr);
@@ -261,7 +262,7 @@ static int order_by_name(struct db_conn *conn, void *arg)
 	OWNED(db_rows) rows = NULL;
 	int e = db_select(conn, &rows,
 			  "SELECT id, account, name, status, expires_s, finalized_s, core_id, csr, error,"
-			  " certificate, (SELECT count(*) FROM order_authz WHERE order_id=orders.id)"
+			  " certificate, (SELECT count(*) FROM order_authz WHERE order_id=orders.id), to_collect"
 			  " FROM orders WHERE name=?",
 			  DB_TEXT(q->text));
 
@@ -323,25 +324,26 @@ int acme_store_list_orders(struct acme_store *s, struct arena *a, int64_t accoun
 static int certificate_by_name(struct db_conn *conn, void *arg)
 {
 	struct query *q = arg;
-	struct bytes *pem = q->out;
+	struct acme_certificate *cert = q->out;
 	OWNED(db_rows) rows = NULL;
-	int e = db_select(conn, &rows, "SELECT account, pem FROM orders WHERE certificate=?", DB_TEXT(q->text));
+	int e = db_select(conn, &rows, "SELECT name, account, core_id, to_collect, pem FROM orders WHERE certificate=?",
+			  DB_TEXT(q->text));
 
 	if (!e)
 		e = one_row(rows);
 	if (e)
 		return e;
-	q->number = db_col_int(rows, 0);
-	*pem = arena_copy(q->arena, bytes_of_str(db_col_text(rows, 1)));
-	return pem->ptr ? 0 : -ENOMEM;
+	*cert = (struct acme_certificate){
+		.order = copy_text(q, rows, 0, &e),
+		.account = db_col_int(rows, 1),
+		.core_id = db_col_int(rows, 2),
+		.to_collect = db_col_int(rows, 3) != 0,
+		.pem = arena_copy(q->arena, bytes_of_str(db_col_text(rows, 4))),
+	};
+	return e || !cert->pem.ptr ? -ENOMEM : 0;
 }
 
-int acme_store_get_certificate(struct acme_store *s, struct arena *a, const char *name, int64_t *account,
-			       struct bytes *pem)
+int acme_store_get_certificate(struct acme_store *s, struct arena *a, const char *name, struct acme_certificate *out)
 {
-	struct query q = { .arena = a, .text = name, .out = pem };
-	int e = db_read(s->db, certificate_by_name, &q);
-
-	*account = q.number;
-	return e;
+	return db_read(s->db, certificate_by_name, &(struct query){ .arena = a, .text = name, .out = out });
 }

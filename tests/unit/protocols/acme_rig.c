@@ -88,7 +88,7 @@ int ca_retrieve(struct ca_door *ca, const char *requester, int64_t id, struct ca
 	ca->core.retrieves++;
 	assert_string_equal(requester, ca->core.last_requester);
 	assert_int_equal(id, 42);
-	return answer(&ca->core, out);
+	return ca->core.retrieve_call ? ca->core.retrieve_call : answer(&ca->core, out);
 }
 
 int ca_get_chain(struct ca_door *ca, struct buf *out)

@@ -20,6 +20,7 @@
 /* What the fake core answers next to each call, and what it saw. */
 struct rig_core {
 	int call;                         /* what ca_submit/ca_peek/ca_retrieve return */
+	int retrieve_call;                /* what ca_retrieve returns if that is 0 */
 	enum ca_disposition disposition;
 	enum ca_status status;
 	const char *reason;

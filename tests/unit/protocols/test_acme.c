@@ -195,6 +195,47 @@ static void follows_a_held_request_until_it_is_issued(void **state)
 	free(order);
 }
 
+/* Collecting voids what an officer granted, so it comes last: a core or a gateway that ends before costs nothing. */
+static void keeps_the_certificate_when_it_cannot_be_collected(void **state)
+{
+	char *order = rig_ready_order(&client, "held.example.com"), *certificate;
+
+	rig.core.disposition = CA_UNDER_SUBMISSION;
+	assert_int_equal(rig_finalize(&client, order, "DNS:held.example.com"), 200);
+	rig.core.disposition = CA_ISSUED;
+	rig.core.retrieve_call = -5;
+	expect_order(order, "valid");
+	assert_int_equal(rig.core.retrieves, 1);
+	certificate = strdup(rig_json(&client, "certificate"));
+	rig_restart(&rig, "");
+	rig.core.retrieve_call = CA_CALL_BUSY;
+	assert_int_equal(rig_post(&client, certificate, ""), 200);
+	assert_int_equal(rig.core.retrieves, 2);
+	rig.core.retrieve_call = 0;
+	expect_order(order, "valid");
+	assert_int_equal(rig.core.retrieves, 3);
+	expect_order(order, "valid");
+	assert_int_equal(rig_post(&client, certificate, ""), 200);
+	assert_int_equal(rig.core.retrieves, 3);
+	assert_int_equal(rig.core.peeks, 1);
+	free(certificate);
+	free(order);
+}
+
+/* The core did not answer in time; by then somebody may have approved. */
+static void collects_what_was_issued_for_a_repeat(void **state)
+{
+	char *order = rig_ready_order(&client, "held.example.com");
+
+	rig.core.call = CA_CALL_BUSY;
+	assert_int_equal(rig_finalize(&client, order, "DNS:held.example.com"), 200);
+	rig.core.call = 0;
+	expect_order(order, "valid");
+	assert_int_equal(rig.core.submits, 2);
+	assert_int_equal(rig.core.retrieves, 1);
+	free(order);
+}
+
 static void lets_a_client_wait_longer_the_older_its_request_is(void **state)
 {
 	static const struct {
@@ -726,6 +767,8 @@ int main(void)
 		LIFE(tells_the_core_who_asks_and_what_was_proven),
 		LIFE(gives_the_core_no_text_that_is_none),
 		LIFE(follows_a_held_request_until_it_is_issued),
+		LIFE(keeps_the_certificate_when_it_cannot_be_collected),
+		LIFE(collects_what_was_issued_for_a_repeat),
 		LIFE(lets_a_client_wait_longer_the_older_its_request_is),
 		LIFE(prints_the_reason_of_a_denial_in_the_order),
 		LIFE(answers_a_refusal_with_the_right_problem),
