@@ -268,7 +268,7 @@ static struct ca_name *names_of(struct acme_call *c, const struct acme_order *o)
 }
 
 /* The same octets and the same key each time it is called for an order. */
-static int submit(struct acme_call *c, const struct acme_order *o, struct ca_outcome *out)
+static int submit_now(struct acme_call *c, const struct acme_order *o, struct ca_outcome *out)
 {
 	const struct acme *acme = c->acme;
 	struct ca_submission s = {
@@ -293,6 +293,21 @@ static int submit(struct acme_call *c, const struct acme_order *o, struct ca_out
 	if (digest_sha256_pieces(key, 3, s.transaction_key))
 		return -EIO;
 	return ca_submit(acme->ca, &s, out);
+}
+
+/* Policy and signer may take a while. When too many handlers wait already the answer is that of a busy core: the
+ * request is kept as processing, and a later poll submits it. */
+static int submit(struct acme_call *c, const struct acme_order *o, struct ca_outcome *out)
+{
+	const struct proto_waits *waits = c->acme->waits;
+	int e;
+
+	if (waits && !waits->enter(waits->state))
+		return CA_CALL_BUSY;
+	e = submit_now(c, o, out);
+	if (waits)
+		waits->leave(waits->state);
+	return e;
 }
 
 /* What the core says of a request it knows, without collecting the result: that comes after our own commit. */

@@ -68,6 +68,7 @@ int ca_submit(struct ca_door *ca, const struct ca_submission *s, struct ca_outco
 	void (*during)(void *) = core->during_submit;
 
 	core->submits++;
+	core->waiting = core->rig_waiting ? *core->rig_waiting : 0;
 	remember(core, s);
 	core->during_submit = NULL;
 	if (during)
@@ -167,6 +168,7 @@ void rig_start(struct rig *rig, const char *conf)
 	rig->cert_key = EVP_EC_gen("P-256");
 	rig->core.last_request = BUF_INIT(CA_REQUEST_MAX);
 	rig->core.disposition = CA_ISSUED;
+	rig->core.rig_waiting = &rig->waiting;
 	rig->core.leaf = signing_certificate(rig->cert_key, "leaf");
 	rig->core.issuer = signing_certificate(issuer, "issuer");
 	EVP_PKEY_free(issuer);

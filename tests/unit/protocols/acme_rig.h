@@ -28,6 +28,8 @@ struct rig_core {
 	void (*during_submit)(void *arg); /* called inside ca_submit() */
 	void *during_arg;
 	int submits, peeks, retrieves;
+	const int *rig_waiting;           /* handlers that wait */
+	int waiting;                      /* that many at the last ca_submit() */
 	struct ca_submission last;        /* its pointers are good only where noted below */
 	char last_requester[64], last_names[512], last_evidence[512], last_attributes[2048];
 	struct buf last_request;

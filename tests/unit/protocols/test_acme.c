@@ -370,6 +370,23 @@ static void submits_the_same_octets_again_while_the_core_is_busy(void **state)
 	free(order);
 }
 
+static void submits_later_when_no_worker_is_to_spare(void **state)
+{
+	char *order = rig_ready_order(&client, "www.example.com");
+
+	rig.may_wait = false;
+	assert_int_equal(rig_finalize(&client, order, "DNS:www.example.com"), 200);
+	assert_string_equal(rig_json(&client, "status"), "processing");
+	assert_string_equal(retry_after(), "5");
+	expect_order(order, "processing");
+	assert_int_equal(rig.core.submits, 0);
+	rig.may_wait = true;
+	expect_order(order, "valid");
+	assert_int_equal(rig.core.submits, 1);
+	assert_int_equal(rig.core.waiting, 1);
+	free(order);
+}
+
 static void keeps_the_order_when_the_core_fails(void **state)
 {
 	char *order = rig_ready_order(&client, "www.example.com");
@@ -775,6 +792,7 @@ int main(void)
 		LIFE(takes_another_csr_after_a_bad_one),
 		LIFE(ends_the_order_when_a_held_request_fails),
 		LIFE(submits_the_same_octets_again_while_the_core_is_busy),
+		LIFE(submits_later_when_no_worker_is_to_spare),
 		LIFE(keeps_the_order_when_the_core_fails),
 		LIFE(submits_again_when_the_core_lost_a_held_request),
 		LIFE(answers_a_repeated_finalize_with_the_order),
