@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <openssl/asn1.h>
+#include <stdio.h>
 
 #include "core/base/base64.h"
 #include "core/base/digest.h"
@@ -318,15 +319,30 @@ static int look(struct acme_call *c, const struct acme_order *o, struct ca_outco
 	return requester ? ca_peek(c->acme->ca, requester, o->core_id, out) : -ENOMEM;
 }
 
+/* What was proven when the order was finalized may have expired, or been given up, since. */
+static const struct acme_authz *find_unproven(const struct acme_order *o)
+{
+	for (size_t i = 0; i < o->n_authz; i++)
+		if (o->authz[i].status != ACME_VALID)
+			return &o->authz[i];
+	return NULL;
+}
+
 static int ask(struct acme_call *c, const struct acme_order *o, struct ca_outcome *out)
 {
 	int e = o->core_id ? look(c, o, out) : CA_CALL_NOT_FOUND; /* which is not an answer */
+	const struct acme_authz *unproven = find_unproven(o);
 
 	if (e != CA_CALL_NOT_FOUND)
 		return e;
 	ca_outcome_fini(out);
 	*out = CA_OUTCOME_INIT;
-	return submit(c, o, out);
+	if (!unproven)
+		return submit(c, o, out);
+	out->disposition = CA_DENIED;
+	snprintf(out->reason, sizeof(out->reason), "the authorization of %s is %s", unproven->value,
+		 acme_status_word(unproven->status));
+	return 0;
 }
 
 /* A poll changes the order only by a result; a failure inside is no result, the next poll asks again. */

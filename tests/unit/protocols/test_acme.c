@@ -387,6 +387,22 @@ static void submits_later_when_no_worker_is_to_spare(void **state)
 	free(order);
 }
 
+static void submits_only_what_is_still_proven(void **state)
+{
+	char *order = rig_ready_order(&client, "www.example.com"), *authz = strdup(rig_json(&client, "authorizations.0"));
+
+	rig.core.call = CA_CALL_BUSY;
+	assert_int_equal(rig_finalize(&client, order, "DNS:www.example.com"), 200);
+	assert_int_equal(rig_post(&client, authz, "{\"status\":\"deactivated\"}"), 200);
+	rig.core.call = 0;
+	expect_order(order, "invalid");
+	assert_string_equal(rig_json(&client, "error.type"), "urn:ietf:params:acme:error:unauthorized");
+	assert_string_equal(rig_json(&client, "error.detail"), "the authorization of www.example.com is deactivated");
+	assert_int_equal(rig.core.submits, 1);
+	free(authz);
+	free(order);
+}
+
 static void keeps_the_order_when_the_core_fails(void **state)
 {
 	char *order = rig_ready_order(&client, "www.example.com");
@@ -793,6 +809,7 @@ int main(void)
 		LIFE(ends_the_order_when_a_held_request_fails),
 		LIFE(submits_the_same_octets_again_while_the_core_is_busy),
 		LIFE(submits_later_when_no_worker_is_to_spare),
+		LIFE(submits_only_what_is_still_proven),
 		LIFE(keeps_the_order_when_the_core_fails),
 		LIFE(submits_again_when_the_core_lost_a_held_request),
 		LIFE(answers_a_repeated_finalize_with_the_order),
