@@ -24,9 +24,9 @@
 #define NS_A_SECOND 1000000000
 
 struct settings {
-	const char *directory, *root, *domain, *json;
+	const char *directory, *root, *domain, *json, *sync_counts;
 	unsigned long http01_port, workers, seconds, poll_ms, pid;
-	bool counts_fsyncs;
+	bool is_traced;
 };
 
 /* One run, from its start to its end. */
@@ -52,16 +52,19 @@ static const struct option long_options[] = {
 	{ "seconds", required_argument, NULL, 's' }, { "pid", required_argument, NULL, 'p' },
 	{ "json", required_argument, NULL, 'j' }, { "domain", required_argument, NULL, 'n' },
 	{ "poll-ms", required_argument, NULL, 'm' }, { "fsyncs", no_argument, NULL, 'f' },
+	{ "sync-counts", required_argument, NULL, 'c' },
 	{ 0 },
 };
 
 static int usage(void)
 {
 	fputs("usage: bench_acme --directory URL --root PEM --http01-port PORT [--workers 32] [--seconds 10]\n"
-	      "                  [--pid PID [--fsyncs]] [--domain gatehouse.test] [--poll-ms 20] [--json FILE]\n\n"
+	      "                  [--pid PID [--fsyncs]] [--sync-counts FILE] [--domain gatehouse.test] [--poll-ms 20]\n"
+	      "                  [--json FILE]\n\n"
 	      "Names below DOMAIN are ordered; the daemon's validator must look for them on 127.0.0.1, PORT.\n"
-	      "With --pid CPU and memory of that process and its descendants are told; with --fsyncs strace counts\n"
-	      "their fsyncs, which slows them down.\n"
+	      "With --pid CPU and memory of that process and its descendants are told. Fsyncs are read from FILE when\n"
+	      "the daemon runs with count_syncs.so preloaded, or counted by strace, which slows the daemon down and\n"
+	      "so makes them fewer.\n"
 	      "Exit 0: orders were made, without an error and without a duplicate serial.\n",
 	      stderr);
 	return 2;
@@ -83,7 +86,8 @@ static bool parse_option(struct settings *set, int option, const char *text)
 	case 'r': set->root = text; return true;
 	case 'j': set->json = text; return true;
 	case 'n': set->domain = text; return true;
-	case 'f': set->counts_fsyncs = true; return true;
+	case 'c': set->sync_counts = text; return true;
+	case 'f': set->is_traced = true; return true;
 	case 'a': return parse_number(text, 65535, &set->http01_port);
 	case 'w': return parse_number(text, WORKERS_MAX, &set->workers);
 	case 's': return parse_number(text, 3600, &set->seconds);
@@ -101,7 +105,7 @@ static bool parse_options(struct settings *set, int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
 		if (!parse_option(set, option, optarg))
 			return false;
-	return optind == argc && set->directory && set->root && set->http01_port && (!set->counts_fsyncs || set->pid);
+	return optind == argc && set->directory && set->root && set->http01_port && (!set->is_traced || set->pid);
 }
 
 /* ---- the run ---- */
@@ -162,8 +166,11 @@ static int run_clock(struct run *r)
 	struct server_trace trace;
 	int64_t begin_ns, end_ns = 0;
 	double own_us;
-	int e = r->set.counts_fsyncs ? server_trace_start(&trace, (pid_t)r->set.pid) : 0;
+	long syncs = r->set.sync_counts ? server_read_syncs(r->set.sync_counts) : 0;
+	int e = r->set.is_traced ? server_trace_start(&trace, (pid_t)r->set.pid) : 0;
 
+	if (syncs < 0)
+		return fail("the file of fsyncs cannot be read", 0);
 	if (e)
 		return fail("strace cannot be attached", e);
 	if (measure(r, &r->before))
@@ -179,7 +186,8 @@ static int run_clock(struct run *r)
 	r->elapsed_s = (double)(end_ns - begin_ns) / NS_A_SECOND;
 	r->own_us = own_cpu_us() - own_us;
 	e = measure(r, &r->after);
-	r->fsyncs = r->set.counts_fsyncs ? server_trace_stop(&trace) : -1;
+	r->fsyncs = r->set.is_traced ? server_trace_stop(&trace) :
+		    r->set.sync_counts ? server_read_syncs(r->set.sync_counts) - syncs : -1;
 	return e;
 }
 
@@ -265,7 +273,8 @@ static void print_line(const struct run *r)
 		       server_us(r), server_us(r) / r->verify_us, r->verify_us, (double)r->before.pss_kb / 1024,
 		       (double)r->after.pss_kb / 1024);
 	if (r->fsyncs >= 0)
-		printf("; %.2f fsyncs an order (under strace: the times say nothing)", per_order(r, (double)r->fsyncs));
+		printf("; %.2f fsyncs an order%s", per_order(r, (double)r->fsyncs),
+		       r->set.is_traced ? " (under strace: neither this nor the times are those of a free run)" : "");
 	for (size_t i = 0; i < r->load.errors.n_rows; i++)
 		printf("; %u x %s", r->load.errors.rows[i].n, r->load.errors.rows[i].kind);
 	printf("\n");
@@ -306,7 +315,7 @@ static cJSON *make_report(const struct run *r)
 	cJSON_AddNumberToObject(out, "duplicate_serials", (double)r->certificates.duplicate_serials);
 	cJSON_AddNumberToObject(out, "verify_us", r->verify_us);
 	cJSON_AddNumberToObject(out, "client_cpu_us_per_order", per_order(r, r->own_us));
-	cJSON_AddBoolToObject(out, "is_traced", r->set.counts_fsyncs);
+	cJSON_AddBoolToObject(out, "is_traced", r->set.is_traced);
 	if (r->set.pid)
 		add_server(r, out);
 	return out;

@@ -20,8 +20,9 @@ struct server_cost {
 /* 0; negative. */
 int server_measure(pid_t pid, struct server_cost *out);
 
-/* strace counts fsync and fdatasync from here on; it stops the processes at every system call, so times measured
- * meanwhile are those of a slower server. 0 once it is attached everywhere; negative. */
+/* strace counts fsync and fdatasync from here on. It stops the processes at every system call: times measured
+ * meanwhile are those of a slower server, which has more to write at each commit. 0 once it is attached everywhere;
+ * negative. */
 struct server_trace {
 	pid_t strace;
 	char path[64];
@@ -30,6 +31,9 @@ int server_trace_start(struct server_trace *t, pid_t pid);
 
 /* How many there were; negative: strace did not say. */
 long server_trace_stop(struct server_trace *t);
+
+/* The sum in the file of count_syncs.c; negative: it cannot be read. */
+long server_read_syncs(const char *path);
 
 /* The unit: CPU time of one ECDSA P-256 verification in this process, measured for half a second, in microseconds.
  * Negative on failure. */
