@@ -28,7 +28,7 @@ static const struct conf_option acme_options[] = {
 	  "Take valid authorizations of the same account into new orders instead of validating again.", NULL, NULL },
 	{ "retention", CONF_DURATION, "1h..3650d", "30d",
 	  "How long an order and its certificate can be read after the order expired.", NULL, NULL },
-	{ "open-orders", CONF_INTEGER, "1..100000", "300", "Unfinished orders an account may have at once.", NULL,
+	{ "open-orders", CONF_INTEGER, "1..100000", "300", "Orders an account may have at once that can still lead to a certificate.", NULL,
 	  NULL },
 	{ "nonces-per-second", CONF_INTEGER, "1..100000", "50",
 	  "newNonce requests one address may go on making each second.", NULL, NULL },

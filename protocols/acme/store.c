@@ -189,17 +189,29 @@ static int authz_add(struct db_conn *conn, struct acme_authz *authz, int64_t *id
 		      DB_TEXT(c->name), DB_INT(*id), DB_TEXT(c->type), DB_TEXT(c->token), DB_INT(c->status));
 }
 
+#define COUNT_OPEN "SELECT count(*) FROM orders WHERE account=? AND expires_s>? AND status IN (1, 3)"
+#define CAN_END_WELL \
+	" AND (status=3 OR NOT EXISTS (SELECT 1 FROM order_authz o JOIN authz a ON a.id=o.authz" \
+	" WHERE o.order_id=orders.id AND (a.status NOT IN (1, 4) OR a.expires_s<=?)))"
+
+/* An order with an authorization that is lost is invalid and takes no room. Looking at authorizations is dear, so that
+ * is done only for an account that seems to have no room left. */
 static int has_room(struct db_conn *conn, const struct order_add *w, bool *room)
 {
-	OWNED(db_rows) rows = NULL;
-	int e = db_select(conn, &rows,
-			  "SELECT count(*) FROM orders WHERE account=? AND expires_s>? AND status IN (1, 3)",
-			  DB_INT(w->order->account), DB_INT(w->now_s));
+	struct db_value values[] = { DB_NULL, DB_INT(w->order->account), DB_INT(w->now_s), DB_INT(w->now_s) };
+	int e = 0;
 
-	if (!e)
-		e = db_next(rows);
-	*room = e == DB_ROW && db_col_int(rows, 0) < w->open_max;
-	return e < 0 ? e : 0;
+	*room = false;
+	for (size_t n = 2; n <= 3 && !e && !*room; n++) {
+		OWNED(db_rows) rows = NULL;
+
+		e = db_select_values(conn, &rows, n == 2 ? COUNT_OPEN : COUNT_OPEN CAN_END_WELL, values, n);
+		if (!e)
+			e = db_next(rows);
+		*room = e == DB_ROW && db_col_int(rows, 0) < w->open_max;
+		e = e < 0 ? e : 0;
+	}
+	return e;
 }
 
 static int order_add(struct db_conn *conn, void *arg)

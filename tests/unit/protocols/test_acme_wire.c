@@ -447,6 +447,27 @@ static void limits_the_open_orders_of_an_account(void **state)
 	free(second);
 }
 
+/* An order whose authorization failed, was given up or expired can only be forgotten: its client needs the place. */
+static void counts_no_dead_order_as_open(void **state)
+{
+	char *lost, *given_up;
+
+	rig_restart(&rig, "open-orders: 2\n");
+	lost = rig_order(&client, "a.example.com");
+	rig.validator.problem = VALIDATION_PROBLEM_CONNECTION;
+	assert_int_equal(rig_post(&client, rig_json(&client, "authorizations.0"), ""), 200);
+	assert_int_equal(rig_post(&client, rig_json(&client, "challenges.0.url"), "{}"), 200);
+	assert_string_equal(rig_json(&client, "status"), "invalid");
+	given_up = rig_order(&client, "b.example.com");
+	assert_int_equal(rig_post(&client, rig_json(&client, "authorizations.0"), "{\"status\":\"deactivated\"}"), 200);
+	for (int i = 0; i < 2; i++)
+		free(rig_order(&client, "c.example.com"));
+	assert_int_equal(rig_post(&client, NEW_ORDER,
+				  "{\"identifiers\":[{\"type\":\"dns\",\"value\":\"d.example.com\"}]}"), 429);
+	free(lost);
+	free(given_up);
+}
+
 /* New orders. */
 
 /* S8 */
@@ -605,6 +626,7 @@ int main(void)
 		WIRE(limits_new_accounts_of_an_address),
 		WIRE(lists_the_orders_of_an_account_in_pages),
 		WIRE(limits_the_open_orders_of_an_account),
+		WIRE(counts_no_dead_order_as_open),
 		WIRE(refuses_orders_for_what_it_cannot_certify),
 		WIRE(tells_each_bad_identifier_apart),
 		WIRE(refuses_orders_of_another_shape),
