@@ -345,10 +345,54 @@ int acme_store_deactivate_authz(struct acme_store *s, int64_t authz)
 
 /* Housekeeping. */
 
+/* Behind (expires_s, id) of the last authorization that was looked at. */
+struct page {
+	int64_t expires_s, id;
+	size_t n;
+};
+
 struct sweep {
 	int64_t now_s, before_s;
+	struct page from;
+	struct page last; /* of this page; n: how many it has */
 	bool more;
 };
+
+#define AUTHZ_PAGE \
+	"SELECT id, expires_s FROM authz WHERE expires_s<? AND expires_s>=? AND (expires_s>? OR id>?)" \
+	" ORDER BY expires_s, id LIMIT ?"
+#define AUTHZ_PAGE_VALUES(w) \
+	DB_INT((w)->now_s), DB_INT((w)->from.expires_s), DB_INT((w)->from.expires_s), DB_INT((w)->from.id), \
+		DB_INT(SWEEP_ROWS)
+
+static int find_page_end(struct db_conn *conn, struct sweep *w)
+{
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows, AUTHZ_PAGE, AUTHZ_PAGE_VALUES(w));
+
+	w->last = (struct page){ 0 };
+	while (!e && (e = db_next(rows)) == DB_ROW) {
+		w->last = (struct page){ db_col_int(rows, 1), db_col_int(rows, 0), w->last.n + 1 };
+		e = 0;
+	}
+	return e;
+}
+
+/* Expired authorizations stay as long as an order names them. There may be very many of those, and this is the thread
+ * that all writing waits for, so each sweep looks at one page of them and the next sweep goes on behind it. */
+static int sweep_authz(struct db_conn *conn, struct sweep *w)
+{
+	int e = find_page_end(conn, w);
+
+	if (!e)
+		e = db_run(conn,
+			   "DELETE FROM authz WHERE id IN (SELECT id FROM (" AUTHZ_PAGE "))"
+			   " AND NOT EXISTS (SELECT 1 FROM order_authz WHERE authz=authz.id)",
+			   AUTHZ_PAGE_VALUES(w));
+	if (!e && w->last.n == SWEEP_ROWS && db_changes(conn) > 0)
+		w->more = true;
+	return e;
+}
 
 static int sweep(struct db_conn *conn, void *arg)
 {
@@ -359,21 +403,18 @@ static int sweep(struct db_conn *conn, void *arg)
 		       DB_INT(w->before_s), DB_INT(SWEEP_ROWS));
 
 	w->more = !e && db_changes(conn) == SWEEP_ROWS;
-	if (e)
-		return e;
-	e = db_run(conn,
-		   "DELETE FROM authz WHERE id IN (SELECT id FROM authz WHERE expires_s<?"
-		   " AND NOT EXISTS (SELECT 1 FROM order_authz WHERE authz=authz.id) ORDER BY expires_s LIMIT ?)",
-		   DB_INT(w->now_s), DB_INT(SWEEP_ROWS));
-	w->more = w->more || (!e && db_changes(conn) == SWEEP_ROWS);
-	return e;
+	return e ? e : sweep_authz(conn, w);
 }
 
 int acme_store_sweep(struct acme_store *s, int64_t now_s, int64_t before_s, bool *more)
 {
-	struct sweep w = { .now_s = now_s, .before_s = before_s };
+	struct sweep w = { .now_s = now_s, .before_s = before_s, .from = { s->swept_s, s->swept_id, 0 } };
 	int e = no_conflict(db_write(s->db, sweep, &w));
 
 	*more = w.more;
-	return e;
+	if (e)
+		return e;
+	s->swept_s = w.last.n == SWEEP_ROWS ? w.last.expires_s : 0;
+	s->swept_id = w.last.n == SWEEP_ROWS ? w.last.id : 0;
+	return 0;
 }

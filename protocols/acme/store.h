@@ -139,5 +139,5 @@ int acme_store_get_certificate(struct acme_store *s, struct arena *a, const char
 			       struct acme_certificate *out);
 
 /* Forget orders that expired before `before_s` and authorizations that no order names and that are of no use any
- * more; some at a time. `*more`: call again soon. */
+ * more; some at a time. `*more`: call again soon. Only one thread sweeps. */
 int acme_store_sweep(struct acme_store *s, int64_t now_s, int64_t before_s, bool *more);

@@ -9,4 +9,5 @@
 
 struct acme_store {
 	struct db *db;
+	int64_t swept_s, swept_id; /* how far acme_store_sweep() got; 0: it begins anew */
 };

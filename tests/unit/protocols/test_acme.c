@@ -389,7 +389,8 @@ static void submits_later_when_no_worker_is_to_spare(void **state)
 
 static void submits_only_what_is_still_proven(void **state)
 {
-	char *order = rig_ready_order(&client, "www.example.com"), *authz = strdup(rig_json(&client, "authorizations.0"));
+	char *order = rig_ready_order(&client, "www.example.com");
+	char *authz = strdup(rig_json(&client, "authorizations.0"));
 
 	rig.core.call = CA_CALL_BUSY;
 	assert_int_equal(rig_finalize(&client, order, "DNS:www.example.com"), 200);
