@@ -94,7 +94,7 @@ static int check_new_account(struct acme_call *c, bool agreed)
 					 "the terms of service must be agreed to: %s", c->acme->set.terms_of_service);
 		return e ? e : 1;
 	}
-	if (!limit_take(c->acme->account_limit, c->q->peer_address, &retry_after_s)) {
+	if (!limit_take(c->acme->account_limit, c->q->peer_address, 1, &retry_after_s)) {
 		e = http_reply_retry_after(c->r, retry_after_s);
 		if (!e)
 			e = acme_problem(c, ACME_ERR_RATE_LIMITED, "too many new accounts for this address");

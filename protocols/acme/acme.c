@@ -36,6 +36,10 @@ static const struct conf_option acme_options[] = {
 	  NULL },
 	{ "accounts-per-hour", CONF_INTEGER, "1..1000000", "500",
 	  "New accounts one address may make at once, and again each hour.", NULL, NULL },
+	{ "orders-per-hour", CONF_INTEGER, "100..10000000", "36000",
+	  "Names an account may ask for in new orders at once, and again each hour.", NULL, NULL },
+	{ "challenges-per-hour", CONF_INTEGER, "1..10000000", "36000",
+	  "Challenges an account may have checked at once, and again each hour.", NULL, NULL },
 	{ "attributes", CONF_MAP, NULL, NULL, "Attributes that go with every request of this endpoint to the policy.",
 	  NULL, NULL },
 	{ 0 },
@@ -151,6 +155,8 @@ static void acme_drop(struct acme **ap)
 	nonces_drop(&a->nonces);
 	limit_drop(&a->nonce_limit);
 	limit_drop(&a->account_limit);
+	limit_drop(&a->order_limit);
+	limit_drop(&a->challenge_limit);
 	pthread_mutex_destroy(&a->claims_lock);
 	settings_fini(&a->set);
 	free(a->endpoint);
@@ -221,11 +227,17 @@ static int env_init(struct acme *a, const struct proto_env *env)
 
 static int limits_init(struct acme *a, const struct conf_section *conf)
 {
+	unsigned nonces = (unsigned)conf_int(conf, "nonces-per-second") * 3600;
 	unsigned accounts = (unsigned)conf_int(conf, "accounts-per-hour");
-	int e = limit_new(&a->nonce_limit, (unsigned)conf_int(conf, "nonces-per-second") * 3600,
-			  (unsigned)conf_int(conf, "nonces-burst"));
+	unsigned orders = (unsigned)conf_int(conf, "orders-per-hour");
+	unsigned challenges = (unsigned)conf_int(conf, "challenges-per-hour");
+	int e = limit_new(&a->nonce_limit, nonces, (unsigned)conf_int(conf, "nonces-burst"));
 
-	return e ? e : limit_new(&a->account_limit, accounts, accounts);
+	if (!e)
+		e = limit_new(&a->account_limit, accounts, accounts);
+	if (!e)
+		e = limit_new(&a->order_limit, orders, orders);
+	return e ? e : limit_new(&a->challenge_limit, challenges, challenges);
 }
 
 /* The files of this instance: acme-NAME.db and acme-NAME.nonces. */

@@ -57,6 +57,8 @@ struct acme {
 	struct nonces *nonces;
 	struct limit *nonce_limit;
 	struct limit *account_limit;
+	struct limit *order_limit;          /* of an account, in identifiers */
+	struct limit *challenge_limit;      /* of an account */
 	pthread_mutex_t claims_lock;        /* for the two below */
 	int64_t claims[ACME_CLAIMS_MAX];    /* orders for which a handler is asking the core right now */
 	size_t n_claims;
@@ -140,6 +142,9 @@ int acme_problem_status(struct acme_call *c, int status, enum acme_error error, 
 	__attribute__((format(printf, 4, 5)));
 int acme_problem_with(struct acme_call *c, enum acme_error error, const char *detail,
 		      const struct acme_subproblem *subs, size_t n_subs);
+
+/* 0 when the account of the call may do `n` more of `what`; 1: it may not, answered; negative. */
+int acme_limit_account(struct acme_call *c, struct limit *limit, unsigned n, const char *what);
 
 /* What is answered for every object that is not there, or is somebody else's: one and the same octets. */
 int acme_not_found(struct acme_call *c);

@@ -205,9 +205,13 @@ int acme_challenge(struct acme_call *c)
 		return e;
 	if (e == ACME_STORE_NONE || a.account != c->account.id)
 		return acme_not_found(c);
-	if (a.status == ACME_PENDING && c->payload)
+	if (a.status == ACME_PENDING && c->payload) {
+		e = acme_limit_account(c, c->acme->challenge_limit, 1, "challenges");
+		if (e)
+			return e < 0 ? e : 0;
 		e = advance(c, &a, PROTO_WAIT_VALIDATION_MS);
-	else
+	} else {
 		e = acme_authz_refresh(c, &a, 0);
+	}
 	return e ? e : reply_challenge(c, &a);
 }

@@ -50,7 +50,7 @@ int acme_new_nonce(struct acme_call *c)
 	char nonce[NONCE_SIZE];
 	int e;
 
-	if (!limit_take(c->acme->nonce_limit, c->q->peer_address, &retry_after_s)) {
+	if (!limit_take(c->acme->nonce_limit, c->q->peer_address, 1, &retry_after_s)) {
 		e = http_reply_retry_after(c->r, retry_after_s);
 		return e ? e : acme_problem(c, ACME_ERR_RATE_LIMITED, "too many nonces for this address");
 	}

@@ -55,14 +55,14 @@ void limit_drop(struct limit **l)
 	*l = NULL;
 }
 
-/* A number for the address, or for the /64 it is in; never 0. */
-static uint64_t number_of(const struct limit *l, const char *address)
+/* A number for the text, or for the /64 it is in; never 0. */
+static uint64_t number_of(const struct limit *l, const char *who)
 {
 	uint8_t octets[16], digest[SHA256_SIZE];
-	struct bytes pieces[2] = { bytes_of(l->seed, sizeof(l->seed)), bytes_of_str(address) };
+	struct bytes pieces[2] = { bytes_of(l->seed, sizeof(l->seed)), bytes_of_str(who) };
 	uint64_t n = 0;
 
-	if (inet_pton(AF_INET6, address, octets) == 1)
+	if (inet_pton(AF_INET6, who, octets) == 1)
 		pieces[1] = bytes_of(octets, 8);
 	if (digest_sha256_pieces(pieces, 2, digest))
 		return 1;
@@ -98,19 +98,19 @@ static struct bucket *find(struct limit *l, uint64_t who, int64_t now_ms)
 	return place;
 }
 
-bool limit_take(struct limit *l, const char *address, unsigned *retry_after_s)
+bool limit_take(struct limit *l, const char *who, unsigned n, unsigned *retry_after_s)
 {
-	uint64_t who = number_of(l, address ? address : "");
+	uint64_t number = number_of(l, who ? who : "");
 	struct bucket *b;
 	bool taken;
 
 	pthread_mutex_lock(&l->lock);
-	b = find(l, who, clock_mono_ms());
-	taken = b->tokens >= 1;
+	b = find(l, number, clock_mono_ms());
+	taken = b->tokens >= n;
 	if (taken)
-		b->tokens -= 1;
+		b->tokens -= n;
 	else
-		*retry_after_s = 1 + (unsigned)((1 - b->tokens) / l->per_ms / 1000);
+		*retry_after_s = 1 + (unsigned)((n - b->tokens) / l->per_ms / 1000);
 	pthread_mutex_unlock(&l->lock);
 	return taken;
 }

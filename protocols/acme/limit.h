@@ -1,4 +1,4 @@
-/* How often one address may do something: a token bucket for each, in a table of fixed size.
+/* How often one address or account may do something: a token bucket for each, in a table of fixed size.
  *
  * An IPv6 client owns its /64, so that is what counts. When the table has no free place near an address's own, the
  * fullest bucket there makes way: it loses nothing but a little memory of who is quiet.
@@ -15,5 +15,6 @@ struct limit; /* may be used by any number of threads */
 int limit_new(struct limit **out, unsigned per_hour, unsigned burst);
 void limit_drop(struct limit **l);
 
-/* True: go on. False: too many, try again after `*retry_after_s`. */
-bool limit_take(struct limit *l, const char *address, unsigned *retry_after_s);
+/* Take `n` tokens of `who`, an address or any other text. True: go on. False: too many, try again after
+ * `*retry_after_s`. */
+bool limit_take(struct limit *l, const char *who, unsigned n, unsigned *retry_after_s);

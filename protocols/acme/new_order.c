@@ -160,6 +160,8 @@ int acme_new_order(struct acme_call *c)
 	if (json_get(c->payload, "notBefore") || json_get(c->payload, "notAfter"))
 		return acme_problem(c, ACME_ERR_MALFORMED, "notBefore and notAfter are not supported");
 	e = read_wanted(c, &w);
+	if (!e)
+		e = acme_limit_account(c, c->acme->order_limit, (unsigned)w.n, "names in new orders");
 	if (e)
 		return e < 0 ? e : 0;
 	e = make_order(c, &w, &o);

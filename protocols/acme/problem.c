@@ -124,6 +124,22 @@ int acme_problem_with(struct acme_call *c, enum acme_error error, const char *de
 	return reply(c, errors[error].status, error, detail, subs, n_subs);
 }
 
+int acme_limit_account(struct acme_call *c, struct limit *limit, unsigned n, const char *what)
+{
+	const char *who = arena_printf(c->q->arena, "account:%lld", (long long)c->account.id);
+	unsigned retry_after_s = 0;
+	int e;
+
+	if (!who)
+		return -ENOMEM;
+	if (limit_take(limit, who, n, &retry_after_s))
+		return 0;
+	e = http_reply_retry_after(c->r, retry_after_s);
+	if (!e)
+		e = acme_problem(c, ACME_ERR_RATE_LIMITED, "too many %s of this account within an hour", what);
+	return e ? e : 1;
+}
+
 int acme_not_found(struct acme_call *c)
 {
 	return acme_problem_status(c, 404, ACME_ERR_MALFORMED, "there is no such resource");

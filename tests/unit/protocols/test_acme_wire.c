@@ -450,7 +450,7 @@ static void limits_the_open_orders_of_an_account(void **state)
 /* An order whose authorization failed, was given up or expired can only be forgotten: its client needs the place. */
 static void counts_no_dead_order_as_open(void **state)
 {
-	char *lost, *given_up;
+	char *lost, *given_up, *lost_authz;
 
 	rig_restart(&rig, "open-orders: 2\n");
 	lost = rig_order(&client, "a.example.com");
@@ -459,13 +459,59 @@ static void counts_no_dead_order_as_open(void **state)
 	assert_int_equal(rig_post(&client, rig_json(&client, "challenges.0.url"), "{}"), 200);
 	assert_string_equal(rig_json(&client, "status"), "invalid");
 	given_up = rig_order(&client, "b.example.com");
-	assert_int_equal(rig_post(&client, rig_json(&client, "authorizations.0"), "{\"status\":\"deactivated\"}"), 200);
+	lost_authz = strdup(rig_json(&client, "authorizations.0"));
+	assert_int_equal(rig_post(&client, lost_authz, "{\"status\":\"deactivated\"}"), 200);
+	free(lost_authz);
 	for (int i = 0; i < 2; i++)
 		free(rig_order(&client, "c.example.com"));
 	assert_int_equal(rig_post(&client, NEW_ORDER,
 				  "{\"identifiers\":[{\"type\":\"dns\",\"value\":\"d.example.com\"}]}"), 429);
 	free(lost);
 	free(given_up);
+}
+
+static int order_names(int n)
+{
+	char text[8192] = "{\"identifiers\":[";
+	size_t len = strlen(text);
+
+	for (int i = 0; i < n; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+					"%s{\"type\":\"dns\",\"value\":\"n%d.example.com\"}", i ? "," : "", i);
+	snprintf(text + len, sizeof(text) - len, "]}");
+	return rig_post(&client, NEW_ORDER, text);
+}
+
+static void limits_the_names_an_account_asks_for(void **state)
+{
+	rig_restart(&rig, "orders-per-hour: 100\n");
+	assert_int_equal(order_names(60), 201);
+	assert_int_equal(order_names(41), 429);
+	expect_problem(429, "rateLimited");
+	assert_string_equal(rig_answer_header(&client, "Retry-After"), "37");
+	assert_int_equal(order_names(40), 201);
+	clock_fake_advance(36 * 1000);
+	assert_int_equal(order_names(1), 201);
+	assert_int_equal(order_names(1), 429);
+}
+
+static void limits_the_challenges_of_an_account(void **state)
+{
+	char *challenge;
+
+	rig_restart(&rig, "challenges-per-hour: 1\n");
+	rig.validator.call = VALIDATION_RUNNING;
+	free(rig_order(&client, "a.example.com"));
+	assert_int_equal(rig_post(&client, rig_json(&client, "authorizations.0"), ""), 200);
+	challenge = strdup(rig_json(&client, "challenges.0.url"));
+	assert_int_equal(rig_post(&client, challenge, "{}"), 200);
+	assert_int_equal(rig_post(&client, challenge, "{}"), 429);
+	expect_problem(429, "rateLimited");
+	assert_int_equal(rig.validator.checks, 1);
+	rig.validator.call = 0;
+	assert_int_equal(rig_post(&client, challenge, ""), 200); /* polling is free */
+	assert_string_equal(rig_json(&client, "status"), "valid");
+	free(challenge);
 }
 
 /* New orders. */
@@ -627,6 +673,8 @@ int main(void)
 		WIRE(lists_the_orders_of_an_account_in_pages),
 		WIRE(limits_the_open_orders_of_an_account),
 		WIRE(counts_no_dead_order_as_open),
+		WIRE(limits_the_names_an_account_asks_for),
+		WIRE(limits_the_challenges_of_an_account),
 		WIRE(refuses_orders_for_what_it_cannot_certify),
 		WIRE(tells_each_bad_identifier_apart),
 		WIRE(refuses_orders_of_another_shape),
