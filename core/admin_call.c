@@ -17,7 +17,6 @@ typedef Gatehouse__Admin__Call Call;
 typedef Gatehouse__Admin__Reply Reply;
 
 #define LOOKS (CA_ROLE_AUDITOR | CA_ROLE_OFFICER | CA_ROLE_ADMINISTRATOR)
-#define DECIDES (CA_ROLE_OFFICER | CA_ROLE_ADMINISTRATOR)
 #define FAILURE 100 /* Reply.outcome of a failure inside the core: this plus errno */
 
 static void list_requests(struct ca_core *core, const struct ca_admin_caller *who, const Call *call,
@@ -197,6 +196,7 @@ static void show_ca(struct ca_core *core, const struct ca_admin_caller *who, con
 	}
 }
 
+/* Who may look. Who may decide is asked again, action by action, in core/admin.c. */
 static const struct {
 	Gatehouse__Admin__Call__WhatCase what;
 	unsigned roles; /* one of them */
@@ -205,11 +205,11 @@ static const struct {
 } calls[] = {
 	{ GATEHOUSE__ADMIN__CALL__WHAT_LIST_REQUESTS, LOOKS, list_requests },
 	{ GATEHOUSE__ADMIN__CALL__WHAT_SHOW_REQUEST, LOOKS, show_request },
-	{ GATEHOUSE__ADMIN__CALL__WHAT_APPROVE, DECIDES, approve },
-	{ GATEHOUSE__ADMIN__CALL__WHAT_RESUBMIT, DECIDES, resubmit },
-	{ GATEHOUSE__ADMIN__CALL__WHAT_DENY, DECIDES, deny },
-	{ GATEHOUSE__ADMIN__CALL__WHAT_SET_ATTRIBUTE, DECIDES, set_attribute },
-	{ GATEHOUSE__ADMIN__CALL__WHAT_SET_EXTENSION, DECIDES, set_extension },
+	{ GATEHOUSE__ADMIN__CALL__WHAT_APPROVE, LOOKS, approve },
+	{ GATEHOUSE__ADMIN__CALL__WHAT_RESUBMIT, LOOKS, resubmit },
+	{ GATEHOUSE__ADMIN__CALL__WHAT_DENY, LOOKS, deny },
+	{ GATEHOUSE__ADMIN__CALL__WHAT_SET_ATTRIBUTE, LOOKS, set_attribute },
+	{ GATEHOUSE__ADMIN__CALL__WHAT_SET_EXTENSION, LOOKS, set_extension },
 	{ GATEHOUSE__ADMIN__CALL__WHAT_LIST_CERTIFICATES, LOOKS, list_certificates },
 	{ GATEHOUSE__ADMIN__CALL__WHAT_GET_STATUS, LOOKS, get_status },
 	{ GATEHOUSE__ADMIN__CALL__WHAT_SHOW_CA, LOOKS, show_ca },

@@ -19,8 +19,10 @@
 #include "core/base/log.h"
 #include "core/wire/frame.h"
 
-#define SESSIONS_MAX 16
+#define SESSIONS_MAX 64
+#define SESSIONS_PER_USER 8 /* root has no limit: nobody locks the administrator out */
 #define IDLE_S 300
+#define STRANGER_S 2       /* for who has no role */
 #define CALL_ARENA_MAX (16u << 20)
 #define GROUPS_MAX 256
 
@@ -28,6 +30,7 @@ struct session {
 	struct admin_socket *socket;
 	pthread_t thread;
 	int fd;
+	struct ucred cred;
 	enum { SESSION_FREE, SESSION_RUNNING, SESSION_OVER } state;
 };
 
@@ -91,7 +94,6 @@ static bool is_listed(const struct conf_section *conf, const char *option, const
 	return false;
 }
 
-/* Asked anew for every call: who was taken off the list has no right left. */
 static unsigned roles_of(struct ca_core *core, const struct peer *p)
 {
 	const struct conf_section *conf = conf_section(core->conf, "core");
@@ -109,6 +111,26 @@ static unsigned roles_of(struct ca_core *core, const struct peer *p)
 
 /* ---- sessions ---- */
 
+/* A page that does not fit into one message ends earlier: the tool asks for the rest. */
+static size_t fit(Gatehouse__Admin__Reply *reply)
+{
+	size_t n = gatehouse__admin__reply__get_packed_size(reply);
+
+	while (n > FRAME_MAX && (reply->n_requests > 1 || reply->n_certificates > 1)) {
+		reply->n_requests -= reply->n_requests > 1 ? reply->n_requests / 2 : 0;
+		reply->n_certificates -= reply->n_certificates > 1 ? reply->n_certificates / 2 : 0;
+		reply->more = true;
+		n = gatehouse__admin__reply__get_packed_size(reply);
+	}
+	if (n > FRAME_MAX) {
+		gatehouse__admin__reply__init(reply);
+		reply->outcome = CA_ADMIN_INVALID;
+		reply->reason = (char *)"the answer is larger than a message may be";
+		n = gatehouse__admin__reply__get_packed_size(reply);
+	}
+	return n;
+}
+
 static int answer_one(struct session *s, const struct ca_admin_caller *who, struct bytes message)
 {
 	Gatehouse__Admin__Call *call = gatehouse__admin__call__unpack(NULL, message.len, message.ptr);
@@ -121,7 +143,7 @@ static int answer_one(struct session *s, const struct ca_admin_caller *who, stru
 
 	if (!e) {
 		admin_call(s->socket->core, who, call, arena, &reply);
-		n = gatehouse__admin__reply__get_packed_size(&reply);
+		n = fit(&reply);
 		/* A Reply of nothing but defaults packs to no octets; a frame has at least one. */
 		if (n == 0) {
 			reply.reason = (char *)"done";
@@ -139,26 +161,37 @@ static int answer_one(struct session *s, const struct ca_admin_caller *who, stru
 	return e;
 }
 
+/* Asked anew for every call: who was taken off the list, or out of the group, has no right left. */
+static void identify(const struct session *s, struct peer *peer, struct ca_admin_caller *who, char *name, size_t size)
+{
+	look_up(s->cred.uid, s->cred.gid, peer);
+	snprintf(name, size, "unix:%s", peer->user);
+	*who = (struct ca_admin_caller){ name, roles_of(s->socket->core, peer) };
+}
+
+static void set_patience(int fd, int seconds)
+{
+	struct timeval wait = { seconds, 0 };
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
+}
+
 static void *serve(void *arg)
 {
 	struct session *s = arg;
 	OWNED_BUF in = BUF_INIT(FRAME_MAX);
-	struct timeval idle = { IDLE_S, 0 };
-	struct ucred cred;
-	socklen_t n = sizeof(cred);
 	struct peer *peer = calloc(1, sizeof(*peer));
+	struct ca_admin_caller who = { 0 };
 	char name[160];
 
-	if (peer && getsockopt(s->fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) == 0) {
-		setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &idle, sizeof(idle));
-		setsockopt(s->fd, SOL_SOCKET, SO_SNDTIMEO, &idle, sizeof(idle));
+	if (peer) {
+		identify(s, peer, &who, name, sizeof(name));
+		set_patience(s->fd, who.roles ? IDLE_S : STRANGER_S);
 		while (frame_read(s->fd, &in) == 0) {
-			struct ca_admin_caller who = { .name = name };
-
-			look_up(cred.uid, cred.gid, peer);
-			snprintf(name, sizeof(name), "unix:%s", peer->user);
-			who.roles = roles_of(s->socket->core, peer);
-			if (answer_one(s, &who, buf_bytes(&in)))
+			identify(s, peer, &who, name, sizeof(name));
+			/* Somebody without a role is told so once. */
+			if (answer_one(s, &who, buf_bytes(&in)) || !who.roles)
 				break;
 		}
 	}
@@ -171,22 +204,40 @@ static void *serve(void *arg)
 	return NULL;
 }
 
+/* A free slot for this peer; NULL when there is none, or he has as many as one user may have. Called locked. */
+static struct session *find_slot(struct admin_socket *a, const struct ucred *cred)
+{
+	struct session *slot = NULL;
+	unsigned same_user = 0;
+
+	for (int i = 0; i < SESSIONS_MAX; i++) {
+		struct session *s = &a->sessions[i];
+
+		if (s->state == SESSION_OVER) {
+			pthread_join(s->thread, NULL);
+			s->state = SESSION_FREE;
+		}
+		if (s->state == SESSION_FREE)
+			slot = s;
+		else
+			same_user += s->cred.uid == cred->uid;
+	}
+	return cred->uid != 0 && same_user >= SESSIONS_PER_USER ? NULL : slot;
+}
+
 static void start_session(struct admin_socket *a, int fd)
 {
 	struct session *s = NULL;
+	struct ucred cred;
+	socklen_t n = sizeof(cred);
 
 	pthread_mutex_lock(&a->lock);
-	for (int i = 0; i < SESSIONS_MAX && !s; i++) {
-		if (a->sessions[i].state == SESSION_OVER) {
-			pthread_join(a->sessions[i].thread, NULL);
-			a->sessions[i].state = SESSION_FREE;
-		}
-		if (a->sessions[i].state == SESSION_FREE)
-			s = &a->sessions[i];
-	}
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) == 0)
+		s = find_slot(a, &cred);
 	if (s) {
 		s->socket = a;
 		s->fd = fd;
+		s->cred = cred;
 		if (pthread_create(&s->thread, NULL, serve, s) == 0)
 			s->state = SESSION_RUNNING;
 		else
