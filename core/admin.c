@@ -103,8 +103,12 @@ static int store_pending(struct ca *ca, struct ca_request *r, struct store_chang
 /* Ask policy again and make its answer durable. */
 static int resubmit(struct ca *ca, struct ca_request *r, struct ca_outcome *out)
 {
-	int e = decide_prepare(ca, r);
+	int e;
 
+	/* Known to be away: the request stays in the queue instead of being taken out and left half done. */
+	if (ca->core->is_signer_failing)
+		return say(out, CA_ADMIN_NO_ANSWER, "the signer does not answer; try again when it is back");
+	e = decide_prepare(ca, r);
 	if (e)
 		return say(out, CA_ADMIN_NO_ANSWER, "the request's profile is no longer configured");
 	e = store_load_approvals(ca->core, r);
@@ -118,12 +122,14 @@ static int resubmit(struct ca *ca, struct ca_request *r, struct ca_outcome *out)
 	decide_verify(ca, r, CA_VERIFY_RESUBMIT);
 	e = decide_apply(ca, r, CA_VERIFY_RESUBMIT);
 	if (e == DECIDE_AWAY)
-		return say(out, CA_ADMIN_NO_ANSWER,
-			   "the signer does not answer; the request is issued when it is back");
+		return say(out, CA_ADMIN_LATER, "the signer does not answer; the request is issued when it is back");
 	if (!e) {
 		bool is_undecided = r->is_undecided;
 
 		describe(r, out);
+		if (r->has_changed)
+			return say(out, CA_ADMIN_CHANGED,
+				   "profile or policy changed: what would be issued now is not what was approved");
 		if (r->state == CA_STATE_PENDING && (is_undecided || r->verdict.kind == CA_VERDICT_ISSUE))
 			return say(out, CA_ADMIN_NO_ANSWER,
 				   "policy or the certificate's making failed; see the timeline");
@@ -180,7 +186,7 @@ int ca_admin_deny(struct ca_core *core, const struct ca_admin_caller *who, int64
 {
 	OWNED(ca_request) r = NULL;
 	struct ca *ca;
-	struct store_change change = { .from = CA_STATE_PENDING };
+	struct store_change change = { .from = CA_STATE_PENDING, .action = CA_ACTION_ADMIN_DENY };
 	int e = begin(core, who, id, CA_ACTION_ADMIN_DENY, &r, &ca, out);
 
 	if (e)
@@ -188,14 +194,13 @@ int ca_admin_deny(struct ca_core *core, const struct ca_admin_caller *who, int64
 	r->resolved_ms = clock_wall_ms();
 	change.r = r;
 	change.key_until_ms = r->resolved_ms + core->settings.deny_window_ms;
-	r->state = CA_STATE_DENIED;
+	(void)request_move(r, CA_ACTION_ADMIN_DENY); /* legal: begin() asked the table */
 	r->status = CA_STATUS_ADMIN_DENIED;
 	r->events = CA_EVENT_DENIED;
 	snprintf(r->reason, sizeof(r->reason), "denied by %s%s%s", who->name, reason && *reason ? ": " : "",
 		 reason ? reason : "");
-	request_note(r, who->name, "deny by=%s reason=\"%s\"", who->name, reason ? reason : "");
+	request_note(r, who->name, "deny by=%s reason=\"%s\"", who->name, request_quote(r, reason ? reason : ""));
 	request_note(r, "core", "denied status=%s", ca_status_word(r->status));
-	core_count(core, CA_ACTION_ADMIN_DENY);
 	e = store_apply(ca, &change);
 	if (!e) {
 		trace_step(core->trace, "admin-deny", id);
@@ -209,10 +214,16 @@ int ca_admin_deny(struct ca_core *core, const struct ca_admin_caller *who, int64
 static int store_edit(struct ca_core *core, struct ca *ca, struct ca_request *r, enum ca_action action,
 		      struct ca_outcome *out)
 {
-	struct store_change change = { .rewrite_rows = true };
-	int e = request_hash_template(r);
+	struct store_change change = { .rewrite_rows = true, .action = action };
+	const struct ca_profile *p = core_find_profile(core, r->profile);
+	int e;
 
-	core_count(core, action);
+	if (!p)
+		return end(core, r->id, say(out, CA_ADMIN_NO_ANSWER, "the request's profile is no longer configured"),
+			   out);
+	r->is_edited = true;
+	decide_use_profile(r, p);
+	e = request_hash_template(r);
 	if (!e)
 		e = store_pending(ca, r, &change);
 	if (!e) {
@@ -239,7 +250,7 @@ int ca_admin_set_attribute(struct ca_core *core, const struct ca_admin_caller *w
 					      "the attribute's name or value is too "
 					      "long or has a line break"),
 			   out);
-	request_note(r, who->name, "set-attribute by=%s name=\"%s\"", who->name, name);
+	request_note(r, who->name, "set-attribute by=%s name=\"%s\"", who->name, request_quote(r, name));
 	return store_edit(core, ca, r, CA_ACTION_SET_ATTRIBUTES, out);
 }
 

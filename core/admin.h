@@ -28,9 +28,10 @@ struct ca_admin_caller {
 enum {
 	CA_ADMIN_NOT_FOUND = 1,     /* no such request */
 	CA_ADMIN_BAD_STATE = 2,     /* not pending (any more); out->disposition says what it is */
-	CA_ADMIN_CHANGED = 3,       /* not what was shown: the digest differs */
+	CA_ADMIN_CHANGED = 3,       /* not what was shown or approved: look at it again */
 	CA_ADMIN_NOT_PERMITTED = 4, /* the caller's roles do not allow it, or he is the requester */
 	CA_ADMIN_INVALID = 5,       /* a value breaks its bounds; out->reason says which */
+	CA_ADMIN_LATER = 7,         /* decided; the certificate comes when the signer is back */
 	CA_ADMIN_NO_ANSWER = 6,     /* policy, signer or store gave no answer: the request is pending as before */
 };
 

@@ -15,6 +15,7 @@
 #include "core/base/log.h"
 #include "core/base/own.h"
 #include "core/create.h"
+#include "core/folder.h"
 #include "core/outbox.h"
 #include "core/recover.h"
 #include "core/registry_int.h"
@@ -41,12 +42,20 @@ static int open_folder(struct ca_core *core, struct conf_error *error)
 			    strerror(-e));
 		return e;
 	}
+	e = folder_lock(core->data_folder, &core->lock_fd);
+	if (e) {
+		conf_refuse(core->conf, "data", error, "cannot lock the folder %s: %s", core->data_folder,
+			    e == -EWOULDBLOCK ? "another gatehoused works with it" : strerror(-e));
+		return e;
+	}
 	e = trace_new(&core->trace, trace);
 	if (e)
 		conf_refuse(conf_section(core->conf, "core"), "trace-file", error, "cannot open %s: %s", trace,
 			    strerror(-e));
 	if (!e)
 		e = flight_new(&core->flight);
+	if (!e)
+		e = rejects_new(&core->rejects);
 	return e ? e : polls_new(&core->polls);
 }
 
@@ -97,6 +106,16 @@ static int load_ca_key(struct ca *ca, const struct conf_section *conf, struct co
 	return e == CA_CALL_NOT_FOUND ? CA_CORE_NO_CA : e;
 }
 
+static bool has_ca(struct ca_core *core)
+{
+	struct ca_key_row row;
+	int e = store_load_ca_key(core->db, core->cas[0].name, &row);
+
+	buf_wipe(&row.sealed);
+	buf_fini(&row.certificate);
+	return e == 0;
+}
+
 static int start_signer(struct ca_core *core, struct conf_error *error)
 {
 	const char *configured = conf_str(conf_section(core->conf, "core"), "key-file");
@@ -107,7 +126,7 @@ static int start_signer(struct ca_core *core, struct conf_error *error)
 
 	buf_printf(&path, configured ? "%s" : "%s/kek", configured ? configured : core->data_folder);
 	e = kek_load(buf_str(&path), false, kek, why);
-	if (e == -ENOENT) {
+	if (e == -ENOENT && !has_ca(core)) {
 		conf_refuse(core->conf, "cas", error,
 			    "there is no CA yet; create one with: gatehouse ca init --name '%s'", core->cas[0].name);
 		return CA_CORE_NO_CA;
@@ -164,16 +183,18 @@ static int start_policy(struct ca *ca, const struct conf_section *conf, struct c
 	return 0;
 }
 
-static void label_exit(const struct ca *ca, struct exit_instance *x, const char *module)
+/* The label stands in the outbox: it must mean the same module after the list was put in another order. */
+static int label_exit(const struct ca *ca, struct exit_instance *x, const struct conf_section *section,
+		      struct conf_error *error)
 {
-	unsigned n = 1;
+	const char *name = conf_str(section, "name");
 
+	snprintf(x->label, sizeof(x->label), "%.60s", name ? name : x->module->name);
 	for (const struct exit_instance *other = ca->exits; other < x; other++)
-		n += strcmp(other->module->name, module) == 0;
-	if (n == 1)
-		snprintf(x->label, sizeof(x->label), "%.60s", module);
-	else
-		snprintf(x->label, sizeof(x->label), "%.60s-%u", module, n);
+		if (strcmp(other->label, x->label) == 0)
+			return conf_refuse(section, NULL, error,
+					   "two exit modules are called '%s'; give one of them a name:", x->label);
+	return 0;
 }
 
 static int start_exit(struct ca *ca, const struct conf_section *section, struct conf_error *error)
@@ -187,7 +208,9 @@ static int start_exit(struct ca *ca, const struct conf_section *section, struct 
 	x->module = find_exit(conf_module(section));
 	if (!x->module || x->module->abi != CA_EXIT_ABI)
 		return conf_refuse(section, NULL, error, "there is no usable exit module '%s'", conf_module(section));
-	label_exit(ca, x, x->module->name);
+	e = label_exit(ca, x, section, error);
+	if (e)
+		return e;
 	e = x->module->init(&x->state, &x->events, &env, section, &own);
 	trace_event(ca->core->trace, "exit.init", 0, "\"module\":\"%s\",\"ca\":\"%s\",\"mask\":%u,\"result\":%d",
 		    x->label, ca->name, x->events, e);
@@ -254,6 +277,7 @@ int ca_core_start(struct ca_core **out, const struct conf_section *root, struct 
 	if (!core)
 		return -ENOMEM;
 	core->conf = root;
+	core->lock_fd = -1;
 	e = settings_load(core, error);
 	if (!e)
 		e = open_folder(core, error);
@@ -280,6 +304,7 @@ int ca_core_check(const struct conf_section *root, struct conf_error *error)
 	if (!core)
 		return -ENOMEM;
 	core->conf = root;
+	core->lock_fd = -1;
 	e = settings_load(core, error);
 	ca_core_drop(&core);
 	return e;
@@ -354,7 +379,7 @@ void ca_core_drop(struct ca_core **cp)
 		return;
 	ca_core_close(core);
 	admin_socket_stop(&core->admin);
-	registry_publish(NULL);
+	registry_withdraw(core);
 	worker_stop(&core->finisher);
 	if (core->outbox) {
 		/* What cannot be delivered now is kept and delivered after the next start. */
@@ -366,9 +391,11 @@ void ca_core_drop(struct ca_core **cp)
 	db_drop(&core->db);
 	signer_drop(&core->signer);
 	polls_drop(&core->polls);
+	rejects_drop(&core->rejects);
 	flight_drop(&core->flight);
 	trace_drop(&core->trace);
 	free_settings(core);
+	folder_unlock(&core->lock_fd);
 	free(core->data_folder);
 	free(core);
 	*cp = NULL;

@@ -13,6 +13,7 @@
 #include "core/flight.h"
 #include "core/policy.h"
 #include "core/polls.h"
+#include "core/rejects.h"
 #include "core/request.h"
 #include "core/signer/signer.h"
 #include "core/trace.h"
@@ -82,11 +83,14 @@ struct ca_core {
 	struct trace *trace;
 	struct flight *flight;
 	struct polls *polls;
+	struct rejects *rejects;
+	int lock_fd;                    /* holds the lock on the data folder */
 	_Atomic int64_t last_id;        /* ids are given in memory and never twice */
 	_Atomic bool is_closed;
 	_Atomic bool is_signer_failing;
 	_Atomic bool is_store_failing;
 	_Atomic int64_t policy_failures;
+	_Atomic unsigned policy_failures_in_a_row;
 	struct worker *outbox, *finisher;
 	struct admin_socket *admin;
 	_Atomic uint64_t counts[CA_ACTION_COUNT_]; /* for metrics */
@@ -115,14 +119,20 @@ int pipeline_ask(struct ca *ca, const char *requester, int64_t id, bool collect,
 /* Subject and widest validity, from profile and CA. 0; CA_STATUS_BUILD_FAILURE when the profile is gone. */
 int decide_prepare(struct ca *ca, struct ca_request *r);
 
+/* Point `r` at what the profile gives its kind of key. */
+void decide_use_profile(struct ca_request *r, const struct ca_profile *p);
+
 /* Ask the policy module: r->verdict, or r->is_undecided when it failed. */
 void decide_verify(struct ca *ca, struct ca_request *r, enum ca_verify_cause cause);
 
 /* Besides the outcomes of store_apply() (core/store.h): */
-enum { DECIDE_AWAY = 3 }; /* the signer does not answer: the row is ACTIVE with its TBS and will be finished */
+enum {
+	DECIDE_AWAY = 21,  /* the signer does not answer: the row is ACTIVE with its TBS and will be finished */
+	DECIDE_QUOTA = 22, /* policy would hold it, and this requester has too many held ones: nothing was written */
+};
 
 /* Make the verdict durable; issue when it says so. 0: `r` stands as it was stored; STORE_CHANGED, STORE_DUPLICATE:
- * somebody else was faster, nothing was written; DECIDE_AWAY; negative. */
+ * somebody else was faster, nothing was written; DECIDE_AWAY; DECIDE_QUOTA; negative. */
 int decide_apply(struct ca *ca, struct ca_request *r, enum ca_verify_cause cause);
 
 /* Store a request that could not be read, as ERROR. Same outcomes. */
@@ -134,5 +144,6 @@ int decide_finish(struct ca *ca, struct ca_request *r);
 /* Count an action for the metrics. */
 static inline void core_count(struct ca_core *core, enum ca_action action)
 {
-	atomic_fetch_add_explicit(&core->counts[action], 1, memory_order_relaxed);
+	if (action != CA_ACTION_NONE)
+		atomic_fetch_add_explicit(&core->counts[action], 1, memory_order_relaxed);
 }

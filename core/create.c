@@ -14,6 +14,7 @@
 #include "core/base/digest.h"
 #include "core/base/file.h"
 #include "core/base/own.h"
+#include "core/folder.h"
 #include "core/store.h"
 
 #define BACKDATE_S 600
@@ -81,9 +82,11 @@ static int self_sign(struct signer *signer, struct creation *c)
 	return e ? e : issue_assemble_root(buf_bytes(&tbs), buf_bytes(&signature), &c->certificate);
 }
 
-static int create(struct db *db, const uint8_t *kek, struct creation *c)
+/* Nothing is made, not even a key-encryption key, when the CA is there already. */
+static int create(struct db *db, const char *kek_path, struct creation *c)
 {
 	struct signer *signer = NULL;
+	uint8_t kek[SIGNER_KEK_SIZE];
 	struct ca_key_row row;
 	int e = store_load_ca_key(db, c->options->name, &row);
 
@@ -91,7 +94,10 @@ static int create(struct db *db, const uint8_t *kek, struct creation *c)
 	buf_fini(&row.certificate);
 	if (e != CA_CALL_NOT_FOUND)
 		return e ? e : CA_CREATE_EXISTS;
-	e = signer_new(&signer, kek);
+	e = kek_load(kek_path, true, kek, c->why);
+	if (!e)
+		e = signer_new(&signer, kek);
+	OPENSSL_cleanse(kek, sizeof(kek));
 	if (!e)
 		e = signer_generate(signer, c->options->key_type, SIGNER_PURPOSE_CA, c->options->name, &c->sealed,
 				    &c->spki, c->why);
@@ -117,9 +123,8 @@ int ca_create(const struct ca_create_options *options, struct buf *certificate, 
 	};
 	OWNED_BUF folder = BUF_INIT(4096);
 	OWNED_BUF kek_path = BUF_INIT(4096);
-	uint8_t kek[SIGNER_KEK_SIZE];
 	struct ca_core core = { 0 };
-	int e;
+	int e, lock = -1;
 
 	why[0] = '\0';
 	buf_printf(&folder, "%s/core", options->data_folder);
@@ -132,16 +137,19 @@ int ca_create(const struct ca_create_options *options, struct buf *certificate, 
 		snprintf(why, CREATE_WHY_SIZE, "cannot make the folder %s: %s", buf_str(&folder), strerror(-e));
 		return e;
 	}
-	e = kek_load(buf_str(&kek_path), true, kek, why);
+	e = folder_lock(buf_str(&folder), &lock);
+	if (e)
+		snprintf(why, CREATE_WHY_SIZE, "cannot lock %s: %s", buf_str(&folder),
+			 e == -EWOULDBLOCK ? "gatehoused works with it; stop it first" : strerror(-e));
 	core.data_folder = (char *)buf_str(&folder);
 	if (!e)
 		e = store_open(&core, 0, why, CREATE_WHY_SIZE);
 	if (!e)
-		e = create(core.db, kek, &c);
+		e = create(core.db, buf_str(&kek_path), &c);
 	if (!e)
 		e = buf_append(certificate, buf_bytes(&c.certificate));
 	db_drop(&core.db);
-	OPENSSL_cleanse(kek, sizeof(kek));
+	folder_unlock(&lock);
 	buf_wipe(&c.sealed);
 	buf_fini(&c.spki);
 	buf_fini(&c.certificate);

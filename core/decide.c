@@ -16,6 +16,12 @@
 
 #define VERDICT_UNSET (-1)
 
+void decide_use_profile(struct ca_request *r, const struct ca_profile *p)
+{
+	r->key_usage = strcmp(r->csr.key_type, "rsa") == 0 ? p->key_usage : p->key_usage_no_rsa;
+	r->ext_key_usage = p->ext_key_usage;
+}
+
 /* What the profile and the CA make of the request before policy is asked: subject and the widest validity. */
 int decide_prepare(struct ca *ca, struct ca_request *r)
 {
@@ -25,16 +31,22 @@ int decide_prepare(struct ca *ca, struct ca_request *r)
 
 	if (!p)
 		return CA_STATUS_BUILD_FAILURE;
+	r->shown.subject_text = r->subject_text;
+	r->shown.not_before_s = r->not_before_s;
+	r->shown.not_after_s = r->not_after_s;
+	r->shown.template_s = r->template_s;
+	memcpy(r->shown.digest, r->digest, SHA256_SIZE);
+	decide_use_profile(r, p);
+	r->template_s = p->lifetime_s;
 	r->n_subject = 0;
 	r->subject_text = NULL;
 	r->not_before_s = now_s - p->backdate_s;
 	if (r->not_before_s < ca->not_before_s)
 		r->not_before_s = ca->not_before_s;
 	/* The last second belongs to the validity (RFC 5280 4.1.2.5). */
-	r->latest_s = now_s - p->backdate_s + p->lifetime_s - 1;
-	if (r->latest_s > ca->not_after_s)
-		r->latest_s = ca->not_after_s;
-	r->not_after_s = r->latest_s;
+	r->not_after_s = now_s - p->backdate_s + p->lifetime_s - 1;
+	if (r->not_after_s > ca->not_after_s)
+		r->not_after_s = ca->not_after_s;
 	for (size_t i = 0; p->common_name && i < r->n_names; i++) {
 		bool asked = r->csr.common_name && strcasecmp(r->csr.common_name, r->names[i].value) == 0;
 
@@ -64,7 +76,7 @@ struct staged {
 	size_t n_subject;
 	struct ca_extension extensions[REQUEST_EXTENSIONS_MAX];
 	size_t n_extensions;
-	int64_t not_before_s, not_after_s;
+	int64_t not_before_s, not_after_s, template_s;
 	struct ca_verdict verdict; /* of an earlier call: the rule that officers approved for */
 };
 
@@ -76,6 +88,7 @@ static void stage_save(const struct ca_request *r, struct staged *s)
 	s->n_extensions = r->n_extensions;
 	s->not_before_s = r->not_before_s;
 	s->not_after_s = r->not_after_s;
+	s->template_s = r->template_s;
 	s->verdict = r->verdict;
 }
 
@@ -87,6 +100,7 @@ static void stage_restore(struct ca_request *r, const struct staged *s)
 	r->n_extensions = s->n_extensions;
 	r->not_before_s = s->not_before_s;
 	r->not_after_s = s->not_after_s;
+	r->template_s = s->template_s;
 }
 
 static int call_policy(struct ca *ca, struct ca_request *r, enum ca_verify_cause cause)
@@ -123,6 +137,7 @@ void decide_verify(struct ca *ca, struct ca_request *r, enum ca_verify_cause cau
 
 		stage_restore(r, &staged);
 		ca->core->policy_failures++;
+		ca->core->policy_failures_in_a_row++;
 		log_error("policy.failed", "module", ca->policy->name, "request", LOG_NUMBER(r->id), "what", what,
 			  "code", LOG_NUMBER(e ? e : r->verdict.kind));
 		request_note(r, "core", "verify cause=%s failed module=%s what=\"%s\"", causes[cause],
@@ -133,21 +148,12 @@ void decide_verify(struct ca *ca, struct ca_request *r, enum ca_verify_cause cau
 		r->is_undecided = true;
 		return;
 	}
+	ca->core->policy_failures_in_a_row = 0;
 	r->verdict.rule[CA_RULE_SIZE - 1] = r->verdict.reason[CA_REASON_SIZE - 1] = '\0';
 	r->verdict.trace[sizeof(r->verdict.trace) - 1] = '\0';
 	request_note(r, "policy", "verify cause=%s verdict=%s module=%s%s%s", causes[cause], verdicts[r->verdict.kind],
 		     ca->policy->name, r->verdict.rule[0] ? " rule=" : "", r->verdict.rule);
 	trace_event(ca->core->trace, "verdict", r->id, "\"verdict\":\"%s\"", verdicts[r->verdict.kind]);
-}
-
-static int move(struct ca_request *r, enum ca_action action)
-{
-	enum ca_state next;
-	int e = ca_state_next(r->state, action, &next);
-
-	if (!e)
-		r->state = next;
-	return e;
 }
 
 static void resolve(struct ca_request *r, enum ca_status status, const char *reason)
@@ -158,39 +164,50 @@ static void resolve(struct ca_request *r, enum ca_status status, const char *rea
 }
 
 /* Store a result that needs no signature. `from` 0: the row is new. */
-static int store_result(struct ca *ca, struct ca_request *r, enum ca_state from, int64_t key_until_ms,
-			int64_t supersedes)
+static int store_result(struct ca *ca, struct ca_request *r, enum ca_state from, enum ca_action action,
+			int64_t key_until_ms)
 {
 	struct store_change change = {
 		.r = r,
 		.insert = from == 0,
 		.from = from,
-		.rewrite_rows = true,
+		.action = action,
+		.rewrite_rows = action != CA_ACTION_RETURN || r->has_changed,
 		.key_until_ms = key_until_ms,
-		.supersedes = supersedes,
+		.supersedes = action == CA_ACTION_PEND ? r->supersedes : 0,
 	};
 
-	return store_apply(ca, &change);
+	return request_move(r, action) ? -EPERM : store_apply(ca, &change);
 }
 
 static int apply_pend(struct ca *ca, struct ca_request *r, enum ca_state from)
 {
-	move(r, CA_ACTION_PEND);
+	if (r->over_quota && from == 0)
+		return DECIDE_QUOTA;
 	snprintf(r->reason, sizeof(r->reason), "%s", r->verdict.reason);
 	r->events |= CA_EVENT_PENDING;
 	request_note(r, "core", "pending%s%s", r->verdict.rule[0] ? " rule=" : "", r->verdict.rule);
-	core_count(ca->core, CA_ACTION_PEND);
-	return store_result(ca, r, from, INT64_MAX, r->supersedes);
+	return store_result(ca, r, from, CA_ACTION_PEND, INT64_MAX);
 }
 
 static int apply_deny(struct ca *ca, struct ca_request *r, enum ca_state from)
 {
-	move(r, CA_ACTION_DENY);
 	resolve(r, CA_STATUS_POLICY_DENIED, r->verdict.reason[0] ? r->verdict.reason : "denied by policy");
 	r->events |= CA_EVENT_DENIED;
-	request_note(r, "core", "denied status=%s reason=\"%s\"", ca_status_word(r->status), r->reason);
-	core_count(ca->core, CA_ACTION_DENY);
-	return store_result(ca, r, from, r->resolved_ms + ca->core->settings.deny_window_ms, 0);
+	request_note(r, "core", "denied status=%s reason=\"%s\"", ca_status_word(r->status),
+		     request_quote(r, r->reason));
+	return store_result(ca, r, from, CA_ACTION_DENY, r->resolved_ms + ca->core->settings.deny_window_ms);
+}
+
+/* Nothing was decided, so nothing that an officer sees or approved has changed either. */
+static void restore_shown(struct ca_request *r)
+{
+	r->subject_text = r->shown.subject_text;
+	r->not_before_s = r->shown.not_before_s;
+	r->not_after_s = r->shown.not_after_s;
+	r->template_s = r->shown.template_s;
+	memcpy(r->digest, r->shown.digest, SHA256_SIZE);
+	buf_reset(&r->tbs);
 }
 
 /* A first submission ends as ERROR; a resubmitted one goes back to the queue, because nothing was decided. */
@@ -198,21 +215,18 @@ static int apply_failure(struct ca *ca, struct ca_request *r, enum ca_state from
 			 const char *reason)
 {
 	if (from == CA_STATE_PENDING) {
-		move(r, CA_ACTION_RETURN);
-		request_note(r, "core", "returned status=%s reason=\"%s\"", ca_status_word(status), reason);
-		r->tbs.len = 0;
-		return store_result(ca, r, from, INT64_MAX, 0);
+		request_note(r, "core", "returned status=%s reason=\"%s\"", ca_status_word(status),
+			     request_quote(r, reason));
+		restore_shown(r);
+		return store_result(ca, r, from, CA_ACTION_RETURN, INT64_MAX);
 	}
-	move(r, CA_ACTION_FAIL);
 	resolve(r, status, reason);
-	request_note(r, "core", "error status=%s reason=\"%s\"", ca_status_word(status), reason);
-	core_count(ca->core, CA_ACTION_FAIL);
-	return store_result(ca, r, from, 0, 0);
+	request_note(r, "core", "error status=%s reason=\"%s\"", ca_status_word(status), request_quote(r, reason));
+	return store_result(ca, r, from, CA_ACTION_FAIL, 0);
 }
 
 static int build_tbs(struct ca *ca, struct ca_request *r, char why[static CA_REASON_SIZE])
 {
-	const struct ca_profile *p = core_find_profile(ca->core, r->profile);
 	struct ca_extension enabled[REQUEST_EXTENSIONS_MAX];
 	struct issue_plan plan = {
 		.issuer_certificate = buf_bytes(&ca->certificate),
@@ -223,15 +237,11 @@ static int build_tbs(struct ca *ca, struct ca_request *r, char why[static CA_REA
 		.spki = r->csr.spki,
 		.not_before_s = r->not_before_s,
 		.not_after_s = r->not_after_s,
+		.key_usage = r->key_usage,
+		.ext_key_usage = r->ext_key_usage,
 		.extensions = enabled,
 	};
 
-	if (!p) {
-		snprintf(why, CA_REASON_SIZE, "the profile is no longer configured");
-		return CA_STATUS_BUILD_FAILURE;
-	}
-	plan.key_usage = strcmp(r->csr.key_type, "rsa") == 0 ? p->key_usage : p->key_usage_no_rsa;
-	plan.ext_key_usage = p->ext_key_usage;
 	for (size_t i = 0; i < r->n_extensions; i++)
 		if (!(r->extensions[i].flags & CA_EXT_DISABLED))
 			enabled[plan.n_extensions++] = r->extensions[i];
@@ -274,15 +284,18 @@ static int sign(struct ca *ca, struct ca_request *r, char why[static CA_REASON_S
 	trace_step(ca->core->trace, "sign", r->id);
 	buf_reset(&r->certificate);
 	e = issue_assemble(buf_bytes(&r->tbs), buf_bytes(&signature), buf_bytes(&ca->certificate), &r->certificate);
-	if (e > 0)
-		snprintf(why, CA_REASON_SIZE, "the signature that was made does not verify");
-	return e;
+	if (e)
+		snprintf(why, CA_REASON_SIZE, e > 0 ? "the signature that was made does not verify" :
+						      "no certificate can be made of what was signed");
+	/* The signer answered: repeating the same octets would bring the same again. */
+	return e ? 1 : 0;
 }
 
-/* ACME clients leave after a minute or so and come back with another key: what a person approved waits for them. */
+/* A grant brings back names and approvals, not what an officer changed by hand.
+ * ACME clients leave after a minute or so and come back with another key: what a person approved waits for them. */
 static bool needs_grant(const struct ca_request *r)
 {
-	return r->approvals && !r->grant_id && strcmp(r->protocol, "acme") == 0;
+	return r->approvals && !r->grant_id && !r->is_edited && strcmp(r->protocol, "acme") == 0;
 }
 
 /* Transaction B: certificate, ISSUED and exit events; what follows is only telling. */
@@ -292,13 +305,15 @@ static int store_issued(struct ca *ca, struct ca_request *r)
 	struct store_change change = {
 		.r = r,
 		.from = CA_STATE_ACTIVE,
+		.action = CA_ACTION_ISSUE,
 		.key_until_ms = now + r->collect_ms,
 		.grant_until_ms = needs_grant(r) ? now + ca->core->settings.grant_lifetime_ms : 0,
 	};
 	char serial[2 * SERIAL_SIZE + 1];
 	int e;
 
-	move(r, CA_ACTION_ISSUE);
+	if (request_move(r, CA_ACTION_ISSUE))
+		return -EPERM;
 	resolve(r, CA_STATUS_NONE, "");
 	r->events |= CA_EVENT_ISSUED;
 	hex_print(bytes_of(r->serial, SERIAL_SIZE), serial);
@@ -307,7 +322,6 @@ static int store_issued(struct ca *ca, struct ca_request *r)
 	e = store_apply(ca, &change);
 	if (e)
 		return e;
-	core_count(ca->core, CA_ACTION_ISSUE);
 	log_info("request.issued", "request", LOG_NUMBER(r->id), "ca", ca->name, "profile", r->profile, "requester",
 		 r->requester, "serial", serial);
 	return 0;
@@ -317,7 +331,7 @@ int decide_finish(struct ca *ca, struct ca_request *r)
 {
 	char why[CA_REASON_SIZE] = "";
 	int e = sign(ca, r, why);
-	struct store_change failed = { .r = r, .from = CA_STATE_ACTIVE };
+	struct store_change failed = { .r = r, .from = CA_STATE_ACTIVE, .action = CA_ACTION_FAIL };
 
 	if (e == 0)
 		return store_issued(ca, r);
@@ -327,22 +341,35 @@ int decide_finish(struct ca *ca, struct ca_request *r)
 	}
 	/* The signer said no, and would again: the same octets never become a certificate. The row keeps serial and
 	 * TBS, so that no other certificate ever gets this serial. */
-	move(r, CA_ACTION_FAIL);
 	resolve(r, CA_STATUS_SIGNER_FAILURE, why);
-	request_note(r, "core", "error status=%s reason=\"%s\"", ca_status_word(r->status), why);
-	core_count(ca->core, CA_ACTION_FAIL);
-	return store_apply(ca, &failed);
+	request_note(r, "core", "error status=%s reason=\"%s\"", ca_status_word(r->status), request_quote(r, why));
+	return request_move(r, CA_ACTION_FAIL) ? -EPERM : store_apply(ca, &failed);
+}
+
+static bool is_not_what_was_approved(const struct ca_request *r, enum ca_state from)
+{
+	return from == CA_STATE_PENDING && r->approvals && memcmp(r->digest, r->shown.digest, SHA256_SIZE) != 0;
+}
+
+/* Profile or rules are others than when it was shown: what would be issued now must be looked at first. */
+static int apply_changed(struct ca *ca, struct ca_request *r)
+{
+	r->has_changed = true;
+	request_note(r, "core", "returned reason=\"what would be issued is not what was approved\"");
+	return store_result(ca, r, CA_STATE_PENDING, CA_ACTION_RETURN, INT64_MAX);
 }
 
 static int apply_issue(struct ca *ca, struct ca_request *r, enum ca_state from)
 {
 	char why[CA_REASON_SIZE] = "";
-	int e = build_tbs(ca, r, why);
+	int e = request_hash_template(r);
 
+	if (!e && is_not_what_was_approved(r, from))
+		return apply_changed(ca, r);
+	if (!e)
+		e = build_tbs(ca, r, why);
 	if (e > 0)
 		return apply_failure(ca, r, from, (enum ca_status)e, why);
-	if (!e)
-		e = request_hash_template(r);
 	if (!e)
 		e = store_plan(ca, r, from);
 	return e ? e : decide_finish(ca, r);
@@ -363,9 +390,7 @@ int decide_apply(struct ca *ca, struct ca_request *r, enum ca_verify_cause cause
 
 int decide_reject(struct ca *ca, struct ca_request *r, enum ca_status status, const char *reason)
 {
-	move(r, CA_ACTION_REJECT);
 	resolve(r, status, reason);
-	request_note(r, "core", "error status=%s reason=\"%s\"", ca_status_word(status), reason);
-	core_count(ca->core, CA_ACTION_REJECT);
-	return store_result(ca, r, 0, 0, 0);
+	request_note(r, "core", "error status=%s reason=\"%s\"", ca_status_word(status), request_quote(r, reason));
+	return store_result(ca, r, 0, CA_ACTION_REJECT, 0);
 }

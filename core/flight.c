@@ -132,32 +132,10 @@ void flight_leave_id(struct flight *f, int64_t id)
 	flight_leave(f, key);
 }
 
-bool flight_has_id(struct flight *f, int64_t id)
-{
-	uint8_t key[FLIGHT_KEY_SIZE];
-	bool has;
-
-	id_key(id, key);
-	pthread_mutex_lock(&f->lock);
-	has = find(f, key) != NULL;
-	pthread_mutex_unlock(&f->lock);
-	return has;
-}
-
 void flight_wait_idle(struct flight *f)
 {
 	pthread_mutex_lock(&f->lock);
 	while (f->all)
 		pthread_cond_wait(&f->changed, &f->lock);
 	pthread_mutex_unlock(&f->lock);
-}
-
-unsigned flight_count(struct flight *f)
-{
-	unsigned n;
-
-	pthread_mutex_lock(&f->lock);
-	n = HASH_COUNT(f->all);
-	pthread_mutex_unlock(&f->lock);
-	return n;
 }

@@ -24,8 +24,6 @@ void flight_leave(struct flight *f, const uint8_t key[static FLIGHT_KEY_SIZE]);
 /* The same for a request number. */
 int flight_enter_id(struct flight *f, int64_t id, unsigned wait_ms);
 void flight_leave_id(struct flight *f, int64_t id);
-bool flight_has_id(struct flight *f, int64_t id);
 
 /* Wait until nobody holds anything. */
 void flight_wait_idle(struct flight *f);
-unsigned flight_count(struct flight *f);

@@ -5,6 +5,8 @@
 #include "core/core_int.h"
 #include "core/store.h"
 
+#define UNHEALTHY_AFTER 3 /* failures of policy, one after the other */
+
 static void health_line(struct buf *out, bool *all_ok, const char *part, const char *name, bool ok, const char *wrong)
 {
 	*all_ok &= ok;
@@ -18,6 +20,7 @@ bool ca_core_health(struct ca_core *core, struct buf *out)
 	health_line(out, &ok, "core", "", !core->is_closed, "stopping");
 	health_line(out, &ok, "store", "", !core->is_store_failing, "cannot write");
 	health_line(out, &ok, "signer", "", !core->is_signer_failing, "does not answer");
+	health_line(out, &ok, "policy", "", core->policy_failures_in_a_row < UNHEALTHY_AFTER, "gives no valid answers");
 	for (size_t i = 0; i < core->n_cas; i++) {
 		const struct ca *ca = &core->cas[i];
 
@@ -42,7 +45,7 @@ void ca_core_metrics(struct ca_core *core, struct buf *out)
 
 	buf_printf(out, "# HELP gatehouse_requests_total What happened to requests.\n"
 			"# TYPE gatehouse_requests_total counter\n");
-	for (int a = 0; a < CA_ACTION_COUNT_; a++)
+	for (int a = CA_ACTION_NONE + 1; a < CA_ACTION_COUNT_; a++)
 		buf_printf(out, "gatehouse_requests_total{action=\"%s\"} %llu\n", ca_action_word((enum ca_action)a),
 			   (unsigned long long)core->counts[a]);
 	if (store_count(core, &c) == 0) {

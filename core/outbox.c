@@ -7,6 +7,7 @@
  */
 #include "core/outbox.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "core/base/clock.h"
@@ -86,8 +87,15 @@ static int deliver(struct ca_core *core, const struct outbox_row *row)
 					  row->attempts ? now + BACKOFF_MAX_MS : now + BACKOFF_FIRST_MS, NULL);
 	}
 	e = store_load(core, row->request_id, &r);
-	if (e)
+	/* One row that cannot be read must not keep the others' events. */
+	if (e == -EBADMSG || e > 0) {
+		record_failure(core, row, e);
+		return 0;
+	}
+	if (e) {
+		log_warn("outbox.waiting", "request", LOG_NUMBER(row->request_id), "code", LOG_NUMBER(e));
 		return e;
+	}
 	v.r = r;
 	started = clock_wall_ms();
 	e = notify(core, x, row->event, &v);

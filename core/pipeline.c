@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "core/base/clock.h"
+#include "core/base/ip.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
 #include "core/store.h"
@@ -33,11 +34,33 @@ static int busy(struct ca *ca, struct ca_outcome *out, unsigned retry_after_s, c
 
 /* ---- what the core accepts from an intermediary at all (T0: no row) ---- */
 
+/* Visible ASCII and blanks: it is stored, shown, and stands in lines that are read by machines. */
 static bool is_text(const char *s, size_t max)
 {
 	size_t n = s ? strnlen(s, max + 1) : 0;
 
-	return n > 0 && n <= max;
+	if (n == 0 || n > max)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (s[i] < ' ' || s[i] > '~' || s[i] == '"')
+			return false;
+	return true;
+}
+
+static bool is_canonical_address(const char *value)
+{
+	struct ip_address address;
+	char text[IP_TEXT_SIZE];
+
+	return ip_address_parse(&address, value) == 0 && strcmp(ip_address_print(&address, text), value) == 0;
+}
+
+static bool is_repeated(const struct ca_submission *s, size_t i)
+{
+	for (size_t j = 0; j < i; j++)
+		if (s->names[j].kind == s->names[i].kind && strcmp(s->names[j].value, s->names[i].value) == 0)
+			return true;
+	return false;
 }
 
 static int check_names(struct ca *ca, const struct ca_submission *s, struct ca_outcome *out)
@@ -55,19 +78,26 @@ static int check_names(struct ca *ca, const struct ca_submission *s, struct ca_o
 		if (n->kind == CA_NAME_DNS && (dns_name_normalise(bytes_of_str(n->value), true, dns) ||
 					       strcmp(dns, n->value) != 0))
 			return refused(out, "a proven DNS name is not in its normal form");
+		if (n->kind == CA_NAME_IP && !is_canonical_address(n->value))
+			return refused(out, "a proven address is not in its normal form");
+		if (is_repeated(s, i))
+			return refused(out, "a name is given twice");
+		if (n->evidence_text && *n->evidence_text && !is_text(n->evidence_text, 255))
+			return refused(out, "the evidence of a name is too long or has control characters");
 		if (n->evidence == CA_EVIDENCE_LOCAL_CONFIG && !core_is_listener_name(ca->core, n))
 			return refused(out, "a name belongs to no listener of this gateway");
 	}
 	return 0;
 }
 
-/* Which evidence each protocol can bring. */
+/* Which evidence each protocol can bring, and how its requesters are called. */
 static const struct {
 	const char *protocol;
 	enum ca_evidence_kind evidence;
+	const char *requester; /* begins with this: nobody speaks in the name of another protocol or of an officer */
 } evidence_of[] = {
-	{ "acme", CA_EVIDENCE_ACME_AUTHORIZATION },
-	{ "internal", CA_EVIDENCE_LOCAL_CONFIG },
+	{ "acme", CA_EVIDENCE_ACME_AUTHORIZATION, "acme:" },
+	{ "internal", CA_EVIDENCE_LOCAL_CONFIG, "gateway:" },
 };
 
 static int check_submission(struct ca *ca, const struct ca_submission *s, struct ca_outcome *out)
@@ -75,12 +105,13 @@ static int check_submission(struct ca *ca, const struct ca_submission *s, struct
 	bool fits = false;
 
 	if (!is_text(s->protocol, 32) || !is_text(s->endpoint, 64) || !is_text(s->profile, 64) ||
-	    !is_text(s->requester, 255))
+	    !is_text(s->requester, 255) || (s->source_address && !is_text(s->source_address, 64)))
 		return refused(out, "the submission names no protocol, endpoint, profile or requester");
 	for (size_t i = 0; i < sizeof(evidence_of) / sizeof(*evidence_of); i++)
-		fits |= strcmp(evidence_of[i].protocol, s->protocol) == 0 && evidence_of[i].evidence == s->evidence;
+		fits |= strcmp(evidence_of[i].protocol, s->protocol) == 0 && evidence_of[i].evidence == s->evidence &&
+			strncmp(s->requester, evidence_of[i].requester, strlen(evidence_of[i].requester)) == 0;
 	if (!fits)
-		return refused(out, "the submission comes without the evidence that its protocol must bring");
+		return refused(out, "the submission comes without the evidence or requester of its protocol");
 	if (!core_endpoint_allows(ca->core, s->endpoint, ca->name, s->profile))
 		return refused(out, "this endpoint is not configured for that CA and profile");
 	if ((strcmp(s->endpoint, INTERNAL_ENDPOINT) == 0) != (s->evidence == CA_EVIDENCE_LOCAL_CONFIG))
@@ -251,6 +282,22 @@ static int fill_issued(struct ca *ca, const struct ca_request *r, struct ca_outc
 	return e ? e : buf_append(&out->chain, buf_bytes(&ca->certificate));
 }
 
+/* The older a request, the longer the pause: a person who has not looked for an hour will not look within the next
+ * seconds. Some clients give up above 600. */
+static unsigned pause_s(const struct ca_request *r)
+{
+	static const struct {
+		int64_t age_s;
+		unsigned pause_s;
+	} steps[] = { { 60, 5 }, { 300, 15 }, { 3600, 60 }, { 6 * 3600, 300 }, { INT64_MAX, 600 } };
+	int64_t age_s = (clock_wall_ms() - r->first_seen_ms) / 1000;
+	size_t i = 0;
+
+	while (age_s >= steps[i].age_s)
+		i++;
+	return steps[i].pause_s > r->retry_after_s ? steps[i].pause_s : r->retry_after_s;
+}
+
 static int answer(struct ca *ca, const struct ca_request *r, struct ca_outcome *out)
 {
 	buf_reset(&out->certificate);
@@ -261,8 +308,10 @@ static int answer(struct ca *ca, const struct ca_request *r, struct ca_outcome *
 	snprintf(out->reason, sizeof(out->reason), "%s", r->reason);
 	if (r->state == CA_STATE_ACTIVE)
 		return busy(ca, out, 1, "the request is being processed");
-	if (r->state == CA_STATE_PENDING)
-		out->retry_after_s = r->retry_after_s;
+	if (r->state == CA_STATE_PENDING) {
+		out->retry_after_s = pause_s(r);
+		polls_note(ca->core->polls, r->id, out->retry_after_s);
+	}
 	return r->state == CA_STATE_ISSUED ? fill_issued(ca, r, out) : 0;
 }
 
@@ -271,46 +320,55 @@ static void reply(struct ca *ca, const struct ca_request *r, const struct ca_out
 	trace_event(ca->core->trace, "reply", r->id, "\"disposition\":%d", (int)out->disposition);
 }
 
-static int answer_from_row(struct ca *ca, const struct ca_request *asker, int64_t id, struct ca_outcome *out)
+static int answer_from_row(struct ca *ca, const struct ca_request *asker, int64_t id, bool same_key,
+			   struct ca_outcome *out)
 {
 	OWNED(ca_request) row = NULL;
 	int e = store_load(ca->core, id, &row);
 
 	if (e)
 		return e < 0 ? e : busy(ca, out, 1, "the request is being processed");
-	/* A poller who is not the original requester gets nothing. */
+	/* A poller who is not the original requester gets nothing, and a transaction is about one public key. */
 	if (strcmp(row->requester, asker->requester) != 0 || strcmp(row->endpoint, asker->endpoint) != 0)
 		return refused(out, "this transaction belongs to another requester");
-	if (row->state == CA_STATE_PENDING)
-		polls_note(ca->core->polls, id, clock_wall_ms());
+	if (same_key && !bytes_equal(row->csr.spki, asker->csr.spki))
+		return refused(out, "this transaction belongs to another public key");
 	e = answer(ca, row, out);
 	if (!e)
 		reply(ca, row, out);
 	return e;
 }
 
+static int answer_same(struct ca *ca, struct ca_request *r, struct bytes der, int64_t id, struct ca_outcome *out)
+{
+	char why[CA_REASON_SIZE];
+	int e = csr_reread(&r->csr, r->arena, der, why);
+
+	return e > 0 ? refused(out, why) : e ? e : answer_from_row(ca, r, id, true, out);
+}
+
 /* ---- precedents: the same transaction, the same names waiting, a recent denial ---- */
 
-static int answer_precedent(struct ca *ca, struct ca_request *r, const struct store_precedent *p,
+static int answer_precedent(struct ca *ca, struct ca_request *r, struct bytes der, const struct store_precedent *p,
 			    struct ca_outcome *out, bool *go_on)
 {
-	int64_t patience_ms = (int64_t)p->retry_after_s * 2000, waited_ms;
+	int64_t patience_ms;
 
 	*go_on = false;
 	switch (p->kind) {
 	case PRECEDENT_SAME:
+		return answer_same(ca, r, der, p->id, out);
 	case PRECEDENT_DENIED:
-		return answer_from_row(ca, r, p->id, out);
+		return answer_from_row(ca, r, p->id, false, out);
 	case PRECEDENT_PENDING:
-		waited_ms = clock_wall_ms() - polls_last(ca->core->polls, p->id);
-		if (waited_ms < patience_ms)
-			return busy(ca, out, (unsigned)((patience_ms - waited_ms) / 1000) + 1,
+		patience_ms = polls_patience_ms(ca->core->polls, p->id, p->retry_after_s);
+		if (patience_ms > 0)
+			return busy(ca, out, (unsigned)(patience_ms / 1000) + 1,
 				    "an earlier request for the same names is waiting for a person");
 		r->supersedes = p->id;
 		break;
 	case PRECEDENT_NONE:
-		if (p->n_pending >= ca->core->settings.pending_per_requester)
-			return busy(ca, out, 60, "too many requests of this requester are waiting for a person");
+		r->over_quota = p->n_pending >= ca->core->settings.pending_per_requester;
 		break;
 	}
 	*go_on = true;
@@ -319,13 +377,26 @@ static int answer_precedent(struct ca *ca, struct ca_request *r, const struct st
 
 static void note_submission(struct ca_request *r)
 {
-	char who[300];
-
-	snprintf(who, sizeof(who), "%s", r->requester);
 	request_note(r, r->intermediary, "received via=%s endpoint=%s requester=%s from=%s", r->protocol, r->endpoint,
-		     who, r->source_address ? r->source_address : "-");
+		     r->requester, r->source_address ? r->source_address : "-");
 	r->lines->at_ms = r->received_ms;
 	request_note(r, r->intermediary, "submit id=%lld profile=%s", (long long)r->id, r->profile);
+}
+
+/* Octets that are refused make a row that somebody can look at, but not without end. */
+static int reject(struct ca *ca, struct ca_request *r, enum ca_status status, const char *why, struct ca_outcome *out)
+{
+	int e;
+
+	if (rejects_allow(ca->core->rejects, r->requester)) {
+		e = decide_reject(ca, r, status, why);
+		return e ? e : answer(ca, r, out);
+	}
+	trace_step(ca->core->trace, "abandon", r->id);
+	out->disposition = CA_ERROR;
+	out->status = status;
+	snprintf(out->reason, sizeof(out->reason), "%s", why);
+	return 0;
 }
 
 /* Steps 4 and 5 for a submission that is new. */
@@ -341,20 +412,21 @@ static int decide_new(struct ca *ca, struct ca_request *r, struct bytes der, str
 	trace_event(ca->core->trace, "row", r->id, "\"state\":\"active\",\"supersedes\":%lld",
 		    (long long)r->supersedes);
 	e = read_request(ca, r, der, why);
-	if (e > 0) {
-		e = decide_reject(ca, r, (enum ca_status)e, why);
-	} else if (!e) {
-		e = decide_prepare(ca, r);
-		if (!e) {
-			decide_verify(ca, r, CA_VERIFY_NEW);
-			e = decide_apply(ca, r, CA_VERIFY_NEW);
-		}
+	if (e > 0)
+		return reject(ca, r, (enum ca_status)e, why, out);
+	if (!e && decide_prepare(ca, r))
+		return reject(ca, r, CA_STATUS_BUILD_FAILURE, "the profile is not configured", out);
+	if (!e) {
+		decide_verify(ca, r, CA_VERIFY_NEW);
+		e = decide_apply(ca, r, CA_VERIFY_NEW);
 	}
 	if (e == 0)
 		return answer(ca, r, out);
 	if (e == DECIDE_AWAY)
 		return busy(ca, out, 2, "the signer does not answer; the certificate will be issued when it is back");
 	trace_event(ca->core->trace, "abandon", r->id, "\"code\":%d", e);
+	if (e == DECIDE_QUOTA)
+		return busy(ca, out, 60, "too many requests of this requester are waiting for a person");
 	/* Somebody was faster, or the disk is full: nothing was written and the same call may be repeated. */
 	if (e > 0 || e == -ENOSPC || e == -EBUSY)
 		return busy(ca, out, e > 0 ? 1 : 30, e > 0 ? "the request met another one; ask again" :
@@ -369,18 +441,15 @@ static int submit_in_flight(struct ca *ca, struct ca_request *r, struct bytes de
 	int e = store_find_precedent(ca->core, r, &p);
 
 	if (!e)
-		e = answer_precedent(ca, r, &p, out, &go_on);
+		e = answer_precedent(ca, r, der, &p, out, &go_on);
 	if (e || !go_on)
 		return e;
 	/* A dead signer is found out before anything is written; the finisher notices when it is back. */
 	if (ca->core->is_signer_failing)
 		return busy(ca, out, 2, "the signer does not answer");
 	e = decide_new(ca, r, der, out);
-	if (!e) {
-		if (r->state == CA_STATE_PENDING)
-			polls_note(ca->core->polls, r->id, clock_wall_ms());
+	if (!e)
 		reply(ca, r, out);
-	}
 	return e;
 }
 
@@ -428,10 +497,10 @@ int pipeline_ask(struct ca *ca, const char *requester, int64_t id, bool collects
 		return e;
 	if (strcmp(r->requester, requester) != 0 || strcasecmp(r->ca, ca->name) != 0)
 		return CA_CALL_NOT_FOUND;
-	if (r->state == CA_STATE_PENDING)
-		polls_note(ca->core->polls, id, clock_wall_ms());
 	if (collects)
 		e = collect(ca, r);
+	if (e == STORE_CHANGED)
+		return busy(ca, out, 1, "the certificate was revoked just now; ask again");
 	if (!e && collects)
 		worker_kick(ca->core->outbox);
 	return e ? e : answer(ca, r, out);

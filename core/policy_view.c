@@ -178,6 +178,7 @@ int ca_policy_set_not_after(struct ca_policy_view *v, int64_t seconds)
 	if (seconds > v->r->not_after_s || seconds <= v->r->not_before_s)
 		return -EPERM;
 	v->r->not_after_s = seconds;
+	v->r->template_s = v->r->not_after_s - v->r->not_before_s + 1;
 	return 0;
 }
 
@@ -188,6 +189,7 @@ int ca_policy_set_not_before(struct ca_policy_view *v, int64_t seconds)
 	if (seconds < v->r->not_before_s || seconds >= v->r->not_after_s)
 		return -EPERM;
 	v->r->not_before_s = seconds;
+	v->r->template_s = v->r->not_after_s - v->r->not_before_s + 1;
 	return 0;
 }
 

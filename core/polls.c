@@ -13,7 +13,8 @@
 #include "core/base/clock.h"
 
 struct poll {
-	int64_t id, at_ms;
+	int64_t id, at_ms; /* monotonic */
+	unsigned pause_s;
 	UT_hash_handle hh;
 };
 
@@ -30,7 +31,7 @@ int polls_new(struct polls **out)
 	if (!p)
 		return -ENOMEM;
 	pthread_mutex_init(&p->lock, NULL);
-	p->started_ms = clock_wall_ms();
+	p->started_ms = clock_mono_ms();
 	*out = p;
 	return 0;
 }
@@ -50,7 +51,7 @@ void polls_drop(struct polls **pp)
 	*pp = NULL;
 }
 
-void polls_note(struct polls *p, int64_t id, int64_t now_ms)
+void polls_note(struct polls *p, int64_t id, unsigned pause_s)
 {
 	struct poll *found;
 
@@ -60,8 +61,10 @@ void polls_note(struct polls *p, int64_t id, int64_t now_ms)
 		found->id = id;
 		HASH_ADD(hh, p->all, id, sizeof(id), found);
 	}
-	if (found)
-		found->at_ms = now_ms;
+	if (found) {
+		found->at_ms = clock_mono_ms();
+		found->pause_s = pause_s;
+	}
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -77,7 +80,7 @@ void polls_forget(struct polls *p, int64_t id)
 	free(found);
 }
 
-int64_t polls_last(struct polls *p, int64_t id)
+int64_t polls_patience_ms(struct polls *p, int64_t id, unsigned pause_s)
 {
 	struct poll *found;
 	int64_t at;
@@ -85,6 +88,8 @@ int64_t polls_last(struct polls *p, int64_t id)
 	pthread_mutex_lock(&p->lock);
 	HASH_FIND(hh, p->all, &id, sizeof(id), found);
 	at = found ? found->at_ms : p->started_ms;
+	if (found)
+		pause_s = found->pause_s;
 	pthread_mutex_unlock(&p->lock);
-	return at;
+	return at + 2000 * (int64_t)pause_s - clock_mono_ms();
 }

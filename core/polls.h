@@ -10,8 +10,10 @@ struct polls;
 
 int polls_new(struct polls **out);
 void polls_drop(struct polls **p);
-void polls_note(struct polls *p, int64_t id, int64_t now_ms);
+/* Asked for now, and told to come back after `pause_s`. */
+void polls_note(struct polls *p, int64_t id, unsigned pause_s);
 void polls_forget(struct polls *p, int64_t id);
 
-/* Wall milliseconds of the last poll; the start of the process when there was none since. */
-int64_t polls_last(struct polls *p, int64_t id);
+/* Milliseconds until this client is later than twice the pause it was told; 0 or less: it seems to be gone. Without a
+ * poll since the start of the process, `pause_s` counts from there. */
+int64_t polls_patience_ms(struct polls *p, int64_t id, unsigned pause_s);

@@ -4,6 +4,7 @@
  */
 #include "core/recover.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "core/base/clock.h"
@@ -30,55 +31,73 @@ static int finish(struct ca_core *core, struct ca *ca, struct ca_request *r)
 
 static int expire(struct ca_core *core, struct ca *ca, struct ca_request *r)
 {
-	struct store_change change = { .r = r, .from = CA_STATE_PENDING };
+	struct store_change change = { .r = r, .from = CA_STATE_PENDING, .action = CA_ACTION_EXPIRE };
 
-	r->state = CA_STATE_DENIED;
+	if (request_move(r, CA_ACTION_EXPIRE))
+		return -EPERM;
 	r->status = CA_STATUS_EXPIRED;
 	r->resolved_ms = clock_wall_ms();
 	r->events = CA_EVENT_DENIED;
 	snprintf(r->reason, sizeof(r->reason), "nobody decided about the request in time");
 	request_note(r, "core", "denied status=%s", ca_status_word(r->status));
 	change.key_until_ms = r->resolved_ms + core->settings.deny_window_ms;
-	core_count(core, CA_ACTION_EXPIRE);
 	trace_step(core->trace, "expire", r->id);
 	return store_apply(ca, &change);
 }
 
 typedef int request_fn(struct ca_core *core, struct ca *ca, struct ca_request *r);
 
-/* Do it to one request, unless somebody is working on it or it has left `state`. */
-static int visit(struct ca_core *core, int64_t id, enum ca_state state, request_fn *fn)
+/* Do it to one request, unless somebody is working on it or it has left `state`. True when it was done. */
+static bool visit(struct ca_core *core, int64_t id, enum ca_state state, request_fn *fn)
 {
 	OWNED(ca_request) r = NULL;
-	struct ca *ca;
-	int e = flight_enter_id(core->flight, id, 0);
+	struct ca *ca = NULL;
+	bool done = false;
 
-	if (e)
-		return 0;
-	e = store_load(core, id, &r);
-	ca = e ? NULL : core_find_ca(core, r->ca);
+	if (flight_enter_id(core->flight, id, 0))
+		return false;
+	if (store_load(core, id, &r) == 0)
+		ca = core_find_ca(core, r->ca);
 	/* Its submitter may be signing it right now, under its transaction key. */
 	if (ca && r->state == state && flight_enter(core->flight, r->transaction_key, 0) == 0) {
-		e = fn(core, ca, r);
+		done = fn(core, ca, r) == 0;
 		flight_leave(core->flight, r->transaction_key);
 	}
 	flight_leave_id(core->flight, id);
-	return e;
+	return done;
+}
+
+static size_t finish_all(struct ca_core *core)
+{
+	int64_t ids[BATCH], after = 0;
+	size_t n = BATCH, done = 0;
+
+	while (n == BATCH && store_list_unfinished(core, after, ids, BATCH, &n) == 0) {
+		for (size_t i = 0; i < n; i++)
+			done += visit(core, ids[i], CA_STATE_ACTIVE, finish);
+		after = n ? ids[n - 1] : after;
+	}
+	return done;
+}
+
+static size_t expire_all(struct ca_core *core)
+{
+	int64_t before_ms = clock_wall_ms() - core->settings.pending_ttl_ms, ids[BATCH], after = 0;
+	size_t n = BATCH, done = 0;
+
+	while (n == BATCH && store_list_expired(core, before_ms, after, ids, BATCH, &n) == 0) {
+		for (size_t i = 0; i < n; i++)
+			done += visit(core, ids[i], CA_STATE_PENDING, expire);
+		after = n ? ids[n - 1] : after;
+	}
+	return done;
 }
 
 bool recover_run(void *arg)
 {
 	struct ca_core *core = arg;
-	int64_t ids[BATCH];
-	size_t n, finished = 0;
 
-	if (store_list_unfinished(core, ids, BATCH, &n) == 0)
-		for (size_t i = 0; i < n; i++)
-			finished += visit(core, ids[i], CA_STATE_ACTIVE, finish) == 0;
-	if (store_list_expired(core, clock_wall_ms() - core->settings.pending_ttl_ms, ids, BATCH, &n) == 0)
-		for (size_t i = 0; i < n; i++)
-			finished += visit(core, ids[i], CA_STATE_PENDING, expire) == 0;
-	if (finished && core->outbox)
+	if (finish_all(core) + expire_all(core) > 0 && core->outbox)
 		worker_kick(core->outbox);
 	return false;
 }

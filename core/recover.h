@@ -7,5 +7,5 @@
 #include "core/core_int.h"
 
 /* The finisher's job: sign the stored TBS of requests that were left ACTIVE, deny pending ones past their time.
- * `core` is a `struct ca_core *`. True when there is more. */
+ * `core` is a `struct ca_core *`. */
 bool recover_run(void *core);

@@ -31,6 +31,14 @@ void registry_publish(struct ca_core *core)
 	pthread_mutex_unlock(&published.lock);
 }
 
+void registry_withdraw(struct ca_core *core)
+{
+	pthread_mutex_lock(&published.lock);
+	if (published.core == core)
+		published.core = NULL;
+	pthread_mutex_unlock(&published.lock);
+}
+
 int ca_locate(struct ca_door **out, const char *config_string, const char *intermediary)
 {
 	struct ca_door *door;

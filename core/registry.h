@@ -15,7 +15,8 @@ enum {
 	CA_LOCATE_AWAY = 3,       /* the core does not answer: try again */
 };
 
-/* `intermediary` names the caller; the core's configuration says which endpoints and profiles it may use. */
+/* `intermediary` names the caller in the timeline. Which CA and profile an endpoint may use is the core's own reading
+ * of the configuration; a core in this process takes its intermediaries for the gateway it was started with. */
 int ca_locate(struct ca_door **out, const char *config_string, const char *intermediary);
 void ca_door_drop(struct ca_door **ca);
 

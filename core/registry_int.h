@@ -6,5 +6,7 @@
 
 #include "core/core.h"
 
-/* NULL: no core is there (ca_locate answers CA_LOCATE_AWAY). */
 void registry_publish(struct ca_core *core);
+
+/* From now on ca_locate() answers CA_LOCATE_AWAY; nothing happens when another core is published. */
+void registry_withdraw(struct ca_core *core);

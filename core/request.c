@@ -10,6 +10,8 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/x509/text.h"
 #include "core/x509/der.h"
 
 #define REQUEST_ARENA_MAX (8u << 20)
@@ -67,6 +69,24 @@ void request_note(struct ca_request *r, const char *actor, const char *format, .
 	r->lines_end = &line->next;
 }
 
+int request_move(struct ca_request *r, enum ca_action action)
+{
+	enum ca_state next;
+	int e = ca_state_next(r->state, action, &next);
+
+	if (!e)
+		r->state = next;
+	return e;
+}
+
+const char *request_quote(const struct ca_request *r, const char *text)
+{
+	size_t size = strlen(text) * 4 + 1;
+	char *out = arena_alloc(r->arena, size);
+
+	return out ? log_escape(text, out, size) : "";
+}
+
 bool attribute_name_equal(const char *a, const char *b)
 {
 	for (;; a++, b++) {
@@ -90,7 +110,7 @@ int attribute_check(const char *name, const char *value)
 	for (const char *p = name; *p; p++)
 		if ((unsigned char)*p < ' ' || *p == ':' || *p == 0x7f)
 			return -EINVAL;
-	return strpbrk(value, "\r\n") ? -EINVAL : 0;
+	return text_is_clean(bytes_of_str(value)) ? 0 : -EINVAL;
 }
 
 static struct ca_attribute *find_attribute(struct ca_request *r, const char *name)
@@ -227,9 +247,9 @@ static void sort_rows(const struct ca_request *r, struct ca_attribute *attribute
 
 int request_hash_template(struct ca_request *r)
 {
-	size_t max = 8 + 2 * CA_ATTRIBUTES_MAX + 3 * REQUEST_EXTENSIONS_MAX, n = 0;
+	size_t max = 64 + 2 * CA_ATTRIBUTES_MAX + 3 * REQUEST_EXTENSIONS_MAX, n = 0;
 	struct bytes *pieces = arena_alloc(r->arena, max * sizeof(*pieces));
-	char *lifetime = arena_printf(r->arena, "%lld", (long long)(r->not_after_s - r->not_before_s));
+	char *lifetime = arena_printf(r->arena, "%lld", (long long)r->template_s);
 	struct ca_attribute attributes[CA_ATTRIBUTES_MAX];
 	struct ca_extension extensions[REQUEST_EXTENSIONS_MAX];
 
@@ -243,6 +263,10 @@ int request_hash_template(struct ca_request *r)
 	pieces[n++] = bytes_of(r->names_key, sizeof(r->names_key));
 	pieces[n++] = r->csr.spki;
 	pieces[n++] = bytes_of_str(lifetime);
+	for (const char *const *w = r->key_usage; w && *w && n < 24; w++)
+		pieces[n++] = bytes_of_str(*w);
+	for (const char *const *w = r->ext_key_usage; w && *w && n < 56; w++)
+		pieces[n++] = bytes_of_str(*w);
 	for (size_t i = 0; i < r->n_attributes; i++) {
 		pieces[n++] = bytes_of_str(attributes[i].name);
 		pieces[n++] = bytes_of_str(attributes[i].value);

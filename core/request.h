@@ -50,7 +50,10 @@ struct ca_request {
 	struct subject_part subject[REQUEST_SUBJECT_MAX];
 	size_t n_subject;
 	const char *subject_text; /* of a row that was read; NULL once the parts above are made anew */
-	int64_t not_before_s, not_after_s, latest_s; /* latest: what profile and CA allow */
+	int64_t not_before_s, not_after_s;
+	int64_t template_s;       /* intended seconds of validity, before the CA's own end cuts it: constant in time */
+	const char *const *key_usage, *const *ext_key_usage; /* of the profile, for this key */
+	bool is_edited;           /* an officer changed it: a grant would not bring his changes back */
 
 	/* What was decided. */
 	struct ca_verdict verdict;
@@ -75,6 +78,15 @@ struct ca_request {
 	int64_t grant_id;         /* the grant whose approvals these are; 0: none */
 	int64_t grant_request_id; /* the request that was approved for it */
 	int64_t supersedes;       /* a pending request that this one takes the place of; 0: none */
+	bool over_quota;          /* this requester has too many pending requests to add one */
+
+	/* What an officer was shown, kept while policy is asked again. */
+	struct {
+		const char *subject_text;
+		int64_t not_before_s, not_after_s, template_s;
+		uint8_t digest[SHA256_SIZE];
+	} shown;
+	bool has_changed;         /* policy said issue, but not what was shown and approved */
 };
 
 int ca_request_new(struct ca_request **out);
@@ -99,6 +111,12 @@ struct ca_extension *request_find_extension(struct ca_request *r, const char *oi
 
 /* Add or replace by OID; `flags` with origin. 0, -EINVAL (OID or DER malformed), -ENOSPC, -ENOMEM. */
 int request_set_extension(struct ca_request *r, const char *oid, struct bytes der, unsigned flags);
+
+/* Go to the next state of the table. 0 or -EPERM; nothing changed then. */
+int request_move(struct ca_request *r, enum ca_action action);
+
+/* Text from outside as one quoted word of a timeline line: no quote, no control character gets through. */
+const char *request_quote(const struct ca_request *r, const char *text);
 
 /* Fill names_key from the names, whatever their order. */
 int request_hash_names(struct ca_request *r);

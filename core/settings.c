@@ -132,6 +132,9 @@ static const struct conf_option *policy_rows_of(const char *module)
 
 /* Rows that every exit module has besides its own; joined once for each module. */
 static const struct conf_option exit_common_rows[] = {
+	{.name = "name",
+	 .type = CONF_STRING,
+	 .summary = "What it is called in timelines and in the outbox; by default the module's name."},
 	{ .name = "required", .type = CONF_BOOL, .fallback = "true",
 	  .summary = "Without this module the CA does not start; when false it starts degraded." },
 };
@@ -144,7 +147,8 @@ static const struct conf_option *exit_rows_of(const char *module)
 	for (size_t i = 0; exit_modules[i] && i < 16; i++) {
 		if (strcmp(exit_modules[i]->name, module) != 0)
 			continue;
-		joined[i][n++] = exit_common_rows[0];
+		for (size_t j = 0; j < sizeof(exit_common_rows) / sizeof(*exit_common_rows); j++)
+			joined[i][n++] = exit_common_rows[j];
 		for (const struct conf_option *o = exit_modules[i]->options; o && o->name && n < 31; o++)
 			joined[i][n++] = *o;
 		return joined[i];

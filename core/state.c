@@ -18,7 +18,6 @@ static const struct {
 	enum ca_state next;
 } transitions[] = {
 	{ NONE, CA_ACTION_RECEIVE, CA_STATE_ACTIVE },
-	{ NONE, CA_ACTION_REJECT, CA_STATE_ERROR },
 	{ CA_STATE_ACTIVE, CA_ACTION_REJECT, CA_STATE_ERROR },
 	{ CA_STATE_ACTIVE, CA_ACTION_ISSUE, CA_STATE_ISSUED },
 	{ CA_STATE_ACTIVE, CA_ACTION_PEND, CA_STATE_PENDING },
@@ -48,6 +47,7 @@ int ca_state_next(enum ca_state from, enum ca_action action, enum ca_state *next
 const char *ca_action_word(enum ca_action action)
 {
 	static const char *const words[CA_ACTION_COUNT_] = {
+		[CA_ACTION_NONE] = "none",
 		[CA_ACTION_RECEIVE] = "receive",
 		[CA_ACTION_REJECT] = "reject",
 		[CA_ACTION_ISSUE] = "issue",

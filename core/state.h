@@ -8,6 +8,7 @@
 
 /* What can happen to a request. The comment names the documented transition. */
 enum ca_action {
+	CA_ACTION_NONE = 0,   /* nothing of the list below: a step on the way to one */
 	CA_ACTION_RECEIVE,    /* T2  a submission became a row */
 	CA_ACTION_REJECT,     /* T1  it could not be read */
 	CA_ACTION_ISSUE,      /* T3  policy said issue, signed */

@@ -114,9 +114,9 @@ static int insert_request(struct db_conn *conn, const struct apply *a)
 			" resolved_ms,"
 			" retry_after_s, collect_ms, csr, csr_hash, spki_hash, names_key, asked_subject, subject,"
 			" raw_attributes, transaction_key, key_until_ms, status, reason, rule, trace, digest, serial, tbs,"
-			" not_before_s, not_after_s, key_type, key_bits)"
+			" not_before_s, not_after_s, template_s, edited, key_type, key_bits)"
 			" VALUES(?,?,1,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-			"?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			"?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 			DB_INT(r->id), DB_INT(r->state), DB_TEXT(r->ca), DB_TEXT(r->protocol), DB_TEXT(r->endpoint),
 			DB_TEXT(r->profile), DB_TEXT(r->requester), DB_TEXT(r->intermediary),
 			DB_TEXT(r->source_address), DB_INT(r->evidence), DB_INT(r->received_ms),
@@ -129,7 +129,7 @@ static int insert_request(struct db_conn *conn, const struct apply *a)
 			DB_INT(a->change->key_until_ms), DB_INT(r->status), DB_TEXT(r->reason),
 			DB_TEXT(r->verdict.rule), DB_TEXT(r->verdict.trace),
 			DB_BLOB(bytes_of(r->digest, SHA256_SIZE)), DB_BLOB(serial_of(r)), DB_BLOB(tbs_of(r)),
-			DB_INT(r->not_before_s), DB_INT(r->not_after_s),
+			DB_INT(r->not_before_s), DB_INT(r->not_after_s), DB_INT(r->template_s), DB_INT(r->is_edited),
 			DB_TEXT(r->csr.key_type ? r->csr.key_type : ""), DB_INT(r->csr.key_bits));
 	for (size_t i = 0; !e && i < r->n_names; i++)
 		e = db_run(
@@ -147,13 +147,14 @@ static int update_request(struct db_conn *conn, const struct apply *a)
 	int e = db_run(
 		conn,
 		"UPDATE requests SET state=?, version=version+1, resolved_ms=?, key_until_ms=?, status=?, reason=?,"
-		" rule=?, trace=?, digest=?, serial=?, tbs=?, not_before_s=?, not_after_s=?, subject=?"
+		" rule=?, trace=?, digest=?, serial=?, tbs=?, not_before_s=?, not_after_s=?, template_s=?, edited=?,"
+		" subject=?"
 		" WHERE id=? AND version=? AND state=?",
 		DB_INT(r->state), DB_INT(r->resolved_ms), DB_INT(a->change->key_until_ms), DB_INT(r->status),
 		DB_TEXT(r->reason), DB_TEXT(r->verdict.rule), DB_TEXT(r->verdict.trace),
 		DB_BLOB(bytes_of(r->digest, SHA256_SIZE)), DB_BLOB(serial_of(r)), DB_BLOB(tbs_of(r)),
-		DB_INT(r->not_before_s), DB_INT(r->not_after_s), DB_TEXT(request_subject_text(r)), DB_INT(r->id),
-		DB_INT(r->version), DB_INT(a->change->from));
+		DB_INT(r->not_before_s), DB_INT(r->not_after_s), DB_INT(r->template_s), DB_INT(r->is_edited),
+		DB_TEXT(request_subject_text(r)), DB_INT(r->id), DB_INT(r->version), DB_INT(a->change->from));
 
 	if (!e && db_changes(conn) != 1)
 		return STORE_CHANGED;
@@ -221,8 +222,10 @@ static int spend_grant(struct db_conn *conn, const struct apply *a)
 		e = db_run(
 			conn,
 			"UPDATE certificates SET revoked_ms=?, revoked_reason=4"
-			" WHERE request_id=? AND revoked_ms IS NULL",
+			" WHERE request_id=? AND revoked_ms IS NULL AND collected_ms IS NULL",
 			DB_INT(a->now_ms), DB_INT(r->grant_request_id));
+	if (!e && db_changes(conn) != 1)
+		return STORE_CHANGED;
 	if (!e)
 		e = db_run(conn,
 			   "UPDATE requests SET state=21, version=version+1, key_until_ms=0 WHERE id=? AND state=20",
@@ -318,6 +321,19 @@ static void trace_change(struct ca_core *core, const struct store_change *c)
 			    (long long)r->id);
 }
 
+static void count_change(struct ca_core *core, const struct store_change *c)
+{
+	core_count(core, c->action);
+	if (c->supersedes)
+		core_count(core, CA_ACTION_SUPERSEDE);
+	if (c->spend_grant)
+		core_count(core, CA_ACTION_REVOKE);
+	if (c->supersedes)
+		polls_forget(core->polls, c->supersedes);
+	if (c->r->state != CA_STATE_PENDING && c->r->state != CA_STATE_ISSUED)
+		polls_forget(core->polls, c->r->id);
+}
+
 int store_apply(struct ca *ca, const struct store_change *change)
 {
 	struct apply a = { ca, change, clock_wall_ms() };
@@ -328,6 +344,7 @@ int store_apply(struct ca *ca, const struct store_change *change)
 	if (!e) {
 		written(change->r, change->insert);
 		trace_change(ca->core, change);
+		count_change(ca->core, change);
 	}
 	trace_release(ca->core->trace);
 	return outcome(ca->core, e);
@@ -337,9 +354,14 @@ static int collected(struct db_conn *conn, void *arg)
 {
 	const struct apply *a = arg;
 	const struct ca_request *r = a->change->r;
-	int e = db_run(conn, "UPDATE certificates SET collected_ms=? WHERE request_id=? AND collected_ms IS NULL",
+	int e = db_run(conn,
+		       "UPDATE certificates SET collected_ms=coalesce(collected_ms, ?)"
+		       " WHERE request_id=? AND revoked_ms IS NULL",
 		       DB_INT(a->now_ms), DB_INT(r->id));
 
+	/* It was revoked since it was read: nobody may be given it any more. */
+	if (!e && r->state == CA_STATE_ISSUED && db_changes(conn) != 1)
+		return STORE_CHANGED;
 	/* Collected: there is a live certificate now, so the approval is used up. */
 	if (!e)
 		e = db_run(conn, "DELETE FROM grants WHERE request_id=? AND spent_by IS NULL", DB_INT(r->id));

@@ -31,8 +31,8 @@ int store_load(struct ca_core *core, int64_t id, struct ca_request **out);
 
 /* Positive outcomes of the writing functions. */
 enum {
-	STORE_CHANGED = 1,   /* the row is no longer as it was read (or the state forbids it): nothing was written */
-	STORE_DUPLICATE = 2, /* another row has this transaction key, these names pending, or this serial */
+	STORE_CHANGED = 11,   /* the row is no longer as it was read (or the state forbids it): nothing was written */
+	STORE_DUPLICATE = 12, /* another row has this transaction key, these names pending, or this serial */
 };
 
 /* What one write changes, besides the row itself. */
@@ -40,6 +40,7 @@ struct store_change {
 	struct ca_request *r;          /* the row as it shall stand; `state` is the new state */
 	bool insert;                   /* a new row; else an update of the row with r->version in state `from` */
 	enum ca_state from;
+	enum ca_action action;         /* what happened, counted once it is durable */
 	bool rewrite_rows;             /* attributes and extensions are written again */
 	int64_t key_until_ms; /* how long the transaction key is held; 0: released; INT64_MAX: while it lives */
 	int64_t supersedes;   /* this PENDING row becomes DENIED (superseded) in the same transaction; 0: none */
@@ -53,7 +54,8 @@ struct store_change {
  * in one transaction. On 0, r->version is the new one and lines and events are written off. */
 int store_apply(struct ca *ca, const struct store_change *change);
 
-/* A request that was issued is collected by its requester: remember when, void its grant, tell the modules. */
+/* A request that was issued is collected by its requester: remember when, void its grant, tell the modules.
+ * STORE_CHANGED: it was revoked meanwhile. */
 int store_collected(struct ca *ca, struct ca_request *r);
 
 /* Approvals of the row as it stands, for all rules, into r->approvals. */
@@ -62,9 +64,10 @@ int store_load_approvals(struct ca_core *core, struct ca_request *r);
 /* Is there a certificate for these names, requester and profile that is valid at `now_s`? */
 int store_is_renewal(struct ca_core *core, const struct ca_request *r, int64_t now_s, bool *answer);
 
-/* Rows that were left ACTIVE with a TBS; PENDING rows last seen before `before_ms`. At most `max` ids. */
-int store_list_unfinished(struct ca_core *core, int64_t *ids, size_t max, size_t *n);
-int store_list_expired(struct ca_core *core, int64_t before_ms, int64_t *ids, size_t max, size_t *n);
+/* Rows that were left ACTIVE with a TBS; PENDING rows submitted before `before_ms`. Ids greater than `after`, at most
+ * `max`. */
+int store_list_unfinished(struct ca_core *core, int64_t after, int64_t *ids, size_t max, size_t *n);
+int store_list_expired(struct ca_core *core, int64_t before_ms, int64_t after, int64_t *ids, size_t max, size_t *n);
 
 /* ---- CA keys ---- */
 

@@ -65,6 +65,8 @@ static void read_request(struct ca_request *r, struct db_rows *rows)
 	r->not_after_s = db_col_int(rows, 30);
 	buf_append(&r->certificate, db_col_blob(rows, 31));
 	r->subject_text = copy_text(r, rows, 32);
+	r->template_s = db_col_int(rows, 33);
+	r->is_edited = db_col_int(rows, 34) != 0;
 }
 
 static int load_names(struct db_conn *conn, struct ca_request *r)
@@ -132,7 +134,7 @@ static int load_request(struct db_conn *conn, void *arg)
 		" r.intermediary, r.source_address, r.evidence, r.received_ms, r.submitted_ms, r.first_seen_ms,"
 		" r.resolved_ms, r.retry_after_s, r.collect_ms, r.csr, r.spki_hash, r.names_key, r.raw_attributes,"
 		" r.transaction_key, r.status, r.reason, r.rule, r.trace, r.digest, r.serial, r.tbs,"
-		" r.not_before_s, r.not_after_s, c.certificate, r.subject"
+		" r.not_before_s, r.not_after_s, c.certificate, r.subject, r.template_s, r.edited"
 		" FROM requests r LEFT JOIN certificates c ON c.request_id=r.id WHERE r.id=?",
 		DB_INT(l->id));
 
@@ -164,7 +166,7 @@ int store_load(struct ca_core *core, int64_t id, struct ca_request **out)
 	if (!r->ca || !r->profile || !r->requester || buf_status(&r->tbs) || buf_status(&r->certificate))
 		return -ENOMEM;
 	/* A row in state ERROR may hold octets that are no request, or none; the others passed this gate before. */
-	if (r->state != CA_STATE_ERROR && csr_parse(&r->csr, r->arena, r->csr.der, why))
+	if (r->state != CA_STATE_ERROR && csr_reread(&r->csr, r->arena, r->csr.der, why))
 		return -EBADMSG;
 	*out = MOVE(r);
 	return 0;
@@ -230,12 +232,14 @@ static int find_denied(struct db_conn *conn, struct ca_request *r, struct store_
 	return e;
 }
 
-static int read_approvals(struct db_conn *conn, struct ca_request *r, int64_t request_id, const uint8_t *digest)
+/* Those for the request as it stands: what was approved before an edit counts no more. */
+static int read_approvals(struct db_conn *conn, struct ca_request *r, int64_t request_id)
 {
 	OWNED(db_rows) rows = NULL;
 	int e = db_select(conn, &rows,
-			  "SELECT officer, rule FROM approvals WHERE request_id=? AND (?2 IS NULL OR digest=?2)",
-			  DB_INT(request_id), DB_BLOB(bytes_of(digest, digest ? SHA256_SIZE : 0)));
+			  "SELECT officer, rule FROM approvals a WHERE request_id=?"
+			  " AND digest=(SELECT digest FROM requests q WHERE q.id=a.request_id)",
+			  DB_INT(request_id));
 
 	while (!e && (e = db_next(rows)) == DB_ROW) {
 		struct approval *a = arena_alloc(r->arena, sizeof(*a));
@@ -261,7 +265,7 @@ static int find_grant(struct db_conn *conn, struct ca_request *r, int64_t now_ms
 	if (!e && (e = db_next(rows)) == DB_ROW) {
 		r->grant_id = db_col_int(rows, 0);
 		r->grant_request_id = db_col_int(rows, 1);
-		e = read_approvals(conn, r, r->grant_request_id, NULL);
+		e = read_approvals(conn, r, r->grant_request_id);
 	}
 	return e;
 }
@@ -331,7 +335,7 @@ static int approvals_of(struct db_conn *conn, void *arg)
 {
 	struct ca_request *r = arg;
 
-	return read_approvals(conn, r, r->id, r->digest);
+	return read_approvals(conn, r, r->id);
 }
 
 int store_load_approvals(struct ca_core *core, struct ca_request *r)
@@ -361,8 +365,8 @@ int store_is_renewal(struct ca_core *core, const struct ca_request *r, int64_t n
 }
 
 struct id_list {
-	const char *sql;
-	int64_t value, *ids;
+	const char *sql; /* takes after, max, and before_ms when it is not 0 */
+	int64_t after, before_ms, *ids;
 	size_t max, *n;
 };
 
@@ -370,7 +374,8 @@ static int list_ids(struct db_conn *conn, void *arg)
 {
 	struct id_list *l = arg;
 	OWNED(db_rows) rows = NULL;
-	int e = db_select(conn, &rows, l->sql, DB_INT(l->value), DB_INT(l->max));
+	int e = l->before_ms ? db_select(conn, &rows, l->sql, DB_INT(l->after), DB_INT(l->max), DB_INT(l->before_ms)) :
+			       db_select(conn, &rows, l->sql, DB_INT(l->after), DB_INT(l->max));
 
 	*l->n = 0;
 	while (!e && (e = db_next(rows)) == DB_ROW && *l->n < l->max) {
@@ -380,18 +385,22 @@ static int list_ids(struct db_conn *conn, void *arg)
 	return e;
 }
 
-int store_list_unfinished(struct ca_core *core, int64_t *ids, size_t max, size_t *n)
+int store_list_unfinished(struct ca_core *core, int64_t after, int64_t *ids, size_t max, size_t *n)
 {
-	struct id_list l = {"SELECT id FROM requests WHERE state=8 AND tbs IS NOT NULL AND ?1=0 ORDER BY id LIMIT ?2",
-			    0, ids, max, n};
+	struct id_list l = {
+		.sql = "SELECT id FROM requests WHERE state=8 AND tbs IS NOT NULL AND id>? ORDER BY id LIMIT ?",
+		.after = after, .ids = ids, .max = max, .n = n,
+	};
 
 	return db_read(core->db, list_ids, &l);
 }
 
-int store_list_expired(struct ca_core *core, int64_t before_ms, int64_t *ids, size_t max, size_t *n)
+int store_list_expired(struct ca_core *core, int64_t before_ms, int64_t after, int64_t *ids, size_t max, size_t *n)
 {
-	struct id_list l = {"SELECT id FROM requests WHERE state=9 AND submitted_ms<? ORDER BY id LIMIT ?", before_ms,
-			    ids, max, n};
+	struct id_list l = {
+		.sql = "SELECT id FROM requests WHERE state=9 AND id>?1 AND submitted_ms<?3 ORDER BY id LIMIT ?2",
+		.before_ms = before_ms, .after = after, .ids = ids, .max = max, .n = n,
+	};
 
 	return db_read(core->db, list_ids, &l);
 }

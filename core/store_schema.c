@@ -18,12 +18,13 @@ static const char schema_1[] =
 	" transaction_key BLOB NOT NULL, key_until_ms INTEGER NOT NULL,"
 	" status INTEGER NOT NULL, reason TEXT NOT NULL, rule TEXT NOT NULL, trace TEXT NOT NULL,"
 	" digest BLOB, serial BLOB, tbs BLOB, not_before_s INTEGER, not_after_s INTEGER,"
+	" template_s INTEGER NOT NULL, edited INTEGER NOT NULL,"
 	" key_type TEXT NOT NULL, key_bits INTEGER NOT NULL) STRICT;"
 	/* key_until_ms 0: the key is released and may be used again. */
 	"CREATE UNIQUE INDEX requests_key ON requests(transaction_key) WHERE key_until_ms <> 0;"
 	"CREATE UNIQUE INDEX requests_pending ON requests(endpoint, requester, names_key, profile) WHERE state = 9;"
 	"CREATE INDEX requests_tuple ON requests(endpoint, requester, names_key, profile, resolved_ms);"
-	"CREATE INDEX requests_open ON requests(state, id) WHERE state < 20;"
+	"CREATE INDEX requests_state ON requests(state, id);"
 	"CREATE UNIQUE INDEX requests_serial ON requests(serial) WHERE serial IS NOT NULL;"
 	"CREATE TABLE names("
 	" request_id INTEGER NOT NULL REFERENCES requests(id), position INTEGER NOT NULL, kind INTEGER NOT NULL,"
@@ -60,6 +61,7 @@ static const char schema_1[] =
 	" id INTEGER PRIMARY KEY AUTOINCREMENT, module TEXT NOT NULL, ca TEXT NOT NULL, event INTEGER NOT NULL,"
 	" request_id INTEGER NOT NULL REFERENCES requests(id), attempts INTEGER NOT NULL, next_ms INTEGER) STRICT;"
 	"CREATE INDEX outbox_order ON outbox(module, request_id, id);"
+	"CREATE INDEX outbox_due ON outbox(next_ms, id) WHERE next_ms IS NOT NULL;"
 	"CREATE TABLE ca_keys("
 	" id INTEGER PRIMARY KEY, ca TEXT NOT NULL UNIQUE COLLATE NOCASE, sealed BLOB NOT NULL, spki BLOB NOT NULL,"
 	" certificate BLOB NOT NULL, created_ms INTEGER NOT NULL) STRICT;";

@@ -15,6 +15,7 @@
 #include "core/base/own.h"
 #include "core/x509/der.h"
 #include "core/x509/key.h"
+#include "core/x509/text.h"
 
 #define OID_EXTENSION_REQUEST "1.2.840.113549.1.9.14"
 #define OID_SUBJECT_ALT_NAME "2.5.29.17"
@@ -248,9 +249,11 @@ static int read_rdn_value(struct csr *csr, struct arena *arena, struct bytes pai
 		return REFUSE_SHAPE("has a malformed subject");
 	if (tag != 0x0c && tag != 0x13 && tag != 0x16)
 		return REFUSE_SHAPE("has a subject in another string type than UTF8String or PrintableString");
-	for (size_t i = 0; i < value.len; i++)
-		if (value.ptr[i] < ' ' || value.ptr[i] == 0x7f)
-			return REFUSE_SHAPE("has a control character in its subject");
+	for (size_t i = 0; tag != 0x0c && i < value.len; i++)
+		if (value.ptr[i] >= 0x80)
+			return REFUSE_SHAPE("has octets in its subject that its string type does not allow");
+	if (!text_is_clean(value))
+		return REFUSE_SHAPE("has a subject that is not UTF-8 or has control characters");
 	if (strcmp(text, OID_COMMON_NAME) != 0)
 		return 0;
 	if (csr->common_name)
@@ -314,7 +317,7 @@ static int check_possession(const struct csr *csr, EVP_PKEY *key, char why[stati
 		      "the signature of the PKCS#10 request does not verify with its key");
 }
 
-static int check_key(struct csr *csr, char why[static CA_REASON_SIZE])
+static int check_key(struct csr *csr, bool possession, char why[static CA_REASON_SIZE])
 {
 	EVP_PKEY *key = NULL;
 	const char *reason;
@@ -322,13 +325,14 @@ static int check_key(struct csr *csr, char why[static CA_REASON_SIZE])
 
 	if (e > 0)
 		e = refuse(why, CA_STATUS_BAD_KEY, reason);
-	else if (!e)
+	else if (!e && possession)
 		e = check_possession(csr, key, why);
 	EVP_PKEY_free(key);
 	return e;
 }
 
-int csr_parse(struct csr *out, struct arena *arena, struct bytes der, char why[static CA_REASON_SIZE])
+static int read_csr(struct csr *out, struct arena *arena, struct bytes der, bool possession,
+		    char why[static CA_REASON_SIZE])
 {
 	struct bytes in, request, info, version, subject, spki, attributes, algorithm, signature, whole;
 	unsigned tag;
@@ -368,5 +372,15 @@ int csr_parse(struct csr *out, struct arena *arena, struct bytes der, char why[s
 		e = read_attributes(out, arena, attributes, why);
 	if (!e && print_subject(out, arena))
 		e = REFUSE_SHAPE("has a subject that cannot be read");
-	return e ? e : check_key(out, why);
+	return e ? e : check_key(out, possession, why);
+}
+
+int csr_parse(struct csr *out, struct arena *arena, struct bytes der, char why[static CA_REASON_SIZE])
+{
+	return read_csr(out, arena, der, true, why);
+}
+
+int csr_reread(struct csr *out, struct arena *arena, struct bytes der, char why[static CA_REASON_SIZE])
+{
+	return read_csr(out, arena, der, false, why);
 }

@@ -38,6 +38,9 @@ struct csr {
 /* 0; positive `enum ca_status` (BAD_REQUEST, BAD_SIGNATURE, BAD_KEY) with one sentence in `why`; negative. */
 int csr_parse(struct csr *out, struct arena *arena, struct bytes der, char why[static CA_REASON_SIZE]);
 
+/* The same for octets of the store, which passed the gate before: the signature is not verified again. */
+int csr_reread(struct csr *out, struct arena *arena, struct bytes der, char why[static CA_REASON_SIZE]);
+
 /* A DNS name as a certificate may carry it: lower case LDH labels of at most 63 octets, 253 in all, no trailing dot;
  * valid A-labels; a leading "*." only when `wildcard`. 0 or -EINVAL. `out` may equal `name`. */
 #define DNS_NAME_SIZE 254

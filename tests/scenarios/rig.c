@@ -4,7 +4,9 @@
  */
 #include "tests/scenarios/rig.h"
 
+#include <fcntl.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -12,6 +14,7 @@
 
 #include <sqlite3.h>
 
+#include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
 #include "core/create.h"
@@ -46,6 +49,8 @@ static void give_up(const char *what, const char *why)
 	abort();
 }
 
+static char last_folder[96];
+
 void rig_init(struct rig *r, const struct rig_settings *settings)
 {
 	const char *tmp = getenv("TMPDIR");
@@ -63,6 +68,7 @@ void rig_init(struct rig *r, const struct rig_settings *settings)
 	snprintf(r->folder, sizeof(r->folder), "%.40s/gh-test-XXXXXX", tmp && strlen(tmp) < 40 ? tmp : "/tmp");
 	if (!mkdtemp(r->folder))
 		give_up("no folder", r->folder);
+	snprintf(last_folder, sizeof(last_folder), "%s", r->folder);
 	snprintf(r->trace, sizeof(r->trace), "%s/trace.jsonl", r->folder);
 	if (ca_create(&options, &r->ca_certificate, why))
 		give_up("no CA", why);
@@ -131,6 +137,25 @@ void rig_key(const char *text, uint8_t key[static CA_TRANSACTION_KEY_SIZE])
 		give_up("no digest", text);
 }
 
+/* Who comes back with a transaction has the same key, also after a fork and in another thread: the CSR of a
+ * transaction is kept in the folder of the rig that was made last. */
+static void make_or_repeat(const char *key, const char *name, struct buf *der)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/csr-%s-%s", last_folder, key ? key : "", name);
+	pthread_mutex_lock(&lock);
+	if (!key || file_read(path, der)) {
+		buf_reset(der);
+		if (csr_make(&(struct csr_spec){ .names = &name, .n_names = 1 }, der))
+			give_up("no request", name);
+		if (key && file_write_atomic_at(AT_FDCWD, path, buf_bytes(der), 0600))
+			give_up("no file", path);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
 int rig_submit(struct ca_door *door, const char *requester, const char *name, const char *key, struct ca_outcome *out)
 {
 	OWNED_BUF der = BUF_INIT(CA_REQUEST_MAX);
@@ -146,8 +171,7 @@ int rig_submit(struct ca_door *door, const char *requester, const char *name, co
 		.n_names = 1,
 	};
 
-	if (csr_make(&(struct csr_spec){ .names = &name, .n_names = 1 }, &der))
-		give_up("no request", name);
+	make_or_repeat(key, name, &der);
 	s.request = buf_bytes(&der);
 	rig_key(key, s.transaction_key);
 	return ca_submit(door, &s, out);

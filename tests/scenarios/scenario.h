@@ -29,7 +29,7 @@ struct scenario {
 	bool has_folder;
 	char *policy, *exits, *core, *profile, *endpoints, *ca_key;
 	struct {
-		char name[32];
+		char name[128];
 		struct buf der;
 	} csrs[CSRS_MAX];
 	size_t n_csrs;

@@ -285,6 +285,25 @@ static int submit(struct scenario *s, const struct step *step, struct bytes der,
 	return e;
 }
 
+/* A client that comes back with its transaction has the same key: the CSR made for this key= and these names is kept.
+ * New ones are made without key= and for a CSR that asks for something special. */
+static bool same_csr(struct scenario *s, const struct step *step, struct buf *out)
+{
+	const char *key = step_value(step, "key"), *names = step_value(step, "names");
+	char name[sizeof(s->csrs[0].name)];
+
+	snprintf(name, sizeof(name), "%s/%s", key ? key : "", names ? names : "");
+	if (!key || step_has(step, "bad-signature") || strlen(name) + 1 == sizeof(name))
+		return make_csr(s, step, out) == 0;
+	if (find_csr(s, name, out))
+		return true;
+	if (make_csr(s, step, out) || s->n_csrs == CSRS_MAX)
+		return false;
+	snprintf(s->csrs[s->n_csrs].name, sizeof(s->csrs[0].name), "%s", name);
+	s->csrs[s->n_csrs].der = BUF_INIT(1u << 20);
+	return buf_append(&s->csrs[s->n_csrs++].der, buf_bytes(out)) == 0;
+}
+
 void step_submit(struct scenario *s, const struct step *step)
 {
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
@@ -293,7 +312,7 @@ void step_submit(struct scenario *s, const struct step *step)
 	int64_t began;
 	int e;
 
-	if (csr ? !find_csr(s, csr, &der) : make_csr(s, step, &der) != 0) {
+	if (csr ? !find_csr(s, csr, &der) : !same_csr(s, step, &der)) {
 		scenario_fail(s, "submit: there is no such request");
 		return;
 	}
@@ -395,8 +414,8 @@ static unsigned roles_of(const char *words)
 static void check_decision(struct scenario *s, const struct step *step, int e, struct ca_outcome *out)
 {
 	static const char *const words[] = { NULL,	      "not-found", "bad-state", "changed",
-					     "not-permitted", "invalid",   "no-answer" };
-	const char *got = e == 0 ? disposition_word(out->disposition) : e > 0 && e < 7 ? words[e] : "failed";
+					     "not-permitted", "invalid",   "no-answer", "later" };
+	const char *got = e == 0 ? disposition_word(out->disposition) : e > 0 && e < 8 ? words[e] : "failed";
 
 	check_answer(s, step, got, out);
 }

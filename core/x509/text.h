@@ -1,0 +1,11 @@
+/* Text from outside that may be stored, shown and put into documents.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/base/bytes.h"
+
+/* Valid UTF-8 without control characters (C0, DEL, C1) and without those that hide or turn around what stands beside
+ * them (bidirectional controls, zero-width characters, the byte order mark). */
+bool text_is_clean(struct bytes text);
