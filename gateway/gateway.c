@@ -35,8 +35,10 @@ static int make_folder(struct gateway *gw, struct conf_error *error)
 static int make_parts(struct gateway *gw, struct conf_error *error)
 {
 	const struct conf_section *conf = conf_section(gw->root, "gateway");
-	struct gw_workers_options workers = { (unsigned)conf_int(conf, "workers"), (unsigned)conf_int(conf, "queu"
-													    "e") };
+	struct gw_workers_options workers = {
+		.threads = (unsigned)conf_int(conf, "workers"),
+		.queue = (unsigned)conf_int(conf, "queue"),
+	};
 	struct gw_server_options server = {
 		.loops = (unsigned)conf_int(conf, "loops"),
 		.max_connections = (unsigned)conf_int(conf, "max-connections"),
@@ -186,8 +188,8 @@ void gateway_drop(struct gateway **gateway)
 	if (gw->certs)
 		gw_certs_stop(gw->certs);
 	if (gw->server)
-		gw_server_stop(gw->server, (unsigned)conf_duration_ms(conf_section(gw->root, "gateway"), "stop-"
-													 "timeout"));
+		gw_server_stop(gw->server,
+			       (unsigned)conf_duration_ms(conf_section(gw->root, "gateway"), "stop-timeout"));
 	stop_ticker(gw);
 	gw_certs_drop(&gw->certs);
 	gw_workers_drop(&gw->workers);

@@ -1,7 +1,7 @@
 /* A listener: an address with its sockets, its certificate, its routes and its habits.
  *
  * The sockets are bound when the listener is made, so that an address in use is found at start; they begin to listen
- * with `gw_listener_open()`, for TLS not before there is a certificate.
+ * with `gw_server_open()`, for TLS not before there is a certificate.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

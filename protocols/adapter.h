@@ -31,7 +31,7 @@ struct proto_env {
 	const char *profile;               /* the profile its submissions name */
 	const char *path;                  /* where it is mounted, "/acme"; routes are below it */
 	const char *data_folder;           /* where the gateway keeps its state; 0700 */
-	const struct validator *validator; /* NULL when no listener of the gateway needs one */
+	const struct validator *validator; /* the gateway's only one; lives longer than the instance */
 	const struct proto_waits *waits;
 };
 

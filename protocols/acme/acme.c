@@ -270,10 +270,6 @@ static int acme_init(void **state, const struct proto_env *env, const struct con
 	if (!a)
 		return -ENOMEM;
 	pthread_mutex_init(&a->claims_lock, NULL);
-	if (!env->validator) {
-		snprintf(why, why_size, "endpoint %s: ACME needs the validator", env->endpoint);
-		return -EINVAL;
-	}
 	e = env_init(a, env);
 	if (!e)
 		e = settings_init(&a->set, conf);
