@@ -48,10 +48,6 @@ int issue_serial(int64_t wall_ms, uint8_t serial[static SERIAL_SIZE]);
  * not UTF-8, control characters, or too long. */
 int subject_part_check(const char *component, const char *value);
 
-/* Is this an extension that only the core itself may write? (SAN, BC, KU, EKU, AKI, SKI, CDP, AIA, name constraints,
- * certificate policies' siblings that widen what a certificate may do.) */
-bool extension_is_reserved(const char *oid);
-
 /* What to check profile words against. */
 bool key_usage_known(const char *word);
 bool ext_key_usage_known(const char *word_or_oid);

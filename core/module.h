@@ -61,3 +61,7 @@ struct ca_extension {
 	unsigned flags;
 	struct bytes value; /* DER of the extension's value (the content of extnValue) */
 };
+
+/* Is this an extension that only the core itself may write? (SAN, BC, KU, EKU, AKI, SKI, CDP, AIA, name constraints,
+ * certificate policies' siblings that widen what a certificate may do.) */
+bool extension_is_reserved(const char *oid);

@@ -1,4 +1,7 @@
-/* The includes that cmocka wants, in its order. */
+/* The includes that cmocka wants, in its order.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
 #pragma once
 
 #include <setjmp.h>

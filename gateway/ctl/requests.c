@@ -9,7 +9,7 @@
 
 #include "core/base/base64.h"
 #include "core/base/digest.h"
-#include "core/issue.h"
+#include "core/module.h"
 #include "gateway/ctl/print.h"
 
 typedef Gatehouse__Admin__Call Call;

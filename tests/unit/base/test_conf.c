@@ -225,8 +225,9 @@ static void refuses_the_parts_of_yaml_that_hide_things(void **state)
 	refuse("name: x\n---\nname: y\n", "t.yaml:2:1: a second document is not allowed");
 	refuse("[a]: x\n", "t.yaml:1:1: a key must be a single word");
 	refuse("name: \"a\\0b\"\n", "t.yaml:1:7: a NUL character is not allowed");
-	for (i = 0; i < 16; i++)
-		strcat(deep, "[");
+	i = strlen(deep);
+	memset(deep + i, '[', 16);
+	deep[i + 16] = '\0';
 	refuse(deep, "t.yaml:1:22: nested more than 16 levels deep");
 }
 

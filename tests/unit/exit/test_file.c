@@ -61,7 +61,7 @@ static void remove_all(const char *path)
 
 static int make_temporary(void **state)
 {
-	strcpy(folder, "/tmp/gatehouse-exit-XXXXXX");
+	snprintf(folder, sizeof(folder), "/tmp/gatehouse-exit-XXXXXX");
 	return mkdtemp(folder) ? 0 : -1;
 }
 

@@ -163,8 +163,9 @@ static void expect(struct resolver *r, const char *name, const char *addresses)
 
 	assert_int_equal(resolver_find(r, name, 5000, found, &n), 0);
 	for (i = 0; i < n; i++) {
-		strcat(all, i ? " " : "");
-		strcat(all, ip_address_print(&found[i], text));
+		size_t used = strlen(all);
+
+		snprintf(all + used, sizeof(all) - used, "%s%s", i ? " " : "", ip_address_print(&found[i], text));
 	}
 	assert_string_equal(all, addresses);
 }
