@@ -356,6 +356,16 @@ static int check_base_url(const struct conf_section *listener, struct conf_error
 	return 0;
 }
 
+/* Clients sign the URLs we give them: they must not begin with whatever the wildcard address looks like. */
+static int check_identity(const struct conf_section *listener, struct conf_error *error)
+{
+	bool has_identity = conf_count(listener, "names") > 0 || conf_str(listener, "base-url");
+
+	if (has_identity || conf_count(listener, "endpoints") == 0)
+		return 0;
+	return conf_refuse(listener, NULL, error, "a listener with endpoints needs 'names' or a 'base-url'");
+}
+
 static int check_certificate(const struct conf_section *root, const struct conf_section *listener,
 			     struct conf_error *error)
 {
@@ -395,7 +405,9 @@ static int check_listener(const struct conf_section *root, const struct conf_sec
 			return r;
 	}
 	r = check_base_url(l, error);
-	return r ? r : check_certificate(root, l, error);
+	if (!r)
+		r = check_certificate(root, l, error);
+	return r ? r : check_identity(l, error);
 }
 
 static bool is_same_socket(const struct conf_section *a, const struct conf_section *b)

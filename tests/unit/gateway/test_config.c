@@ -65,6 +65,23 @@ static void reads_a_file_with_everything(void **state)
 	assert_string_equal(conf_map_name(conf_section(root, "validator"), "hosts", 0), "*.test");
 }
 
+static void needs_one_way_to_know_what_its_urls_begin_with(void **state)
+{
+	static const char *const texts[] = {
+		LISTENERS "  - {name: web, port: 80, tls: false, names: [a], endpoints: [s]}\n",
+		LISTENERS "  - {name: web, port: 80, tls: false, base-url: 'http://a', endpoints: [s]}\n",
+		LISTENERS "  - {name: web, port: 80, tls: false}\n",
+	};
+	struct conf_error error;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		OWNED(conf) conf = NULL;
+
+		if (load(texts[i], &conf, &error))
+			fail_msg("%s", error.text);
+	}
+}
+
 static void refuses_mistakes_with_their_place(void **state)
 {
 	static const struct {
@@ -95,6 +112,10 @@ static void refuses_mistakes_with_their_place(void **state)
 		  "g.yaml:6:54: 'h' must not be served without TLS" },
 		{ LISTENERS "  - {name: web, port: 443}\n",
 		  "g.yaml:6:5: a TLS listener needs 'names' for its certificate" },
+		{ LISTENERS "  - {name: web, port: 80, tls: false, endpoints: [s]}\n",
+		  "g.yaml:6:5: a listener with endpoints needs 'names' or a 'base-url'" },
+		{ LISTENERS "  - {name: web, port: 443, certificate: c, key: k, endpoints: [s]}\n",
+		  "g.yaml:6:5: a listener with endpoints needs 'names' or a 'base-url'" },
 		{ LISTENERS "  - {name: web, port: 443, names: [a b]}\n",
 		  "g.yaml:6:36: 'a b' is not a DNS name or address" },
 		{ LISTENERS "  - {name: web, port: 443, names: [a], ca: XX}\n",
@@ -149,6 +170,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_a_file_with_everything),
 		cmocka_unit_test(refuses_mistakes_with_their_place),
+		cmocka_unit_test(needs_one_way_to_know_what_its_urls_begin_with),
 		cmocka_unit_test(lists_the_options_of_every_protocol),
 	};
 
