@@ -214,23 +214,25 @@ struct ssl_ctx_st *gw_listener_get_tls(struct gw_listener *l)
 	return context;
 }
 
-/* HOST or HOST:PORT, an IPv6 address in brackets; the length of the host without brackets. */
-static const char *host_part(const char *host, size_t *len)
+static bool is_port(const char *text)
 {
-	if (*host == '[') {
-		*len = strcspn(host + 1, "]");
-		return host + 1;
-	}
-	*len = strcspn(host, ":");
-	return host;
+	size_t n = strspn(text, "0123456789");
+	unsigned long port = n >= 1 && n <= 5 ? strtoul(text, NULL, 10) : 0;
+
+	return text[n] == '\0' && port >= 1 && port <= 65535;
 }
 
-static bool has_sane_port(const char *host)
+/* HOST or HOST:PORT, an IPv6 address in brackets: the host without brackets; NULL for anything else. */
+static const char *host_part(const char *host, size_t *len)
 {
-	const char *after = *host == '[' ? strchr(host, ']') : host, *colon;
+	bool has_brackets = *host == '[';
+	const char *name = has_brackets ? host + 1 : host, *after;
 
-	colon = after ? strchr(after, ':') : NULL;
-	return after && (!colon || (colon[1] && strspn(colon + 1, "0123456789") == strlen(colon + 1)));
+	*len = strcspn(name, has_brackets ? "]" : ":");
+	after = name + *len;
+	if (has_brackets && (!memchr(name, ':', *len) || *after++ != ']'))
+		return NULL;
+	return !*after || (*after == ':' && is_port(after + 1)) ? name : NULL;
 }
 
 const char *gw_listener_base_url(const struct gw_listener *l, const char *host, struct arena *arena)
@@ -242,9 +244,9 @@ const char *gw_listener_base_url(const struct gw_listener *l, const char *host, 
 
 	if (o->base_url)
 		return o->base_url;
-	if (!host || !has_sane_port(host))
+	name = host ? host_part(host, &len) : NULL;
+	if (!name)
 		return l->default_url;
-	name = host_part(host, &len);
 	for (i = 0; i < o->n_names; i++)
 		if (strlen(o->names[i]) == len && strncasecmp(o->names[i], name, len) == 0)
 			break;
