@@ -301,6 +301,7 @@ static int read_files(struct gw_certs *c, struct entry *e, char *why, size_t why
 	return r;
 }
 
+/* Octets, or who may read them: a key that was refused for its mode is mended by chmod alone. */
 static bool have_changed(struct entry *e)
 {
 	const char *paths[] = { e->certificate, e->key };
@@ -311,9 +312,9 @@ static bool have_changed(struct entry *e)
 	for (i = 0; i < 2; i++) {
 		if (stat(paths[i], &st) < 0)
 			continue;
-		if (st.st_mtim.tv_sec != e->changed[i].tv_sec || st.st_mtim.tv_nsec != e->changed[i].tv_nsec)
+		if (st.st_ctim.tv_sec != e->changed[i].tv_sec || st.st_ctim.tv_nsec != e->changed[i].tv_nsec)
 			changed = true;
-		e->changed[i] = st.st_mtim;
+		e->changed[i] = st.st_ctim;
 	}
 	return changed;
 }
