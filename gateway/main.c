@@ -140,6 +140,7 @@ static void block_signals(sigset_t *set)
 	sigemptyset(set);
 	sigaddset(set, SIGTERM);
 	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, set, NULL);
 }
 
@@ -148,8 +149,9 @@ static void run_until_signal(const sigset_t *set)
 	int number = 0;
 
 	log_info("server.ready", "version", GATEHOUSE_VERSION);
-	while (sigwait(set, &number) != 0)
-		;
+	while (sigwait(set, &number) != 0 || number == SIGHUP)
+		if (number == SIGHUP)
+			log_warn("server.hangup", "why", "the configuration is read at the start only; restart to change it");
 	log_info("server.stopping", "signal", number == SIGINT ? "SIGINT" : "SIGTERM");
 }
 

@@ -102,7 +102,7 @@ static int write_configuration(const char *path, const char *ca, const char *dat
 	return file_write_atomic_at(AT_FDCWD, path, buf_bytes(&text), 0644);
 }
 
-static int tell(const struct ctl *ctl, const struct ca_create_options *o, const struct buf *certificate,
+static void tell(const struct ctl *ctl, const struct ca_create_options *o, const struct buf *certificate,
 		const char *config, bool wrote)
 {
 	ProtobufCBinaryData der = { certificate->len, certificate->ptr };
@@ -113,7 +113,8 @@ static int tell(const struct ctl *ctl, const struct ca_create_options *o, const 
 		cJSON_AddStringToObject(document, "ca", o->name);
 		cJSON_AddStringToObject(document, "sha256", print_fingerprint(der));
 		cJSON_AddStringToObject(document, "certificate", print_pem(der));
-		return print_json(document);
+		print_json(document);
+		return;
 	}
 	printf("CA '%s' is ready in %s.\n%-12s %s\n", print_text(o->name), print_text(o->data_folder), "sha-256",
 	       print_fingerprint(der));
@@ -121,7 +122,6 @@ static int tell(const struct ctl *ctl, const struct ca_create_options *o, const 
 		printf("%-12s %s (look at names and rules in it)\n", "written", print_text(config));
 	printf("%-12s gatehoused --config %s\n%-12s gatehouse ca show    (the certificate that clients must trust)\n",
 	       "start", print_text(config), "then");
-	return CTL_DONE;
 }
 
 static int parse_days(const char *text, int64_t *seconds)
@@ -164,7 +164,8 @@ int ctl_ca_init(struct ctl *ctl)
 	gethostname(host, sizeof(host) - 1);
 	e = write_configuration(config, o.name, o.data_folder, ctl->domain ? ctl->domain : host);
 	if (e && e != -EEXIST)
-		ctl_fail(CTL_FAILED, config, strerror(-e),
-			 "write the configuration by hand; gatehoused --list-options");
-	return tell(ctl, &o, &certificate, config, e == 0);
+		code = ctl_fail(CTL_PARTLY, config, strerror(-e),
+				"write the configuration by hand; gatehoused --list-options");
+	tell(ctl, &o, &certificate, config, e == 0);
+	return code;
 }

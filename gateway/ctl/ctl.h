@@ -27,6 +27,7 @@ enum ctl_exit {
 
 enum ctl_format { CTL_TABLE, CTL_JSON };
 
+#define CTL_ATTRIBUTES_MAX 16
 #define CTL_SOCKET_DEFAULT "/run/gatehouse/admin.sock"
 #define CTL_CONFIG_DEFAULT "/etc/gatehouse/gatehouse.yaml"
 
@@ -41,7 +42,7 @@ struct ctl {
 	int n_arguments;
 	bool yes, timeline;
 	const char *digest, *reason, *name, *data, *config, *key_type, *organization, *lifetime, *domain;
-	const char *set_attributes[16], *delete_attributes[16];
+	const char *set_attributes[CTL_ATTRIBUTES_MAX], *delete_attributes[CTL_ATTRIBUTES_MAX];
 	int n_set_attributes, n_delete_attributes;
 };
 

@@ -156,10 +156,10 @@ static void take_option(struct ctl *ctl, int letter, const char *value)
 
 	ctl->yes |= letter == 'y';
 	ctl->timeline |= letter == 't';
-	if (letter == 'A' && ctl->n_set_attributes < 16)
-		ctl->set_attributes[ctl->n_set_attributes++] = value;
-	if (letter == 'X' && ctl->n_delete_attributes < 16)
-		ctl->delete_attributes[ctl->n_delete_attributes++] = value;
+	if (letter == 'A' && ctl->n_set_attributes++ < CTL_ATTRIBUTES_MAX)
+		ctl->set_attributes[ctl->n_set_attributes - 1] = value;
+	if (letter == 'X' && ctl->n_delete_attributes++ < CTL_ATTRIBUTES_MAX)
+		ctl->delete_attributes[ctl->n_delete_attributes - 1] = value;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
 		if (texts[i].letter == letter)
 			*texts[i].to = value;
@@ -215,6 +215,14 @@ static int parse_options(struct ctl *ctl, int argc, char **argv, char given[stat
 	return 0;
 }
 
+static int check_counts(const struct ctl *ctl)
+{
+	if (ctl->n_set_attributes <= CTL_ATTRIBUTES_MAX && ctl->n_delete_attributes <= CTL_ATTRIBUTES_MAX)
+		return CTL_DONE;
+	return ctl_fail(CTL_USAGE, "too many attributes", "one command changes at most 16",
+			"change the rest with a second one");
+}
+
 static int check_options(const struct ctl_command *c, const char *given)
 {
 	for (; *given; given++)
@@ -250,6 +258,8 @@ int main(int argc, char **argv)
 	ctl.arguments = (const char *const *)(argv + optind + used);
 	ctl.n_arguments = argc - optind - used;
 	code = check_options(command, given);
+	if (!code)
+		code = check_counts(&ctl);
 	if (!code)
 		code = check_arguments(command, ctl.n_arguments);
 	if (!code)

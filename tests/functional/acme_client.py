@@ -168,6 +168,10 @@ class Client:
 
     def get_certificate(self, *names):
         """The PEM chain of a new certificate for the names."""
+        return self.get_order(*names)[2]
+
+    def get_order(self, *names):
+        """URLs of a new order and of its certificate, and the PEM chain."""
         location, order = self.order(*names)
         self.prove(order)
         order = self.finalize(order, self.csr(*names))
@@ -175,4 +179,4 @@ class Client:
             order = self.poll(location)
         if order["status"] != "valid":
             raise RuntimeError(f"the order is {order['status']}: {order.get('error')}")
-        return self.post(order["certificate"])[1].decode()
+        return location, order["certificate"], self.post(order["certificate"])[1].decode()

@@ -36,7 +36,8 @@ def full_then_free_again():
             except Problem as problem:
                 refused = problem
                 break
-        check(refused and refused.status in (500, 503), f"a full disk must be refused clearly, not {refused}")
+        check(refused and refused.status == 503 and refused.headers["Retry-After"],
+              f"a full disk is 503 with a Retry-After, not {refused}")
         check(refused.document["type"].startswith("urn:ietf:params:acme:error:"), str(refused.document))
         check(g.process.poll() is None, "the daemon must live through a full disk")
         os.unlink(os.path.join(data, "ballast"))

@@ -216,7 +216,7 @@ static void reports_what_is_missing_at_its_section(void **state)
 static void refuses_the_parts_of_yaml_that_hide_things(void **state)
 {
 	char deep[128] = "name: ";
-	int i;
+	size_t i;
 
 	refuse("name: &a x\nlevel: *a\n", "t.yaml:1:7: anchors are not allowed");
 	refuse("level: *a\n", "t.yaml:1:8: aliases are not allowed");
