@@ -81,3 +81,27 @@ void gw_endpoint_stop(struct gw_endpoint *e)
 	e->has_state = false;
 	ca_door_drop(&e->ca);
 }
+
+/* For all endpoints that have the adapter of the first. */
+static void print_counter(const struct proto_counter *c, const struct gw_endpoint *first, size_t n, struct buf *out)
+{
+	buf_printf(out, "# HELP gatehouse_%s_total %s\n", c->name, c->help);
+	buf_printf(out, "# TYPE gatehouse_%s_total counter\n", c->name);
+	for (const struct gw_endpoint *e = first; e < first + n; e++)
+		if (e->adapter == first->adapter)
+			buf_printf(out, "gatehouse_%s_total{endpoint=\"%s\"} %llu\n", c->name, e->mount.name,
+				   c->read(e->state));
+}
+
+void gw_endpoints_print_counters(const struct gw_endpoint *endpoints, size_t n, struct buf *out)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct proto_counter *c = endpoints[i].adapter->counters;
+		bool is_first = true;
+
+		for (size_t k = 0; k < i; k++)
+			is_first = is_first && endpoints[k].adapter != endpoints[i].adapter;
+		for (; is_first && c && c->name; c++)
+			print_counter(c, &endpoints[i], n - i, out);
+	}
+}

@@ -57,6 +57,8 @@ struct gateway {
 int gw_endpoint_start(struct gateway *gw, struct gw_endpoint *endpoint, const struct conf_section *conf,
 		      struct conf_error *error);
 void gw_endpoint_stop(struct gw_endpoint *endpoint);
+/* What the adapters count, in Prometheus text format: all values of a metric behind its one head. */
+void gw_endpoints_print_counters(const struct gw_endpoint *endpoints, size_t n, struct buf *out);
 
 /* gateway/faces.c: make router, names and server part of each listener of the configuration. */
 int gw_faces_start(struct gateway *gw, struct conf_error *error);

@@ -102,7 +102,6 @@ static int get_metrics(void *state, const struct http_request *q, struct http_re
 {
 	struct gateway *gw = state;
 	int e = http_reply_body(r, 200, "text/plain; version=0.0.4; charset=utf-8", (struct bytes){ 0 });
-	size_t i;
 
 	print_process(gw, &r->body);
 	print_server(gw, &r->body);
@@ -117,9 +116,7 @@ static int get_metrics(void *state, const struct http_request *q, struct http_re
 				 "# TYPE gatehouse_http_request_seconds histogram\n");
 	print_requests(gw, &r->body, gw_stats_print_times);
 	ca_core_metrics(gw->core, &r->body);
-	for (i = 0; i < gw->n_endpoints; i++)
-		if (gw->endpoints[i].adapter->metrics)
-			gw->endpoints[i].adapter->metrics(gw->endpoints[i].state, &r->body);
+	gw_endpoints_print_counters(gw->endpoints, gw->n_endpoints, &r->body);
 	return e ? e : buf_status(&r->body);
 }
 

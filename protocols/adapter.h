@@ -49,6 +49,13 @@ enum {
 	PROTO_CAP_PLAIN_HTTP = 1 << 2,      /* may be served without TLS */
 };
 
+/* A number that only grows, told as the metric gatehouse_NAME_total{endpoint="…"}. Any thread may read it. */
+struct proto_counter {
+	const char *name; /* "acme_problems" */
+	const char *help; /* one sentence */
+	unsigned long long (*read)(void *state);
+};
+
 struct proto_adapter {
 	unsigned abi;
 	const char *name;                  /* the word after `protocol:` */
@@ -63,8 +70,7 @@ struct proto_adapter {
 	void (*fini)(void *state);
 	/* Work that is due from time to time (expiry); called about once a second from one thread. NULL: none. */
 	void (*tick)(void *state);
-	/* Append metrics in Prometheus text format. NULL: none. */
-	void (*metrics)(void *state, struct buf *out);
+	const struct proto_counter *counters; /* what it counts; ends with {0}; NULL: nothing */
 };
 
 /* Built-in adapters, made by the build; ends with NULL. */

@@ -311,30 +311,53 @@ static void acme_tick(void *state)
 	a->next_sweep_ms = clock_mono_ms() + (more ? 0 : SWEEP_EVERY_MS);
 }
 
-static void acme_metrics(void *state, struct buf *out)
+/* What is counted. */
+
+static unsigned long long read_orders_made(void *state)
 {
-	struct acme *a = state;
+	return atomic_load(&((struct acme *)state)->orders_made);
+}
+
+static unsigned long long read_orders_valid(void *state)
+{
+	return atomic_load(&((struct acme *)state)->orders_valid);
+}
+
+static unsigned long long read_orders_invalid(void *state)
+{
+	return atomic_load(&((struct acme *)state)->orders_invalid);
+}
+
+static unsigned long long read_problems(void *state)
+{
+	return atomic_load(&((struct acme *)state)->problems);
+}
+
+static unsigned long long read_nonces_issued(void *state)
+{
 	uint64_t issued, refused;
 
-	nonces_count(a->nonces, &issued, &refused);
-	const struct {
-		const char *name, *help;
-		unsigned long long value;
-	} rows[] = {
-		{ "orders_created", "Orders made.", atomic_load(&a->orders_made) },
-		{ "orders_valid", "Orders that got their certificate.", atomic_load(&a->orders_valid) },
-		{ "orders_refused", "Orders that were refused.", atomic_load(&a->orders_invalid) },
-		{ "problems", "Answers that were problem documents.", atomic_load(&a->problems) },
-		{ "nonces_issued", "Nonces given out.", issued },
-		{ "nonces_refused", "Nonces that were not good (any more).", refused },
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		buf_printf(out,
-			   "# HELP gatehouse_acme_%s_total %s\n# TYPE gatehouse_acme_%s_total counter\n"
-			   "gatehouse_acme_%s_total{endpoint=\"%s\"} %llu\n",
-			   rows[i].name, rows[i].help, rows[i].name, rows[i].name, a->endpoint, rows[i].value);
+	nonces_count(((struct acme *)state)->nonces, &issued, &refused);
+	return issued;
 }
+
+static unsigned long long read_nonces_refused(void *state)
+{
+	uint64_t issued, refused;
+
+	nonces_count(((struct acme *)state)->nonces, &issued, &refused);
+	return refused;
+}
+
+static const struct proto_counter acme_counters[] = {
+	{ "acme_orders_created", "Orders made.", read_orders_made },
+	{ "acme_orders_valid", "Orders that got their certificate.", read_orders_valid },
+	{ "acme_orders_refused", "Orders that were refused.", read_orders_invalid },
+	{ "acme_problems", "Answers that were problem documents.", read_problems },
+	{ "acme_nonces_issued", "Nonces given out.", read_nonces_issued },
+	{ "acme_nonces_refused", "Nonces that were not good (any more).", read_nonces_refused },
+	{ 0 },
+};
 
 const struct proto_adapter proto_acme = {
 	.abi = PROTO_ABI,
@@ -347,5 +370,5 @@ const struct proto_adapter proto_acme = {
 	.init = acme_init,
 	.fini = acme_fini,
 	.tick = acme_tick,
-	.metrics = acme_metrics,
+	.counters = acme_counters,
 };
