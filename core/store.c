@@ -109,11 +109,12 @@ static int insert_request(struct db_conn *conn, const struct apply *a)
 	if (!e)
 		e = db_run(
 			conn,
-			"INSERT INTO requests(id, state, version, ca, protocol, endpoint, profile, requester,"
-			" intermediary, source_address, evidence, received_ms, submitted_ms, first_seen_ms,"
-			" resolved_ms, retry_after_s, collect_ms, csr, csr_hash, spki_hash, names_key,"
-			" asked_subject, subject, raw_attributes, transaction_key, key_until_ms, status, reason, rule, trace, digest,"
-			" serial, tbs, not_before_s, not_after_s, template_s, edited, key_type, key_bits)"
+			"INSERT INTO requests(id, state, version, ca, protocol, endpoint, profile, "
+			"requester, intermediary, source_address, evidence, received_ms, submitted_ms, "
+			"first_seen_ms, resolved_ms, retry_after_s, collect_ms, csr, csr_hash, spki_hash, "
+			"names_key, asked_subject, subject, raw_attributes, transaction_key, key_until_ms, "
+			"status, reason, rule, trace, digest, serial, tbs, not_before_s, not_after_s, "
+			"template_s, edited, key_type, key_bits)"
 			" VALUES(?,?,1,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
 			"?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 			DB_INT(r->id), DB_INT(r->state), DB_TEXT(r->ca), DB_TEXT(r->protocol), DB_TEXT(r->endpoint),

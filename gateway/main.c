@@ -151,7 +151,7 @@ static void run_until_signal(const sigset_t *set)
 	log_info("server.ready", "version", GATEHOUSE_VERSION);
 	while (sigwait(set, &number) != 0 || number == SIGHUP)
 		if (number == SIGHUP)
-			log_warn("server.hangup", "why", "the configuration is read at the start only; restart to change it");
+			log_warn("server.hangup", "why", "the configuration is read at the start only");
 	log_info("server.stopping", "signal", number == SIGINT ? "SIGINT" : "SIGTERM");
 }
 
