@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <strings.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -18,6 +19,9 @@
 
 #include "core/base/log.h"
 #include "core/base/own.h"
+
+#define FIRST_PAUSE_MS 100 /* of the pump, when libunbound fails */
+#define LAST_PAUSE_MS 5000
 
 enum { TYPE_A = 1, TYPE_AAAA = 28, CLASS_IN = 1, RCODE_OK = 0, RCODE_NXDOMAIN = 3 };
 
@@ -33,14 +37,18 @@ struct resolver {
 	pthread_t pump;
 	bool has_pump;
 	int stop_fd;
-	pthread_mutex_t lock; /* guards is_stopping and every question that is under way */
+	atomic_bool is_failing; /* answers cannot be taken from libunbound */
+	pthread_mutex_t lock;   /* guards what follows and every question that is under way */
 	pthread_cond_t answered;
 	bool is_stopping;
+	struct question *orphans;
 };
 
-/* One lookup. Lives on the stack of the thread that asks. */
+/* One lookup. It belongs to the thread that asks until that lets go of it; an orphan waits for its answer alone. */
 struct question {
 	struct resolver *resolver;
+	struct question *next; /* among the orphans */
+	bool is_orphan;
 	int id;
 	bool is_done;
 	int rcode; /* -1: the lookup itself failed */
@@ -64,6 +72,16 @@ static void take_answer(struct question *q, int error, const struct ub_result *r
 	}
 }
 
+static void drop_orphan(struct resolver *r, struct question *q)
+{
+	struct question **p = &r->orphans;
+
+	while (*p != q)
+		p = &(*p)->next;
+	*p = q->next;
+	free(q);
+}
+
 static void on_answer(void *arg, int error, struct ub_result *result)
 {
 	struct question *q = arg;
@@ -72,26 +90,42 @@ static void on_answer(void *arg, int error, struct ub_result *result)
 	pthread_mutex_lock(&r->lock);
 	take_answer(q, error, result);
 	q->is_done = true;
+	if (q->is_orphan)
+		drop_orphan(r, q);
 	pthread_cond_broadcast(&r->answered);
 	pthread_mutex_unlock(&r->lock);
 	ub_resolve_free(result);
 }
 
+/* What is there. 0 or negative. */
+static int take_answers(struct resolver *r)
+{
+	int e = ub_process(r->unbound);
+
+	if (e && !atomic_exchange(&r->is_failing, true))
+		log_error("validator.resolver.failed", "error", ub_strerror(e));
+	if (!e && atomic_exchange(&r->is_failing, false))
+		log_info("validator.resolver.works", "after", "a failure");
+	return e ? -EIO : 0;
+}
+
+/* Nobody else takes answers, so it goes on whatever fails, only more slowly. */
 static void *pump(void *arg)
 {
 	struct resolver *r = arg;
-	struct pollfd fds[2] = {
-		{ .fd = ub_fd(r->unbound), .events = POLLIN },
-		{ .fd = r->stop_fd, .events = POLLIN },
-	};
+	struct pollfd stop = { .fd = r->stop_fd, .events = POLLIN };
+	int pause_ms = 0;
 
-	for (;;) {
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
-			break;
-		if (fds[1].revents)
-			break;
-		if (fds[0].revents && ub_process(r->unbound))
-			break;
+	while (poll(&stop, 1, pause_ms) <= 0) {
+		struct pollfd fds[2] = { stop, { .fd = ub_fd(r->unbound), .events = POLLIN } };
+		int n = poll(fds, 2, -1);
+
+		if ((n < 0 && errno != EINTR) || (n > 0 && fds[1].revents && take_answers(r)))
+			pause_ms = pause_ms ? pause_ms * 2 : FIRST_PAUSE_MS;
+		else
+			pause_ms = 0;
+		if (pause_ms > LAST_PAUSE_MS)
+			pause_ms = LAST_PAUSE_MS;
 	}
 	return NULL;
 }
@@ -232,6 +266,8 @@ void resolver_drop(struct resolver **rp)
 		close(r->stop_fd);
 	if (r->unbound)
 		ub_ctx_delete(r->unbound);
+	while (r->orphans)
+		drop_orphan(r, r->orphans);
 	for (i = 0; r->hosts && i < r->n_hosts + 1; i++)
 		free(r->hosts[i].pattern);
 	free(r->hosts);
@@ -239,6 +275,11 @@ void resolver_drop(struct resolver **rp)
 	pthread_mutex_destroy(&r->lock);
 	free(r);
 	*rp = NULL;
+}
+
+bool resolver_is_failing(const struct resolver *r)
+{
+	return atomic_load(&r->is_failing);
 }
 
 /* Asking */
@@ -265,17 +306,22 @@ static const struct host *find_host(const struct resolver *r, const char *name)
 	return NULL;
 }
 
-static void ask(struct resolver *r, struct question *q, const char *name, int type)
+static struct question *ask(struct resolver *r, const char *name, int type)
 {
+	struct question *q = calloc(1, sizeof(*q));
+
+	if (!q)
+		return NULL;
 	q->resolver = r;
 	q->rcode = -1;
 	/* Once it has begun the question belongs to the lock: the answer may be there before the call returns. */
 	if (ub_resolve_async(r->unbound, name, type, CLASS_IN, q, on_answer, &q->id))
 		q->is_done = true;
+	return q;
 }
 
 /* Wait for both answers, or until time is up. Called with the lock. */
-static void await(struct resolver *r, const struct question q[2], int64_t timeout_ms)
+static void await(struct resolver *r, struct question *const q[2], int64_t timeout_ms)
 {
 	struct timespec until;
 	int e = 0;
@@ -287,64 +333,81 @@ static void await(struct resolver *r, const struct question q[2], int64_t timeou
 		until.tv_sec++;
 		until.tv_nsec -= 1000000000;
 	}
-	while (!e && !r->is_stopping && !(q[0].is_done && q[1].is_done))
+	while (!e && !r->is_stopping && !(q[0]->is_done && q[1]->is_done))
 		e = pthread_cond_timedwait(&r->answered, &r->lock, &until);
 }
 
-/* Afterwards nobody knows the question. When it cannot be taken back its answer is being delivered right now. */
-static void take_back(struct resolver *r, struct question *q)
+/* The asking thread is through with its question. When it cannot be taken back its answer is being delivered right
+ * now, or got lost: nobody waits for that. */
+static void let_go(struct resolver *r, struct question *q)
 {
-	bool is_done;
+	bool is_free;
 
-	pthread_mutex_lock(&r->lock);
-	is_done = q->is_done;
-	pthread_mutex_unlock(&r->lock);
-	if (is_done || ub_cancel(r->unbound, q->id) == 0)
+	if (!q)
 		return;
 	pthread_mutex_lock(&r->lock);
-	while (!q->is_done)
-		pthread_cond_wait(&r->answered, &r->lock);
+	is_free = q->is_done;
+	pthread_mutex_unlock(&r->lock);
+	is_free = is_free || ub_cancel(r->unbound, q->id) == 0;
+	pthread_mutex_lock(&r->lock);
+	if (is_free || q->is_done) {
+		free(q);
+	} else {
+		q->is_orphan = true;
+		q->next = r->orphans;
+		r->orphans = q;
+	}
 	pthread_mutex_unlock(&r->lock);
 }
 
-static int judge(const struct question q[2], struct ip_address *out, size_t *n)
+static int judge(struct question *const q[2], struct ip_address *out, size_t *n)
 {
 	size_t i, k, found = 0;
 
 	for (k = 0; k < 2; k++)
-		for (i = 0; i < q[k].n && found < RESOLVE_MAX; i++)
-			out[found++] = q[k].found[i];
+		for (i = 0; i < q[k]->n && found < RESOLVE_MAX; i++)
+			out[found++] = q[k]->found[i];
 	*n = found;
 	if (found)
 		return 0;
 	for (k = 0; k < 2; k++)
-		if (q[k].rcode != RCODE_OK && q[k].rcode != RCODE_NXDOMAIN)
+		if (q[k]->rcode != RCODE_OK && q[k]->rcode != RCODE_NXDOMAIN)
 			return RESOLVE_FAILED;
 	return RESOLVE_NOT_FOUND;
+}
+
+/* Both at once. 0 or an outcome of resolver_find(). */
+static int wait_for(struct resolver *r, struct question *const q[2], int64_t timeout_ms, struct ip_address *out,
+		    size_t *n)
+{
+	bool is_late;
+	int e;
+
+	pthread_mutex_lock(&r->lock);
+	await(r, q, timeout_ms);
+	is_late = !q[0]->is_done || !q[1]->is_done;
+	e = judge(q, out, n);
+	pthread_mutex_unlock(&r->lock);
+	/* One family may be broken at the other side: the addresses that came are good enough. */
+	return e && is_late ? RESOLVE_TIMEOUT : e;
 }
 
 int resolver_find(struct resolver *r, const char *name, int64_t timeout_ms, struct ip_address out[static RESOLVE_MAX],
 		  size_t *n)
 {
 	const struct host *host = find_host(r, name);
-	struct question q[2] = { 0 };
-	bool is_late;
+	struct question *q[2];
+	int e;
 
 	if (host) {
 		out[0] = host->address;
 		*n = 1;
 		return 0;
 	}
-	ask(r, &q[0], name, TYPE_AAAA);
-	ask(r, &q[1], name, TYPE_A);
-	pthread_mutex_lock(&r->lock);
-	await(r, q, timeout_ms);
-	is_late = !q[0].is_done || !q[1].is_done;
-	pthread_mutex_unlock(&r->lock);
-	take_back(r, &q[0]);
-	take_back(r, &q[1]);
-	/* One family may be broken at the other side: the addresses that came are good enough. */
-	if (judge(q, out, n) == 0)
-		return 0;
-	return is_late ? RESOLVE_TIMEOUT : judge(q, out, n);
+	q[0] = ask(r, name, TYPE_AAAA);
+	q[1] = ask(r, name, TYPE_A);
+	e = q[0] && q[1] ? wait_for(r, q, timeout_ms, out, n) : -ENOMEM;
+	let_go(r, q[0]);
+	let_go(r, q[1]);
+	return e;
 }

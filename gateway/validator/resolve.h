@@ -18,6 +18,9 @@ void resolver_drop(struct resolver **r);
 /* Everybody who waits in resolver_find() gets RESOLVE_TIMEOUT at once. */
 void resolver_stop(struct resolver *r);
 
+/* No answer of libunbound could be taken lately. */
+bool resolver_is_failing(const struct resolver *r);
+
 enum {
 	RESOLVE_NOT_FOUND = 1, /* no such name, or a name without addresses */
 	RESOLVE_FAILED = 2,    /* the servers gave no usable answer */

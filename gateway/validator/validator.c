@@ -432,6 +432,15 @@ int validator_new(struct validator **out, const struct conf_section *conf, struc
 	return 0;
 }
 
+bool validator_health(const struct validator *validator, struct buf *out)
+{
+	const struct engine *v = validator->state;
+	bool fails = resolver_is_failing(v->http01.resolver);
+
+	buf_printf(out, "validator: %s\n", fails ? "names cannot be looked up" : "ok");
+	return !fails;
+}
+
 void validator_drop(struct validator **vp)
 {
 	struct engine *v = *vp ? (*vp)->state : NULL;

@@ -4,7 +4,17 @@
  */
 #include "tests/test.h"
 
-#include "gateway/validator/resolve.h"
+#include <stdatomic.h>
+#include <unbound.h>
+
+/* libunbound, failing when a test says so. */
+static int try_process(struct ub_ctx *unbound);
+static int try_cancel(struct ub_ctx *unbound, int id);
+#define ub_process try_process
+#define ub_cancel try_cancel
+#include "gateway/validator/resolve.c"
+#undef ub_process
+#undef ub_cancel
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,6 +25,23 @@
 
 #include "core/base/own.h"
 #include "tests/unit/validator/rows.h"
+
+static atomic_int failures; /* of ub_process() that are still to come */
+static atomic_bool cancels_nothing;
+
+static int try_process(struct ub_ctx *unbound)
+{
+	if (atomic_load(&failures) > 0) {
+		atomic_fetch_sub(&failures, 1);
+		return UB_NOMEM;
+	}
+	return ub_process(unbound);
+}
+
+static int try_cancel(struct ub_ctx *unbound, int id)
+{
+	return atomic_load(&cancels_nothing) ? UB_NOID : ub_cancel(unbound, id);
+}
 
 /* What the server says. A name that is not listed does not exist; `is_silent` gets no answer. */
 static const struct zone {
@@ -259,6 +286,35 @@ static void stops_those_who_wait(void **state)
 	assert_int_equal((intptr_t)result, RESOLVE_TIMEOUT);
 }
 
+static void goes_on_after_a_failure(void **state)
+{
+	OWNED(conf) conf = NULL;
+	OWNED(resolver) r = make_with_server(&conf);
+
+	atomic_store(&failures, 2);
+	assert_int_equal(find(r, "none.example", 5000), RESOLVE_NOT_FOUND);
+	assert_int_equal(atomic_load(&failures), 0);
+	assert_false(resolver_is_failing(r));
+	assert_int_equal(find(r, "silent.example", 100), RESOLVE_TIMEOUT);
+}
+
+/* The answer never comes, or long after nobody wants it any more. */
+static void waits_for_no_answer_that_got_lost(void **state)
+{
+	OWNED(conf) conf = NULL;
+	OWNED(resolver) r = make_with_server(&conf);
+
+	atomic_store(&cancels_nothing, true);
+	atomic_store(&failures, 1000);
+	assert_int_equal(find(r, "none.example", 300), RESOLVE_TIMEOUT);
+	assert_true(resolver_is_failing(r));
+	atomic_store(&failures, 0);
+	assert_int_equal(find(r, "none.example", 5000), RESOLVE_NOT_FOUND);
+	assert_false(resolver_is_failing(r));
+	assert_int_equal(find(r, "silent.example", 100), RESOLVE_TIMEOUT);
+	atomic_store(&cancels_nothing, false);
+}
+
 static void refuse(const char *text, const char *message)
 {
 	OWNED(conf) conf = NULL;
@@ -290,6 +346,8 @@ int main(void)
 		cmocka_unit_test(says_that_the_servers_failed),
 		cmocka_unit_test(answers_fixed_names_without_asking),
 		cmocka_unit_test(stops_those_who_wait),
+		cmocka_unit_test(goes_on_after_a_failure),
+		cmocka_unit_test(waits_for_no_answer_that_got_lost),
 		cmocka_unit_test(refuses_wrong_options_at_their_place),
 	};
 
