@@ -408,10 +408,13 @@ static void answer(struct gw_connection *c)
 static void answer_bad(struct gw_connection *c)
 {
 	struct http_header allow = { "Allow", "GET, HEAD, POST" };
+	size_t body_max;
 
 	atomic_fetch_add(&c->loop->server->bad_requests, 1);
 	c->is_last = true;
-	c->x.match.mount = NULL;
+	/* A request that was refused for its body has a route, and the form of its endpoint. */
+	if (!c->http.method || gw_exchange_route(&c->x, c->http.method, c->http.path, &body_max))
+		c->x.match.mount = NULL;
 	c->x.began_ns = 0;
 	gw_exchange_say(&c->x, c->http.status, c->http.why,
 			c->http.status == 405 ? allow : (struct http_header){ 0 });

@@ -60,7 +60,7 @@ int gw_endpoint_start(struct gateway *gw, struct gw_endpoint *e, const struct co
 	e->adapter = gw_config_adapter(conf_module(conf));
 	e->mount = (struct gw_mount){
 		.name = conf_str(conf, "name"), .prefix = conf_str(conf, "path"), .routes = e->adapter->routes,
-		.body_max = e->adapter->body_max, .stats = &e->stats,
+		.body_max = e->adapter->body_max, .stats = &e->stats, .refusal = e->adapter->refusal,
 	};
 	r = gw_locate(&e->ca, conf_str(conf, "ca"), why, sizeof(why));
 	if (!r) {

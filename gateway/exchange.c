@@ -85,13 +85,19 @@ void gw_exchange_begin_reply(struct gw_exchange *x)
 
 void gw_exchange_say(struct gw_exchange *x, int status, const char *text, struct http_header extra)
 {
+	const struct proto_refusal *form = x->match.mount ? x->match.mount->refusal : NULL;
+	const char *type = form ? form->type : "text/plain; charset=utf-8";
 	struct http_reply *r = &x->reply;
 
 	gw_exchange_begin_reply(x);
 	r->status = status;
-	r->headers[r->n_headers++] = (struct http_header){ "Content-Type", "text/plain; charset=utf-8" };
+	r->headers[r->n_headers++] = (struct http_header){ "Content-Type", type };
 	if (extra.name)
 		r->headers[r->n_headers++] = extra;
+	if (form) {
+		form->print(&r->body, status, text);
+		return;
+	}
 	buf_append_str(&r->body, text);
 	buf_append_char(&r->body, '\n');
 }

@@ -41,7 +41,8 @@ int gw_exchange_submit(struct gw_exchange *x, struct gw_workers *workers);
 /* An empty reply in place of what was there. */
 void gw_exchange_begin_reply(struct gw_exchange *x);
 
-/* A reply of the gateway itself; `extra` (name NULL: none) must live as long as the reply. */
+/* A reply of the gateway itself, in the form of the endpoint that the route belongs to; `extra` (name NULL: none) must
+ * live as long as the reply. */
 void gw_exchange_say(struct gw_exchange *x, int status, const char *text, struct http_header extra);
 /* For an outcome of gw_exchange_route(). */
 void gw_exchange_say_unrouted(struct gw_exchange *x, int outcome);

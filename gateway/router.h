@@ -19,6 +19,7 @@ struct gw_mount {
 	void *state;                      /* what handlers get */
 	size_t body_max;                  /* 0: the listener's */
 	struct gw_stats *stats;           /* NULL: not counted */
+	const struct proto_refusal *refusal; /* NULL: text/plain */
 };
 
 struct gw_router;

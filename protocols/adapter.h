@@ -56,6 +56,12 @@ struct proto_counter {
 	unsigned long long (*read)(void *state);
 };
 
+/* How a refusal that the gateway makes before any handler runs (413, 503, …) is told to clients of the protocol. */
+struct proto_refusal {
+	const char *type; /* media type */
+	void (*print)(struct buf *body, int status, const char *text);
+};
+
 struct proto_adapter {
 	unsigned abi;
 	const char *name;                  /* the word after `protocol:` */
@@ -70,6 +76,7 @@ struct proto_adapter {
 	void (*fini)(void *state);
 	/* Work that is due from time to time (expiry); called about once a second from one thread. NULL: none. */
 	void (*tick)(void *state);
+	const struct proto_refusal *refusal;   /* NULL: text/plain */
 	const struct proto_counter *counters; /* what it counts; ends with {0}; NULL: nothing */
 };
 

@@ -359,6 +359,8 @@ static const struct proto_counter acme_counters[] = {
 	{ 0 },
 };
 
+static const struct proto_refusal acme_refusal = { "application/problem+json", acme_print_refusal };
+
 const struct proto_adapter proto_acme = {
 	.abi = PROTO_ABI,
 	.name = "acme",
@@ -370,5 +372,6 @@ const struct proto_adapter proto_acme = {
 	.init = acme_init,
 	.fini = acme_fini,
 	.tick = acme_tick,
+	.refusal = &acme_refusal,
 	.counters = acme_counters,
 };

@@ -152,6 +152,9 @@ int acme_not_found(struct acme_call *c);
 /* The document as text in the request's arena, to be kept with an object; NULL when memory is short. */
 const char *acme_problem_text(struct arena *a, enum acme_error error, const char *detail);
 
+/* A refusal of the gateway as a problem document. */
+void acme_print_refusal(struct buf *body, int status, const char *text);
+
 /* directory.c */
 
 int acme_directory(struct acme_call *c);

@@ -156,3 +156,17 @@ const char *acme_problem_text(struct arena *a, enum acme_error error, const char
 	json_close(&w, '}');
 	return buf_status(&text) ? NULL : arena_strdup(a, buf_str(&text));
 }
+
+/* Too busy for a request is what clients know as a rate limit: they come back after Retry-After. */
+void acme_print_refusal(struct buf *body, int status, const char *text)
+{
+	struct json_writer w = { .out = body };
+	enum acme_error error = status == 503 ? ACME_ERR_RATE_LIMITED :
+				status >= 500 ? ACME_ERR_SERVER_INTERNAL :
+						ACME_ERR_MALFORMED;
+
+	json_open(&w, NULL, '{');
+	write_type(&w, error, text);
+	json_number(&w, "status", status);
+	json_close(&w, '}');
+}

@@ -24,6 +24,13 @@
 static atomic_uint handled, entered;
 static atomic_bool gate_is_open;
 
+static void print_refusal(struct buf *body, int status, const char *text)
+{
+	buf_printf(body, "<refused %d: %s>", status, text);
+}
+
+static const struct proto_refusal refusal = { "text/refusal", print_refusal };
+
 static int handle_hello(void *state, const struct http_request *q, struct http_reply *r)
 {
 	atomic_fetch_add(&handled, 1);
@@ -121,7 +128,8 @@ static void start(struct fixture *f, struct habits habits)
 				       .routes = routes,
 				       .state = (void *)(uintptr_t) "st",
 				       .body_max = 1000,
-				       .stats = &f->stats };
+				       .stats = &f->stats,
+				       .refusal = &refusal };
 	assert_int_equal(gw_workers_new(&f->workers, &(struct gw_workers_options) { habits.threads, habits.queue }),
 			 0);
 	assert_int_equal(gw_router_new(&f->router), 0);
@@ -285,7 +293,8 @@ static void makes_urls_only_from_hosts_it_answers_to(void **state)
 static void refuses_and_closes(void **state)
 {
 	static const struct exchange e[] = {
-		{ "POST /t/echo HTTP/1.1\r\n" HOST "Content-Length: 1001\r\n\r\n", 413, "too large" },
+		{ "POST /t/echo HTTP/1.1\r\n" HOST "Content-Length: 1001\r\n\r\n", 413,
+		  "<refused 413: the body is too large>" },
 		{ "POST /none HTTP/1.1\r\n" HOST "Content-Length: 65537\r\n\r\n", 413, "too large" },
 		{ "POST /t/echo HTTP/1.1\r\n" HOST "Content-Length: 5000\r\nExpect: 100-continue\r\n\r\n", 413,
 		  "too large" },

@@ -631,6 +631,26 @@ static void shows_nobody_what_belongs_to_others(void **state)
 	rig_client_fini(&other);
 }
 
+static void tells_refusals_of_the_gateway_as_problems(void **state)
+{
+	static const struct {
+		int status;
+		const char *document;
+	} cases[] = {
+		{ 503, "{\"type\":\"urn:ietf:params:acme:error:rateLimited\",\"detail\":\"no\",\"status\":503}" },
+		{ 413, "{\"type\":\"urn:ietf:params:acme:error:malformed\",\"detail\":\"no\",\"status\":413}" },
+		{ 500, "{\"type\":\"urn:ietf:params:acme:error:serverInternal\",\"detail\":\"no\",\"status\":500}" },
+	};
+
+	assert_string_equal(proto_acme.refusal->type, "application/problem+json");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		OWNED_BUF body = BUF_INIT(4096);
+
+		proto_acme.refusal->print(&body, cases[i].status, "no");
+		assert_string_equal(buf_str(&body), cases[i].document);
+	}
+}
+
 static unsigned long long counter(const char *name)
 {
 	const struct proto_counter *c = proto_acme.counters;
@@ -690,6 +710,7 @@ int main(void)
 		WIRE(refuses_orders_of_another_shape),
 		WIRE(limits_the_identifiers_of_an_order),
 		WIRE(shows_nobody_what_belongs_to_others),
+		WIRE(tells_refusals_of_the_gateway_as_problems),
 		WIRE(counts_what_happened),
 	};
 
