@@ -241,7 +241,8 @@ static int step_request_line(struct http1 *p, bool *stuck)
 	int r;
 
 	/* A TLS record on a plain port never has a line: say so at once. */
-	if (p->line < p->in.len && !http_rule_token((const char *)p->in.ptr + p->line, 1) && p->in.ptr[p->line] != '\r' &&
+	if (p->line < p->in.len && !http_rule_token((const char *)p->in.ptr + p->line, 1) &&
+	    p->in.ptr[p->line] != '\r' &&
 	    p->in.ptr[p->line] != '\n')
 		return bad(p, 400, "this is not an HTTP request");
 	r = find_line(p, p->limits.line_max, &len);
