@@ -220,6 +220,7 @@ static int env_init(struct acme *a, const struct proto_env *env)
 	if (!e)
 		e = copy(&a->path, env->path);
 	a->ca = env->ca;
+	atomic_store(&a->unsure_until_s, clock_wall_s());
 	a->validator = env->validator;
 	a->waits = env->waits;
 	return e;

@@ -63,6 +63,7 @@ struct acme {
 	int64_t claims[ACME_CLAIMS_MAX];    /* orders for which a handler is asking the core right now */
 	size_t n_claims;
 	int64_t next_sweep_ms;              /* only acme_tick() */
+	atomic_llong unsure_until_s;        /* orders made until then may have results that were never written */
 	atomic_ullong orders_made, orders_valid, orders_invalid, problems;
 };
 

@@ -170,7 +170,8 @@ void acme_finalize_collect(struct acme_call *c, struct acme_order *o)
 	o->to_collect = false; /* not twice for one request of the client */
 }
 
-/* One that waited is collected; the core knows that one it answers at once is there. */
+/* What waited is collected; what is decided at once needs nobody to tell that it arrived. But an order from before a
+ * restart, or before a write of ours failed, may have waited although nothing here says so. */
 static int store_issued(struct acme_call *c, struct acme_order *o, const struct ca_outcome *out)
 {
 	OWNED_BUF pem = BUF_INIT(CHAIN_MAX);
@@ -181,7 +182,7 @@ static int store_issued(struct acme_call *c, struct acme_order *o, const struct 
 		e = acme_random_name(name);
 	if (e)
 		return e;
-	o->to_collect = o->status == ACME_PROCESSING;
+	o->to_collect = o->status == ACME_PROCESSING || o->created_s <= atomic_load(&c->acme->unsure_until_s);
 	o->status = ACME_VALID;
 	o->core_id = out->id;
 	o->certificate = arena_strdup(c->q->arena, name);
@@ -487,6 +488,8 @@ static int finalize_ready(struct acme_call *c, struct acme_order *o, struct byte
 		o->csr = csr;
 		o->finalized_s = c->now_s;
 		e = finalize_claimed(c, o);
+		if (e < 0)
+			atomic_store(&c->acme->unsure_until_s, c->now_s);
 		unclaim(c->acme, id);
 		return e;
 	}

@@ -68,7 +68,7 @@ struct acme_order {
 	int64_t account;
 	const char *name;
 	enum acme_status status;
-	int64_t expires_s;
+	int64_t created_s, expires_s;
 	int64_t finalized_s;     /* when its CSR was accepted; 0: it was not */
 	struct bytes csr;        /* DER, kept from then on */
 	int64_t core_id;         /* the core's request number; 0: not known */

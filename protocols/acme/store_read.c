@@ -230,6 +230,7 @@ static int read_order(struct query *q, struct db_rows *rows, struct acme_order *
 		.certificate = copy_text(q, rows, 9, &e),
 		.n_authz = (size_t)db_col_int(rows, 10),
 		.to_collect = db_col_int(rows, 11) != 0,
+		.created_s = db_col_int(rows, 12),
 	};
 	if (csr.len > 0) {
 		o->csr = arena_copy(q->arena, csr);
@@ -262,7 +263,8 @@ static int order_by_name(struct db_conn *conn, void *arg)
 	OWNED(db_rows) rows = NULL;
 	int e = db_select(conn, &rows,
 			  "SELECT id, account, name, status, expires_s, finalized_s, core_id, csr, error,"
-			  " certificate, (SELECT count(*) FROM order_authz WHERE order_id=orders.id), to_collect"
+			  " certificate, (SELECT count(*) FROM order_authz WHERE order_id=orders.id), to_collect,"
+			  " created_s"
 			  " FROM orders WHERE name=?",
 			  DB_TEXT(q->text));
 
@@ -326,7 +328,8 @@ static int certificate_by_name(struct db_conn *conn, void *arg)
 	struct query *q = arg;
 	struct acme_certificate *cert = q->out;
 	OWNED(db_rows) rows = NULL;
-	int e = db_select(conn, &rows, "SELECT name, account, core_id, to_collect, pem FROM orders WHERE certificate=?",
+	int e = db_select(conn, &rows,
+			  "SELECT name, account, core_id, to_collect, pem FROM orders WHERE certificate=?",
 			  DB_TEXT(q->text));
 
 	if (!e)

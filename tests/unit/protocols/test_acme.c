@@ -236,6 +236,25 @@ static void collects_what_was_issued_for_a_repeat(void **state)
 	free(order);
 }
 
+/* The gateway ended before it wrote down that the request waits, and somebody approved it meanwhile. */
+static void collects_what_may_have_waited_before_a_restart(void **state)
+{
+	char *before, *after;
+
+	clock_fake_advance(1000);
+	before = rig_ready_order(&client, "held.example.com");
+	clock_fake_advance(1000);
+	rig_restart(&rig, "");
+	clock_fake_advance(1000);
+	after = rig_ready_order(&client, "held.example.com");
+	assert_int_equal(rig_finalize(&client, after, "DNS:held.example.com"), 200);
+	assert_int_equal(rig.core.retrieves, 0);
+	assert_int_equal(rig_finalize(&client, before, "DNS:held.example.com"), 200);
+	assert_int_equal(rig.core.retrieves, 1);
+	free(before);
+	free(after);
+}
+
 static void lets_a_client_wait_longer_the_older_its_request_is(void **state)
 {
 	static const struct {
@@ -803,6 +822,7 @@ int main(void)
 		LIFE(follows_a_held_request_until_it_is_issued),
 		LIFE(keeps_the_certificate_when_it_cannot_be_collected),
 		LIFE(collects_what_was_issued_for_a_repeat),
+		LIFE(collects_what_may_have_waited_before_a_restart),
 		LIFE(lets_a_client_wait_longer_the_older_its_request_is),
 		LIFE(prints_the_reason_of_a_denial_in_the_order),
 		LIFE(answers_a_refusal_with_the_right_problem),
