@@ -58,6 +58,8 @@ static const struct conf_option listener_rows[] = {
 	  .summary = "Largest header section; more is answered 431." },
 	{ .name = "body-max", .type = CONF_SIZE, .range = "1KiB..1MiB", .fallback = "64KiB",
 	  .summary = "Largest body where the endpoint has no limit of its own; more is answered 413." },
+	{ .name = "http2", .type = CONF_BOOL, .fallback = "true",
+	  .summary = "Offer HTTP/2 to clients that know it; only with TLS." },
 	{ .name = "http-1.0", .type = CONF_BOOL, .fallback = "false", .summary = "Serve HTTP/1.0 clients too." },
 	{ .name = "timeout", .type = CONF_DURATION, .range = "100ms..10m", .fallback = "10s",
 	  .summary = "Longest wait for each: handshake, header section, body, and a client that does not read." },

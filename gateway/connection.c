@@ -1,7 +1,8 @@
 /* Connections: from octets to a handler and back.
  *
- * One request at a time: while a handler works nothing is read, so a client that pipelines waits in its own socket.
- * Everything here but is_answered() happens on the connection's loop.
+ * HTTP/1.1: one request at a time; while a handler works nothing is read, so a client that pipelines waits in its own
+ * socket. HTTP/2 (ALPN): `streams` has the requests, and this file moves octets between them and the network.
+ * Everything here but is_answered() and hand_back() happens on the connection's loop.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -10,6 +11,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "gateway/exchange.h"
+#include "gateway/streams.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -46,7 +48,11 @@ struct gw_connection {
 	enum deadline deadline;
 	unsigned refs;                      /* open handles, and a handler at work */
 	bool is_advancing, is_writing, is_reading, is_last, had_request, wants_continue;
+	bool is_queued;                     /* in the loop's queue; guarded by its lock, as `finished` */
+	struct gw_exchange *finished;       /* of `streams`, on their way back */
 	size_t left_to_write;               /* at the last write deadline */
+	struct gw_streams *streams;         /* NULL: not HTTP/2 */
+	int64_t write_by_ms;                /* HTTP/2: until when the network must have taken `out`; 0: it has */
 	struct http1 http;
 	int64_t received_ms;
 
@@ -87,6 +93,7 @@ static void unref(struct gw_connection *c)
 	*c->link = c->next;
 	if (c->next)
 		c->next->link = c->link;
+	gw_streams_drop(&c->streams);
 	gw_exchange_fini(&c->x);
 	gw_tls_drop(&c->tls);
 	http1_fini(&c->http);
@@ -108,6 +115,8 @@ void gw_connection_cut(struct gw_connection *c)
 	if (c->state == STATE_CLOSED)
 		return;
 	c->state = STATE_CLOSED;
+	if (c->streams)
+		atomic_fetch_add(&c->loop->server->h2_frames, http2_frames(gw_streams_session(c->streams)));
 	uv_close((uv_handle_t *)&c->tcp, on_closed);
 	uv_close((uv_handle_t *)&c->timer, on_closed);
 }
@@ -161,6 +170,7 @@ static void set_deadline(struct gw_connection *c, enum deadline kind)
 
 static void flush(struct gw_connection *c);
 static void reply_is_gone(struct gw_connection *c);
+static void move_streams(struct gw_connection *c);
 
 static void swap(struct buf *a, struct buf *b)
 {
@@ -183,8 +193,11 @@ static void on_written(uv_write_t *write, int status)
 		gw_connection_cut(c);
 		return;
 	}
+	c->write_by_ms = 0;
 	flush(c);
-	if (!c->is_writing && c->state == STATE_WRITING)
+	if (c->streams && c->state == STATE_READING)
+		move_streams(c);
+	else if (!c->is_writing && c->state == STATE_WRITING)
 		reply_is_gone(c);
 }
 
@@ -395,6 +408,7 @@ static void print_reply(struct gw_connection *c)
 		buf_fini(&r->body);
 	c->x.version = c->http.is_http10 ? GW_HTTP_1_0 : GW_HTTP_1_1;
 	gw_exchange_end(&c->x, c->http.method, c->http.method ? c->http.path : NULL);
+	arena_drop(&c->x.arena);
 }
 
 /* Send the reply of the gateway itself that stands in the exchange. */
@@ -423,13 +437,21 @@ static void answer_bad(struct gw_connection *c)
 
 /* ---- handlers ---- */
 
-/* A worker hands a connection whose reply is ready back to its loop. */
-static void hand_back(struct gw_loop *loop, struct gw_connection *c)
+/* A worker hands a connection of which a reply is ready back to its loop. */
+static void hand_back(void *connection, struct gw_exchange *x)
 {
+	struct gw_connection *c = connection;
+	struct gw_loop *loop = c->loop;
+
 	/* Sent with the lock held: the loop may end as soon as it took the last connection. */
 	pthread_mutex_lock(&loop->lock);
-	c->queue_next = loop->finished;
-	loop->finished = c;
+	x->next = c->finished;
+	c->finished = x;
+	if (!c->is_queued) {
+		c->is_queued = true;
+		c->queue_next = loop->finished;
+		loop->finished = c;
+	}
 	uv_async_send(&loop->wake);
 	pthread_mutex_unlock(&loop->lock);
 }
@@ -442,11 +464,45 @@ static void is_answered(struct gw_exchange *x)
 
 	c->is_last = closes_after(c);
 	print_reply(c);
-	hand_back(c->loop, c);
+	hand_back(c, x);
+}
+
+static void hold(void *connection)
+{
+	struct gw_connection *c = connection;
+
+	c->refs++;
+}
+
+/* Each exchange held the connection. */
+static void answer_streams(struct gw_connection *c, struct gw_exchange *x)
+{
+	struct gw_exchange *next;
+	unsigned n = 0;
+
+	for (; x; x = next, n++) {
+		next = x->next;
+		gw_streams_answer(c->streams, x, clock_mono_ms());
+	}
+	if (c->state == STATE_READING)
+		move_streams(c);
+	while (n--)
+		unref(c);
 }
 
 void gw_connection_reply(struct gw_connection *c)
 {
+	struct gw_exchange *x;
+
+	pthread_mutex_lock(&c->loop->lock);
+	x = c->finished;
+	c->finished = NULL;
+	c->is_queued = false;
+	pthread_mutex_unlock(&c->loop->lock);
+	if (c->streams) {
+		answer_streams(c, x);
+		return;
+	}
 	if (c->state != STATE_CLOSED)
 		send_reply(c);
 	unref(c);
@@ -508,7 +564,6 @@ static void check_head(struct gw_connection *c)
 /* Decrypt the next piece. False: nothing is there. */
 static bool pull_tls(struct gw_connection *c)
 {
-	bool was_ready = gw_tls_is_ready(c->tls);
 	size_t size = 0, n = 0;
 	uint8_t *room = http1_room(&c->http, &size);
 	int r = room ? gw_tls_read(c->tls, room, size, &n) : -ENOMEM;
@@ -521,8 +576,6 @@ static bool pull_tls(struct gw_connection *c)
 	}
 	if (r == GW_TLS_MORE)
 		return false;
-	if (r < 0 && !was_ready)
-		atomic_fetch_add(&c->loop->server->tls_failures, 1);
 	flush_tls(c);
 	if (c->is_writing || c->state == STATE_CLOSED || r < 0)
 		gw_connection_cut(c);
@@ -552,12 +605,132 @@ static void wait_for_more(struct gw_connection *c)
 	set_reading(c, true);
 }
 
+/* ---- HTTP/2 ---- */
+
+static void end_streams(struct gw_connection *c, enum http2_cut why)
+{
+	atomic_fetch_add(&c->loop->server->h2_cuts[why], 1);
+	if (why == HTTP2_CUT_STALLED)
+		atomic_fetch_add(&c->loop->server->timeouts, 1);
+	log_info("http2.cut", "listener", c->listener->options.name, "peer", c->peer, "reason", http2_cut_name(why),
+		 "frames", LOG_NUMBER(http2_frames(gw_streams_session(c->streams))));
+	gw_connection_cut(c);
+}
+
+static void on_stream_deadline(uv_timer_t *timer)
+{
+	struct gw_connection *c = timer->data;
+	int64_t now = clock_mono_ms();
+
+	if (c->write_by_ms && now >= c->write_by_ms) {
+		end_streams(c, HTTP2_CUT_STALLED);
+		return;
+	}
+	http2_expire(gw_streams_session(c->streams), now);
+	move_streams(c);
+}
+
+static void set_stream_deadline(struct gw_connection *c)
+{
+	int64_t now = clock_mono_ms(), by = http2_deadline(gw_streams_session(c->streams));
+
+	if (!c->is_writing)
+		c->write_by_ms = 0;
+	else if (!c->write_by_ms)
+		c->write_by_ms = now + deadlines(c)->write;
+	if (c->write_by_ms && c->write_by_ms < by)
+		by = c->write_by_ms;
+	if (by == INT64_MAX)
+		uv_timer_stop(&c->timer);
+	else
+		uv_timer_start(&c->timer, on_stream_deadline, by > now ? (uint64_t)(by - now) : 0, 0);
+}
+
+/* Start what may start and send what is there, as long as the network takes it at once. */
+static void move_streams(struct gw_connection *c)
+{
+	struct http2 *session = gw_streams_session(c->streams);
+	int r = 0;
+
+	gw_streams_start(c->streams, clock_mono_ms());
+	while (!r && !c->is_writing && c->state == STATE_READING) {
+		r = http2_take(session, &c->wire, clock_mono_ms());
+		if (c->wire.len == 0)
+			break;
+		transmit(c, &c->wire);
+		gw_streams_start(c->streams, clock_mono_ms());
+	}
+	flush_tls(c);
+	if (c->state != STATE_READING)
+		return;
+	if (http2_cut_reason(session)) {
+		end_streams(c, http2_cut_reason(session));
+	} else if (http2_is_done(session) && !c->is_writing) {
+		linger(c);
+	} else {
+		set_stream_deadline(c);
+		set_reading(c, true);
+	}
+}
+
+static void advance_streams(struct gw_connection *c)
+{
+	size_t n = 0;
+	int r;
+
+	do {
+		r = gw_tls_read(c->tls, c->loop->scratch, GW_SCRATCH_SIZE, &n);
+	} while (!r && !gw_streams_feed(c->streams, bytes_of(c->loop->scratch, n), clock_mono_ms()));
+	move_streams(c);
+	if (r != 0 && r != GW_TLS_MORE && c->state == STATE_READING)
+		gw_connection_cut(c);
+}
+
+static void begin_streams(struct gw_connection *c)
+{
+	struct gw_streams_options options = {
+		.listener = c->listener, .peer = c->peer, .workers = c->loop->server->options.workers,
+		.connection = c, .hand_back = hand_back, .hold = hold,
+		.bad_requests = &c->loop->server->bad_requests,
+	};
+
+	atomic_fetch_add(&c->loop->server->h2_connections, 1);
+	if (gw_streams_new(&c->streams, &options, clock_mono_ms()))
+		gw_connection_cut(c);
+}
+
+/* ---- the handshake ---- */
+
+/* True when requests may come. */
+static bool shake_hands(struct gw_connection *c)
+{
+	int r;
+
+	if (!c->tls || gw_tls_is_ready(c->tls))
+		return true;
+	r = gw_tls_handshake(c->tls);
+	if (r == GW_TLS_MORE) {
+		wait_for_more(c);
+	} else if (r) {
+		atomic_fetch_add(&c->loop->server->tls_failures, 1);
+		flush_tls(c);
+		gw_connection_cut(c);
+	} else if (gw_tls_is_h2(c->tls)) {
+		begin_streams(c);
+	}
+	return !r && c->state == STATE_READING;
+}
+
 /* Work off what is there. A reply that is written at once ends in reply_is_gone(), which comes back here for
  * pipelined requests: the flag turns that recursion into another round. */
 static void advance(struct gw_connection *c)
 {
-	if (c->is_advancing)
+	if (c->is_advancing || !shake_hands(c))
 		return;
+	if (c->streams) {
+		advance_streams(c);
+		return;
+	}
 	c->is_advancing = true;
 	while (c->state == STATE_READING) {
 		switch (http1_step(&c->http)) {
@@ -625,7 +798,7 @@ static struct gw_connection *new_connection(struct gw_accept *from)
 static int start_tls(struct gw_connection *c)
 {
 	struct ssl_ctx_st *context = gw_listener_get_tls(c->listener);
-	int r = context ? gw_tls_new(&c->tls, context) : -EPROTO;
+	int r = context ? gw_tls_new(&c->tls, context, c->listener->options.http1_only) : -EPROTO;
 
 	gw_tls_context_drop(&context);
 	return r;
@@ -675,7 +848,10 @@ void gw_connection_finish(struct gw_connection *c)
 {
 	if (c->state != STATE_READING)
 		return;
-	if (http1_has_begun(&c->http))
-		return;
-	gw_connection_cut(c);
+	if (c->streams) {
+		http2_finish(gw_streams_session(c->streams));
+		move_streams(c);
+	} else if (!http1_has_begun(&c->http)) {
+		gw_connection_cut(c);
+	}
 }

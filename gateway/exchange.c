@@ -125,5 +125,4 @@ void gw_exchange_end(struct gw_exchange *x, const char *method, const char *path
 	log_debug("http.request", "listener", x->listener->options.name, "endpoint", mount ? mount->name : NULL,
 		  "peer", x->peer, "version", gw_http_version_name(x->version), "method", method, "path", path,
 		  "status", LOG_NUMBER(x->reply.status), "us", LOG_NUMBER(us));
-	arena_drop(&x->arena);
 }

@@ -15,12 +15,13 @@ struct gw_exchange {
 	struct gw_listener *listener;  /* borrowed, as `peer` */
 	const char *peer;
 	enum gw_http_version version;
-	struct arena *arena;           /* of the request; gone once there is a reply */
+	struct arena *arena;           /* of the request, and of the reply's headers */
 	struct http_request request;
 	struct gw_match match;
 	struct http_reply reply;
 	uint64_t began_ns;             /* 0: it never was a whole request */
 	void (*finished)(struct gw_exchange *x);
+	struct gw_exchange *next;      /* of those that are on their way back to the loop */
 };
 
 /* What a handler may take from the arena besides the request. */
@@ -48,6 +49,5 @@ void gw_exchange_say(struct gw_exchange *x, int status, const char *text, struct
 void gw_exchange_say_unrouted(struct gw_exchange *x, int outcome);
 void gw_exchange_say_busy(struct gw_exchange *x);
 
-/* The reply is complete: count it and let go of the request. Once an exchange. `method`, `path`: for the log; may be
- * NULL. */
+/* The reply is complete: count it. Once an exchange. `method`, `path`: for the log; may be NULL. */
 void gw_exchange_end(struct gw_exchange *x, const char *method, const char *path);

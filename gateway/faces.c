@@ -75,6 +75,7 @@ static struct gw_listener_options options_of(const struct gw_face *face, const s
 		.address = conf_str(conf, "address"),
 		.port = (uint16_t)conf_int(conf, "port"),
 		.is_tls = conf_bool(conf, "tls"),
+		.http1_only = !conf_bool(conf, "http2"),
 		.base_url = conf_str(conf, "base-url"),
 		.names = (const char *const *)face->names,
 		.n_names = face->n_names,

@@ -28,6 +28,7 @@ struct gw_listener_options {
 	const char *address;      /* IPv4 or IPv6 text */
 	uint16_t port;            /* 0: any (tests) */
 	bool is_tls;
+	bool http1_only;          /* with TLS: do not offer HTTP/2 */
 	const char *base_url;     /* NULL: made from the Host that the client used if it is one of `names` */
 	const char *const *names; /* DNS names and addresses it answers to */
 	size_t n_names;

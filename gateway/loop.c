@@ -268,6 +268,8 @@ void gw_server_drop(struct gw_server **server)
 
 void gw_server_count(struct gw_server *s, struct gw_server_stats *out)
 {
+	int i;
+
 	*out = (struct gw_server_stats){
 		.accepted = atomic_load(&s->accepted),
 		.refused = atomic_load(&s->refused),
@@ -275,7 +277,11 @@ void gw_server_count(struct gw_server *s, struct gw_server_stats *out)
 		.timeouts = atomic_load(&s->timeouts),
 		.tls_failures = atomic_load(&s->tls_failures),
 		.connections = atomic_load(&s->connections),
+		.h2_connections = atomic_load(&s->h2_connections),
+		.h2_frames = atomic_load(&s->h2_frames),
 	};
+	for (i = 0; i < HTTP2_CUTS_; i++)
+		out->h2_cuts[i] = atomic_load(&s->h2_cuts[i]);
 }
 
 struct gw_listener *gw_server_listeners(struct gw_server *s)

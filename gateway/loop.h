@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "gateway/http2.h"
 #include "gateway/listener.h"
 #include "gateway/workers.h"
 
@@ -20,6 +21,7 @@ struct gw_server_options {
 
 struct gw_server_stats {
 	unsigned long long accepted, refused, bad_requests, timeouts, tls_failures;
+	unsigned long long h2_connections, h2_frames, h2_cuts[HTTP2_CUTS_]; /* frames: of connections that are over */
 	unsigned connections;
 };
 

@@ -46,4 +46,5 @@ struct gw_server {
 	bool is_started;
 	atomic_uint connections;
 	atomic_ullong accepted, refused, bad_requests, timeouts, tls_failures;
+	atomic_ullong h2_connections, h2_frames, h2_cuts[HTTP2_CUTS_];
 };

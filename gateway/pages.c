@@ -60,6 +60,17 @@ static void print_process(struct gateway *gw, struct buf *out)
 	print_value(out, "process_resident_memory_bytes", "gauge", "Resident memory.", resident_memory());
 }
 
+static void print_cuts(struct buf *out, const struct gw_server_stats *s)
+{
+	int i;
+
+	buf_append_str(out, "# HELP gatehouse_http2_cut_total HTTP/2 connections cut, by reason.\n"
+			    "# TYPE gatehouse_http2_cut_total counter\n");
+	for (i = HTTP2_CUT_NONE + 1; i < HTTP2_CUTS_; i++)
+		buf_printf(out, "gatehouse_http2_cut_total{reason=\"%s\"} %llu\n", http2_cut_name((enum http2_cut)i),
+			   s->h2_cuts[i]);
+}
+
 static void print_server(struct gateway *gw, struct buf *out)
 {
 	struct gw_server_stats s;
@@ -73,6 +84,11 @@ static void print_server(struct gateway *gw, struct buf *out)
 	print_value(out, "bad_requests_total", "counter", "Requests refused by the parser.", (double)s.bad_requests);
 	print_value(out, "timeouts_total", "counter", "Connections cut by a deadline.", (double)s.timeouts);
 	print_value(out, "tls_failures_total", "counter", "TLS handshakes that failed.", (double)s.tls_failures);
+	print_value(out, "http2_connections_total", "counter", "Connections that speak HTTP/2.",
+		    (double)s.h2_connections);
+	print_value(out, "http2_frames_total", "counter", "Frames of HTTP/2 connections that are over.",
+		    (double)s.h2_frames);
+	print_cuts(out, &s);
 	print_value(out, "worker_threads", "gauge", "Worker threads started.", w.threads);
 	print_value(out, "worker_threads_busy", "gauge", "Worker threads at work.", w.busy);
 	print_value(out, "worker_threads_waiting", "gauge", "Worker threads that wait for something slow.",

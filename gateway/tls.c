@@ -15,19 +15,31 @@
 struct gw_tls {
 	SSL *ssl;
 	BIO *in, *out; /* owned by `ssl` */
+	bool http1_only;
 };
 
 /* Only forward secrecy with authenticated encryption; TLS 1.3 has nothing else. */
 #define CIPHERS_12 "ECDHE+AESGCM:ECDHE+CHACHA20"
 #define GROUPS "X25519:P-256:P-384"
 
+/* A certificate of the client belongs to one request; over HTTP/2 it could not be asked for later, and other streams
+ * would share it (RFC 9113 9.2.3, RFC 8740): where one may be asked for, h2 is never offered. */
+static bool offers_h2(SSL *ssl)
+{
+	const struct gw_tls *tls = SSL_get_app_data(ssl);
+
+	return !tls->http1_only && SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE;
+}
+
 /* A client that offers only other protocols is told so (RFC 7301 3.2); one that offers none gets HTTP/1.1. */
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
 			   unsigned in_len, void *arg)
 {
-	static const unsigned char ours[] = "\x08http/1.1";
+	static const unsigned char all[] = "\x02h2\x08http/1.1", h2_len = 3;
+	const unsigned char *ours = offers_h2(ssl) ? all : all + h2_len;
+	unsigned n = (unsigned)(all + sizeof(all) - 1 - ours);
 
-	if (SSL_select_next_proto((unsigned char **)(uintptr_t)out, out_len, ours, sizeof(ours) - 1, in, in_len) !=
+	if (SSL_select_next_proto((unsigned char **)(uintptr_t)out, out_len, ours, n, in, in_len) !=
 	    OPENSSL_NPN_NEGOTIATED)
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
 	return SSL_TLSEXT_ERR_OK;
@@ -130,7 +142,7 @@ void gw_tls_context_drop(struct ssl_ctx_st **context)
 	*context = NULL;
 }
 
-int gw_tls_new(struct gw_tls **out, struct ssl_ctx_st *context)
+int gw_tls_new(struct gw_tls **out, struct ssl_ctx_st *context, bool http1_only)
 {
 	struct gw_tls *tls = calloc(1, sizeof(*tls));
 
@@ -148,6 +160,8 @@ int gw_tls_new(struct gw_tls **out, struct ssl_ctx_st *context)
 	}
 	SSL_set_bio(tls->ssl, tls->in, tls->out);
 	SSL_set_accept_state(tls->ssl);
+	SSL_set_app_data(tls->ssl, tls);
+	tls->http1_only = http1_only;
 	*out = tls;
 	return 0;
 }
@@ -164,6 +178,26 @@ void gw_tls_drop(struct gw_tls **tls)
 bool gw_tls_is_ready(const struct gw_tls *tls)
 {
 	return SSL_is_init_finished(tls->ssl);
+}
+
+bool gw_tls_is_h2(const struct gw_tls *tls)
+{
+	const unsigned char *protocol = NULL;
+	unsigned len = 0;
+
+	SSL_get0_alpn_selected(tls->ssl, &protocol, &len);
+	return len == 2 && memcmp(protocol, "h2", 2) == 0;
+}
+
+int gw_tls_handshake(struct gw_tls *tls)
+{
+	int r;
+
+	ERR_clear_error();
+	r = SSL_do_handshake(tls->ssl);
+	if (r == 1)
+		return 0;
+	return SSL_get_error(tls->ssl, r) == SSL_ERROR_WANT_READ ? GW_TLS_MORE : -EPROTO;
 }
 
 int gw_tls_feed(struct gw_tls *tls, struct bytes data)

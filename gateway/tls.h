@@ -1,8 +1,8 @@
 /* TLS without sockets: octets of the network in, octets of the application out, and back.
  *
- * TLS 1.2 and 1.3, no renegotiation, no compression, no early data, ALPN http/1.1. A context holds certificate, chain
- * and key and is shared by connections; a connection keeps the context it began with, so a listener may change to a
- * new certificate while connections live.
+ * TLS 1.2 and 1.3, no renegotiation, no compression, no early data, ALPN h2 and http/1.1. A context holds
+ * certificate, chain and key and is shared by connections; a connection keeps the context it began with, so a
+ * listener may change to a new certificate while connections live.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -19,12 +19,15 @@ int gw_tls_context_new(struct ssl_ctx_st **out, struct bytes chain, struct bytes
 struct ssl_ctx_st *gw_tls_context_ref(struct ssl_ctx_st *context); /* returns it; NULL stays NULL */
 void gw_tls_context_drop(struct ssl_ctx_st **context);
 
-/* Takes a reference of the context. 0 or -ENOMEM. */
-int gw_tls_new(struct gw_tls **out, struct ssl_ctx_st *context);
+/* Takes a reference of the context. `http1_only`: h2 is not offered; it never is where the context asks for a client
+ * certificate. 0 or -ENOMEM. */
+int gw_tls_new(struct gw_tls **out, struct ssl_ctx_st *context, bool http1_only);
 void gw_tls_drop(struct gw_tls **tls);
 
-/* The handshake is over. */
-bool gw_tls_is_ready(const struct gw_tls *tls);
+/* Go on with the handshake: 0: it is over, GW_TLS_MORE, -EPROTO as for gw_tls_read(). */
+int gw_tls_handshake(struct gw_tls *tls);
+bool gw_tls_is_ready(const struct gw_tls *tls); /* it is over */
+bool gw_tls_is_h2(const struct gw_tls *tls);    /* and HTTP/2 was agreed on */
 
 /* Octets from the network. 0 or -ENOMEM. */
 int gw_tls_feed(struct gw_tls *tls, struct bytes data);

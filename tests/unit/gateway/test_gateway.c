@@ -634,7 +634,7 @@ static void stays_closed_until_it_has_a_certificate(void **state)
 	use_certificate(&f, "first");
 	gw_server_open(f.server, f.listener);
 	fd = dial(&f);
-	c = tls_client_new(fd, TLS_1_3, "\x02h2\x08http/1.1");
+	c = tls_client_new(fd, TLS_1_3, "\x02h3\x08http/1.1");
 	assert_non_null(c);
 	assert_string_equal(tls_client_version(c), "TLSv1.3");
 	check_over_tls(c, "/t/item/7", "\r\n\r\n7|-|127.0.0.1|https://ca.example|st|1\n");
@@ -692,7 +692,7 @@ static void refuses_old_tls_other_protocols_and_stalled_handshakes(void **state)
 	assert_null(tls_client_new(fd, 0x0302, NULL));
 	close(fd);
 	fd = dial(&f);
-	assert_null(tls_client_new(fd, TLS_1_3, "\x02h2"));
+	assert_null(tls_client_new(fd, TLS_1_3, "\x02h3"));
 	close(fd);
 	fd = dial(&f);
 	say(fd, GET("/t/hello"));
