@@ -136,6 +136,11 @@ bool tls_client_write(struct tls_client *c, const char *text)
 	return SSL_write(c->ssl, text, n) == n;
 }
 
+bool tls_client_send(struct tls_client *c, struct bytes data)
+{
+	return SSL_write(c->ssl, data.ptr, (int)data.len) == (int)data.len;
+}
+
 long tls_client_read(struct tls_client *c, char *out, size_t size)
 {
 	return SSL_read(c->ssl, out, (int)size);
@@ -144,6 +149,17 @@ long tls_client_read(struct tls_client *c, char *out, size_t size)
 const char *tls_client_version(const struct tls_client *c)
 {
 	return SSL_get_version(c->ssl);
+}
+
+const char *tls_client_protocol(const struct tls_client *c)
+{
+	static _Thread_local char text[32];
+	const unsigned char *name = NULL;
+	unsigned len = 0;
+
+	SSL_get0_alpn_selected(c->ssl, &name, &len);
+	snprintf(text, sizeof(text), "%.*s", (int)len, len ? (const char *)name : "");
+	return text;
 }
 
 char *tls_client_peer_name(const struct tls_client *c)

@@ -24,7 +24,10 @@ struct tls_client *tls_client_new(int fd, int max_version, const char *protocols
 void tls_client_drop(struct tls_client **client);
 
 bool tls_client_write(struct tls_client *client, const char *text);
+bool tls_client_send(struct tls_client *client, struct bytes data);
 long tls_client_read(struct tls_client *client, char *out, size_t size);
 const char *tls_client_version(const struct tls_client *client);
+/* What ALPN agreed on; "" for nothing. Lives until the next call. */
+const char *tls_client_protocol(const struct tls_client *client);
 /* The common name of the server's certificate; the caller frees it. */
 char *tls_client_peer_name(const struct tls_client *client);
