@@ -1,0 +1,142 @@
+#!/usr/bin/python3
+"""HTTP/2 and HTTP/1.1 side by side: real clients over both, and slow ones that leave the others alone."""
+import http.client
+import json
+import os
+import ssl
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+
+from clients import Certbot, lego, uacme
+from gatehouse import DOMAIN, check, gatehouse, main
+
+SLOW_CONNECTIONS = 1000
+SLOW_SECONDS = 15
+
+
+def served(g, version, endpoint="acme"):
+    """Requests that the endpoint answered over this version of HTTP."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{g.metrics_port}/metrics", timeout=10) as reply:
+        for line in reply.read().decode().splitlines():
+            if line.startswith(f'gatehouse_http_version_total{{endpoint="{endpoint}",version="{version}"}}'):
+                return int(line.rsplit(" ", 1)[1])
+    return 0
+
+
+def curl(g, *words):
+    done = subprocess.run(["curl", "--silent", "--show-error", "--cacert", g.root, "--max-time", "10", *words],
+                          capture_output=True, text=True)
+    check(done.returncode == 0, f"curl {words}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def curl_speaks_both():
+    with gatehouse() as g:
+        for option, version in ("--http2", "2"), ("--http1.1", "1.1"):
+            before = served(g, version)
+            output = curl(g, option, "--write-out", "\n%{http_version} %{response_code}", g.directory)
+            body, said = output.rsplit("\n", 1)
+            check(said == f"{version} 200", f"curl {option} got {said}")
+            check("newNonce" in json.loads(body), body)
+            check(served(g, version) == before + 1, f"{version} is not counted")
+        two = curl(g, "--http2", "--write-out", "%{http_version}\n", "--output", "/dev/null", "--output", "/dev/null",
+                   g.directory, g.directory)
+        check(two == "2\n2\n", two)
+        head = curl(g, "--http2", "--head", json.loads(curl(g, g.directory))["newNonce"])
+        check(head.startswith("HTTP/2 200") and "replay-nonce: " in head, head)
+        missing = curl(g, "--http2", "--write-out", "%{response_code}", f"https://localhost:{g.port}/nothing")
+        check(missing.endswith("404"), missing)
+
+
+def gets_over(g, name, get, version):
+    other = "1.1" if version == "2" else "2"
+    before, others = served(g, version), served(g, other)
+    g.verify(get(g, f"{name}.{DOMAIN}"))
+    check(served(g, version) - before >= 5, f"{name} did not use HTTP/{version}")
+    check(served(g, other) == others, f"{name} used HTTP/{other} too")
+
+
+def clients_get_certificates_over_both():
+    with gatehouse() as g:
+        gets_over(g, "uacme", uacme, "2")
+        gets_over(g, "certbot", lambda g, name: Certbot(g).must_get(name), "1.1")
+        # lego's own transport offers what its version of it does: the one of Debian 12 nothing but 1.1.
+        before = served(g, "1.1"), served(g, "2")
+        g.verify(lego(g, f"lego.{DOMAIN}"))
+        used = served(g, "1.1") - before[0], served(g, "2") - before[1]
+        check(min(used) == 0 and max(used) >= 5, f"lego used both: {used}")
+
+
+def the_option_turns_it_off():
+    with gatehouse() as g:
+        g.stop()
+        with open(g.config) as f:
+            text = f.read().replace("    endpoints: [acme]\n", "    endpoints: [acme]\n    http2: false\n")
+        with open(g.config, "w") as f:
+            f.write(text)
+        g.start()
+        gets_over(g, "uacme", uacme, "1.1")
+
+
+def a_stop_finishes_http_2():
+    with gatehouse() as g:
+        process = subprocess.Popen(["curl", "--no-progress-meter", "--http2", "--cacert", g.root, "--parallel", "--parallel-max", "4",
+                                    *[word for _ in range(40) for word in ("--output", "/dev/null", g.directory)]])
+        check(process.wait(30) == 0, "parallel streams")
+        g.stop()
+        g.start()
+        check("newNonce" in curl(g, "--http2", g.directory), "served again after a stop")
+
+
+class Healthy(threading.Thread):
+    """Asks again and again over new connections; keeps the slowest answer and every failure."""
+
+    def __init__(self, g):
+        super().__init__(daemon=True)
+        self.g, self.ends, self.times, self.failures = g, threading.Event(), [], []
+        self.context = ssl.create_default_context(cafile=g.root)
+
+    def run(self):
+        while not self.ends.is_set():
+            begin = time.monotonic()
+            try:
+                connection = http.client.HTTPSConnection("localhost", self.g.port, timeout=5, context=self.context)
+                connection.request("GET", "/acme/directory")
+                status = connection.getresponse().status
+                connection.close()
+                if status != 200:
+                    self.failures.append(f"status {status}")
+            except OSError as e:
+                self.failures.append(str(e))
+            self.times.append(time.monotonic() - begin)
+            time.sleep(0.05)
+
+
+def slow_clients_leave_others_alone():
+    for mode in ["-H", "-i", "1", "-x", "24"], ["-B", "-i", "1", "-s", "20000", "-x", "10", "-t", "POST"], \
+                ["-X", "-w", "1", "-y", "2", "-n", "1", "-z", "1", "-k", "3"]:
+        with gatehouse() as g:
+            healthy = Healthy(g)
+            healthy.start()
+            command = ["slowhttptest", "-c", str(SLOW_CONNECTIONS), *mode, "-r", "500", "-l", str(SLOW_SECONDS), "-p", "5",
+                       "-u", g.directory]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=SLOW_SECONDS + 30, cwd=g.folder)
+            healthy.ends.set()
+            healthy.join()
+            times = sorted(healthy.times)
+            accepted = g.metric("gatehouse_connections_accepted_total")
+            print(f"        {mode[0]}: {int(accepted)} connections, healthy: {len(times)} requests, slowest "
+                  f"{times[-1] * 1000:.0f} ms, failed {len(healthy.failures)}", flush=True)
+            check(accepted >= SLOW_CONNECTIONS * 0.9, f"slowhttptest made {accepted} connections: {done.stdout[-2000:]}")
+            check(not healthy.failures, f"{mode[0]}: {healthy.failures[:5]}")
+            check(len(times) >= 20 and times[-1] < 1, f"{mode[0]}: {len(times)} requests, slowest {times[-1]:.2f} s")
+
+
+if not os.access("/usr/bin/slowhttptest", os.X_OK):
+    print("slowhttptest is not installed (tests/setup test)", file=sys.stderr)
+    sys.exit(1)
+main([curl_speaks_both, clients_get_certificates_over_both, the_option_turns_it_off, a_stop_finishes_http_2,
+      slow_clients_leave_others_alone])
