@@ -623,8 +623,11 @@ static void on_stream_deadline(uv_timer_t *timer)
 	int64_t now = clock_mono_ms();
 
 	if (c->write_by_ms && now >= c->write_by_ms) {
-		end_streams(c, HTTP2_CUT_STALLED);
-		return;
+		if (unwritten(c) + WRITE_PROGRESS > c->left_to_write) {
+			end_streams(c, HTTP2_CUT_STALLED);
+			return;
+		}
+		c->write_by_ms = 0;
 	}
 	http2_expire(gw_streams_session(c->streams), now);
 	move_streams(c);
@@ -634,10 +637,12 @@ static void set_stream_deadline(struct gw_connection *c)
 {
 	int64_t now = clock_mono_ms(), by = http2_deadline(gw_streams_session(c->streams));
 
-	if (!c->is_writing)
+	if (!c->is_writing) {
 		c->write_by_ms = 0;
-	else if (!c->write_by_ms)
+	} else if (!c->write_by_ms) {
 		c->write_by_ms = now + deadlines(c)->write;
+		c->left_to_write = unwritten(c);
+	}
 	if (c->write_by_ms && c->write_by_ms < by)
 		by = c->write_by_ms;
 	if (by == INT64_MAX)

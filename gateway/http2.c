@@ -270,9 +270,11 @@ static void pseudo_path(struct http2_stream *s, const char *value)
 	s->path = value;
 }
 
+/* It comes before the fields: handlers find it where HTTP/1.1 has it. */
 static void pseudo_authority(struct http2_stream *s, const char *value)
 {
 	s->host = value;
+	s->headers[s->n_headers++] = (struct http_header){ "host", value };
 }
 
 /* The fields that mean something here; all others are for handlers. */
@@ -685,7 +687,7 @@ int http2_take(struct http2 *h2, struct buf *out, int64_t now_ms)
 	r = buf_append(out, buf_bytes(&h2->out));
 	buf_reset(&h2->out);
 	if (r)
-		return r;
+		cut(h2, HTTP2_CUT_INTERNAL);
 	return h2->cut ? HTTP2_CUT_IT : 0;
 }
 

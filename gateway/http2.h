@@ -101,7 +101,7 @@ enum { HTTP2_CUT_IT = 1 };
 int http2_feed(struct http2 *h2, struct bytes in, int64_t now_ms);
 
 /* Append what the network is to get next, 32 KiB or less; nothing: there is nothing now. To be called after
- * http2_feed() and http2_reply(), and whenever there is room. 0, HTTP2_CUT_IT, -ENOMEM, -EMSGSIZE. */
+ * http2_feed() and http2_reply(), and whenever there is room. 0 or HTTP2_CUT_IT. */
 int http2_take(struct http2 *h2, struct buf *out, int64_t now_ms);
 
 /* Answer a stream, once: takes the body's memory, copies the headers. A reply that cannot be sent becomes a 500,

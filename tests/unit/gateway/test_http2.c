@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -24,7 +25,11 @@
 #define LARGE (900u << 10)
 #define MIDDLE (64u << 10)
 #define FRAMES_MAX 200                       /* until a flood is cut */
+#ifdef __SANITIZE_THREAD__
+#define GROWTH_MAX LONG_MAX                  /* shadow memory of each worker's stack */
+#else
 #define GROWTH_MAX ((long)8 << 20)
+#endif
 #define FLOOD_SIZE ((size_t)1 << 20)
 #define NOTHING ((struct bytes){ 0 })
 
@@ -55,8 +60,8 @@ static int handle_item(void *state, const struct http_request *q, struct http_re
 	const char *kind = http_request_header(q, "x-kind");
 	char text[512];
 
-	snprintf(text, sizeof(text), "%s|%s|%s|%s|%d|%s", q->params[0], q->query ? q->query : "-", q->peer_address,
-		 q->base_url, q->is_tls, kind ? kind : "-");
+	snprintf(text, sizeof(text), "%s|%s|%s|%s|%d|%s|%s", q->params[0], q->query ? q->query : "-",
+		 q->peer_address, q->base_url, q->is_tls, kind ? kind : "-", http_request_header(q, "host"));
 	http_reply_header(r, "Location", "%s", "/t/item/new");
 	http_reply_header(r, "Connection", "%s", "close");
 	return http_reply_text(r, 201, text);
@@ -276,7 +281,7 @@ static void serves_requests_as_over_http_1(void **state)
 	expect(&c, "GET", "/t/split", NOTHING, 500, "server error\n");
 	a = ask(&c, "GET", "/t/item/a%20b?x=y", kind, NOTHING);
 	assert_int_equal(a.status, 201);
-	assert_string_equal(buf_str(&a.body), "a%20b|x=y|127.0.0.1|https://ca.example|1|a b\n");
+	assert_string_equal(buf_str(&a.body), "a%20b|x=y|127.0.0.1|https://ca.example|1|a b|ca.example\n");
 	assert_string_equal(a.location, "/t/item/new");
 	buf_fini(&a.body);
 	a = ask(&c, "HEAD", "/t/hello", NULL, NOTHING);
@@ -551,12 +556,12 @@ static void refuses_header_sections_that_are_too_large(void **state)
 
 	start(&f);
 	c = call(&f);
-	for (i = 0; i < 101; i++)
+	for (i = 0; i < 100; i++) /* and the authority */
 		many[i] = (struct h2_header){ "x-many", "1" };
 	a = ask(&c, "GET", "/t/hello", many, NOTHING);
 	assert_int_equal(a.status, 431);
 	buf_fini(&a.body);
-	many[100].name = NULL;
+	many[99].name = NULL;
 	a = ask(&c, "GET", "/t/hello", many, NOTHING);
 	assert_int_equal(a.status, 200);
 	buf_fini(&a.body);
