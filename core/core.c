@@ -94,6 +94,8 @@ static int load_ca_key(struct ca *ca, const struct conf_section *conf, struct co
 			e = buf_append(&ca->certificate, buf_bytes(&row.certificate));
 		if (!e)
 			e = certificate_dates(buf_bytes(&row.certificate), &ca->not_before_s, &ca->not_after_s);
+		if (!e)
+			e = issuer_new(&ca->issuer, buf_bytes(&row.certificate));
 		if (e) {
 			conf_refuse(conf, "name", error, "the key of CA '%s' cannot be used: %s", ca->name, why);
 			e = -EKEYREJECTED;
@@ -365,6 +367,7 @@ static void free_settings(struct ca_core *core)
 	}
 	for (size_t i = 0; i < core->n_cas; i++) {
 		buf_fini(&core->cas[i].certificate);
+		issuer_drop(&core->cas[i].issuer);
 		free(core->cas[i].exits);
 	}
 	free(core->profiles);

@@ -59,6 +59,7 @@ struct ca {
 	struct exit_instance *exits;
 	size_t n_exits;
 	struct buf certificate;         /* DER */
+	struct issuer *issuer;          /* the same, read */
 	int64_t not_before_s, not_after_s;
 	unsigned key;                   /* the signer's number for it */
 	int64_t key_row;                /* ca_keys.id */

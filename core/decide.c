@@ -229,7 +229,7 @@ static int build_tbs(struct ca *ca, struct ca_request *r, char why[static CA_REA
 {
 	struct ca_extension enabled[REQUEST_EXTENSIONS_MAX];
 	struct issue_plan plan = {
-		.issuer_certificate = buf_bytes(&ca->certificate),
+		.issuer = ca->issuer,
 		.subject = r->subject,
 		.n_subject = r->n_subject,
 		.names = r->names,
@@ -283,7 +283,7 @@ static int sign(struct ca *ca, struct ca_request *r, char why[static CA_REASON_S
 		return e;
 	trace_step(ca->core->trace, "sign", r->id);
 	buf_reset(&r->certificate);
-	e = issue_assemble(buf_bytes(&r->tbs), buf_bytes(&signature), buf_bytes(&ca->certificate), &r->certificate);
+	e = issue_assemble(buf_bytes(&r->tbs), buf_bytes(&signature), ca->issuer, &r->certificate);
 	if (e)
 		snprintf(why, CA_REASON_SIZE, e > 0 ? "the signature that was made does not verify" :
 						      "no certificate can be made of what was signed");

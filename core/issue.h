@@ -5,6 +5,8 @@
 #pragma once
 
 #include "core/module.h"
+#include "core/x509/certificate.h"
+#include "core/x509/issuer.h"
 
 #define SERIAL_SIZE 16
 
@@ -16,7 +18,7 @@ struct subject_part {
 
 /* Everything a certificate is made of. Borrowed. */
 struct issue_plan {
-	struct bytes issuer_certificate; /* DER of the CA certificate that will verify it */
+	const struct issuer *issuer;     /* the CA certificate that will verify it */
 	const struct subject_part *subject;
 	size_t n_subject;
 	const struct ca_name *names;     /* the SAN, in this order */
@@ -36,7 +38,7 @@ int issue_build(const struct issue_plan *plan, struct buf *tbs, char why[static 
 
 /* TBS and signature to a certificate, which replaces what `certificate` held; checks that it verifies under the
  * issuer's key. 0; 1 when it does not verify; negative. */
-int issue_assemble(struct bytes tbs, struct bytes signature, struct bytes issuer_certificate, struct buf *certificate);
+int issue_assemble(struct bytes tbs, struct bytes signature, const struct issuer *issuer, struct buf *certificate);
 
 /* The same for a self-signed certificate, whose own key it must verify under. */
 int issue_assemble_root(struct bytes tbs, struct bytes signature, struct buf *certificate);
@@ -51,15 +53,6 @@ int subject_part_check(const char *component, const char *value);
 /* What to check profile words against. */
 bool key_usage_known(const char *word);
 bool ext_key_usage_known(const char *word_or_oid);
-
-/* Dates of a certificate, for the CA certificate's limits. Seconds; `not_after_s` inclusive. 0 or -EINVAL. */
-int certificate_dates(struct bytes certificate, int64_t *not_before_s, int64_t *not_after_s);
-
-/* The subject in RFC 4514, cut to `size`. 0 or -EINVAL. */
-int certificate_subject(struct bytes certificate, char *out, size_t size);
-
-/* The SubjectPublicKeyInfo. Appends. 0 or -EINVAL. */
-int certificate_spki(struct bytes certificate, struct buf *out);
 
 /* A self-signed CA certificate's TBS: subject = issuer = `common_name` (and `organization` unless NULL), critical
  * basicConstraints CA:TRUE with path length `path_len` (-1: none), keyCertSign and cRLSign. As issue_build(). */

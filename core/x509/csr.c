@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include <idn2.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
@@ -30,24 +31,33 @@ static int refuse(char why[static CA_REASON_SIZE], enum ca_status status, const 
 
 #define REFUSE_SHAPE(text) refuse(why, CA_STATUS_BAD_REQUEST, "the PKCS#10 request " text)
 
-/* Signature algorithms that are strong enough to prove possession. */
-static const char *const signature_oids[] = {
-	"1.2.840.10045.4.3.2", "1.2.840.10045.4.3.3", "1.2.840.10045.4.3.4",     /* ecdsa-with-SHA256, 384, 512 */
-	"1.2.840.113549.1.1.11", "1.2.840.113549.1.1.12", "1.2.840.113549.1.1.13", /* sha256, 384, 512 with RSA */
-	"1.3.101.112",                                                              /* Ed25519 */
+/* Signature algorithms that are strong enough to prove possession, and the keys that make them. */
+static const struct proof {
+	const char *oid, *key;
+	const EVP_MD *(*md)(void); /* NULL: the algorithm hashes by itself */
+	bool has_null;             /* parameters are NULL, else absent (RFC 4055 5, RFC 5758 3.2, RFC 8410 3) */
+} proofs[] = {
+	{ "1.2.840.10045.4.3.2", "EC", EVP_sha256, false },     /* ecdsa-with-SHA256 */
+	{ "1.2.840.10045.4.3.3", "EC", EVP_sha384, false },
+	{ "1.2.840.10045.4.3.4", "EC", EVP_sha512, false },
+	{ "1.2.840.113549.1.1.11", "RSA", EVP_sha256, true },   /* sha256WithRSAEncryption */
+	{ "1.2.840.113549.1.1.12", "RSA", EVP_sha384, true },
+	{ "1.2.840.113549.1.1.13", "RSA", EVP_sha512, true },
+	{ "1.3.101.112", "ED25519", NULL, false },
 };
 
-static int check_signature_algorithm(struct bytes algorithm)
+static const struct proof *find_proof(struct bytes algorithm)
 {
+	static const uint8_t null[] = { 0x05, 0x00 };
 	struct bytes oid;
 	char text[64];
 
 	if (der_expect(&algorithm, DER_OID, &oid) || der_oid_print(oid, text, sizeof(text)))
-		return -EINVAL;
-	for (size_t i = 0; i < sizeof(signature_oids) / sizeof(*signature_oids); i++)
-		if (strcmp(text, signature_oids[i]) == 0)
-			return 0;
-	return -EINVAL;
+		return NULL;
+	for (size_t i = 0; i < sizeof(proofs) / sizeof(*proofs); i++)
+		if (strcmp(text, proofs[i].oid) == 0)
+			return bytes_equal(algorithm, bytes_of(null, proofs[i].has_null ? 2 : 0)) ? &proofs[i] : NULL;
+	return NULL;
 }
 
 int dns_name_normalise(struct bytes name, bool wildcard, char out[static DNS_NAME_SIZE])
@@ -304,20 +314,29 @@ static int print_subject(struct csr *csr, struct arena *arena)
 	return e;
 }
 
-static int check_possession(const struct csr *csr, EVP_PKEY *key, char why[static CA_REASON_SIZE])
-{
-	const uint8_t *p = csr->der.ptr;
-	X509_REQ *req = d2i_X509_REQ(NULL, &p, (long)csr->der.len);
-	int ok = req && p == csr->der.ptr + csr->der.len && X509_REQ_verify(req, key) == 1;
+/* What was signed, and how. */
+struct signed_part {
+	struct bytes info, algorithm, signature; /* info: the whole element; signature: without the unused bits */
+};
 
-	X509_REQ_free(req);
+static int check_possession(const struct signed_part *part, EVP_PKEY *key, char why[static CA_REASON_SIZE])
+{
+	const struct proof *proof = find_proof(part->algorithm);
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	bool ok = ctx && proof && EVP_PKEY_is_a(key, proof->key) &&
+		  EVP_DigestVerifyInit(ctx, NULL, proof->md ? proof->md() : NULL, NULL, key) == 1 &&
+		  EVP_DigestVerify(ctx, part->signature.ptr, part->signature.len, part->info.ptr, part->info.len) == 1;
+
+	EVP_MD_CTX_free(ctx);
+	ERR_clear_error();
 	if (ok)
 		return 0;
 	return refuse(why, CA_STATUS_BAD_SIGNATURE,
 		      "the signature of the PKCS#10 request does not verify with its key");
 }
 
-static int check_key(struct csr *csr, bool possession, char why[static CA_REASON_SIZE])
+/* `part` NULL: the octets passed the gate before. */
+static int check_key(struct csr *csr, const struct signed_part *part, char why[static CA_REASON_SIZE])
 {
 	EVP_PKEY *key = NULL;
 	const char *reason;
@@ -325,8 +344,8 @@ static int check_key(struct csr *csr, bool possession, char why[static CA_REASON
 
 	if (e > 0)
 		e = refuse(why, CA_STATUS_BAD_KEY, reason);
-	else if (!e && possession)
-		e = check_possession(csr, key, why);
+	else if (!e && part)
+		e = check_possession(part, key, why);
 	EVP_PKEY_free(key);
 	return e;
 }
@@ -334,7 +353,8 @@ static int check_key(struct csr *csr, bool possession, char why[static CA_REASON
 static int read_csr(struct csr *out, struct arena *arena, struct bytes der, bool possession,
 		    char why[static CA_REASON_SIZE])
 {
-	struct bytes in, request, info, version, subject, spki, attributes, algorithm, signature, whole;
+	struct bytes in, request, info, version, subject, spki, attributes, bits, whole;
+	struct signed_part part;
 	unsigned tag;
 	int e;
 
@@ -347,9 +367,11 @@ static int read_csr(struct csr *out, struct arena *arena, struct bytes der, bool
 		return -ENOMEM;
 	if (der_check(in, CSR_DEPTH_MAX) || der_expect(&in, DER_SEQUENCE, &request) || in.len)
 		return REFUSE_SHAPE("is not one DER element");
-	if (der_expect(&request, DER_SEQUENCE, &info) || der_expect(&request, DER_SEQUENCE, &algorithm) ||
-	    der_expect(&request, DER_BIT_STRING, &signature) || request.len)
+	if (der_read(&request, &tag, &info, &part.info) || tag != DER_SEQUENCE ||
+	    der_expect(&request, DER_SEQUENCE, &part.algorithm) || der_expect(&request, DER_BIT_STRING, &bits) ||
+	    request.len || bits.len < 2 || bits.ptr[0] != 0)
 		return REFUSE_SHAPE("has not the three parts of RFC 2986");
+	part.signature = bytes_of(bits.ptr + 1, bits.len - 1);
 	if (der_expect(&info, DER_INTEGER, &version) || version.len != 1 || version.ptr[0] != 0)
 		return REFUSE_SHAPE("has another version than 0");
 	if (der_read(&info, &tag, &subject, &whole) || tag != DER_SEQUENCE)
@@ -363,7 +385,7 @@ static int read_csr(struct csr *out, struct arena *arena, struct bytes der, bool
 		return REFUSE_SHAPE("has something else where its attributes should stand");
 	if (info.len)
 		return REFUSE_SHAPE("has something behind its attributes");
-	if (check_signature_algorithm(algorithm))
+	if (!find_proof(part.algorithm))
 		return refuse(
 			why, CA_STATUS_BAD_SIGNATURE,
 			"the PKCS#10 request is signed with an algorithm that is not accepted; use SHA-256 or better");
@@ -372,7 +394,7 @@ static int read_csr(struct csr *out, struct arena *arena, struct bytes der, bool
 		e = read_attributes(out, arena, attributes, why);
 	if (!e && print_subject(out, arena))
 		e = REFUSE_SHAPE("has a subject that cannot be read");
-	return e ? e : check_key(out, possession, why);
+	return e ? e : check_key(out, possession ? &part : NULL, why);
 }
 
 int csr_parse(struct csr *out, struct arena *arena, struct bytes der, char why[static CA_REASON_SIZE])

@@ -13,14 +13,20 @@ static const struct {
 	{ 0x2060, 0x206f }, { 0xfeff, 0xfeff }, { 0xfff9, 0xfffb },
 };
 
+bool text_take(struct bytes *text, unsigned long *character)
+{
+	struct bytes taken;
+	int n = text->len ? UTF8_getc(text->ptr, text->len > 8 ? 8 : (int)text->len, character) : 0;
+
+	return n > 0 && bytes_take(text, (size_t)n, &taken);
+}
+
 bool text_is_clean(struct bytes text)
 {
 	while (text.len) {
 		unsigned long c;
-		struct bytes taken;
-		int n = UTF8_getc(text.ptr, text.len > 8 ? 8 : (int)text.len, &c);
 
-		if (n <= 0 || !bytes_take(&text, (size_t)n, &taken))
+		if (!text_take(&text, &c))
 			return false;
 		for (size_t i = 0; i < sizeof(unclean) / sizeof(*unclean); i++)
 			if (c >= unclean[i].first && c <= unclean[i].last)

@@ -34,6 +34,7 @@ void issue_kit_init(struct issue_kit *k, const char *key_type, const char *ca, i
 		issue_build_root(buf_bytes(&k->spki), ca, NULL, not_before_s, not_after_s, serial, 0, &tbs, why), 0);
 	assert_int_equal(signer_sign_certificate(k->signer, key, buf_bytes(&tbs), &signature, why), 0);
 	assert_int_equal(issue_assemble_root(buf_bytes(&tbs), buf_bytes(&signature), &k->certificate), 0);
+	assert_int_equal(issuer_new(&k->issuer, buf_bytes(&k->certificate)), 0);
 	assert_int_equal(signer_load(k->signer, buf_bytes(&k->sealed), SIGNER_PURPOSE_CA, ca,
 				     buf_bytes(&k->certificate), &k->key, why),
 			 0);
@@ -42,6 +43,7 @@ void issue_kit_init(struct issue_kit *k, const char *key_type, const char *ca, i
 void issue_kit_fini(struct issue_kit *k)
 {
 	signer_drop(&k->signer);
+	issuer_drop(&k->issuer);
 	buf_fini(&k->sealed);
 	buf_fini(&k->spki);
 	buf_fini(&k->certificate);
@@ -56,7 +58,7 @@ void issue_kit_issue(struct issue_kit *k, struct issue_plan *plan, struct buf *c
 
 	assert_int_equal(issue_build(plan, &tbs, why), 0);
 	assert_int_equal(signer_sign_certificate(k->signer, k->key, buf_bytes(&tbs), &signature, why), 0);
-	assert_int_equal(issue_assemble(buf_bytes(&tbs), buf_bytes(&signature), buf_bytes(&k->certificate), &der), 0);
+	assert_int_equal(issue_assemble(buf_bytes(&tbs), buf_bytes(&signature), k->issuer, &der), 0);
 	assert_int_equal(buf_append(certificate, buf_bytes(&der)), 0);
 }
 
@@ -79,7 +81,7 @@ struct issue_plan issue_kit_plan(struct issue_kit *k, struct bytes spki)
 	static const char *const usage[] = { "digitalSignature", NULL };
 	static const char *const purpose[] = { "serverAuth", NULL };
 	struct issue_plan plan = {
-		.issuer_certificate = buf_bytes(&k->certificate),
+		.issuer = k->issuer,
 		.subject = subject,
 		.n_subject = 1,
 		.names = names,

@@ -11,6 +11,7 @@ struct issue_kit {
 	struct signer *signer;
 	unsigned key;
 	struct buf sealed, spki, certificate;
+	struct issuer *issuer;
 };
 
 extern const uint8_t issue_kit_kek[SIGNER_KEK_SIZE];

@@ -1,0 +1,18 @@
+/* What issuing knows about words.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/issue.h"
+
+struct subject_component {
+	const char *word;
+	struct bytes oid; /* content of the OID */
+	unsigned tag;     /* of its string type */
+	size_t max;       /* characters */
+};
+
+const struct subject_component *issue_subject_component(const char *word); /* NULL: unknown */
+int issue_key_usage_bit(const char *word);                                 /* -EINVAL: unknown */
+const char *issue_ext_key_usage_oid(const char *word);                     /* dotted; NULL: not allowed */

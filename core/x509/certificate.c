@@ -1,0 +1,70 @@
+/* What can be read off a certificate.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/x509/certificate.h"
+
+#include <errno.h>
+
+#include <openssl/x509.h>
+
+static void X509_drop(X509 **c)
+{
+	X509_free(*c);
+	*c = NULL;
+}
+#define OWNED_X509 __attribute__((cleanup(X509_drop))) X509
+
+static X509 *parse_certificate(struct bytes der)
+{
+	const uint8_t *p = der.ptr;
+	X509 *cert = d2i_X509(NULL, &p, (long)der.len);
+
+	if (cert && p != der.ptr + der.len)
+		X509_drop(&cert);
+	return cert;
+}
+
+static int asn1_seconds(const ASN1_TIME *t, int64_t *out)
+{
+	ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+	int days, seconds, ok = epoch && ASN1_TIME_diff(&days, &seconds, epoch, t);
+
+	if (ok)
+		*out = (int64_t)days * 86400 + seconds;
+	ASN1_TIME_free(epoch);
+	return ok ? 0 : -EINVAL;
+}
+
+int certificate_dates(struct bytes certificate, int64_t *not_before_s, int64_t *not_after_s)
+{
+	OWNED_X509 *cert = parse_certificate(certificate);
+
+	if (!cert || asn1_seconds(X509_get0_notBefore(cert), not_before_s))
+		return -EINVAL;
+	return asn1_seconds(X509_get0_notAfter(cert), not_after_s);
+}
+
+int certificate_subject(struct bytes certificate, char *out, size_t size)
+{
+	OWNED_X509 *cert = parse_certificate(certificate);
+	BIO *text = BIO_new(BIO_s_mem());
+	int n = -1;
+
+	if (cert && text && X509_NAME_print_ex(text, X509_get_subject_name(cert), 0, XN_FLAG_RFC2253) >= 0)
+		n = BIO_read(text, out, (int)size - 1);
+	out[n > 0 ? n : 0] = '\0';
+	BIO_free(text);
+	return cert ? 0 : -EINVAL;
+}
+
+int certificate_spki(struct bytes certificate, struct buf *out)
+{
+	OWNED_X509 *cert = parse_certificate(certificate);
+	uint8_t *der = NULL;
+	int n = cert ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der) : -1;
+	int e = n > 0 ? buf_append(out, bytes_of(der, (size_t)n)) : -EINVAL;
+
+	OPENSSL_free(der);
+	return e;
+}

@@ -1,0 +1,16 @@
+/* What can be read off a certificate.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/base/buf.h"
+
+/* Dates, for the CA certificate's limits. Seconds; `not_after_s` inclusive. 0 or -EINVAL. */
+int certificate_dates(struct bytes certificate, int64_t *not_before_s, int64_t *not_after_s);
+
+/* The subject in RFC 4514, cut to `size`. 0 or -EINVAL. */
+int certificate_subject(struct bytes certificate, char *out, size_t size);
+
+/* The SubjectPublicKeyInfo. Appends. 0 or -EINVAL. */
+int certificate_spki(struct bytes certificate, struct buf *out);

@@ -1,0 +1,168 @@
+/* A CA certificate, read once.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/x509/issuer.h"
+
+#include <errno.h>
+#include <stdbool.h>
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include "core/base/digest.h"
+#include "core/base/own.h"
+#include "core/x509/der.h"
+#include "core/x509/key.h"
+
+struct issuer {
+	struct buf name, key_identifier;
+	struct bytes algorithm;
+	EVP_PKEY *key; /* only read */
+};
+
+/* AlgorithmIdentifiers as RFC 4055 and RFC 5758 write them: NULL for RSA, nothing for ECDSA. */
+static const uint8_t sha256_rsa[] = { 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
+				      0xf7, 0x0d, 0x01, 0x01, 0x0b, 0x05, 0x00 };
+static const uint8_t ecdsa_sha256[] = { 0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02 };
+static const uint8_t ecdsa_sha384[] = { 0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03 };
+
+static const struct {
+	const char *type;
+	const uint8_t *algorithm;
+	size_t size;
+	const EVP_MD *(*md)(void);
+} signatures[] = {
+	{ KEY_TYPE_RSA, sha256_rsa, sizeof(sha256_rsa), EVP_sha256 },
+	{ KEY_TYPE_P256, ecdsa_sha256, sizeof(ecdsa_sha256), EVP_sha256 },
+	{ KEY_TYPE_P384, ecdsa_sha384, sizeof(ecdsa_sha384), EVP_sha384 },
+};
+#define N_SIGNATURES (sizeof(signatures) / sizeof(*signatures))
+
+struct bytes signature_algorithm_of(struct bytes spki)
+{
+	struct bytes algorithm = { NULL, 0 };
+	const char *type, *why;
+	EVP_PKEY *key = NULL;
+	unsigned bits;
+
+	if (key_from_spki(spki, &key, &type, &bits, &why) == 0)
+		for (size_t i = 0; i < N_SIGNATURES; i++)
+			if (strcmp(signatures[i].type, type) == 0)
+				algorithm = bytes_of(signatures[i].algorithm, signatures[i].size);
+	EVP_PKEY_free(key);
+	return algorithm;
+}
+
+int key_identifier(struct bytes spki, uint8_t out[static KEY_IDENTIFIER_SIZE])
+{
+	struct bytes parts, algorithm, bits;
+	uint8_t hash[SHA256_SIZE];
+
+	if (der_expect(&spki, DER_SEQUENCE, &parts) || der_expect(&parts, DER_SEQUENCE, &algorithm) ||
+	    der_expect(&parts, DER_BIT_STRING, &bits) || bits.len < 2)
+		return -EINVAL;
+	if (digest_sha256(bytes_of(bits.ptr + 1, bits.len - 1), hash))
+		return -EINVAL;
+	memcpy(out, hash, KEY_IDENTIFIER_SIZE);
+	return 0;
+}
+
+static int append_name(struct buf *out, const X509_NAME *name)
+{
+	uint8_t *der = NULL;
+	int n = i2d_X509_NAME(name, &der);
+	int e = n > 0 ? buf_append(out, bytes_of(der, (size_t)n)) : -ENOMEM;
+
+	OPENSSL_free(der);
+	return e;
+}
+
+static int append_spki(struct buf *out, const X509_PUBKEY *key)
+{
+	uint8_t *der = NULL;
+	int n = i2d_X509_PUBKEY(key, &der);
+	int e = n > 0 ? buf_append(out, bytes_of(der, (size_t)n)) : -ENOMEM;
+
+	OPENSSL_free(der);
+	return e;
+}
+
+static int read_certificate(struct issuer *i, X509 *cert)
+{
+	const ASN1_OCTET_STRING *ski = X509_get0_subject_key_id(cert);
+	OWNED_BUF spki = BUF_INIT(8192);
+	int e = append_name(&i->name, X509_get_subject_name(cert));
+
+	if (!e)
+		e = append_spki(&spki, X509_get_X509_PUBKEY(cert));
+	if (e)
+		return e;
+	i->algorithm = signature_algorithm_of(buf_bytes(&spki));
+	i->key = X509_get_pubkey(cert);
+	if (!i->algorithm.ptr || !i->key || !ski)
+		return -EINVAL;
+	return buf_append(&i->key_identifier, bytes_of(ASN1_STRING_get0_data(ski), (size_t)ASN1_STRING_length(ski)));
+}
+
+int issuer_new(struct issuer **out, struct bytes certificate)
+{
+	const uint8_t *p = certificate.ptr;
+	X509 *cert = d2i_X509(NULL, &p, (long)certificate.len);
+	OWNED(issuer) i = calloc(1, sizeof(*i));
+	int e = i ? -EINVAL : -ENOMEM;
+
+	if (i) {
+		i->name = BUF_INIT(8192);
+		i->key_identifier = BUF_INIT(256);
+	}
+	if (i && cert && p == certificate.ptr + certificate.len)
+		e = read_certificate(i, cert);
+	X509_free(cert);
+	ERR_clear_error();
+	if (!e)
+		*out = MOVE(i);
+	return e;
+}
+
+void issuer_drop(struct issuer **ip)
+{
+	if (!*ip)
+		return;
+	buf_fini(&(*ip)->name);
+	buf_fini(&(*ip)->key_identifier);
+	EVP_PKEY_free((*ip)->key);
+	free(*ip);
+	*ip = NULL;
+}
+
+struct bytes issuer_get_name(const struct issuer *i)
+{
+	return buf_bytes(&i->name);
+}
+
+struct bytes issuer_get_key_identifier(const struct issuer *i)
+{
+	return buf_bytes(&i->key_identifier);
+}
+
+struct bytes issuer_get_algorithm(const struct issuer *i)
+{
+	return i->algorithm;
+}
+
+bool issuer_verifies(const struct issuer *i, struct bytes tbs, struct bytes signature)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	bool ok = false;
+
+	for (size_t s = 0; ctx && s < N_SIGNATURES; s++)
+		if (signatures[s].algorithm == i->algorithm.ptr)
+			ok = EVP_DigestVerifyInit(ctx, NULL, signatures[s].md(), NULL, i->key) == 1 &&
+			     EVP_DigestVerify(ctx, signature.ptr, signature.len, tbs.ptr, tbs.len) == 1;
+	EVP_MD_CTX_free(ctx);
+	ERR_clear_error();
+	return ok;
+}

@@ -1,0 +1,31 @@
+/* A CA certificate, read once: the pieces that every certificate below it repeats, and the key that verifies them.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/base/buf.h"
+
+#include <stdbool.h>
+
+#define KEY_IDENTIFIER_SIZE 20
+
+struct issuer;
+
+/* 0; -EINVAL when it is no certificate with a key that a CA here can have; -ENOMEM. */
+int issuer_new(struct issuer **out, struct bytes certificate);
+void issuer_drop(struct issuer **i);
+
+struct bytes issuer_get_name(const struct issuer *i);           /* Name, DER */
+struct bytes issuer_get_key_identifier(const struct issuer *i); /* content of its subjectKeyIdentifier */
+
+/* The AlgorithmIdentifier of its signatures, DER. `spki` for a CA that has no certificate yet. NULL content: a key
+ * that cannot sign certificates here. */
+struct bytes issuer_get_algorithm(const struct issuer *i);
+struct bytes signature_algorithm_of(struct bytes spki);
+
+/* Does `signature` verify over `tbs`? Safe on any number of threads. */
+bool issuer_verifies(const struct issuer *i, struct bytes tbs, struct bytes signature);
+
+/* RFC 7093 2 method 1: the leftmost 160 bits of SHA-256 over the key's BIT STRING. 0 or -EINVAL. */
+int key_identifier(struct bytes spki, uint8_t out[static KEY_IDENTIFIER_SIZE]);
