@@ -93,12 +93,19 @@ static struct http2_stream *stream_of(nghttp2_session *session, int32_t id)
 	return nghttp2_session_get_stream_user_data(session, id);
 }
 
-/* Not worth its header, or for a stream that is over. */
-static bool is_idle_data(const struct http2 *h2, int32_t id, uint8_t flags, size_t length)
+/* The frame serves no request by itself. */
+static bool is_waste(const struct http2 *h2, uint8_t type, uint8_t flags, int32_t id, size_t length)
 {
-	if (!stream_of(h2->session, id))
+	switch (type) {
+	case NGHTTP2_HEADERS:
+		return id <= h2->last_id; /* trailers, or a stream that is over */
+	case NGHTTP2_DATA:
+		/* For a stream that is over, or not worth its header. */
+		return !stream_of(h2->session, id) ||
+		       (!(flags & NGHTTP2_FLAG_END_STREAM) && (length < DATA_SMALL || (flags & NGHTTP2_FLAG_PADDED)));
+	default:
 		return true;
-	return !(flags & NGHTTP2_FLAG_END_STREAM) && (length < DATA_SMALL || (flags & NGHTTP2_FLAG_PADDED));
+	}
 }
 
 /* Each frame, before nghttp2 sees its payload: it says nothing of those that it ignores. */
@@ -110,15 +117,11 @@ static void weigh_frame(struct http2 *h2)
 	h2->frames++;
 	h2->frame.n_header = 0;
 	h2->frame.left = (size_t)h[0] << 16 | (size_t)h[1] << 8 | h[2];
-	if (nghttp2_session_get_outbound_queue_size(h2->session) > QUEUE_MAX) {
+	if (nghttp2_session_get_outbound_queue_size(h2->session) > QUEUE_MAX)
 		cut(h2, HTTP2_CUT_QUEUE);
-		return;
-	}
-	if (h[3] == NGHTTP2_RST_STREAM)
+	else if (h[3] == NGHTTP2_RST_STREAM)
 		spend(h2, HTTP2_RATE_RESETS);
-	else if (h[3] == NGHTTP2_DATA ? is_idle_data(h2, id, h[4], h2->frame.left) :
-		 h[3] == NGHTTP2_HEADERS ? id <= h2->last_id : /* trailers, or a stream that is over */
-					   true)
+	else if (is_waste(h2, h[3], h[4], id, h2->frame.left))
 		spend(h2, HTTP2_RATE_CONTROL);
 }
 

@@ -13,9 +13,9 @@ static const struct {
 	[HTTP2_RATE_CONTROL] = { 50, 5 },
 };
 
-/* A client acknowledges, gives the windows of stream and connection room, and may ping. */
+/* A client acknowledges, may ping, and gives the windows of stream and connection room: Go after each 4 KiB. */
 #define EARNED_A_REPLY 5
-#define OCTETS_A_FRAME 2048
+#define OCTETS_A_FRAME 1024
 
 void http2_guard_init(struct http2_guard *g, int64_t now_ms)
 {
