@@ -13,7 +13,7 @@
 #include <time.h>
 
 #include "core/base/own.h"
-#include "core/x509/der.h"
+#include "core/base/der.h"
 
 #define ELEMENT_MAX 65536
 #define UTC_TIME_END_S 2524608000ll /* 2050-01-01: RFC 5280 4.1.2.5 */

@@ -7,7 +7,7 @@
 #include <errno.h>
 
 #include "core/base/digest.h"
-#include "core/x509/der.h"
+#include "core/base/der.h"
 #include "core/x509/text.h"
 
 #define BYTES(s) { (const uint8_t *)(s), sizeof(s) - 1 }

@@ -12,7 +12,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/x509/text.h"
-#include "core/x509/der.h"
+#include "core/base/der.h"
 
 #define REQUEST_ARENA_MAX (8u << 20)
 

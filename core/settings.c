@@ -9,7 +9,7 @@
 #include <strings.h>
 
 #include "core/base/own.h"
-#include "core/x509/der.h"
+#include "core/base/der.h"
 #include "core/x509/key.h"
 
 const struct conf_option ca_core_rows[] = {

@@ -18,7 +18,7 @@
 
 #include "core/base/own.h"
 #include "core/signer/seal.h"
-#include "core/x509/der.h"
+#include "core/base/der.h"
 
 #define KEYS_MAX 64
 

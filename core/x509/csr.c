@@ -14,7 +14,7 @@
 #include <openssl/x509.h>
 
 #include "core/base/own.h"
-#include "core/x509/der.h"
+#include "core/base/der.h"
 #include "core/x509/key.h"
 #include "core/x509/text.h"
 

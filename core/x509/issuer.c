@@ -14,7 +14,7 @@
 
 #include "core/base/digest.h"
 #include "core/base/own.h"
-#include "core/x509/der.h"
+#include "core/base/der.h"
 #include "core/x509/key.h"
 
 struct issuer {

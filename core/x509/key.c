@@ -15,7 +15,7 @@
 #include <openssl/err.h>
 #include <openssl/param_build.h>
 
-#include "core/x509/der.h"
+#include "core/base/der.h"
 
 #define RSA_BITS_MIN 2048
 #define RSA_BITS_MAX 8192

@@ -12,7 +12,7 @@
 
 #include <openssl/x509.h>
 
-#include "core/x509/der.h"
+#include "core/base/der.h"
 
 #define DER_MAX (1u << 20)
 

@@ -8,7 +8,7 @@
 
 #include "core/base/own.h"
 #include "core/x509/csr.h"
-#include "core/x509/der.h"
+#include "core/base/der.h"
 #include "tests/scenarios/csr_maker.h"
 
 #define NAMES(...)                                                                                                   \

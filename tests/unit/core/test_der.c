@@ -1,4 +1,4 @@
-/* core/x509/der.c
+/* core/base/der.c
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-#include "core/x509/der.h"
+#include "core/base/der.h"
 
 #define OCTETS(...) bytes_of((const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
 

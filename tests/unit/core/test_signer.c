@@ -10,7 +10,7 @@
 #include <openssl/x509v3.h>
 
 #include "core/signer/seal.h"
-#include "core/x509/der.h"
+#include "core/base/der.h"
 #include "tests/unit/core/issue_kit.h"
 
 #define NOW 1772366400ll

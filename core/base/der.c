@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "core/x509/der.h"
+#include "core/base/der.h"
 
 #include <errno.h>
 #include <stdio.h>
