@@ -24,7 +24,7 @@ LAYERS = {
     "core/base": (),
     "core/wire": BASE,
     "core/x509": ("core/module.h", "core/submit.h") + BASE,
-    "core/signer": ("core/base/der.h",) + BASE,
+    "core/signer": BASE,
     "core": ("core/",),
     "protocols": ("protocols/",) + SUBMIT_DOOR,
     "protocols/jose": BASE,

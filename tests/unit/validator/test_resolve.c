@@ -286,6 +286,16 @@ static void stops_those_who_wait(void **state)
 	assert_int_equal((intptr_t)result, RESOLVE_TIMEOUT);
 }
 
+/* The answer is handed out while libunbound is still at work; the verdict about it comes right after. */
+static bool becomes_well(const struct resolver *r)
+{
+	int tries;
+
+	for (tries = 0; tries < 2000 && resolver_is_failing(r); tries++)
+		usleep(1000);
+	return !resolver_is_failing(r);
+}
+
 static void goes_on_after_a_failure(void **state)
 {
 	OWNED(conf) conf = NULL;
@@ -294,7 +304,7 @@ static void goes_on_after_a_failure(void **state)
 	atomic_store(&failures, 2);
 	assert_int_equal(find(r, "none.example", 5000), RESOLVE_NOT_FOUND);
 	assert_int_equal(atomic_load(&failures), 0);
-	assert_false(resolver_is_failing(r));
+	assert_true(becomes_well(r));
 	assert_int_equal(find(r, "silent.example", 100), RESOLVE_TIMEOUT);
 }
 
@@ -310,7 +320,7 @@ static void waits_for_no_answer_that_got_lost(void **state)
 	assert_true(resolver_is_failing(r));
 	atomic_store(&failures, 0);
 	assert_int_equal(find(r, "none.example", 5000), RESOLVE_NOT_FOUND);
-	assert_false(resolver_is_failing(r));
+	assert_true(becomes_well(r));
 	assert_int_equal(find(r, "silent.example", 100), RESOLVE_TIMEOUT);
 	atomic_store(&cancels_nothing, false);
 }
