@@ -103,6 +103,8 @@ static const struct conf_option gateway_rows[] = {
 	  .summary = "Event loops; 0: one for each core." },
 	{ .name = "max-connections", .type = CONF_INTEGER, .range = "1..1000000", .fallback = "4096",
 	  .summary = "Connections at once; one more is closed." },
+	{ .name = "connections-per-address", .type = CONF_INTEGER, .range = "0..1000000", .fallback = "1024",
+	  .summary = "Connections of one client address (IPv6: /64) at once; 0: as many as there are." },
 	{ .name = "stop-timeout", .type = CONF_DURATION, .range = "0s..10m", .fallback = "30s",
 	  .summary = "How long requests in flight may take when the gateway stops." },
 	{ 0 },

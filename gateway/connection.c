@@ -44,6 +44,7 @@ struct gw_connection {
 	struct gw_connection *queue_next;   /* the loop's queue of finished ones */
 	struct gw_tls *tls;                 /* NULL: plain */
 	char peer[INET6_ADDRSTRLEN];
+	struct gw_peer_key peer_key;
 	enum state state;
 	enum deadline deadline;
 	unsigned refs;                      /* open handles, and a handler at work */
@@ -90,6 +91,7 @@ static void unref(struct gw_connection *c)
 
 	if (--c->refs)
 		return;
+	gw_peers_leave(loop->server->peers, &c->peer_key);
 	*c->link = c->next;
 	if (c->next)
 		c->next->link = c->link;
@@ -762,17 +764,19 @@ out:
 
 /* ---- beginning and end ---- */
 
-static void print_peer(struct gw_connection *c)
+/* Who is it? False when this address has its share of connections already. */
+static bool meet_peer(struct gw_connection *c)
 {
 	struct sockaddr_storage a;
 	int size = sizeof(a);
 
 	if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&a, &size) < 0)
-		return;
+		return true;
 	if (a.ss_family == AF_INET6)
 		uv_ip6_name((struct sockaddr_in6 *)&a, c->peer, sizeof(c->peer));
 	else
 		uv_ip4_name((struct sockaddr_in *)&a, c->peer, sizeof(c->peer));
+	return gw_peers_enter(c->loop->server->peers, (const struct sockaddr *)&a, &c->peer_key);
 }
 
 static struct gw_connection *new_connection(struct gw_accept *from)
@@ -845,7 +849,11 @@ void gw_connection_accept(struct gw_accept *from)
 	}
 	atomic_fetch_add(&s->accepted, 1);
 	uv_tcp_nodelay(&c->tcp, 1);
-	print_peer(c);
+	if (!meet_peer(c)) {
+		atomic_fetch_add(&s->refused, 1);
+		gw_connection_cut(c);
+		return;
+	}
 	wait_for_more(c);
 }
 

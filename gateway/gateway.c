@@ -42,6 +42,7 @@ static int make_parts(struct gateway *gw, struct conf_error *error)
 	struct gw_server_options server = {
 		.loops = (unsigned)conf_int(conf, "loops"),
 		.max_connections = (unsigned)conf_int(conf, "max-connections"),
+		.max_per_address = (unsigned)conf_int(conf, "connections-per-address"),
 	};
 	int r = make_folder(gw, error);
 

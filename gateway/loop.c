@@ -167,7 +167,8 @@ int gw_server_new(struct gw_server **out, const struct gw_server_options *option
 	s->options = *options;
 	s->n_loops = options->loops ? options->loops : cores > 0 ? (unsigned)cores : 1;
 	s->loops = calloc(s->n_loops, sizeof(*s->loops));
-	if (!s->loops) {
+	if (!s->loops || gw_peers_new(&s->peers, options->max_per_address)) {
+		free(s->loops);
 		free(s);
 		return -ENOMEM;
 	}
@@ -261,6 +262,7 @@ void gw_server_drop(struct gw_server **server)
 		pthread_mutex_destroy(&s->loops[i].lock);
 		free(s->loops[i].accepts);
 	}
+	gw_peers_drop(&s->peers);
 	free(s->loops);
 	free(s);
 	*server = NULL;

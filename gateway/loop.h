@@ -16,6 +16,7 @@ struct gw_server;
 struct gw_server_options {
 	unsigned loops;            /* 0: one a core */
 	unsigned max_connections;  /* of all listeners; one more is closed at once */
+	unsigned max_per_address;  /* of one client address (IPv6: /64); 0: no limit */
 	struct gw_workers *workers;
 };
 

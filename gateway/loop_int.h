@@ -5,6 +5,7 @@
 #pragma once
 
 #include "gateway/loop.h"
+#include "gateway/peers.h"
 
 #include <uv.h>
 
@@ -38,6 +39,7 @@ struct gw_loop {
 
 struct gw_server {
 	struct gw_server_options options;
+	struct gw_peers *peers;
 	struct gw_loop *loops;
 	unsigned n_loops;
 	struct gw_listener *listeners;
