@@ -11,10 +11,10 @@
 #include "protocols/acme/acme_int.h"
 
 #include <errno.h>
-#include <openssl/asn1.h>
 #include <stdio.h>
 
 #include "core/base/base64.h"
+#include "core/base/der.h"
 #include "core/base/digest.h"
 #include "core/base/log.h"
 #include "protocols/acme/csr_key.h"
@@ -110,14 +110,11 @@ static int append_pem(struct buf *out, struct bytes der)
 static int append_pem_chain(struct buf *out, struct bytes chain)
 {
 	while (chain.len > 0) {
-		const uint8_t *p = chain.ptr;
-		struct bytes der;
-		long body;
-		int tag, class;
-		int flags = ASN1_get_object(&p, &body, &tag, &class, (long)chain.len);
+		struct bytes content, der;
+		unsigned tag;
 		int e;
 
-		if (flags != V_ASN1_CONSTRUCTED || !bytes_take(&chain, (size_t)(p - chain.ptr) + (size_t)body, &der))
+		if (der_read(&chain, &tag, &content, &der) || tag != DER_SEQUENCE)
 			return -EBADMSG;
 		e = append_pem(out, der);
 		if (e)
@@ -393,10 +390,9 @@ static int check_csr(struct acme_call *c, struct bytes der)
 		const char *detail;
 	} answers[] = {
 		[CSR_KEY_OF_ACCOUNT] = { ACME_ERR_BAD_CSR, "the key of the csr is the key of the account" },
-		[CSR_KEY_UNKNOWN] = { ACME_ERR_BAD_PUBLIC_KEY, "the key of the csr is of no known type" },
 		[CSR_KEY_NO_CSR] = { ACME_ERR_BAD_CSR, "the csr is not a PKCS#10 request in DER" },
 	};
-	int outcome = acme_csr_key(der, c->key->key); /* RFC 8555 11.1 */
+	int outcome = acme_csr_key(der, buf_bytes(&c->key->spki)); /* RFC 8555 11.1 */
 	int e;
 
 	if (outcome == 0)

@@ -12,6 +12,7 @@
 #include <openssl/param_build.h>
 
 #include "core/base/base64.h"
+#include "core/base/der.h"
 #include "core/base/digest.h"
 #include "core/base/own.h"
 
@@ -19,17 +20,27 @@
 #define RSA_BITS_MIN 2048
 #define RSA_BITS_MAX 4096
 #define RSA_EXPONENT_OCTETS_MAX 8
+#define SPKI_MAX 1024 /* RSA of RSA_BITS_MAX needs 550 */
 
-/* The curves: which `kty` goes with which `crv`, octets of a coordinate, OpenSSL's name. */
+/* AlgorithmIdentifiers without their outer framing: OID, and parameters (RFC 3279 2.3.1, RFC 5480 2.1, RFC 8410 3). */
+#define RSA_ALGORITHM "\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00"
+#define EC_ALGORITHM "\x06\x07\x2a\x86\x48\xce\x3d\x02\x01"
+#define P256_ALGORITHM EC_ALGORITHM "\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07"
+#define P384_ALGORITHM EC_ALGORITHM "\x06\x05\x2b\x81\x04\x00\x22"
+#define ED25519_ALGORITHM "\x06\x03\x2b\x65\x70"
+#define OCTETS(literal) { (const uint8_t *)(literal), sizeof(literal) - 1 }
+
+/* The curves: which `kty` goes with which `crv`, octets of a coordinate, OpenSSL's name, AlgorithmIdentifier. */
 static const struct curve {
 	const char *kty, *crv;
 	enum jwk_type type;
 	size_t size;
 	const char *group;
+	struct bytes algorithm;
 } curves[] = {
-	{ "EC", "P-256", JWK_P256, 32, "P-256" },
-	{ "EC", "P-384", JWK_P384, 48, "P-384" },
-	{ "OKP", "Ed25519", JWK_ED25519, 32, NULL },
+	{ "EC", "P-256", JWK_P256, 32, "P-256", OCTETS(P256_ALGORITHM) },
+	{ "EC", "P-384", JWK_P384, 48, "P-384", OCTETS(P384_ALGORITHM) },
+	{ "OKP", "Ed25519", JWK_ED25519, 32, NULL, OCTETS(ED25519_ALGORITHM) },
 };
 
 static int refuse(int outcome, const char **why, const char *sentence)
@@ -66,6 +77,43 @@ static EVP_PKEY *pkey_from(const char *type, OSSL_PARAM_BLD *bld)
 	OSSL_PARAM_free(params);
 	ERR_clear_error();
 	return key;
+}
+
+/* RFC 5280 4.1.2.7; `key` is what the algorithm puts into the BIT STRING. */
+static int write_spki(struct buf *out, struct bytes algorithm, struct bytes key)
+{
+	OWNED_BUF parts = BUF_INIT(SPKI_MAX), bits = BUF_INIT(SPKI_MAX);
+
+	*out = BUF_INIT(SPKI_MAX);
+	buf_append_char(&bits, 0); /* no unused bits */
+	buf_append(&bits, key);
+	der_write(&parts, DER_SEQUENCE, algorithm);
+	if (buf_status(&bits) || der_write(&parts, DER_BIT_STRING, buf_bytes(&bits)))
+		return -ENOMEM;
+	return der_write(out, DER_SEQUENCE, buf_bytes(&parts));
+}
+
+/* A positive INTEGER: a zero octet goes in front where the first bit would be a sign. */
+static int write_positive(struct buf *out, struct bytes number)
+{
+	OWNED_BUF content = BUF_INIT(SPKI_MAX);
+
+	if (number.ptr[0] & 0x80)
+		buf_append_char(&content, 0);
+	buf_append(&content, number);
+	return buf_status(&content) ? -ENOMEM : der_write(out, DER_INTEGER, buf_bytes(&content));
+}
+
+/* RFC 8017 A.1.1. */
+static int write_rsa_spki(struct buf *out, struct bytes n, struct bytes e)
+{
+	static const struct bytes algorithm = OCTETS(RSA_ALGORITHM);
+	OWNED_BUF numbers = BUF_INIT(SPKI_MAX), key = BUF_INIT(SPKI_MAX);
+
+	if (write_positive(&numbers, n) || write_positive(&numbers, e) ||
+	    der_write(&key, DER_SEQUENCE, buf_bytes(&numbers)))
+		return -ENOMEM;
+	return write_spki(out, algorithm, buf_bytes(&key));
 }
 
 static EVP_PKEY *rsa_from(struct bytes n, struct bytes e)
@@ -113,21 +161,21 @@ static int parse_rsa(struct jwk *key, const cJSON *object, struct buf *text, con
 	key->key = rsa_from(buf_bytes(&n), buf_bytes(&e));
 	if (!key->key)
 		return refuse(JWK_UNSUPPORTED, why, "not a usable RSA key");
+	r = write_rsa_spki(&key->spki, buf_bytes(&n), buf_bytes(&e));
+	if (r)
+		return r;
 	return buf_printf(text, "{\"e\":\"%s\",\"kty\":\"RSA\",\"n\":\"%s\"}", json_get_string(object, "e"),
 			  json_get_string(object, "n"));
 }
 
-/* The point in the uncompressed form of SEC 1 2.3.3; libcrypto checks that it lies on the curve. */
-static EVP_PKEY *ec_from(const struct curve *curve, struct bytes x, struct bytes y)
+/* libcrypto checks that the point lies on the curve. */
+static EVP_PKEY *ec_from(const struct curve *curve, struct bytes point)
 {
 	OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
-	uint8_t point[1 + 2 * 48] = { 0x04 };
 	EVP_PKEY *key = NULL;
 
-	memcpy(point + 1, x.ptr, curve->size);
-	memcpy(point + 1 + curve->size, y.ptr, curve->size);
 	if (bld && OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME, curve->group, 0) &&
-	    OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, point, 1 + 2 * curve->size))
+	    OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, point.ptr, point.len))
 		key = pkey_from("EC", bld);
 	OSSL_PARAM_BLD_free(bld);
 	return key;
@@ -138,6 +186,7 @@ static int parse_curve(struct jwk *key, const struct curve *curve, const cJSON *
 		       const char **why)
 {
 	OWNED_BUF x = BUF_INIT(JWK_TEXT_MAX), y = BUF_INIT(JWK_TEXT_MAX);
+	OWNED_BUF point = BUF_INIT(SPKI_MAX);
 	bool has_y = curve->type != JWK_ED25519;
 	int r = member_octets(object, "x", &x, why);
 
@@ -147,11 +196,20 @@ static int parse_curve(struct jwk *key, const struct curve *curve, const cJSON *
 		return r;
 	if (x.len != curve->size || (has_y && y.len != curve->size))
 		return refuse(JWK_MALFORMED, why, "a coordinate of the key has the wrong length");
+	if (has_y)
+		buf_append_char(&point, 0x04); /* uncompressed, SEC 1 2.3.3 */
+	buf_append(&point, buf_bytes(&x));
+	buf_append(&point, buf_bytes(&y));
+	if (buf_status(&point))
+		return buf_status(&point);
 	key->type = curve->type;
-	key->key = has_y ? ec_from(curve, buf_bytes(&x), buf_bytes(&y)) :
-			   EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, x.ptr, x.len);
+	key->key = has_y ? ec_from(curve, buf_bytes(&point)) :
+			   EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, point.ptr, point.len);
 	if (!key->key)
 		return refuse(JWK_UNSUPPORTED, why, "the key is not a point of its curve");
+	r = write_spki(&key->spki, curve->algorithm, buf_bytes(&point));
+	if (r)
+		return r;
 	buf_printf(text, "{\"crv\":\"%s\",\"kty\":\"%s\",\"x\":\"%s\"", curve->crv, curve->kty,
 		   json_get_string(object, "x"));
 	if (has_y)
@@ -223,6 +281,7 @@ void jwk_drop(struct jwk **key)
 	if (!*key)
 		return;
 	EVP_PKEY_free((*key)->key);
+	buf_fini(&(*key)->spki);
 	free((*key)->text);
 	free(*key);
 	*key = NULL;

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "core/base/buf.h"
 #include "protocols/jose/json_gate.h"
 
 #include <openssl/types.h>
@@ -19,6 +20,7 @@ enum jwk_type { JWK_RSA = 1, JWK_P256, JWK_P384, JWK_ED25519 };
 struct jwk {
 	enum jwk_type type;
 	EVP_PKEY *key;
+	struct buf spki;                      /* the same as SubjectPublicKeyInfo in DER, as libcrypto would write it */
 	char *text;                           /* the members of RFC 7638 3 in its form; read back by jwk_read() */
 	char thumbprint[JWK_THUMBPRINT_SIZE]; /* RFC 7638, SHA-256, base64url */
 };

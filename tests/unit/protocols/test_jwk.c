@@ -4,6 +4,8 @@
  */
 #include "protocols/jose/jwk.h"
 
+#include <openssl/x509.h>
+
 #include "tests/test.h"
 #include "tests/unit/protocols/signing.h"
 
@@ -80,6 +82,56 @@ static void reads_back_what_it_wrote(void **state)
 		jwk_drop(&second);
 		signing_key_fini(&k);
 	}
+}
+
+/* What is compared with the key of a request must be spelled as everybody spells it. */
+static void writes_a_key_as_libcrypto_does(void **state)
+{
+	static const struct {
+		const char *alg;
+		unsigned bits;
+	} kinds[] = {
+		{ "ES256", 0 }, { "ES384", 0 }, { "EdDSA", 0 }, { "RS256", 2048 }, { "RS256", 2056 }, { "RS256", 3072 },
+		{ "RS256", 4096 },
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct signing_key k = signing_key_make(kinds[i].alg, kinds[i].bits);
+		struct jwk *key = NULL;
+		const char *why = NULL;
+		uint8_t *der = NULL;
+		int len = i2d_PUBKEY(k.key, &der);
+
+		assert_int_equal(jwk_read(&key, bytes_of_str(k.jwk), &why), 0);
+		assert_int_equal(key->spki.len, len);
+		assert_memory_equal(key->spki.ptr, der, (size_t)len);
+		OPENSSL_free(der);
+		jwk_drop(&key);
+		signing_key_fini(&k);
+	}
+}
+
+/* No random key has them: an exponent whose first bit is set, and a modulus whose first bit is not. */
+static void writes_integers_as_libcrypto_does(void **state)
+{
+	uint8_t octets[258];
+	char *modulus, *text;
+	struct jwk *key = NULL;
+	const char *why = NULL;
+	uint8_t *der = NULL;
+	int len;
+
+	memset(octets, 0x7f, sizeof(octets));
+	modulus = signing_base64url(bytes_of(octets, sizeof(octets)));
+	text = signing_text("{\"kty\":\"RSA\",\"n\":\"%s\",\"e\":\"__________8\"}", modulus);
+	assert_int_equal(jwk_read(&key, bytes_of_str(text), &why), 0);
+	len = i2d_PUBKEY(key->key, &der);
+	assert_int_equal(key->spki.len, len);
+	assert_memory_equal(key->spki.ptr, der, (size_t)len);
+	OPENSSL_free(der);
+	jwk_drop(&key);
+	free(modulus);
+	free(text);
 }
 
 static void refuses_keys_with_missing_or_foreign_members(void **state)
@@ -187,6 +239,8 @@ int main(void)
 		cmocka_unit_test(prints_the_thumbprint_of_the_rfc),
 		cmocka_unit_test(prints_the_thumbprint_of_an_edwards_key),
 		cmocka_unit_test(reads_back_what_it_wrote),
+		cmocka_unit_test(writes_a_key_as_libcrypto_does),
+		cmocka_unit_test(writes_integers_as_libcrypto_does),
 		cmocka_unit_test(refuses_keys_with_missing_or_foreign_members),
 		cmocka_unit_test(refuses_types_and_curves_it_does_not_know),
 		cmocka_unit_test(limits_rsa_exponents),
