@@ -172,7 +172,7 @@ int acme_account(struct acme_call *c)
 	if (e)
 		return e < 0 ? e : 0;
 	if (contact) {
-		e = acme_store_set_contact(c->acme->store, c->account.id, contact);
+		e = account_cache_set_contact(c->acme->accounts, c->account.id, contact);
 		c->account.contact = contact;
 	}
 	return e ? e : reply_account(c, &c->account, 200, true);

@@ -151,6 +151,7 @@ static void acme_drop(struct acme **ap)
 
 	if (!a)
 		return;
+	account_cache_drop(&a->accounts);
 	acme_store_drop(&a->store);
 	nonces_drop(&a->nonces);
 	limit_drop(&a->nonce_limit);
@@ -250,6 +251,9 @@ static int files_init(struct acme *a, const char *folder, char *why, size_t why_
 	if (e)
 		return e;
 	e = acme_store_open(&a->store, buf_str(&path), why, why_size);
+	if (e)
+		return e;
+	e = account_cache_new(&a->accounts, a->store, ACME_ACCOUNTS_KEPT);
 	if (e)
 		return e;
 	buf_reset(&path);

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "protocols/acme/account_cache.h"
 #include "protocols/acme/identifier.h"
 #include "protocols/acme/limit.h"
 #include "protocols/acme/nonce.h"
@@ -25,6 +26,7 @@
 #define ACME_DOCUMENT_MAX 262144
 #define ACME_IDENTIFIERS_MAX 100
 #define ACME_CLAIMS_MAX 256
+#define ACME_ACCOUNTS_KEPT 4096 /* some 3 KB each */
 #define ACME_POLL_S 1 /* while a validation runs: it takes a moment, not minutes */
 
 struct acme_attribute {
@@ -54,6 +56,7 @@ struct acme {
 	struct acme_settings set;
 	char directory_key[ACME_NAME_SIZE]; /* a member that means nothing: clients ignore unknown ones */
 	struct acme_store *store;
+	struct account_cache *accounts;
 	struct nonces *nonces;
 	struct limit *nonce_limit;
 	struct limit *account_limit;
@@ -73,7 +76,9 @@ struct acme_call {
 	struct http_reply *r;
 	int64_t now_s;
 	struct jws *jws;
-	struct jwk *key;             /* what the message was signed with */
+	const struct jwk *key;       /* what the message was signed with: that of one of the next two */
+	struct known_account *known; /* NULL when the message carried its key */
+	struct jwk *sent_key;        /* NULL when it named its account */
 	struct acme_account account; /* unless the message carried its key */
 	cJSON *payload;              /* an object; NULL for an empty payload (POST-as-GET) */
 };

@@ -120,16 +120,16 @@ static int64_t account_of_kid(const struct acme_call *c, const char *kid)
 static int load_account(struct acme_call *c)
 {
 	int64_t id = account_of_kid(c, c->jws->kid);
-	const char *why = "";
-	int e = id ? acme_store_get_account(c->acme->store, c->q->arena, id, &c->account) : ACME_STORE_NONE;
+	int e = id ? account_cache_get(c->acme->accounts, id, &c->known) : ACME_STORE_NONE;
 
 	if (e == ACME_STORE_NONE)
 		return answered(acme_problem(c, ACME_ERR_ACCOUNT_DOES_NOT_EXIST,
 					     "the kid of the protected header is not an account of this server"));
 	if (e)
 		return e;
-	e = jwk_read(&c->key, bytes_of_str(c->account.jwk), &why);
-	return e > 0 ? -EBADMSG : e;
+	c->account = c->known->row;
+	c->key = c->known->key;
+	return 0;
 }
 
 static int find_key(struct acme_call *c, enum acme_signer signer)
@@ -143,7 +143,8 @@ static int find_key(struct acme_call *c, enum acme_signer signer)
 							   "this request is signed with an account: kid, not jwk"));
 	if (!c->jws->jwk)
 		return answered(acme_problem(c, ACME_ERR_MALFORMED, "this request carries its key: jwk, not kid"));
-	e = jwk_parse(&c->key, c->jws->jwk, &why);
+	e = jwk_parse(&c->sent_key, c->jws->jwk, &why);
+	c->key = c->sent_key;
 	if (e == JWK_UNSUPPORTED)
 		return answered(acme_problem(c, ACME_ERR_BAD_PUBLIC_KEY, "%s", why));
 	return e == JWK_MALFORMED ? answered(acme_problem(c, ACME_ERR_MALFORMED, "%s", why)) : e;
@@ -236,7 +237,8 @@ static int finish(struct acme_call *c, int e, bool with_nonce)
 	if (!e)
 		e = add_headers(c, with_nonce);
 	cJSON_Delete(c->payload);
-	jwk_drop(&c->key);
+	jwk_drop(&c->sent_key);
+	known_account_unref(&c->known);
 	jws_drop(&c->jws);
 	return e;
 }
