@@ -5,7 +5,6 @@
 #include "protocols/jose/json_gate.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "core/base/buf.h"
 
@@ -20,8 +19,7 @@ struct gate {
 	unsigned depth;
 	unsigned nodes;
 	struct buf names;  /* unescaped names of the objects that are open, the outermost first */
-	struct key keys[JSON_NODES_MAX];
-	size_t n_keys;
+	struct buf keys;   /* of `struct key`, in the same order */
 };
 
 static int scan_value(struct gate *g);
@@ -184,13 +182,23 @@ static int scan_escape(struct gate *g, uint32_t *c)
 	return 0;
 }
 
+/* Letters at the front that stand for themselves and are ASCII. */
+static size_t count_plain(struct bytes in)
+{
+	size_t n = 0;
+
+	while (n < in.len && in.ptr[n] >= 0x20 && in.ptr[n] < 0x80 && in.ptr[n] != '"' && in.ptr[n] != '\\')
+		n++;
+	return n;
+}
+
 /* RFC 8259 7. The unescaped octets are appended to `out` unless it is NULL. */
 static int scan_string(struct gate *g, struct buf *out)
 {
 	if (!take(g, '"'))
 		return JSON_REFUSED;
 	while (!take(g, '"')) {
-		size_t n = 1;
+		size_t n = count_plain(g->in);
 		uint32_t c;
 		int e = 0;
 
@@ -204,7 +212,7 @@ static int scan_string(struct gate *g, struct buf *out)
 				return e;
 			continue;
 		}
-		if (*g->in.ptr >= 0x80)
+		if (n == 0)
 			n = json_utf8_length(g->in);
 		if (n == 0)
 			return JSON_REFUSED;
@@ -226,6 +234,11 @@ static uint32_t hash_of(struct bytes data)
 	return h;
 }
 
+static size_t count_keys(const struct gate *g)
+{
+	return g->keys.len / sizeof(struct key);
+}
+
 /* Nothing is allocated as long as all names are empty. */
 static struct bytes key_name(const struct gate *g, const struct key *k)
 {
@@ -235,6 +248,7 @@ static struct bytes key_name(const struct gate *g, const struct key *k)
 /* The name of a member; refused when the object, whose keys start at `first`, has it already. */
 static int scan_key(struct gate *g, size_t first)
 {
+	const struct key *keys = (const struct key *)(const void *)g->keys.ptr;
 	struct key k = { .at = g->names.len };
 	struct bytes name;
 	int e = scan_string(g, &g->names);
@@ -244,13 +258,12 @@ static int scan_key(struct gate *g, size_t first)
 	k.len = g->names.len - k.at;
 	name = key_name(g, &k);
 	k.hash = hash_of(name);
-	for (size_t i = first; i < g->n_keys; i++)
-		if (g->keys[i].hash == k.hash && bytes_equal(name, key_name(g, &g->keys[i])))
+	for (size_t i = first; i < count_keys(g); i++)
+		if (keys[i].hash == k.hash && bytes_equal(name, key_name(g, &keys[i])))
 			return JSON_REFUSED;
-	if (g->n_keys == JSON_NODES_MAX)
+	if (count_keys(g) == JSON_NODES_MAX)
 		return JSON_REFUSED;
-	g->keys[g->n_keys++] = k;
-	return 0;
+	return buf_append(&g->keys, bytes_of(&k, sizeof(k)));
 }
 
 static int scan_member(struct gate *g, size_t first)
@@ -285,14 +298,14 @@ static int scan_list(struct gate *g, uint8_t closing, size_t first)
 
 static int scan_nested(struct gate *g, uint8_t closing)
 {
-	size_t first = g->n_keys, names = g->names.len;
+	size_t first = count_keys(g), names = g->names.len;
 	int e;
 
 	if (++g->depth > JSON_DEPTH_MAX)
 		return JSON_REFUSED;
 	e = scan_list(g, closing, first);
 	g->depth--;
-	g->n_keys = first;
+	g->keys.len = first * sizeof(struct key);
 	g->names.len = names;
 	return e;
 }
@@ -343,21 +356,20 @@ static int scan_value(struct gate *g)
 
 int json_check(struct bytes text, size_t max)
 {
-	struct gate *g;
+	struct gate g = {
+		.in = text,
+		.names = BUF_INIT(text.len),
+		.keys = BUF_INIT(JSON_NODES_MAX * sizeof(struct key)),
+	};
 	int e;
 
 	if (text.len > max)
 		return JSON_REFUSED;
-	g = calloc(1, sizeof(*g));
-	if (!g)
-		return -ENOMEM;
-	g->in = text;
-	g->names = BUF_INIT(text.len);
-	e = scan_value(g);
-	if (!e && g->in.len > 0)
+	e = scan_value(&g);
+	if (!e && g.in.len > 0)
 		e = JSON_REFUSED;
-	buf_fini(&g->names);
-	free(g);
+	buf_fini(&g.names);
+	buf_fini(&g.keys);
 	return e;
 }
 

@@ -122,6 +122,34 @@ static void refuses_a_member_twice_however_it_is_written(void **state)
 	expect_all(texts, sizeof(texts) / sizeof(texts[0]), JSON_REFUSED);
 }
 
+/* `n` members named by their numbers, in the `k`-th an object with as many again, and then one named `last`. */
+static int check_members(size_t n, size_t k, const char *last)
+{
+	OWNED_BUF b = BUF_INIT(MAX);
+
+	buf_append_char(&b, '{');
+	for (size_t i = 0; i < n; i++) {
+		buf_printf(&b, "\"%zu\":", i);
+		buf_append_char(&b, i == k ? '{' : '1');
+		for (size_t j = 0; i == k && j < n; j++)
+			buf_printf(&b, "%s\"%zu\":1", j ? "," : "", j);
+		buf_append_str(&b, i == k ? "}," : ",");
+	}
+	buf_printf(&b, "\"%s\":1}", last);
+	assert_int_equal(buf_status(&b), 0);
+	return json_check(buf_bytes(&b), MAX);
+}
+
+static void finds_a_member_twice_among_many(void **state)
+{
+	for (size_t k = 0; k < 700; k += 100) {
+		assert_int_equal(check_members(700, k, "x"), 0);
+		assert_int_equal(check_members(700, k, "0"), JSON_REFUSED);
+		assert_int_equal(check_members(700, k, "699"), JSON_REFUSED);
+		assert_int_equal(check_members(700, k, "\\u0033\\u0034\\u0035"), JSON_REFUSED);
+	}
+}
+
 /* "[[[…]]]" with `depth` brackets. */
 static int check_depth(size_t depth)
 {
@@ -197,6 +225,7 @@ int main(void)
 		cmocka_unit_test(refuses_octets_that_are_no_utf8),
 		cmocka_unit_test(refuses_what_stands_around_the_value),
 		cmocka_unit_test(refuses_a_member_twice_however_it_is_written),
+		cmocka_unit_test(finds_a_member_twice_among_many),
 		cmocka_unit_test(limits_how_deep_values_nest),
 		cmocka_unit_test(limits_the_number_of_values),
 		cmocka_unit_test(limits_the_size_of_the_text),
