@@ -26,7 +26,7 @@
 #define ACME_DOCUMENT_MAX 262144
 #define ACME_IDENTIFIERS_MAX 100
 #define ACME_CLAIMS_MAX 256
-#define ACME_ACCOUNTS_KEPT 4096 /* some 3 KB each */
+#define ACME_ACCOUNTS_KEPT 4096 /* some 4 KB each */
 #define ACME_POLL_S 1 /* while a validation runs: it takes a moment, not minutes */
 
 struct acme_attribute {

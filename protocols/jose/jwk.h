@@ -17,9 +17,11 @@ enum jwk_type { JWK_RSA = 1, JWK_P256, JWK_P384, JWK_ED25519 };
 
 #define JWK_THUMBPRINT_SIZE 44 /* 43 letters of base64url and the NUL */
 
+/* Nothing in it changes: any number of threads may verify with one key. */
 struct jwk {
 	enum jwk_type type;
 	EVP_PKEY *key;
+	EVP_MD_CTX *verifier;                 /* a verification that has begun, to be copied for each message */
 	struct buf spki;                      /* the same as SubjectPublicKeyInfo in DER, as libcrypto would write it */
 	char *text;                           /* the members of RFC 7638 3 in its form; read back by jwk_read() */
 	char thumbprint[JWK_THUMBPRINT_SIZE]; /* RFC 7638, SHA-256, base64url */

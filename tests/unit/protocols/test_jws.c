@@ -4,6 +4,9 @@
  */
 #include "protocols/jose/jws.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "core/base/base64.h"
 #include "tests/test.h"
 #include "tests/unit/protocols/signing.h"
@@ -340,6 +343,63 @@ static void refuses_a_message_over_the_limit(void **state)
 	assert_int_equal(parse(buf_str(&text)), JWS_MALFORMED);
 }
 
+/* One key and two messages, of which one was signed with it, for many threads. */
+struct shared {
+	struct jwk *key;
+	struct jws *good, *bad;
+	atomic_uint wrong;
+};
+
+static void *verify_both(void *arg)
+{
+	struct shared *s = arg;
+	const char *why = NULL;
+
+	for (int i = 0; i < 20; i++) {
+		if (jws_verify(s->good, s->key, &why) != 0)
+			atomic_fetch_add(&s->wrong, 1);
+		if (jws_verify(s->bad, s->key, &why) != JWS_BAD_SIGNATURE)
+			atomic_fetch_add(&s->wrong, 1);
+	}
+	return NULL;
+}
+
+static void read_message(struct jws **out, const struct signing_key *by, const char *alg, const char *payload)
+{
+	char *header = signing_text("{\"alg\":\"%s\",\"url\":\"https://ca/x\",\"kid\":\"1\"}", alg);
+	char *message = signing_message(by, header, payload);
+	const char *why = NULL;
+
+	assert_int_equal(jws_parse(out, bytes_of_str(message), &why), 0);
+	free(header);
+	free(message);
+}
+
+static void verifies_with_one_key_on_many_threads(void **state)
+{
+	const struct signing_key *const keys[] = { &es256, &es384, &rs256, &eddsa };
+
+	for (size_t i = 0; i < 4; i++) {
+		struct signing_key other = signing_key_make(keys[i]->alg, 2048);
+		struct shared s = { 0 };
+		pthread_t threads[16];
+		const char *why = NULL;
+
+		assert_int_equal(jwk_read(&s.key, bytes_of_str(keys[i]->jwk), &why), 0);
+		read_message(&s.good, keys[i], keys[i]->alg, "{\"a\":1}");
+		read_message(&s.bad, &other, keys[i]->alg, "{\"a\":1}");
+		for (size_t k = 0; k < 16; k++)
+			assert_int_equal(pthread_create(&threads[k], NULL, verify_both, &s), 0);
+		for (size_t k = 0; k < 16; k++)
+			pthread_join(threads[k], NULL);
+		assert_int_equal(atomic_load(&s.wrong), 0);
+		jws_drop(&s.good);
+		jws_drop(&s.bad);
+		jwk_drop(&s.key);
+		signing_key_fini(&other);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -358,6 +418,7 @@ int main(void)
 		cmocka_unit_test(refuses_ecdsa_signatures_in_der),
 		cmocka_unit_test(refuses_members_twice_and_in_other_spellings),
 		cmocka_unit_test(refuses_a_message_over_the_limit),
+		cmocka_unit_test(verifies_with_one_key_on_many_threads),
 	};
 
 	return cmocka_run_group_tests(tests, make_keys, drop_keys);
