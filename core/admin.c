@@ -100,14 +100,39 @@ static int store_pending(struct ca *ca, struct ca_request *r, struct store_chang
 	return store_apply(ca, change);
 }
 
+/* Policy was not asked: say why, and where the next officer looks. The row stands as it is. */
+static int stay_pending(struct ca *ca, struct ca_request *r, const char *why, struct ca_outcome *out)
+{
+	struct store_change change = { 0 };
+	int e;
+
+	request_note(r, "core", "returned reason=\"%s\"", request_quote(r, why));
+	e = store_pending(ca, r, &change);
+	return e ? e : say(out, CA_ADMIN_NO_ANSWER, why);
+}
+
+/* Everything that was checked when it came is checked again: the profile may be another one now. */
+static int check_again(struct ca *ca, const struct ca_request *r, char why[static CA_REASON_SIZE])
+{
+	if (ca->core->is_signer_failing) {
+		snprintf(why, CA_REASON_SIZE, "the signer does not answer; try again when it is back");
+		return 1;
+	}
+	if (!core_endpoint_allows(ca->core, r->endpoint, ca->name, r->profile)) {
+		snprintf(why, CA_REASON_SIZE, "the endpoint is no longer configured for this CA and profile");
+		return 1;
+	}
+	return decide_check_key(ca, r, why);
+}
+
 /* Ask policy again and make its answer durable. */
 static int resubmit(struct ca *ca, struct ca_request *r, struct ca_outcome *out)
 {
-	int e;
+	char why[CA_REASON_SIZE] = "";
+	int e = check_again(ca, r, why);
 
-	/* Known to be away: the request stays in the queue instead of being taken out and left half done. */
-	if (ca->core->is_signer_failing)
-		return say(out, CA_ADMIN_NO_ANSWER, "the signer does not answer; try again when it is back");
+	if (e)
+		return e < 0 ? e : stay_pending(ca, r, why, out);
 	e = decide_prepare(ca, r);
 	if (e)
 		return say(out, CA_ADMIN_NO_ANSWER, "the request's profile is no longer configured");
@@ -124,13 +149,11 @@ static int resubmit(struct ca *ca, struct ca_request *r, struct ca_outcome *out)
 	if (e == DECIDE_AWAY)
 		return say(out, CA_ADMIN_LATER, "the signer does not answer; the request is issued when it is back");
 	if (!e) {
-		bool is_undecided = r->is_undecided;
-
 		describe(r, out);
 		if (r->has_changed)
 			return say(out, CA_ADMIN_CHANGED,
 				   "profile or policy changed: what would be issued now is not what was approved");
-		if (r->state == CA_STATE_PENDING && (is_undecided || r->verdict.kind == CA_VERDICT_ISSUE))
+		if (r->state == CA_STATE_PENDING && r->has_failed)
 			return say(out, CA_ADMIN_NO_ANSWER,
 				   "policy or the certificate's making failed; see the timeline");
 		if (r->state == CA_STATE_PENDING)

@@ -20,7 +20,8 @@
 #include "core/wire/frame.h"
 
 #define SESSIONS_MAX 64
-#define SESSIONS_PER_USER 8 /* root has no limit: nobody locks the administrator out */
+#define SESSIONS_PER_USER 8
+#define STRANGERS_MAX 8    /* of all: who has no role takes no place from those who have one */
 #define IDLE_S 300
 #define STRANGER_S 2       /* for who has no role */
 #define CALL_ARENA_MAX (16u << 20)
@@ -31,6 +32,7 @@ struct session {
 	pthread_t thread;
 	int fd;
 	struct ucred cred;
+	bool is_stranger;
 	enum { SESSION_FREE, SESSION_RUNNING, SESSION_OVER } state;
 };
 
@@ -204,11 +206,12 @@ static void *serve(void *arg)
 	return NULL;
 }
 
-/* A free slot for this peer; NULL when there is none, or he has as many as one user may have. Called locked. */
-static struct session *find_slot(struct admin_socket *a, const struct ucred *cred)
+/* A free slot for this peer; NULL when there is none, or he and those like him have as many as they may. Called
+ * locked. */
+static struct session *find_slot(struct admin_socket *a, const struct ucred *cred, bool is_stranger)
 {
+	unsigned same_user = 0, strangers = 0;
 	struct session *slot = NULL;
-	unsigned same_user = 0;
 
 	for (int i = 0; i < SESSIONS_MAX; i++) {
 		struct session *s = &a->sessions[i];
@@ -220,24 +223,45 @@ static struct session *find_slot(struct admin_socket *a, const struct ucred *cre
 		if (s->state == SESSION_FREE)
 			slot = s;
 		else
-			same_user += s->cred.uid == cred->uid;
+			strangers += s->is_stranger;
+		same_user += s->state != SESSION_FREE && s->cred.uid == cred->uid;
 	}
+	if (is_stranger && strangers >= STRANGERS_MAX)
+		return NULL;
 	return cred->uid != 0 && same_user >= SESSIONS_PER_USER ? NULL : slot;
+}
+
+static bool has_no_role(struct admin_socket *a, const struct ucred *cred)
+{
+	struct peer *peer = calloc(1, sizeof(*peer));
+	unsigned roles = 0;
+
+	if (peer) {
+		look_up(cred->uid, cred->gid, peer);
+		roles = roles_of(a->core, peer);
+	}
+	free(peer);
+	return roles == 0;
 }
 
 static void start_session(struct admin_socket *a, int fd)
 {
 	struct session *s = NULL;
+	bool is_stranger = true;
 	struct ucred cred;
 	socklen_t n = sizeof(cred);
+	int e = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n);
 
+	if (!e)
+		is_stranger = has_no_role(a, &cred);
 	pthread_mutex_lock(&a->lock);
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) == 0)
-		s = find_slot(a, &cred);
+	if (!e)
+		s = find_slot(a, &cred, is_stranger);
 	if (s) {
 		s->socket = a;
 		s->fd = fd;
 		s->cred = cred;
+		s->is_stranger = is_stranger;
 		if (pthread_create(&s->thread, NULL, serve, s) == 0)
 			s->state = SESSION_RUNNING;
 		else

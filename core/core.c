@@ -110,12 +110,9 @@ static int load_ca_key(struct ca *ca, const struct conf_section *conf, struct co
 
 static bool has_ca(struct ca_core *core)
 {
-	struct ca_key_row row;
-	int e = store_load_ca_key(core->db, core->cas[0].name, &row);
+	bool answer;
 
-	buf_wipe(&row.sealed);
-	buf_fini(&row.certificate);
-	return e == 0;
+	return store_has_ca_keys(core->db, &answer) || answer;
 }
 
 static int start_signer(struct ca_core *core, struct conf_error *error)

@@ -42,7 +42,7 @@ struct ca_settings {
 
 /* An exit module of one CA, as configured. */
 struct exit_instance {
-	char label[72];                 /* "file", "file-2": stable name in the outbox */
+	char label[72];                 /* its name: the same in the outbox whatever the order of the list */
 	const struct ca_exit_module *module;
 	void *state;
 	uint32_t events;                /* the mask it asked for */
@@ -119,6 +119,9 @@ int pipeline_ask(struct ca *ca, const char *requester, int64_t id, bool collect,
 
 /* Subject and widest validity, from profile and CA. 0; CA_STATUS_BUILD_FAILURE when the profile is gone. */
 int decide_prepare(struct ca *ca, struct ca_request *r);
+
+/* May this profile certify this key? 0; CA_STATUS_BAD_KEY with a sentence. */
+int decide_check_key(struct ca *ca, const struct ca_request *r, char why[static CA_REASON_SIZE]);
 
 /* Point `r` at what the profile gives its kind of key. */
 void decide_use_profile(struct ca_request *r, const struct ca_profile *p);

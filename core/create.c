@@ -88,13 +88,17 @@ static int create(struct db *db, const char *kek_path, struct creation *c)
 	struct signer *signer = NULL;
 	uint8_t kek[SIGNER_KEK_SIZE];
 	struct ca_key_row row;
+	bool has_keys;
 	int e = store_load_ca_key(db, c->options->name, &row);
 
 	buf_fini(&row.sealed);
 	buf_fini(&row.certificate);
 	if (e != CA_CALL_NOT_FOUND)
 		return e ? e : CA_CREATE_EXISTS;
-	e = kek_load(kek_path, true, kek, c->why);
+	/* A key-encryption key that is missing while others' keys are sealed under it is lost, not new. */
+	e = store_has_ca_keys(db, &has_keys);
+	if (!e)
+		e = kek_load(kek_path, !has_keys, kek, c->why);
 	if (!e)
 		e = signer_new(&signer, kek);
 	OPENSSL_cleanse(kek, sizeof(kek));

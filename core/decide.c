@@ -22,6 +22,23 @@ void decide_use_profile(struct ca_request *r, const struct ca_profile *p)
 	r->ext_key_usage = p->ext_key_usage;
 }
 
+int decide_check_key(struct ca *ca, const struct ca_request *r, char why[static CA_REASON_SIZE])
+{
+	const struct ca_profile *p = core_find_profile(ca->core, r->profile);
+
+	for (size_t i = 0; p && p->keys[i]; i++) {
+		if (strcmp(p->keys[i], r->csr.key_type) != 0)
+			continue;
+		if (strcmp(r->csr.key_type, "rsa") != 0 || r->csr.key_bits >= p->rsa_bits_min)
+			return 0;
+		snprintf(why, CA_REASON_SIZE, "the RSA key has %u bits; profile %s needs %u", r->csr.key_bits, p->name,
+			 p->rsa_bits_min);
+		return CA_STATUS_BAD_KEY;
+	}
+	snprintf(why, CA_REASON_SIZE, "profile %s does not certify keys of type %s", r->profile, r->csr.key_type);
+	return CA_STATUS_BAD_KEY;
+}
+
 /* What the profile and the CA make of the request before policy is asked: subject and the widest validity. */
 int decide_prepare(struct ca *ca, struct ca_request *r)
 {
@@ -36,6 +53,7 @@ int decide_prepare(struct ca *ca, struct ca_request *r)
 	r->shown.not_after_s = r->not_after_s;
 	r->shown.template_s = r->template_s;
 	memcpy(r->shown.digest, r->digest, SHA256_SIZE);
+	r->shown.verdict = r->verdict;
 	decide_use_profile(r, p);
 	r->template_s = p->lifetime_s;
 	r->n_subject = 0;
@@ -207,6 +225,7 @@ static void restore_shown(struct ca_request *r)
 	r->not_after_s = r->shown.not_after_s;
 	r->template_s = r->shown.template_s;
 	memcpy(r->digest, r->shown.digest, SHA256_SIZE);
+	r->verdict = r->shown.verdict;
 	buf_reset(&r->tbs);
 }
 
@@ -218,6 +237,7 @@ static int apply_failure(struct ca *ca, struct ca_request *r, enum ca_state from
 		request_note(r, "core", "returned status=%s reason=\"%s\"", ca_status_word(status),
 			     request_quote(r, reason));
 		restore_shown(r);
+		r->has_failed = true;
 		return store_result(ca, r, from, CA_ACTION_RETURN, INT64_MAX);
 	}
 	resolve(r, status, reason);
@@ -359,6 +379,18 @@ static int apply_changed(struct ca *ca, struct ca_request *r)
 	return store_result(ca, r, CA_STATE_PENDING, CA_ACTION_RETURN, INT64_MAX);
 }
 
+/* An approval waits for this client, but for another certificate than it would get now. */
+static int apply_pend_again(struct ca *ca, struct ca_request *r)
+{
+	request_note(r, "core", "grant not-spent approved-request=%lld reason=\"this is not what was approved\"",
+		     (long long)r->grant_request_id);
+	trace_event(ca->core->trace, "verdict", r->id, "\"verdict\":\"pend\",\"by\":\"core\"");
+	r->grant_id = 0;
+	snprintf(r->verdict.reason, sizeof(r->verdict.reason),
+		 "this is not what was approved before; a person looks again");
+	return apply_pend(ca, r, 0);
+}
+
 static int apply_issue(struct ca *ca, struct ca_request *r, enum ca_state from)
 {
 	char why[CA_REASON_SIZE] = "";
@@ -366,6 +398,8 @@ static int apply_issue(struct ca *ca, struct ca_request *r, enum ca_state from)
 
 	if (!e && is_not_what_was_approved(r, from))
 		return apply_changed(ca, r);
+	if (!e && r->grant_id && memcmp(r->template_hash, r->grant_template, SHA256_SIZE) != 0)
+		return apply_pend_again(ca, r);
 	if (!e)
 		e = build_tbs(ca, r, why);
 	if (e > 0)
@@ -385,7 +419,13 @@ int decide_apply(struct ca *ca, struct ca_request *r, enum ca_verify_cause cause
 		return apply_issue(ca, r, from);
 	if (request_hash_template(r))
 		return -EIO;
-	return r->verdict.kind == CA_VERDICT_PEND ? apply_pend(ca, r, from) : apply_deny(ca, r, from);
+	if (r->verdict.kind == CA_VERDICT_DENY)
+		return apply_deny(ca, r, from);
+	if (is_not_what_was_approved(r, from)) {
+		r->has_changed = true;
+		request_note(r, "core", "approvals void reason=\"what would be issued is not what was approved\"");
+	}
+	return apply_pend(ca, r, from);
 }
 
 int decide_reject(struct ca *ca, struct ca_request *r, enum ca_status status, const char *reason)

@@ -12,7 +12,7 @@
 
 /* One component of the subject, in the order of the certificate. */
 struct subject_part {
-	const char *component; /* "CN", "O", … (subject_component_known) */
+	const char *component; /* "CN", "O", … (subject_part_check) */
 	const char *value;     /* UTF-8 */
 };
 
@@ -33,7 +33,7 @@ struct issue_plan {
 	size_t n_extensions;
 };
 
-/* Write the TBSCertificate. 0; positive CA_STATUS_BUILD_FAILURE or CA_STATUS_BAD_NAME with a sentence; negative. */
+/* Write the TBSCertificate. 0; positive CA_STATUS_BUILD_FAILURE with a sentence; negative. */
 int issue_build(const struct issue_plan *plan, struct buf *tbs, char why[static CA_REASON_SIZE]);
 
 /* TBS and signature to a certificate, which replaces what `certificate` held; checks that it verifies under the

@@ -57,7 +57,7 @@ static int notify(struct ca_core *core, struct exit_instance *x, enum ca_event e
 	return e;
 }
 
-static void record_failure(struct ca_core *core, const struct outbox_row *row, int code)
+static int record_failure(struct ca_core *core, const struct outbox_row *row, int code)
 {
 	bool is_last = row->attempts + 1 >= core->settings.notify_attempts;
 	int64_t now = clock_wall_ms();
@@ -67,7 +67,7 @@ static void record_failure(struct ca_core *core, const struct outbox_row *row, i
 		 ca_event_word(row->event), row->attempts + 1, code, is_last ? " set-aside" : "");
 	log_warn("exit.failed", "module", row->module, "event", ca_event_word(row->event), "request",
 		 LOG_NUMBER(row->request_id), "attempt", LOG_NUMBER(row->attempts + 1), "code", LOG_NUMBER(code));
-	(void)store_event_failed(core, row, now, is_last ? 0 : now + backoff_ms(row->attempts), line);
+	return store_event_failed(core, row, now, is_last ? 0 : now + backoff_ms(row->attempts), line);
 }
 
 static int deliver(struct ca_core *core, const struct outbox_row *row)
@@ -88,10 +88,8 @@ static int deliver(struct ca_core *core, const struct outbox_row *row)
 	}
 	e = store_load(core, row->request_id, &r);
 	/* One row that cannot be read must not keep the others' events. */
-	if (e == -EBADMSG || e > 0) {
-		record_failure(core, row, e);
-		return 0;
-	}
+	if (e == -EBADMSG || e > 0)
+		return record_failure(core, row, e);
 	if (e) {
 		log_warn("outbox.waiting", "request", LOG_NUMBER(row->request_id), "code", LOG_NUMBER(e));
 		return e;
@@ -99,10 +97,8 @@ static int deliver(struct ca_core *core, const struct outbox_row *row)
 	v.r = r;
 	started = clock_wall_ms();
 	e = notify(core, x, row->event, &v);
-	if (e) {
-		record_failure(core, row, e);
-		return 0;
-	}
+	if (e)
+		return record_failure(core, row, e);
 	snprintf(notified, sizeof(notified), "notify module=%s event=%s", row->module, ca_event_word(row->event));
 	snprintf(inspected, sizeof(inspected), "inspect module=%s read=%s result=ok attempt=%u", row->module,
 		 v.reads[0] ? v.reads : "nothing", row->attempts + 1);

@@ -231,30 +231,13 @@ static int compare_names(const struct ca_request *r, char why[static CA_REASON_S
 	return 0;
 }
 
-static int check_key(struct ca *ca, const struct ca_request *r, char why[static CA_REASON_SIZE])
-{
-	const struct ca_profile *p = core_find_profile(ca->core, r->profile);
-
-	for (size_t i = 0; p && p->keys[i]; i++) {
-		if (strcmp(p->keys[i], r->csr.key_type) != 0)
-			continue;
-		if (strcmp(r->csr.key_type, "rsa") != 0 || r->csr.key_bits >= p->rsa_bits_min)
-			return 0;
-		snprintf(why, CA_REASON_SIZE, "the RSA key has %u bits; profile %s needs %u", r->csr.key_bits, p->name,
-			 p->rsa_bits_min);
-		return CA_STATUS_BAD_KEY;
-	}
-	snprintf(why, CA_REASON_SIZE, "profile %s does not certify keys of type %s", r->profile, r->csr.key_type);
-	return CA_STATUS_BAD_KEY;
-}
-
 /* Everything about the octets themselves. 0; an `enum ca_status`; negative. */
 static int read_request(struct ca *ca, struct ca_request *r, struct bytes der, char why[static CA_REASON_SIZE])
 {
 	int e = csr_parse(&r->csr, r->arena, der, why);
 
 	if (!e)
-		e = check_key(ca, r, why);
+		e = decide_check_key(ca, r, why);
 	if (!e)
 		e = compare_names(r, why);
 	if (!e)
@@ -384,18 +367,15 @@ static void note_submission(struct ca_request *r)
 }
 
 /* Octets that are refused make a row that somebody can look at, but not without end. */
-static int reject(struct ca *ca, struct ca_request *r, enum ca_status status, const char *why, struct ca_outcome *out)
+static int reject(struct ca *ca, struct ca_request *r, enum ca_status status, const char *why)
 {
-	int e;
-
-	if (rejects_allow(ca->core->rejects, r->requester)) {
-		e = decide_reject(ca, r, status, why);
-		return e ? e : answer(ca, r, out);
-	}
+	if (rejects_allow(ca->core->rejects, r->requester))
+		return decide_reject(ca, r, status, why);
 	trace_step(ca->core->trace, "abandon", r->id);
-	out->disposition = CA_ERROR;
-	out->status = status;
-	snprintf(out->reason, sizeof(out->reason), "%s", why);
+	r->id = 0;
+	r->state = CA_STATE_ERROR;
+	r->status = status;
+	snprintf(r->reason, sizeof(r->reason), "%s", why);
 	return 0;
 }
 
@@ -412,11 +392,11 @@ static int decide_new(struct ca *ca, struct ca_request *r, struct bytes der, str
 	trace_event(ca->core->trace, "row", r->id, "\"state\":\"active\",\"supersedes\":%lld",
 		    (long long)r->supersedes);
 	e = read_request(ca, r, der, why);
-	if (e > 0)
-		return reject(ca, r, (enum ca_status)e, why, out);
-	if (!e && decide_prepare(ca, r))
-		return reject(ca, r, CA_STATUS_BUILD_FAILURE, "the profile is not configured", out);
-	if (!e) {
+	if (e > 0) {
+		e = reject(ca, r, (enum ca_status)e, why);
+	} else if (!e && decide_prepare(ca, r)) {
+		e = reject(ca, r, CA_STATUS_BUILD_FAILURE, "the profile is not configured");
+	} else if (!e) {
 		decide_verify(ca, r, CA_VERIFY_NEW);
 		e = decide_apply(ca, r, CA_VERIFY_NEW);
 	}
@@ -427,7 +407,7 @@ static int decide_new(struct ca *ca, struct ca_request *r, struct bytes der, str
 	trace_event(ca->core->trace, "abandon", r->id, "\"code\":%d", e);
 	if (e == DECIDE_QUOTA)
 		return busy(ca, out, 60, "too many requests of this requester are waiting for a person");
-	/* Somebody was faster, or the disk is full: nothing was written and the same call may be repeated. */
+	/* Somebody was faster, or the disk is full: the same call may be repeated, and finds what was written. */
 	if (e > 0 || e == -ENOSPC || e == -EBUSY)
 		return busy(ca, out, e > 0 ? 1 : 30, e > 0 ? "the request met another one; ask again" :
 							     "the store cannot write; try again later");

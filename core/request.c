@@ -261,22 +261,24 @@ int request_hash_template(struct ca_request *r)
 	pieces[n++] = bytes_of_str(r->requester);
 	pieces[n++] = bytes_of_str(request_subject_text(r));
 	pieces[n++] = bytes_of(r->names_key, sizeof(r->names_key));
-	pieces[n++] = r->csr.spki;
 	pieces[n++] = bytes_of_str(lifetime);
 	for (const char *const *w = r->key_usage; w && *w && n < 24; w++)
 		pieces[n++] = bytes_of_str(*w);
 	for (const char *const *w = r->ext_key_usage; w && *w && n < 56; w++)
 		pieces[n++] = bytes_of_str(*w);
-	for (size_t i = 0; i < r->n_attributes; i++) {
-		pieces[n++] = bytes_of_str(attributes[i].name);
-		pieces[n++] = bytes_of_str(attributes[i].value);
-	}
 	for (size_t i = 0; i < r->n_extensions; i++) {
 		if (extensions[i].flags & CA_EXT_DISABLED)
 			continue;
 		pieces[n++] = bytes_of_str(extensions[i].oid);
 		pieces[n++] = bytes_of_str(extensions[i].flags & CA_EXT_CRITICAL ? "critical" : "");
 		pieces[n++] = extensions[i].value;
+	}
+	if (digest_sha256_pieces(pieces, n, r->template_hash))
+		return -EIO;
+	pieces[n++] = r->csr.spki;
+	for (size_t i = 0; i < r->n_attributes; i++) {
+		pieces[n++] = bytes_of_str(attributes[i].name);
+		pieces[n++] = bytes_of_str(attributes[i].value);
 	}
 	return digest_sha256_pieces(pieces, n, r->digest);
 }

@@ -61,6 +61,7 @@ struct ca_request {
 	enum ca_status status;
 	char reason[CA_REASON_SIZE];
 	uint8_t digest[SHA256_SIZE]; /* of what an officer sees and approves */
+	uint8_t template_hash[SHA256_SIZE]; /* of what the certificate says, whatever its key */
 	uint8_t serial[SERIAL_SIZE];
 	struct buf tbs;
 	struct buf certificate;
@@ -77,6 +78,7 @@ struct ca_request {
 	bool is_renewal;
 	int64_t grant_id;         /* the grant whose approvals these are; 0: none */
 	int64_t grant_request_id; /* the request that was approved for it */
+	uint8_t grant_template[SHA256_SIZE]; /* what was approved for it */
 	int64_t supersedes;       /* a pending request that this one takes the place of; 0: none */
 	bool over_quota;          /* this requester has too many pending requests to add one */
 
@@ -85,7 +87,9 @@ struct ca_request {
 		const char *subject_text;
 		int64_t not_before_s, not_after_s, template_s;
 		uint8_t digest[SHA256_SIZE];
+		struct ca_verdict verdict;
 	} shown;
+	bool has_failed;          /* policy answered, but no certificate could be made: the request is pending again */
 	bool has_changed;         /* policy said issue, but not what was shown and approved */
 };
 
@@ -121,7 +125,8 @@ const char *request_quote(const struct ca_request *r, const char *text);
 /* Fill names_key from the names, whatever their order. */
 int request_hash_names(struct ca_request *r);
 
-/* The digest of what will be issued: everything an approval is for, without serial and absolute dates. */
+/* The digest of what will be issued: everything an approval is for, without serial and absolute dates. And the same
+ * without key and attributes, for a grant: a client that comes back has another key, but must get what was approved. */
 int request_hash_template(struct ca_request *r);
 
 /* The subject as text ("CN=a.example,O=Example"), as stored or made from its parts, in the arena; "" when empty. */

@@ -243,11 +243,11 @@ static int write_grant(struct db_conn *conn, const struct apply *a)
 	const struct ca_request *r = a->change->r;
 
 	return db_run(conn,
-		      "INSERT INTO grants(ca, endpoint, requester, names_key, profile, request_id, until_ms)"
-		      " VALUES(?,?,?,?,?,?,?)",
+		      "INSERT INTO grants(ca, endpoint, requester, names_key, profile, request_id, template, until_ms)"
+		      " VALUES(?,?,?,?,?,?,?,?)",
 		      DB_TEXT(r->ca), DB_TEXT(r->endpoint), DB_TEXT(r->requester),
 		      DB_BLOB(bytes_of(r->names_key, SHA256_SIZE)), DB_TEXT(r->profile), DB_INT(r->id),
-		      DB_INT(a->change->grant_until_ms));
+		      DB_BLOB(bytes_of(r->template_hash, SHA256_SIZE)), DB_INT(a->change->grant_until_ms));
 }
 
 static int write_approval(struct db_conn *conn, const struct apply *a)
@@ -330,7 +330,7 @@ static void count_change(struct ca_core *core, const struct store_change *c)
 		core_count(core, CA_ACTION_REVOKE);
 	if (c->supersedes)
 		polls_forget(core->polls, c->supersedes);
-	if (c->r->state != CA_STATE_PENDING && c->r->state != CA_STATE_ISSUED)
+	if (c->r->state != CA_STATE_PENDING)
 		polls_forget(core->polls, c->r->id);
 }
 

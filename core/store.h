@@ -75,6 +75,8 @@ struct ca_key_row {
 	int64_t id;
 	struct buf sealed, certificate;
 };
+/* Is any CA's key kept here, sealed under a key-encryption key that must not be replaced? */
+int store_has_ca_keys(struct db *db, bool *answer);
 /* The newest key of the CA. 0; CA_CALL_NOT_FOUND. */
 int store_load_ca_key(struct db *db, const char *ca, struct ca_key_row *out);
 /* 0; DB_CONFLICT when the CA has one. */

@@ -67,6 +67,8 @@ static void read_request(struct ca_request *r, struct db_rows *rows)
 	r->subject_text = copy_text(r, rows, 32);
 	r->template_s = db_col_int(rows, 33);
 	r->is_edited = db_col_int(rows, 34) != 0;
+	r->csr.key_type = copy_text(r, rows, 35);
+	r->csr.key_bits = (unsigned)db_col_int(rows, 36);
 }
 
 static int load_names(struct db_conn *conn, struct ca_request *r)
@@ -134,7 +136,8 @@ static int load_request(struct db_conn *conn, void *arg)
 		" r.intermediary, r.source_address, r.evidence, r.received_ms, r.submitted_ms, r.first_seen_ms,"
 		" r.resolved_ms, r.retry_after_s, r.collect_ms, r.csr, r.spki_hash, r.names_key, r.raw_attributes,"
 		" r.transaction_key, r.status, r.reason, r.rule, r.trace, r.digest, r.serial, r.tbs,"
-		" r.not_before_s, r.not_after_s, c.certificate, r.subject, r.template_s, r.edited"
+		" r.not_before_s, r.not_after_s, c.certificate, r.subject, r.template_s, r.edited, r.key_type,"
+		" r.key_bits"
 		" FROM requests r LEFT JOIN certificates c ON c.request_id=r.id WHERE r.id=?",
 		DB_INT(l->id));
 
@@ -166,8 +169,15 @@ int store_load(struct ca_core *core, int64_t id, struct ca_request **out)
 	if (!r->ca || !r->profile || !r->requester || buf_status(&r->tbs) || buf_status(&r->certificate))
 		return -ENOMEM;
 	/* A row in state ERROR may hold octets that are no request, or none; the others passed this gate before. */
-	if (r->state != CA_STATE_ERROR && csr_reread(&r->csr, r->arena, r->csr.der, why))
-		return -EBADMSG;
+	if (r->state != CA_STATE_ERROR) {
+		const char *key_type = r->csr.key_type;
+		unsigned key_bits = r->csr.key_bits;
+
+		if (csr_reread(&r->csr, r->arena, r->csr.der, why))
+			return -EBADMSG;
+		r->csr.key_type = key_type;
+		r->csr.key_bits = key_bits;
+	}
 	*out = MOVE(r);
 	return 0;
 }
@@ -258,13 +268,14 @@ static int find_grant(struct db_conn *conn, struct ca_request *r, int64_t now_ms
 	OWNED(db_rows) rows = NULL;
 	int e = db_select(
 		conn, &rows,
-		"SELECT id, request_id FROM grants WHERE endpoint=? AND requester=? AND names_key=? AND profile=?"
-		" AND spent_by IS NULL AND until_ms>=? AND ca=? ORDER BY id LIMIT 1",
+		"SELECT id, request_id, template FROM grants WHERE endpoint=? AND requester=? AND names_key=?"
+		" AND profile=? AND spent_by IS NULL AND until_ms>=? AND ca=? ORDER BY id LIMIT 1",
 		TUPLE_VALUES(r), DB_INT(now_ms), DB_TEXT(r->ca));
 
 	if (!e && (e = db_next(rows)) == DB_ROW) {
 		r->grant_id = db_col_int(rows, 0);
 		r->grant_request_id = db_col_int(rows, 1);
+		copy_digest(rows, 2, r->grant_template, SHA256_SIZE);
 		e = read_approvals(conn, r, r->grant_request_id);
 	}
 	return e;
@@ -513,4 +524,22 @@ static int last_id(struct db_conn *conn, void *arg)
 int store_last_id(struct ca_core *core, int64_t *id)
 {
 	return db_read(core->db, last_id, id);
+}
+
+static int has_ca_keys(struct db_conn *conn, void *arg)
+{
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows, "SELECT 1 FROM ca_keys LIMIT 1");
+
+	if (!e && (e = db_next(rows)) == DB_ROW) {
+		*(bool *)arg = true;
+		e = 0;
+	}
+	return e;
+}
+
+int store_has_ca_keys(struct db *db, bool *answer)
+{
+	*answer = false;
+	return db_read(db, has_ca_keys, answer);
 }

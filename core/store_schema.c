@@ -49,7 +49,7 @@ static const char schema_1[] =
 	"CREATE TABLE grants("
 	" id INTEGER PRIMARY KEY, ca TEXT NOT NULL, endpoint TEXT NOT NULL, requester TEXT NOT NULL,"
 	" names_key BLOB NOT NULL, profile TEXT NOT NULL, request_id INTEGER NOT NULL REFERENCES requests(id),"
-	" until_ms INTEGER NOT NULL, spent_by INTEGER) STRICT;"
+	" template BLOB NOT NULL, until_ms INTEGER NOT NULL, spent_by INTEGER) STRICT;"
 	"CREATE INDEX grants_tuple ON grants(endpoint, requester, names_key, profile) WHERE spent_by IS NULL;"
 	"CREATE INDEX grants_request ON grants(request_id);"
 	"CREATE TABLE timeline("

@@ -57,14 +57,3 @@ int certificate_subject(struct bytes certificate, char *out, size_t size)
 	BIO_free(text);
 	return cert ? 0 : -EINVAL;
 }
-
-int certificate_spki(struct bytes certificate, struct buf *out)
-{
-	OWNED_X509 *cert = parse_certificate(certificate);
-	uint8_t *der = NULL;
-	int n = cert ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der) : -1;
-	int e = n > 0 ? buf_append(out, bytes_of(der, (size_t)n)) : -EINVAL;
-
-	OPENSSL_free(der);
-	return e;
-}

@@ -11,6 +11,3 @@ int certificate_dates(struct bytes certificate, int64_t *not_before_s, int64_t *
 
 /* The subject in RFC 4514, cut to `size`. 0 or -EINVAL. */
 int certificate_subject(struct bytes certificate, char *out, size_t size);
-
-/* The SubjectPublicKeyInfo. Appends. 0 or -EINVAL. */
-int certificate_spki(struct bytes certificate, struct buf *out);

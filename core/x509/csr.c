@@ -35,7 +35,7 @@ static int refuse(char why[static CA_REASON_SIZE], enum ca_status status, const 
 static const struct proof {
 	const char *oid, *key;
 	const EVP_MD *(*md)(void); /* NULL: the algorithm hashes by itself */
-	bool has_null;             /* parameters are NULL, else absent (RFC 4055 5, RFC 5758 3.2, RFC 8410 3) */
+	bool has_null;             /* parameters may be NULL (RFC 4055 5: or absent), else never */
 } proofs[] = {
 	{ "1.2.840.10045.4.3.2", "EC", EVP_sha256, false },     /* ecdsa-with-SHA256 */
 	{ "1.2.840.10045.4.3.3", "EC", EVP_sha384, false },
@@ -56,7 +56,8 @@ static const struct proof *find_proof(struct bytes algorithm)
 		return NULL;
 	for (size_t i = 0; i < sizeof(proofs) / sizeof(*proofs); i++)
 		if (strcmp(text, proofs[i].oid) == 0)
-			return bytes_equal(algorithm, bytes_of(null, proofs[i].has_null ? 2 : 0)) ? &proofs[i] : NULL;
+			return algorithm.len == 0 || (proofs[i].has_null && bytes_equal(algorithm, bytes_of(null, 2))) ?
+				       &proofs[i] : NULL;
 	return NULL;
 }
 
@@ -335,7 +336,6 @@ static int check_possession(const struct signed_part *part, EVP_PKEY *key, char 
 		      "the signature of the PKCS#10 request does not verify with its key");
 }
 
-/* `part` NULL: the octets passed the gate before. */
 static int check_key(struct csr *csr, const struct signed_part *part, char why[static CA_REASON_SIZE])
 {
 	EVP_PKEY *key = NULL;
@@ -344,7 +344,7 @@ static int check_key(struct csr *csr, const struct signed_part *part, char why[s
 
 	if (e > 0)
 		e = refuse(why, CA_STATUS_BAD_KEY, reason);
-	else if (!e && part)
+	else if (!e)
 		e = check_possession(part, key, why);
 	EVP_PKEY_free(key);
 	return e;
@@ -385,6 +385,10 @@ static int read_csr(struct csr *out, struct arena *arena, struct bytes der, bool
 		return REFUSE_SHAPE("has something else where its attributes should stand");
 	if (info.len)
 		return REFUSE_SHAPE("has something behind its attributes");
+	if (!possession) {
+		(void)read_subject(out, arena, subject, why);
+		return print_subject(out, arena) ? -EBADMSG : 0;
+	}
 	if (!find_proof(part.algorithm))
 		return refuse(
 			why, CA_STATUS_BAD_SIGNATURE,
@@ -394,7 +398,7 @@ static int read_csr(struct csr *out, struct arena *arena, struct bytes der, bool
 		e = read_attributes(out, arena, attributes, why);
 	if (!e && print_subject(out, arena))
 		e = REFUSE_SHAPE("has a subject that cannot be read");
-	return e ? e : check_key(out, possession ? &part : NULL, why);
+	return e ? e : check_key(out, &part, why);
 }
 
 int csr_parse(struct csr *out, struct arena *arena, struct bytes der, char why[static CA_REASON_SIZE])

@@ -38,7 +38,8 @@ struct csr {
 /* 0; positive `enum ca_status` (BAD_REQUEST, BAD_SIGNATURE, BAD_KEY) with one sentence in `why`; negative. */
 int csr_parse(struct csr *out, struct arena *arena, struct bytes der, char why[static CA_REASON_SIZE]);
 
-/* The same for octets of the store, which passed the gate before: the signature is not verified again. */
+/* The spans, subject and common name of octets of the store, which passed the gate of their time: nothing is judged
+ * again, so that a stricter gate does not shut out what is there. Names, extensions and key type are not filled. */
 int csr_reread(struct csr *out, struct arena *arena, struct bytes der, char why[static CA_REASON_SIZE]);
 
 /* A DNS name as a certificate may carry it: lower case LDH labels of at most 63 octets, 253 in all, no trailing dot;

@@ -141,6 +141,12 @@ class Checker:
 
     def on_verdict(self, e):
         r = self.request(e["id"])
+        if e.get("by") == "core":
+            # The core may only be stricter than policy: hold what policy would issue.
+            if (r.verdict, e.get("verdict")) != ("issue", "pend"):
+                self.bad("verdict-stricter", f"request {e['id']}: the core made {e.get('verdict')} of {r.verdict}")
+            r.verdict = e.get("verdict")
+            return
         if not r.is_asked:
             self.bad("verdict-asked", f"request {e['id']}: a verdict without verify")
         r.is_asked, r.verdict = False, e.get("verdict")

@@ -83,6 +83,7 @@ BAD = {
     "verify-state": START + pend(1) + asked(1, "issue", "new"),
     "verify-state ": START + issue(1) + asked(1, "issue", "resubmit"),
     "verdict-asked": START + [row(1), verdict(1, "issue")],
+    "verdict-stricter": START + [row(1), *asked(1, "deny"), ("verdict", 1, {"verdict": "issue", "by": "core"})],
     "recover-state": START + pend(1) + [("recover", 1, {})],
     "sign-planned": START + [row(1), *asked(1, "issue"), ("sign", 1, {})],
     "sign-verdict": START + [row(1), *asked(1, "pend"), commit(1, "active"), ("sign", 1, {})],
