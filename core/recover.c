@@ -16,10 +16,31 @@
 #define BATCH 64
 
 /* The same octets are signed, never others: whoever saw the serial before sees the same certificate. */
+/* A grant that is written now must say what was approved then. When the profile changed meanwhile that is not known
+ * any more: the grant then fits nothing, and the client waits again. */
+static int hash_approved(struct ca_core *core, struct ca_request *r)
+{
+	const struct ca_profile *p = core_find_profile(core, r->profile);
+	uint8_t stored[SHA256_SIZE];
+	int e = 0;
+
+	memcpy(stored, r->digest, sizeof(stored));
+	if (p) {
+		decide_use_profile(r, p);
+		e = request_hash_template(r);
+	}
+	if (!p || memcmp(stored, r->digest, sizeof(stored)) != 0)
+		memset(r->template_hash, 0, sizeof(r->template_hash));
+	memcpy(r->digest, stored, sizeof(stored));
+	return e;
+}
+
 static int finish(struct ca_core *core, struct ca *ca, struct ca_request *r)
 {
 	int e = store_load_approvals(core, r);
 
+	if (!e)
+		e = hash_approved(core, r);
 	if (e)
 		return e;
 	trace_step(core->trace, "recover", r->id);
