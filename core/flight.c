@@ -8,9 +8,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <uthash.h>
+
+#include "core/base/clock.h"
 
 struct held {
 	uint8_t key[FLIGHT_KEY_SIZE];
@@ -51,21 +52,6 @@ void flight_drop(struct flight **fp)
 	*fp = NULL;
 }
 
-/* Real time, not the replaceable clock: this waits for other threads, not for the world. */
-static struct timespec deadline_after(unsigned ms)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += ms / 1000;
-	t.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (t.tv_nsec >= 1000000000) {
-		t.tv_sec++;
-		t.tv_nsec -= 1000000000;
-	}
-	return t;
-}
-
 static struct held *find(struct flight *f, const uint8_t *key)
 {
 	struct held *h;
@@ -76,7 +62,7 @@ static struct held *find(struct flight *f, const uint8_t *key)
 
 int flight_enter(struct flight *f, const uint8_t key[static FLIGHT_KEY_SIZE], unsigned wait_ms)
 {
-	struct timespec deadline = deadline_after(wait_ms);
+	struct timespec deadline = clock_deadline_after(wait_ms);
 	struct held *mine = calloc(1, sizeof(*mine));
 	bool is_mine = false;
 	int timed_out = 0;

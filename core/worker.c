@@ -8,7 +8,8 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "core/base/clock.h"
 
 struct worker {
 	pthread_t thread;
@@ -21,27 +22,13 @@ struct worker {
 	void *arg;
 };
 
-static struct timespec after(unsigned ms)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += ms / 1000;
-	t.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (t.tv_nsec >= 1000000000) {
-		t.tv_sec++;
-		t.tv_nsec -= 1000000000;
-	}
-	return t;
-}
-
 static void *run(void *arg)
 {
 	struct worker *w = arg;
 
 	pthread_mutex_lock(&w->lock);
 	while (!w->is_stopping) {
-		struct timespec deadline = after(w->interval_ms);
+		struct timespec deadline = clock_deadline_after(w->interval_ms);
 		bool again;
 
 		while (!w->is_kicked && !w->is_stopping)
@@ -98,7 +85,7 @@ void worker_kick(struct worker *w)
 
 bool worker_settle(struct worker *w, unsigned wait_ms)
 {
-	struct timespec deadline = after(wait_ms);
+	struct timespec deadline = clock_deadline_after(wait_ms);
 	uint64_t wanted;
 	bool done;
 

@@ -347,16 +347,9 @@ static int64_t next_look(const struct gw_certs *c)
 static bool wait_for_work(struct gw_certs *c)
 {
 	int64_t ms = next_look(c);
-	struct timespec until;
+	struct timespec until = clock_deadline_after(ms);
 	bool ends;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += ms % 1000 * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&c->lock);
 	while (!c->ends && pthread_cond_timedwait(&c->wake, &c->lock, &until) == 0)
 		;

@@ -222,3 +222,17 @@ int clock_parse_s(const char *text, int64_t *wall_s)
 	*wall_s = t;
 	return 0;
 }
+
+struct timespec clock_deadline_after(int64_t ms)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_sec += ms / 1000;
+	t.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (t.tv_nsec >= 1000000000) {
+		t.tv_sec++;
+		t.tv_nsec -= 1000000000;
+	}
+	return t;
+}

@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 /* Wall time: milliseconds and seconds since 1970-01-01T00:00:00Z. */
 int64_t clock_wall_ms(void);
@@ -14,6 +15,10 @@ int64_t clock_wall_s(void);
 
 /* Milliseconds that never go back. Follows the fake clock too, so that timers obey a test. */
 int64_t clock_mono_ms(void);
+
+/* A point `ms` from now for pthread_cond_timedwait() on CLOCK_MONOTONIC. Real time, not the replaceable clock: this is
+ * for waiting for other threads, not for the world. */
+struct timespec clock_deadline_after(int64_t ms);
 
 /* A test's clock: from now on time stands still at `wall_ms` until it is set or advanced. Process-wide. */
 void clock_fake_set(int64_t wall_ms);

@@ -13,10 +13,10 @@
 #include <stdatomic.h>
 #include <strings.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unbound.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
 
@@ -323,16 +323,9 @@ static struct question *ask(struct resolver *r, const char *name, int type)
 /* Wait for both answers, or until time is up. Called with the lock. */
 static void await(struct resolver *r, struct question *const q[2], int64_t timeout_ms)
 {
-	struct timespec until;
+	struct timespec until = clock_deadline_after(timeout_ms);
 	int e = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += timeout_ms % 1000 * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	while (!e && !r->is_stopping && !(q[0]->is_done && q[1]->is_done))
 		e = pthread_cond_timedwait(&r->answered, &r->lock, &until);
 }

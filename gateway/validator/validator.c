@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <time.h>
 
 #include "core/base/clock.h"
 #include "core/base/own.h"
@@ -283,20 +282,6 @@ static int start_job(struct engine *v, const struct validation *what, struct job
 	return 0;
 }
 
-static struct timespec time_after_ms(unsigned ms)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += ms / 1000;
-	t.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (t.tv_nsec >= 1000000000) {
-		t.tv_sec++;
-		t.tv_nsec -= 1000000000;
-	}
-	return t;
-}
-
 static int collect(struct engine *v, struct job *j, struct validation_result *out)
 {
 	int e = j->error;
@@ -313,7 +298,7 @@ static int collect(struct engine *v, struct job *j, struct validation_result *ou
 
 static int wait_for(struct engine *v, struct job *j, unsigned wait_ms, struct validation_result *out)
 {
-	struct timespec until = time_after_ms(wait_ms);
+	struct timespec until = clock_deadline_after(wait_ms);
 	int e = 0;
 
 	j->waiters++;
