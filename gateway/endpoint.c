@@ -36,7 +36,7 @@ static int init_adapter(struct gateway *gw, struct gw_endpoint *e, char *why, si
 		.path = e->mount.prefix,
 		.data_folder = gw->folder,
 		.validator = gw->validator,
-		.waits = gw_workers_waits(gw->workers),
+		.waits = &gw->waits,
 	};
 	int r;
 

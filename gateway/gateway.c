@@ -35,7 +35,7 @@ static int make_folder(struct gateway *gw, struct conf_error *error)
 static int make_parts(struct gateway *gw, struct conf_error *error)
 {
 	const struct conf_section *conf = conf_section(gw->root, "gateway");
-	struct gw_workers_options workers = {
+	struct pool_options workers = {
 		.threads = (unsigned)conf_int(conf, "workers"),
 		.queue = (unsigned)conf_int(conf, "queue"),
 	};
@@ -47,8 +47,9 @@ static int make_parts(struct gateway *gw, struct conf_error *error)
 	int r = make_folder(gw, error);
 
 	if (!r)
-		r = gw_workers_new(&gw->workers, &workers);
+		r = pool_new(&gw->workers, &workers);
 	server.workers = gw->workers;
+	gw->waits = (struct proto_waits){ pool_enter_wait, pool_leave_wait, gw->workers };
 	if (!r)
 		r = gw_server_new(&gw->server, &server);
 	if (!r)
@@ -193,7 +194,7 @@ void gateway_drop(struct gateway **gateway)
 			       (unsigned)conf_duration_ms(conf_section(gw->root, "gateway"), "stop-timeout"));
 	stop_ticker(gw);
 	gw_certs_drop(&gw->certs);
-	gw_workers_drop(&gw->workers);
+	pool_drop(&gw->workers);
 	gw_server_drop(&gw->server);
 	gw_faces_stop(gw);
 	for (i = 0; i < gw->n_endpoints; i++)

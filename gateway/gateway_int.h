@@ -35,7 +35,8 @@ struct gateway {
 	const struct conf_section *root;
 	struct ca_core *core;
 	char *folder; /* the gateway's part of the data folder */
-	struct gw_workers *workers;
+	struct pool *workers;
+	struct proto_waits waits; /* of the workers */
 	struct gw_server *server;
 	struct validator *validator;
 	struct gw_certs *certs;

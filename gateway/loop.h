@@ -7,9 +7,9 @@
  */
 #pragma once
 
+#include "core/base/pool.h"
 #include "gateway/http2.h"
 #include "gateway/listener.h"
-#include "gateway/workers.h"
 
 struct gw_server;
 
@@ -17,7 +17,7 @@ struct gw_server_options {
 	unsigned loops;            /* 0: one a core */
 	unsigned max_connections;  /* of all listeners; one more is closed at once */
 	unsigned max_per_address;  /* of one client address (IPv6: /64); 0: no limit */
-	struct gw_workers *workers;
+	struct pool *workers;
 };
 
 struct gw_server_stats {

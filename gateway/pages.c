@@ -74,10 +74,10 @@ static void print_cuts(struct buf *out, const struct gw_server_stats *s)
 static void print_server(struct gateway *gw, struct buf *out)
 {
 	struct gw_server_stats s;
-	struct gw_workers_stats w;
+	struct pool_stats w;
 
 	gw_server_count(gw->server, &s);
-	gw_workers_count(gw->workers, &w);
+	pool_count(gw->workers, &w);
 	print_value(out, "connections", "gauge", "Open connections.", s.connections);
 	print_value(out, "connections_accepted_total", "counter", "Connections accepted.", (double)s.accepted);
 	print_value(out, "connections_refused_total", "counter", "Connections over the maximum.", (double)s.refused);

@@ -93,7 +93,7 @@ static const struct proto_route routes[] = {
 /* ---- the server ---- */
 
 struct fixture {
-	struct gw_workers *workers;
+	struct pool *workers;
 	struct gw_server *server;
 	struct gw_router *router;
 	struct gw_stats stats;
@@ -130,7 +130,8 @@ static void start(struct fixture *f, struct habits habits)
 				       .body_max = 1000,
 				       .stats = &f->stats,
 				       .refusal = &refusal };
-	assert_int_equal(gw_workers_new(&f->workers, &(struct gw_workers_options) { habits.threads, habits.queue }),
+	assert_int_equal(pool_new(&f->workers,
+				  &(struct pool_options){ .threads = habits.threads, .queue = habits.queue }),
 			 0);
 	assert_int_equal(gw_router_new(&f->router), 0);
 	assert_int_equal(gw_router_add(f->router, &f->mount), 0);
@@ -147,7 +148,7 @@ static void stop(struct fixture *f)
 {
 	atomic_store(&gate_is_open, true);
 	gw_server_stop(f->server, 1000);
-	gw_workers_drop(&f->workers);
+	pool_drop(&f->workers);
 	gw_server_drop(&f->server);
 	gw_router_drop(&f->router);
 }
@@ -476,9 +477,9 @@ static void refuses_politely_when_the_workers_are_busy(void **state)
 	queued = dial(&f);
 	say(queued, GET("/t/hello"));
 	for (;;) {
-		struct gw_workers_stats stats;
+		struct pool_stats stats;
 
-		gw_workers_count(f.workers, &stats);
+		pool_count(f.workers, &stats);
 		if (stats.queued == 1)
 			break;
 		usleep(1000);

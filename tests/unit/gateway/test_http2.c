@@ -119,7 +119,7 @@ static const struct proto_route routes[] = {
 /* ---- the server ---- */
 
 struct fixture {
-	struct gw_workers *workers;
+	struct pool *workers;
 	struct gw_server *server;
 	struct gw_router *router;
 	struct gw_stats stats;
@@ -154,7 +154,7 @@ static void start_with(struct fixture *f, struct gw_deadlines deadlines, bool ht
 	atomic_store(&entered, 0);
 	f->mount = (struct gw_mount) { .name = "test", .prefix = "/t", .routes = routes, .body_max = 1000,
 				       .stats = &f->stats };
-	assert_int_equal(gw_workers_new(&f->workers, &(struct gw_workers_options){ 0 }), 0);
+	assert_int_equal(pool_new(&f->workers, &(struct pool_options){ 0 }), 0);
 	assert_int_equal(gw_router_new(&f->router), 0);
 	assert_int_equal(gw_router_add(f->router, &f->mount), 0);
 	server_options.workers = f->workers;
@@ -175,7 +175,7 @@ static void stop(struct fixture *f)
 {
 	atomic_store(&gate_is_open, true);
 	gw_server_stop(f->server, 1000);
-	gw_workers_drop(&f->workers);
+	pool_drop(&f->workers);
 	gw_server_drop(&f->server);
 	gw_router_drop(&f->router);
 }
