@@ -14,7 +14,6 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
-#include "core/create.h"
 #include "core/folder.h"
 #include "core/outbox.h"
 #include "core/recover.h"
@@ -108,32 +107,13 @@ static int load_ca_key(struct ca *ca, const struct conf_section *conf, struct co
 	return e == CA_CALL_NOT_FOUND ? CA_CORE_NO_CA : e;
 }
 
-static bool has_ca(struct ca_core *core)
-{
-	bool answer;
-
-	return store_has_ca_keys(core->db, &answer) || answer;
-}
-
 static int start_signer(struct ca_core *core, struct conf_error *error)
 {
-	const char *configured = conf_str(conf_section(core->conf, "core"), "key-file");
-	OWNED_BUF path = BUF_INIT(4096);
-	uint8_t kek[SIGNER_KEK_SIZE];
-	char why[CREATE_WHY_SIZE] = "";
-	int e;
+	uint8_t kek[CA_KEK_SIZE];
+	int e = ca_core_load_kek(core->conf, kek, error);
 
-	buf_printf(&path, configured ? "%s" : "%s/kek", configured ? configured : core->data_folder);
-	e = kek_load(buf_str(&path), false, kek, why);
-	if (e == -ENOENT && !has_ca(core)) {
-		conf_refuse(core->conf, "cas", error,
-			    "there is no CA yet; create one with: gatehouse ca init --name '%s'", core->cas[0].name);
-		return CA_CORE_NO_CA;
-	}
-	if (e) {
-		conf_refuse(core->conf, "cas", error, "%s", why);
+	if (e)
 		return e;
-	}
 	e = signer_new(&core->signer, kek);
 	OPENSSL_cleanse(kek, sizeof(kek));
 	core->sign = sign_by_signer;
@@ -262,7 +242,7 @@ static int start_work(struct ca_core *core, struct conf_error *error)
 	if (!e)
 		e = worker_start(&core->finisher, "finisher", FINISHER_INTERVAL_MS, recover_run, core);
 	if (!e)
-		e = admin_socket_start(&core->admin, core, error);
+		e = admin_socket_start(&core->admin, core, -1, error);
 	if (!e)
 		registry_publish(core);
 	return e;

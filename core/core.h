@@ -18,6 +18,18 @@ extern const struct conf_option ca_core_rows[];
 extern const struct conf_option ca_ca_rows[];
 extern const struct conf_option ca_profile_rows[];
 
+#define CA_KEK_SIZE 32
+
+/* Read the key-encryption key: from the credential `kek` of a service manager ($CREDENTIALS_DIRECTORY), else from
+ * `core.key-file`, else from `kek` in the data folder. 0; CA_CORE_NO_CA; negative; both with `error`. */
+int ca_core_load_kek(const struct conf_section *root, uint8_t kek[static CA_KEK_SIZE], struct conf_error *error);
+
+/* Where the admin socket is: as configured, else in the data folder. Borrowed until the next call in this thread. */
+const char *ca_core_admin_path(const struct conf_section *root);
+
+/* Make the admin socket and listen on it. 0 or negative with `error`. */
+int ca_core_open_admin(const struct conf_section *root, int *fd, struct conf_error *error);
+
 /* `root` is a section with the keys `data`, `core`, `cas`, `profiles`, `endpoints` and `listeners`; it must outlive the
  * core. Everything the core refuses is said in `error`, with its place. 0 or negative; nothing is left running then. */
 int ca_core_start(struct ca_core **out, const struct conf_section *root, struct conf_error *error);

@@ -8,10 +8,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <unistd.h>
 
+#include "core/base/log.h"
 #include "core/core.h"
 #include "core/exit.h"
 #include "core/policy.h"
+
+#define LOOPS_MAX 256
 
 static const struct conf_option log_rows[] = {
 	{ .name = "format", .type = CONF_CHOICE, .range = "logfmt|json", .fallback = "logfmt",
@@ -110,6 +114,20 @@ static const struct conf_option gateway_rows[] = {
 	{ 0 },
 };
 
+static const struct conf_option process_rows[] = {
+	{ .name = "separate-users", .type = CONF_BOOL, .fallback = "true",
+	  .summary = "Started as root: give each process a user of its own." },
+	{ .name = "gateway-user", .type = CONF_STRING, .fallback = "gatehouse-gw",
+	  .summary = "User (name or number) of the process that listens." },
+	{ .name = "core-user", .type = CONF_STRING, .fallback = "gatehouse",
+	  .summary = "User of the process that decides and stores." },
+	{ .name = "signer-user", .type = CONF_STRING, .fallback = "gatehouse-sign",
+	  .summary = "User of the process that holds the keys of CAs." },
+	{ .name = "validator-user", .type = CONF_STRING, .fallback = "gatehouse-va",
+	  .summary = "User of the process that contacts clients' machines." },
+	{ 0 },
+};
+
 const struct proto_adapter *gw_config_adapter(const char *protocol)
 {
 	size_t i;
@@ -187,6 +205,8 @@ const struct conf_option *gw_config_rows(void)
 		{ .name = "validator", .type = CONF_SECTION, .rows = validator_rows,
 		  .summary = "Outgoing connections that prove names." },
 		{ .name = "gateway", .type = CONF_SECTION, .rows = gateway_rows, .summary = "Sizes of the gateway." },
+		{ .name = "processes", .type = CONF_SECTION, .rows = process_rows,
+		  .summary = "The processes of the daemon." },
 		{ 0 },
 	};
 
@@ -251,6 +271,26 @@ const char *gw_config_listener_ca(const struct conf_section *root, const struct 
 	if (endpoint)
 		return conf_str(endpoint, "ca");
 	return conf_count(root, "cas") ? conf_str(conf_section_at(root, "cas", 0), "name") : NULL;
+}
+
+unsigned gw_config_loops(const struct conf_section *root)
+{
+	int64_t loops = conf_int(conf_section(root, "gateway"), "loops");
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return loops ? (unsigned)loops : cores < 1 ? 1 : cores > LOOPS_MAX ? LOOPS_MAX : (unsigned)cores;
+}
+
+void gw_config_set_up_log(const struct conf_section *root)
+{
+	static const char *const levels[] = { "debug", "info", "warn", "error" };
+	const struct conf_section *conf = conf_section(root, "log");
+	size_t i = 0;
+
+	while (strcmp(levels[i], conf_str(conf, "level")) != 0)
+		i++;
+	log_setup(strcmp(conf_str(conf, "format"), "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_LOGFMT,
+		  (enum log_level)i);
 }
 
 static bool is_plain_word(const char *s)
@@ -399,6 +439,8 @@ static int check_listener(const struct conf_section *root, const struct conf_sec
 	if (!is_address(conf_str(l, "address")))
 		return conf_refuse(l, "address", error, "'%s' is not an IPv4 or IPv6 address",
 				   conf_str(l, "address"));
+	if (strcmp(conf_str(l, "name"), GW_METRICS_LISTENER) == 0)
+		return conf_refuse(l, "name", error, "'metrics' is the listener of the section of that name");
 	for (i = 0; i < conf_count(l, "names"); i++)
 		if (!is_address(conf_str_at(l, "names", i)) && !is_dns_name(conf_str_at(l, "names", i)))
 			return conf_refuse_at(l, "names", i, error, "'%s' is not a DNS name or address",

@@ -12,6 +12,12 @@
 
 struct gateway;
 
+/* A listening socket that was opened for the gateway; several have the same name. */
+struct gateway_socket {
+	char name[72]; /* of the listener */
+	int fd;
+};
+
 /* `root` was checked and must outlive the gateway. 0; negative with `error` saying what and, if possible, where. */
 int gateway_start(struct gateway **out, const struct conf_section *root, struct ca_core *core,
 		  struct conf_error *error);

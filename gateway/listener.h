@@ -35,6 +35,8 @@ struct gw_listener_options {
 	struct http1_limits limits;
 	struct gw_deadlines deadlines;
 	const struct gw_router *router;
+	const int *sockets;       /* bound by somebody else; read while the listener is made, and copied */
+	unsigned n_sockets;       /* 0: it binds its own */
 };
 
 struct gw_listener {
