@@ -15,10 +15,12 @@
 #include "core/base/log.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <time.h>
 
 #define BATCH_MAX 512
+#define JOIN_ROUNDS 4
 
 static void count(atomic_uint_least64_t *which)
 {
@@ -159,6 +161,22 @@ static void wait_for_company(const struct db *db)
 	nanosleep(&delay, NULL);
 }
 
+/* With the lock held. Whoever can run gets the processor first, and may join: nobody waits longer on a machine that is
+ * idle, and on a busy one the batches grow. */
+static void let_others_join(struct db_writer *w)
+{
+	unsigned before;
+
+	for (int i = 0; i < JOIN_ROUNDS; i++) {
+		before = w->waiting;
+		pthread_mutex_unlock(&w->lock);
+		sched_yield();
+		pthread_mutex_lock(&w->lock);
+		if (w->waiting == before)
+			break;
+	}
+}
+
 static void *writer_main(void *arg)
 {
 	struct db *db = arg;
@@ -176,6 +194,8 @@ static void *writer_main(void *arg)
 			wait_for_company(db);
 			pthread_mutex_lock(&w->lock);
 		}
+		if (!w->is_stopping)
+			let_others_join(w);
 		batch = take_batch(w);
 		pthread_mutex_unlock(&w->lock);
 		run_batch(db, batch);
