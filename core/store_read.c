@@ -227,7 +227,7 @@ static int find_denied(struct db_conn *conn, struct ca_request *r, struct store_
 	int e = db_select(
 		conn, &rows,
 		"SELECT id, state, status FROM requests WHERE endpoint=? AND requester=? AND names_key=? AND profile=?"
-		" AND resolved_ms>=? AND state IN (20, 21, 31) AND status NOT IN (?,?)"
+		" AND resolved_ms>=? AND resolved_ms<>0 AND state IN (20, 21, 31) AND status NOT IN (?,?)"
 		" AND (status<>? OR key_until_ms<>0) ORDER BY resolved_ms DESC, id DESC LIMIT 1",
 		TUPLE_VALUES(r), DB_INT(since_ms), DB_INT(CA_STATUS_SUPERSEDED), DB_INT(CA_STATUS_EXPIRED),
 		DB_INT(CA_STATUS_POLICY_DENIED));
@@ -287,7 +287,7 @@ static int find_live(struct db_conn *conn, const struct ca_request *r, int64_t n
 	int e = db_select(conn, &rows,
 			  "SELECT 1 FROM requests q JOIN certificates c ON c.request_id=q.id"
 			  " WHERE q.endpoint=? AND q.requester=? AND q.names_key=? AND q.profile=? AND q.state=20"
-			  " AND c.not_after_s>=? LIMIT 1",
+			  " AND q.resolved_ms<>0 AND c.not_after_s>=? LIMIT 1",
 			  TUPLE_VALUES(r), DB_INT(now_s));
 
 	*answer = false;

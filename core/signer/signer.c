@@ -24,6 +24,7 @@
 
 struct signer_key {
 	EVP_PKEY *pkey;
+	EVP_MD_CTX *begun; /* every signature is a copy of it: to look algorithms up takes as long as to sign */
 	struct buf issuer; /* Name, DER; empty while the CA is being created */
 };
 
@@ -63,6 +64,7 @@ void signer_drop(struct signer **sp)
 	if (!s)
 		return;
 	for (unsigned i = 0; i < s->n_keys; i++) {
+		EVP_MD_CTX_free(s->keys[i].begun);
 		EVP_PKEY_free(s->keys[i].pkey);
 		buf_fini(&s->keys[i].issuer);
 	}
@@ -169,6 +171,19 @@ static int write_name(const X509_NAME *name, struct buf *out)
 	return e;
 }
 
+/* NULL: libcrypto cannot sign with this key. */
+static EVP_MD_CTX *begin_signing(EVP_PKEY *pkey)
+{
+	bool is_long = !EVP_PKEY_is_a(pkey, "RSA") && EVP_PKEY_get_bits(pkey) > 256;
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+	if (ctx && EVP_DigestSignInit_ex(ctx, NULL, is_long ? "SHA384" : "SHA256", NULL, NULL, pkey, NULL) == 1)
+		return ctx;
+	EVP_MD_CTX_free(ctx);
+	ERR_clear_error();
+	return NULL;
+}
+
 /* The certificate must carry the public half of `pkey`; its subject becomes the issuer of everything it signs. */
 static int read_issuer(EVP_PKEY *pkey, struct bytes certificate, struct buf *issuer, char why[static SIGNER_WHY_SIZE])
 {
@@ -189,6 +204,7 @@ int signer_load(struct signer *s, struct bytes sealed, enum signer_purpose purpo
 {
 	OWNED_BUF bound = BUF_INIT(1024);
 	OWNED_BUF issuer = BUF_INIT(8192);
+	EVP_MD_CTX *begun = NULL;
 	EVP_PKEY *pkey;
 	int e = bind(&bound, purpose, ca);
 
@@ -200,15 +216,20 @@ int signer_load(struct signer *s, struct bytes sealed, enum signer_purpose purpo
 			      "the sealed key does not open: another key-encryption key, CA or purpose, or damaged");
 	if (certificate.len)
 		e = read_issuer(pkey, certificate, &issuer, why);
+	if (!e) {
+		begun = begin_signing(pkey);
+		e = begun ? 0 : -EIO;
+	}
 	pthread_mutex_lock(&s->lock);
 	if (!e && s->n_keys == KEYS_MAX)
 		e = refuse(why, "too many keys are loaded");
 	if (!e) {
-		s->keys[s->n_keys] = (struct signer_key){ MOVE(pkey), issuer };
+		s->keys[s->n_keys] = (struct signer_key){ MOVE(pkey), MOVE(begun), issuer };
 		issuer = BUF_INIT(0);
 		*key = s->n_keys++;
 	}
 	pthread_mutex_unlock(&s->lock);
+	EVP_MD_CTX_free(begun);
 	EVP_PKEY_free(pkey);
 	return e;
 }
@@ -278,13 +299,12 @@ static int check_tbs(const struct signer_key *key, struct bytes tbs, char why[st
 	return 0;
 }
 
-static int sign(EVP_PKEY *pkey, struct bytes data, struct buf *signature)
+static int sign(const struct signer_key *key, struct bytes data, struct buf *signature)
 {
-	const EVP_MD *md = !EVP_PKEY_is_a(pkey, "RSA") && EVP_PKEY_get_bits(pkey) > 256 ? EVP_sha384() : EVP_sha256();
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	size_t n = SIGNER_SIGNATURE_MAX;
 	uint8_t *out = buf_room(signature, n);
-	int ok = ctx && out && EVP_DigestSignInit(ctx, NULL, md, NULL, pkey) == 1 &&
+	int ok = ctx && out && EVP_MD_CTX_copy_ex(ctx, key->begun) == 1 &&
 		 EVP_DigestSign(ctx, out, &n, data.ptr, data.len) == 1;
 
 	if (ok)
@@ -302,5 +322,5 @@ int signer_sign_certificate(struct signer *s, unsigned key, struct bytes tbs, st
 	if (key >= s->n_keys)
 		return refuse(why, "no such key is loaded");
 	e = check_tbs(&s->keys[key], tbs, why);
-	return e ? e : sign(s->keys[key].pkey, tbs, signature);
+	return e ? e : sign(&s->keys[key], tbs, signature);
 }

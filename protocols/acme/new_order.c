@@ -99,7 +99,15 @@ static const char *fresh_name(struct acme_call *c)
 {
 	char name[ACME_NAME_SIZE];
 
-	return acme_random_name(name) ? NULL : arena_strdup(c->q->arena, name);
+	return acme_new_name(name) ? NULL : arena_strdup(c->q->arena, name);
+}
+
+/* RFC 8555 8.3: at least 128 bits of entropy, base64url. */
+static const char *fresh_token(struct acme_call *c)
+{
+	char token[ACME_TOKEN_SIZE];
+
+	return acme_random_token(token) ? NULL : arena_strdup(c->q->arena, token);
 }
 
 static int make_authz(struct acme_call *c, const struct acme_identifier *id, struct acme_authz *out)
@@ -122,7 +130,7 @@ static int make_authz(struct acme_call *c, const struct acme_identifier *id, str
 		.challenge = {
 			.name = fresh_name(c),
 			.type = "http-01",
-			.token = fresh_name(c), /* 128 bits of entropy, base64url (RFC 8555 8.3) */
+			.token = fresh_token(c),
 			.status = ACME_PENDING,
 		},
 	};

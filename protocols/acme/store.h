@@ -7,7 +7,8 @@
  * because its authorizations are valid, or invalid because one is not) is computed when it is read and never stored.
  *
  * Objects are read into an arena and are snapshots: nothing in them changes when the database does. Names (`name`)
- * are 128 random bits in base64url and stand in URLs; numbers (`id`) stay inside, except those of accounts.
+ * stand in URLs; numbers (`id`) stay inside, except those of accounts. A name is the clock and 96 random bits in
+ * base64url: the indexes of names grow at their ends, so that the orders of a commit share their pages.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -16,7 +17,8 @@
 #include "core/base/arena.h"
 #include "core/submit.h"
 
-#define ACME_NAME_SIZE 23         /* 22 letters and the NUL */
+#define ACME_NAME_SIZE 25         /* 24 letters and the NUL */
+#define ACME_NAME_CLOCK 6         /* so many octets of a name are the clock */
 #define ACME_ORDERS_PAGE 100
 
 /* RFC 8555 7.1.6. Stored as these numbers: never renumber. */
