@@ -167,7 +167,7 @@ int gw_server_new(struct gw_server **out, const struct gw_server_options *option
 	s->options = *options;
 	s->n_loops = options->loops ? options->loops : cores > 0 ? (unsigned)cores : 1;
 	s->loops = calloc(s->n_loops, sizeof(*s->loops));
-	if (!s->loops || gw_peers_new(&s->peers, options->max_per_address)) {
+	if (!s->loops || gw_peers_new(&s->peers, options->max_per_address, options->flood_pause_ms)) {
 		free(s->loops);
 		free(s);
 		return -ENOMEM;
@@ -275,6 +275,7 @@ void gw_server_count(struct gw_server *s, struct gw_server_stats *out)
 	*out = (struct gw_server_stats){
 		.accepted = atomic_load(&s->accepted),
 		.refused = atomic_load(&s->refused),
+		.paused = atomic_load(&s->paused),
 		.bad_requests = atomic_load(&s->bad_requests),
 		.timeouts = atomic_load(&s->timeouts),
 		.tls_failures = atomic_load(&s->tls_failures),

@@ -47,6 +47,6 @@ struct gw_server {
 	atomic_uint stop_ms;
 	bool is_started;
 	atomic_uint connections;
-	atomic_ullong accepted, refused, bad_requests, timeouts, tls_failures;
+	atomic_ullong accepted, refused, paused, bad_requests, timeouts, tls_failures;
 	atomic_ullong h2_connections, h2_frames, h2_cuts[HTTP2_CUTS_];
 };

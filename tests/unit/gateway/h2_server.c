@@ -103,10 +103,12 @@ static void use_certificate(struct h2_server *f)
 	gw_tls_context_drop(&context);
 }
 
-void h2_server_start_with(struct h2_server *f, struct gw_deadlines deadlines, bool http1_only)
+void h2_server_start_with(struct h2_server *f, struct gw_deadlines deadlines, bool http1_only,
+			  unsigned flood_pause_ms)
 {
 	static const char *const names[] = { "ca.example" };
-	struct gw_server_options server_options = { .loops = 2, .max_connections = 100 };
+	struct gw_server_options server_options = { .loops = 2, .max_connections = 100,
+						    .flood_pause_ms = flood_pause_ms };
 	struct gw_listener_options options = {
 		.name = "test", .address = "127.0.0.1", .is_tls = true, .names = names, .n_names = 1,
 		.limits = HTTP1_LIMITS_DEFAULT, .deadlines = deadlines, .http1_only = http1_only,
@@ -132,7 +134,7 @@ void h2_server_start_with(struct h2_server *f, struct gw_deadlines deadlines, bo
 
 void h2_server_start(struct h2_server *f)
 {
-	h2_server_start_with(f, GW_DEADLINES_DEFAULT, false);
+	h2_server_start_with(f, GW_DEADLINES_DEFAULT, false, 0);
 }
 
 void h2_server_stop(struct h2_server *f)
@@ -164,17 +166,19 @@ void h2_server_wait_for(struct h2_server *f, unsigned n)
 /* ---- clients ---- */
 
 /* The loops open their sockets a moment after they were told. */
-int h2_server_dial(const struct h2_server *f)
+int h2_server_dial_from(const struct h2_server *f, const char *address)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(f->listener->port),
 				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in from = { .sin_family = AF_INET };
 	struct timeval limit = { .tv_sec = 10 };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), tries, on = 1;
 
-	assert_true(fd >= 0);
+	assert_true(fd >= 0 && inet_pton(AF_INET, address, &from.sin_addr) == 1);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
 	for (tries = 0; tries < 1000; tries++) {
 		if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
 			return fd;
@@ -182,6 +186,11 @@ int h2_server_dial(const struct h2_server *f)
 	}
 	fail_msg("cannot connect");
 	return -1;
+}
+
+int h2_server_dial(const struct h2_server *f)
+{
+	return h2_server_dial_from(f, "127.0.0.1");
 }
 
 struct h2_caller h2_call(const struct h2_server *f)

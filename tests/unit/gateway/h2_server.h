@@ -25,14 +25,16 @@ struct h2_server {
 
 /* Two loops, a fresh certificate for ca.example, the adapter at /t. */
 void h2_server_start(struct h2_server *server);
-void h2_server_start_with(struct h2_server *server, struct gw_deadlines deadlines, bool http1_only);
+void h2_server_start_with(struct h2_server *server, struct gw_deadlines deadlines, bool http1_only,
+			  unsigned flood_pause_ms);
 void h2_server_stop(struct h2_server *server);
 
 struct gw_server_stats h2_server_stats(struct h2_server *server);
 /* Until it has so many connections; not for ever. */
 void h2_server_wait_for(struct h2_server *server, unsigned n);
-/* A connected socket with time limits; the caller closes it. */
+/* A connected socket with time limits, from 127.0.0.1 or another address of loopback; the caller closes it. */
 int h2_server_dial(const struct h2_server *server);
+int h2_server_dial_from(const struct h2_server *server, const char *address);
 
 struct h2_caller {
 	int fd;

@@ -206,7 +206,7 @@ static void offers_http_2_only_where_it_may(void **state)
 	struct h2_server f;
 	int fd;
 
-	h2_server_start_with(&f, GW_DEADLINES_DEFAULT, true);
+	h2_server_start_with(&f, GW_DEADLINES_DEFAULT, true, 0);
 	fd = h2_server_dial(&f);
 	c = tls_client_new(fd, 0x0304, "\x02h2\x08http/1.1");
 	assert_non_null(c);
@@ -336,7 +336,7 @@ static void lets_idle_connections_go(void **state)
 
 	deadlines.idle = 100;
 	deadlines.linger = 50;
-	h2_server_start_with(&f, deadlines, false);
+	h2_server_start_with(&f, deadlines, false, 0);
 	c = h2_call(&f);
 	h2_expect(&c, "GET", "/t/hello", NOTHING, 200, "hello");
 	h2_server_wait_for(&f, 0);

@@ -9,7 +9,9 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,8 +20,10 @@
 #define FRAMES_MAX 200                       /* until a flood is cut */
 #ifdef __SANITIZE_THREAD__
 #define GROWTH_MAX LONG_MAX                  /* shadow memory of each worker's stack */
-#else
+#elif defined(__SANITIZE_ADDRESS__)
 #define GROWTH_MAX ((long)8 << 20)
+#else
+#define GROWTH_MAX ((long)5 << 20)
 #endif
 #define FLOOD_SIZE ((size_t)1 << 20)
 
@@ -314,7 +318,7 @@ static void cuts_floods_while_others_are_served(void **state)
 	size_t i;
 
 	deadlines.write = deadlines.head = deadlines.body = 300;
-	h2_server_start_with(&f, deadlines, false);
+	h2_server_start_with(&f, deadlines, false, 0);
 	idle = healthy = (struct healthy){ .f = &f };
 	assert_int_equal(pthread_create(&thread, NULL, be_healthy, &idle), 0);
 	usleep(500000);
@@ -335,6 +339,162 @@ static void cuts_floods_while_others_are_served(void **state)
 	h2_server_stop(&f);
 }
 
+/* ---- the latency of others while floods go on ---- */
+
+#define WINDOW_US 200000
+#define WINDOWS 12
+#define ROUNDS 5        /* what else the machine does may spoil one */
+#define FRESH_EACH 16   /* so many requests go over one connection before the next is made */
+
+/* Floods connection after connection, from an address of its own. It comes from afar: it must not take the processor
+ * from the server and from the client that is measured, or it would be that which is measured. */
+struct flooder {
+	const struct h2_server *f;
+	struct buf octets[N_FLOODS]; /* made before: only what the server does is to cost */
+	atomic_bool ends, is_on;
+	unsigned connections, refused;
+};
+
+/* Of TLS the client speaks first: what can be read before is the end. */
+static bool is_refused(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, 2) > 0;
+}
+
+static void flood_once(struct flooder *a, const struct buf *octets)
+{
+	int fd = h2_server_dial_from(a->f, "127.0.0.2");
+	struct tls_client *client = is_refused(fd) ? NULL : tls_client_new(fd, 0x0304, "\x02h2");
+	size_t at, n;
+
+	a->connections++;
+	if (!client)
+		a->refused++;
+	for (at = 0; client && at < octets->len; at += n) {
+		n = octets->len - at < 16384 ? octets->len - at : 16384;
+		if (!tls_client_send(client, bytes_of(octets->ptr + at, n)))
+			break;
+	}
+	tls_client_drop(&client);
+	close(fd);
+}
+
+static void *be_a_flooder(void *arg)
+{
+	struct flooder *a = arg;
+	size_t i;
+
+	setpriority(PRIO_PROCESS, (id_t)gettid(), 19);
+	for (i = 0; !atomic_load(&a->ends); i = (i + 1) % N_FLOODS) {
+		do
+			usleep(1000);
+		while (!atomic_load(&a->is_on) && !atomic_load(&a->ends));
+		if (floods[i].cut != HTTP2_CUT_STALLED)
+			flood_once(a, &a->octets[i]);
+	}
+	return NULL;
+}
+
+struct samples {
+	size_t n;
+	int64_t us[100000];
+};
+
+static void add_sample(struct samples *s, int64_t us)
+{
+	if (s->n < sizeof(s->us) / sizeof(*s->us))
+		s->us[s->n++] = us;
+}
+
+struct client_times {
+	struct samples kept, fresh; /* a request over a connection that is there, and over a new one */
+};
+
+static void measure(const struct h2_server *f, struct client_times *out)
+{
+	int64_t until = now_us() + WINDOW_US, began;
+	struct h2_caller c = { 0 };
+	unsigned n;
+
+	for (n = 0; now_us() < until; n++) {
+		began = now_us();
+		if (n % FRESH_EACH == 0) {
+			if (n)
+				h2_hang_up(&c);
+			c = h2_call(f);
+		}
+		h2_expect(&c, "GET", "/t/hello", NOTHING, 200, "hello");
+		add_sample(n % FRESH_EACH ? &out->kept : &out->fresh, now_us() - began);
+		usleep(300);
+	}
+	h2_hang_up(&c);
+}
+
+static int64_t percentile(struct samples *s, size_t percent)
+{
+	qsort(s->us, s->n, sizeof(*s->us), compare);
+	return s->n ? s->us[(s->n - 1) * percent / 100] : 0;
+}
+
+static bool is_left_alone(const char *what, struct samples *idle, struct samples *flooded)
+{
+	int64_t was = percentile(idle, 99), is = percentile(flooded, 99);
+
+	print_message("%s: p50 %lld p99 %lld us idle (%zu), p50 %lld p99 %lld us meanwhile (%zu)\n", what,
+		      (long long)percentile(idle, 50), (long long)was, idle->n,
+		      (long long)percentile(flooded, 50), (long long)is, flooded->n);
+	return is <= 2 * was;
+}
+
+/* Windows with and without the flood take turns, so that what else the machine does falls into both. */
+static bool measure_round(struct flooder *a)
+{
+	static struct client_times idle, flooded;
+	bool kept, fresh;
+	int i;
+
+	idle.kept.n = idle.fresh.n = flooded.kept.n = flooded.fresh.n = 0;
+	for (i = 0; i < WINDOWS; i++) {
+		atomic_store(&a->is_on, i % 2);
+		usleep(20000);
+		measure(a->f, i % 2 ? &flooded : &idle);
+	}
+	kept = is_left_alone("kept ", &idle.kept, &flooded.kept);
+	fresh = is_left_alone("fresh", &idle.fresh, &flooded.fresh);
+	return kept && fresh;
+}
+
+static void leaves_the_latency_of_others_alone(void **state)
+{
+	static struct flooder a;
+	struct h2_server f;
+	pthread_t thread;
+	unsigned i, good = 0;
+
+	h2_server_start_with(&f, GW_DEADLINES_DEFAULT, false, 60000);
+	atomic_store(&h2_gate_is_open, true);
+	a.f = &f;
+	for (i = 0; i < N_FLOODS; i++) {
+		a.octets[i] = BUF_INIT(2 * FLOOD_SIZE);
+		make_flood(&floods[i], 1000, &a.octets[i]);
+	}
+	assert_int_equal(pthread_create(&thread, NULL, be_a_flooder, &a), 0);
+	for (i = 0; i < ROUNDS && !good; i++)
+		good = measure_round(&a);
+	atomic_store(&a.ends, true);
+	pthread_join(thread, NULL);
+	print_message("%u connections of the flooder, %u of them refused\n", a.connections, a.refused);
+	assert_true(good);
+	/* Three are forgiven, and those that came before the third was read. */
+	assert_true(a.refused > 100 && a.connections - a.refused <= 30);
+	assert_true(h2_server_stats(&f).paused > 100);
+	for (i = 0; i < N_FLOODS; i++)
+		buf_fini(&a.octets[i]);
+	h2_server_stop(&f);
+}
+
 /* A reply that the client does not take from the network at all. */
 static void cuts_a_client_that_never_reads(void **state)
 {
@@ -345,7 +505,7 @@ static void cuts_a_client_that_never_reads(void **state)
 	int fd, i, small = 4096;
 
 	deadlines.write = 200;
-	h2_server_start_with(&f, deadlines, false);
+	h2_server_start_with(&f, deadlines, false, 0);
 	fd = h2_server_dial(&f);
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
 	client = tls_client_new(fd, 0x0304, "\x02h2");
@@ -407,6 +567,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cuts_floods_while_others_are_served),
+		cmocka_unit_test(leaves_the_latency_of_others_alone),
 		cmocka_unit_test(cuts_a_client_that_never_reads),
 	};
 
