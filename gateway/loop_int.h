@@ -40,6 +40,7 @@ struct gw_loop {
 struct gw_server {
 	struct gw_server_options options;
 	struct gw_peers *peers;
+	struct gw_tickets *tickets;
 	struct gw_loop *loops;
 	unsigned n_loops;
 	struct gw_listener *listeners;
