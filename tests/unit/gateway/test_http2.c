@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "tests/unit/gateway/h2_server.h"
+#include "tests/unit/gateway/wire.h"
 
 /* ---- what a polite client gets ---- */
 
@@ -145,6 +146,31 @@ static void never_cuts_a_busy_client(void **state)
 	c = h2_call(&f);
 	for (i = 0; i < 1000; i++)
 		h2_expect(&c, "POST", "/t/echo", bytes_of_str("abc"), 200, "abc");
+	h2_hang_up(&c);
+	h2_server_stop(&f);
+}
+
+/* Header section and body in one record of TLS, and that in one write. */
+static void sends_each_reply_at_once(void **state)
+{
+	unsigned records, segments;
+	struct h2_server f;
+	struct h2_caller c;
+	int i;
+
+	h2_server_start(&f);
+	c = h2_call(&f);
+	h2_expect(&c, "GET", "/t/hello", NOTHING, 200, "hello");
+	assert_true(wire_is_undelayed(c.fd));
+	records = h2_client_records(c.client);
+	segments = wire_segments(c.fd);
+	for (i = 0; i < 20; i++) {
+		h2_expect(&c, "GET", "/t/hello", NOTHING, 200, "hello");
+		h2_expect(&c, "POST", "/t/echo", bytes_of_str("abc"), 200, "abc");
+		h2_expect(&c, "GET", "/t/none", NOTHING, 404, "not found");
+	}
+	assert_int_equal(h2_client_records(c.client) - records, 60);
+	assert_int_equal(wire_segments(c.fd) - segments, 60);
 	h2_hang_up(&c);
 	h2_server_stop(&f);
 }
@@ -354,6 +380,7 @@ int main(void)
 		cmocka_unit_test(answers_a_quick_stream_while_another_is_slow),
 		cmocka_unit_test(serves_many_streams_at_once),
 		cmocka_unit_test(never_cuts_a_busy_client),
+		cmocka_unit_test(sends_each_reply_at_once),
 		cmocka_unit_test(finishes_streams_in_flight_before_it_stops),
 		cmocka_unit_test(drops_the_reply_of_a_stream_that_went_away),
 		cmocka_unit_test(offers_http_2_only_where_it_may),
