@@ -109,6 +109,9 @@ static const struct conf_option gateway_rows[] = {
 	  .summary = "Connections at once; one more is closed." },
 	{ .name = "connections-per-address", .type = CONF_INTEGER, .range = "0..1000000", .fallback = "1024",
 	  .summary = "Connections of one client address (IPv6: /64) at once; 0: as many as there are." },
+	{ .name = "flood-pause", .type = CONF_DURATION, .range = "0s..1h", .fallback = "10s",
+	  .summary = "How long an address (IPv6: /64) may not connect after three HTTP/2 floods, and after each "
+		     "further one; 0s: it may, as where all clients come through one proxy." },
 	{ .name = "stop-timeout", .type = CONF_DURATION, .range = "0s..10m", .fallback = "30s",
 	  .summary = "How long requests in flight may take when the gateway stops." },
 	{ 0 },

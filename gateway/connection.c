@@ -609,13 +609,24 @@ static void wait_for_more(struct gw_connection *c)
 
 /* ---- HTTP/2 ---- */
 
+/* What the client sent is to blame, and not time or memory. */
+static bool is_flood(enum http2_cut why)
+{
+	return why != HTTP2_CUT_STALLED && why != HTTP2_CUT_INTERNAL;
+}
+
 static void end_streams(struct gw_connection *c, enum http2_cut why)
 {
-	atomic_fetch_add(&c->loop->server->h2_cuts[why], 1);
+	struct gw_server *s = c->loop->server;
+
+	atomic_fetch_add(&s->h2_cuts[why], 1);
 	if (why == HTTP2_CUT_STALLED)
-		atomic_fetch_add(&c->loop->server->timeouts, 1);
+		atomic_fetch_add(&s->timeouts, 1);
 	log_info("http2.cut", "listener", c->listener->options.name, "peer", c->peer, "reason", http2_cut_name(why),
 		 "frames", LOG_NUMBER(http2_frames(gw_streams_session(c->streams))));
+	if (is_flood(why) && gw_peers_blame(s->peers, &c->peer_key, clock_mono_ms()))
+		log_warn("peer.paused", "peer", c->peer, "reason", http2_cut_name(why), "for_ms",
+			 LOG_NUMBER(s->options.flood_pause_ms));
 	gw_connection_cut(c);
 }
 
@@ -764,10 +775,12 @@ out:
 
 /* ---- beginning and end ---- */
 
-/* Who is it? False when this address has its share of connections already. */
+/* Who is it? False when this address has its share of connections already, or flooded. */
 static bool meet_peer(struct gw_connection *c)
 {
+	struct gw_server *s = c->loop->server;
 	struct sockaddr_storage a;
+	int r;
 	int size = sizeof(a);
 
 	if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&a, &size) < 0)
@@ -776,7 +789,10 @@ static bool meet_peer(struct gw_connection *c)
 		uv_ip6_name((struct sockaddr_in6 *)&a, c->peer, sizeof(c->peer));
 	else
 		uv_ip4_name((struct sockaddr_in *)&a, c->peer, sizeof(c->peer));
-	return gw_peers_enter(c->loop->server->peers, (const struct sockaddr *)&a, &c->peer_key);
+	r = gw_peers_enter(s->peers, (const struct sockaddr *)&a, clock_mono_ms(), &c->peer_key);
+	if (r)
+		atomic_fetch_add(r == GW_PEERS_PAUSED ? &s->paused : &s->refused, 1);
+	return r == 0;
 }
 
 static struct gw_connection *new_connection(struct gw_accept *from)
@@ -842,18 +858,16 @@ void gw_connection_accept(struct gw_accept *from)
 		refuse(from);
 		return;
 	}
-	if (uv_accept((uv_stream_t *)&from->tcp, (uv_stream_t *)&c->tcp) < 0 ||
-	    (c->listener->options.is_tls && start_tls(c))) {
+	if (uv_accept((uv_stream_t *)&from->tcp, (uv_stream_t *)&c->tcp) < 0) {
 		gw_connection_cut(c);
 		return;
 	}
 	atomic_fetch_add(&s->accepted, 1);
-	uv_tcp_nodelay(&c->tcp, 1);
-	if (!meet_peer(c)) {
-		atomic_fetch_add(&s->refused, 1);
+	if (!meet_peer(c) || (c->listener->options.is_tls && start_tls(c))) {
 		gw_connection_cut(c);
 		return;
 	}
+	uv_tcp_nodelay(&c->tcp, 1);
 	wait_for_more(c);
 }
 

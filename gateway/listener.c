@@ -4,6 +4,7 @@
  */
 #include "gateway/listener.h"
 
+#include "core/base/log.h"
 #include "gateway/bind.h"
 
 #include <errno.h>
@@ -114,6 +115,9 @@ void gw_listener_set_tls(struct gw_listener *l, struct ssl_ctx_st *context)
 {
 	struct ssl_ctx_st *old;
 
+	if (gw_tls_context_share_tickets(context, l->tickets, l->options.name))
+		log_error("listener.tickets.failed", "listener", l->options.name, "result",
+			  "clients make a full handshake after each renewal of the certificate");
 	gw_tls_context_ref(context);
 	pthread_mutex_lock(&l->tls_lock);
 	old = l->tls;

@@ -7,6 +7,7 @@
 #include "core/base/clock.h"
 #include "gateway/loop.h"
 #include "tests/unit/gateway/tls_client.h"
+#include "tests/unit/gateway/wire.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -450,14 +451,13 @@ static void cuts_slow_clients(void **state)
 		say(fd, GET("/t/large"));
 	for (i = 0; i < 1000; i++) {
 		gw_server_count(f.server, &stats);
-		if (stats.connections == 0)
+		if (stats.timeouts == 5 && stats.connections == 0)
 			break;
 		usleep(5000);
 	}
+	assert_int_equal(stats.timeouts, 5);
 	assert_int_equal(stats.connections, 0);
 	close(fd);
-	gw_server_count(f.server, &stats);
-	assert_int_equal(stats.timeouts, 5);
 	stop(&f);
 }
 
@@ -677,6 +677,62 @@ static void changes_its_certificate_without_losing_connections(void **state)
 	stop(&f);
 }
 
+/* Header section and body in one write; over TLS in one record too. */
+static void sends_each_reply_at_once(void **state)
+{
+	static const struct exchange e[] = {
+		{ GET("/t/hello"), 200, "hello" },
+		{ "POST /t/echo HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc", 200, "abc" },
+		{ GET("/t/none"), 404, "not found" },
+	};
+	OWNED_BUF reply = BUF_INIT(1 << 20);
+	struct fixture f;
+	unsigned i;
+	int fd;
+
+	start(&f, HABITS_DEFAULT);
+	fd = dial(&f);
+	for (i = 0; i < 60; i++) {
+		say(fd, e[i % 3].request);
+		assert_int_equal(hear(fd, false, &reply), e[i % 3].status);
+		assert_int_equal(wire_segments(fd), i + 1);
+	}
+	assert_true(wire_is_undelayed(fd));
+	close(fd);
+	stop(&f);
+}
+
+static void sends_each_reply_at_once_over_tls(void **state)
+{
+	static const int versions[] = { TLS_1_2, TLS_1_3 };
+	struct habits habits = HABITS_DEFAULT;
+	unsigned segments, records;
+	struct tls_client *c;
+	struct fixture f;
+	int fd, i, v;
+
+	habits.is_tls = true;
+	start(&f, habits);
+	use_certificate(&f, "first");
+	gw_server_open(f.server, f.listener);
+	for (v = 0; v < 2; v++) {
+		fd = dial(&f);
+		c = tls_client_new(fd, versions[v], NULL);
+		assert_non_null(c);
+		check_over_tls(c, "/t/hello", "hello\n");
+		assert_true(wire_is_undelayed(fd));
+		segments = wire_segments(fd);
+		records = tls_client_records(c);
+		for (i = 0; i < 20; i++)
+			check_over_tls(c, "/t/hello", "hello\n");
+		assert_int_equal(tls_client_records(c) - records, 20);
+		assert_int_equal(wire_segments(fd) - segments, 20);
+		tls_client_drop(&c);
+		close(fd);
+	}
+	stop(&f);
+}
+
 static void refuses_old_tls_other_protocols_and_stalled_handshakes(void **state)
 {
 	struct habits habits = HABITS_DEFAULT;
@@ -742,6 +798,8 @@ int main(void)
 		cmocka_unit_test(says_which_address_is_in_use),
 		cmocka_unit_test(stays_closed_until_it_has_a_certificate),
 		cmocka_unit_test(changes_its_certificate_without_losing_connections),
+		cmocka_unit_test(sends_each_reply_at_once),
+		cmocka_unit_test(sends_each_reply_at_once_over_tls),
 		cmocka_unit_test(refuses_old_tls_other_protocols_and_stalled_handshakes),
 		cmocka_unit_test(refuses_a_key_of_another_certificate),
 	};
