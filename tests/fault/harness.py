@@ -206,14 +206,13 @@ class Slot(Gatehouse):
         finally:
             db.close()
 
-    def check_everything(self, name=None):
-        """Every check of the checker, and the trace against the model; with a name also a new enrolment for it."""
+    def check_everything(self, name):
+        """A new enrolment for the name, then every check of the checker, and the trace against the model."""
+        asking = checker.Asking(self.directory, self.root, self.responder)
+        asking.enrol(name)
+        asking.ask_all(checker.read_ledger(self.ledger))
         checker.settle(self.data, PATIENCE_S)
         problems = checker.check_folder(self.data, self.issued, self.ledger, self.root)
-        asking = checker.Asking(self.directory, self.root, self.responder)
-        asking.ask_all(checker.read_ledger(self.ledger))
-        if name:
-            asking.enrol(name)
         problems += asking.problems + checker.sanitizer_reports(self.log_path)
         model = check_trace.Checker()
         with open(self.trace, encoding="utf-8", errors="replace") as f:

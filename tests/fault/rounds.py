@@ -88,6 +88,7 @@ class Result:
         self.flow, self.fault, self.problems, self.recovery_s = flow, fault, problems, recovery_s
         self.fired, self.counted, self.what = slot.shim.fired, slot.shim.counted, slot.shim.what
         self.deaths, self.refusals, self.kinds = slot.deaths, [str(r) for r in slot.refusals], slot.kinds
+        self.is_alive = bool(slot.shim.fired) and processes.is_alive(slot.shim.fired)
         self.is_fsync_told = b"event=db.fsync.failed" in slot.read_log()
         self.folder = slot.folder
 
@@ -117,10 +118,15 @@ def run_round(slot, flow, fault):
 _slot = None  # each process of the pool has its own
 
 
+def make_ready():
+    global _slot
+    _slot = _slot or prepare()
+
+
 def work(flow, fault):
     """One round, in a process of the pool."""
     global _slot
-    _slot = _slot or prepare()
+    make_ready()
     problems, recovery_s = [], None
     try:
         problems, recovery_s = run_round(_slot, flow, fault)
