@@ -146,24 +146,26 @@ static const char *requester_of(struct acme_call *c)
 }
 
 /* The gateway has the certificate now: tell the core, which then lets nobody else spend the approval it was made by.
- * As long as that does not work it is tried again whenever the order or its certificate is read. */
-static void collect(struct acme_call *c, const char *order, int64_t core_id)
+ * As long as that does not work it is tried again whenever the order or its certificate is read. 0: the core knows. */
+static int collect(struct acme_call *c, const char *order, int64_t core_id)
 {
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
 	const char *requester = requester_of(c);
-	int e = requester ? ca_retrieve(c->acme->ca, requester, core_id, &out) : -ENOMEM;
+	int told = requester ? ca_retrieve(c->acme->ca, requester, core_id, &out) : -ENOMEM, e;
 
-	if (e == 0 || e == CA_CALL_NOT_FOUND || e == CA_CALL_REFUSED)
-		e = acme_store_set_collected(c->acme->store, order);
+	if (told == CA_CALL_NOT_FOUND || told == CA_CALL_REFUSED)
+		told = 0;
+	e = told ? told : acme_store_set_collected(c->acme->store, order);
 	if (e)
 		log_warn("acme.collect.failed", "endpoint", c->acme->endpoint, "order", order, "error",
 			 e < 0 ? strerror(-e) : "busy");
+	return told > 0 ? -EBUSY : told;
 }
 
 void acme_finalize_collect(struct acme_call *c, struct acme_order *o)
 {
 	if (o->status == ACME_VALID && o->to_collect)
-		collect(c, o->name, o->core_id);
+		(void)collect(c, o->name, o->core_id);
 	o->to_collect = false; /* not twice for one request of the client */
 }
 
@@ -529,8 +531,8 @@ int acme_finalize(struct acme_call *c)
 	return e < 0 ? e : 0;
 }
 
-/* The certificate. */
-
+/* The certificate. While the core takes it for uncollected, a newer order may spend its approval and have it revoked:
+ * so it leaves only after the core was told. */
 int acme_certificate(struct acme_call *c)
 {
 	struct acme_certificate cert;
@@ -541,6 +543,8 @@ int acme_certificate(struct acme_call *c)
 	if (e == ACME_STORE_NONE || cert.account != c->account.id)
 		return acme_not_found(c);
 	if (cert.to_collect)
-		collect(c, cert.order, cert.core_id);
+		e = collect(c, cert.order, cert.core_id);
+	if (e)
+		return e;
 	return http_reply_body(c->r, 200, "application/pem-certificate-chain", cert.pem);
 }
