@@ -10,13 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/admin_call.h"
-#include "core/base/file.h"
 #include "core/base/log.h"
+#include "core/base/unix_socket.h"
 #include "core/wire/frame.h"
 
 #define SESSIONS_MAX 64
@@ -294,52 +292,6 @@ static void *accept_all(void *arg)
 
 /* ---- start and stop ---- */
 
-static int is_alive(const struct sockaddr_un *address)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int alive = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
-
-	if (fd >= 0)
-		close(fd);
-	return alive;
-}
-
-/* /run is empty after each boot: the socket's own folder is made when it is missing. */
-static int make_parent(const char *path)
-{
-	char *parent = strdup(path), *slash = parent ? strrchr(parent, '/') : NULL;
-	int e = parent ? 0 : -ENOMEM;
-
-	if (slash && slash != parent) {
-		*slash = '\0';
-		e = file_make_folder(parent, 0755);
-	}
-	free(parent);
-	return e;
-}
-
-static int open_socket(struct admin_socket *a)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int n = snprintf(address.sun_path, sizeof(address.sun_path), "%s", a->path);
-
-	if (n < 0 || (size_t)n >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	if (is_alive(&address))
-		return -EADDRINUSE;
-	n = make_parent(a->path);
-	if (n)
-		return n;
-	unlink(a->path);
-	a->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (a->fd < 0 || bind(a->fd, (const struct sockaddr *)&address, sizeof(address)))
-		return -errno;
-	/* Anybody may knock; what the peer may do is decided by who it is. */
-	if (chmod(a->path, 0666) || listen(a->fd, 16))
-		return -errno;
-	return 0;
-}
-
 int admin_socket_start(struct admin_socket **out, struct ca_core *core, struct conf_error *error)
 {
 	const struct conf_section *conf = conf_section(core->conf, "core");
@@ -355,7 +307,7 @@ int admin_socket_start(struct admin_socket **out, struct ca_core *core, struct c
 	if (path ? !(a->path = strdup(path)) : asprintf(&a->path, "%s/admin.sock", core->data_folder) < 0)
 		e = -ENOMEM;
 	else
-		e = open_socket(a);
+		e = unix_socket_listen(&a->fd, a->path);
 	if (!e)
 		e = -pthread_create(&a->thread, NULL, accept_all, a);
 	if (e) {
