@@ -172,8 +172,8 @@ int message_to_submission(struct arena *arena, const Gatehouse__Core__Submit *m,
 	*why = NULL;
 	if (m->transaction_key.len != CA_TRANSACTION_KEY_SIZE)
 		*why = "a transaction key has 32 octets";
-	else if (m->request.len == 0 || m->request.len > CA_REQUEST_MAX)
-		*why = "a PKCS#10 request has 1 to 65536 octets";
+	else if (m->request.len > CA_REQUEST_MAX)
+		*why = "a PKCS#10 request has at most 65536 octets";
 	else if (m->n_names > CA_NAMES_MAX || m->n_attributes > CA_ATTRIBUTES_MAX)
 		*why = "a submission has at most 1000 names and 64 attributes";
 	if (*why)
