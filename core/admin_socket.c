@@ -13,13 +13,11 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/admin_call.h"
-#include "core/base/file.h"
 #include "core/base/log.h"
+#include "core/base/unix_socket.h"
 #include "core/wire/frame.h"
 
 #define SESSIONS_MAX 64
@@ -301,30 +299,6 @@ static void *accept_all(void *arg)
 
 /* ---- start and stop ---- */
 
-static int is_alive(const struct sockaddr_un *address)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int alive = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
-
-	if (fd >= 0)
-		close(fd);
-	return alive;
-}
-
-/* /run is empty after each boot: the socket's own folder is made when it is missing. */
-static int make_parent(const char *path)
-{
-	char *parent = strdup(path), *slash = parent ? strrchr(parent, '/') : NULL;
-	int e = parent ? 0 : -ENOMEM;
-
-	if (slash && slash != parent) {
-		*slash = '\0';
-		e = file_make_folder(parent, 0755);
-	}
-	free(parent);
-	return e;
-}
-
 const char *ca_core_admin_path(const struct conf_section *root)
 {
 	static _Thread_local char path[4096];
@@ -336,43 +310,15 @@ const char *ca_core_admin_path(const struct conf_section *root)
 	return path;
 }
 
-static int open_socket(const char *path)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int n = snprintf(address.sun_path, sizeof(address.sun_path), "%s", path), fd;
-
-	if (n < 0 || (size_t)n >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	if (is_alive(&address))
-		return -EADDRINUSE;
-	n = make_parent(path);
-	if (n)
-		return n;
-	unlink(path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	/* Anybody may knock; what the peer may do is decided by who it is. */
-	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) || chmod(path, 0666) || listen(fd, 16)) {
-		n = -errno;
-		close(fd);
-		return n;
-	}
-	return fd;
-}
-
 int ca_core_open_admin(const struct conf_section *root, int *fd, struct conf_error *error)
 {
 	const char *path = ca_core_admin_path(root);
-	int e = open_socket(path);
+	int e = unix_socket_listen(fd, path);
 
-	if (e < 0) {
+	if (e)
 		conf_refuse(conf_section(root, "core"), "admin-socket", error, "cannot listen on %s: %s", path,
 			    e == -EADDRINUSE ? "another gatehoused is running there" : strerror(-e));
-		return e;
-	}
-	*fd = e;
-	return 0;
+	return e;
 }
 
 /* Wake the thread that accepts, and end it. */

@@ -15,6 +15,7 @@
 #include "core/base/log.h"
 #include "core/base/own.h"
 #include "core/folder.h"
+#include "core/intermediaries.h"
 #include "core/outbox.h"
 #include "core/recover.h"
 #include "core/registry_int.h"
@@ -244,6 +245,8 @@ static int start_work(struct ca_core *core, struct conf_error *error)
 	if (!e)
 		e = admin_socket_start(&core->admin, core, -1, error);
 	if (!e)
+		e = intermediaries_start(&core->intermediaries, core, error);
+	if (!e)
 		registry_publish(core);
 	return e;
 }
@@ -294,6 +297,11 @@ void ca_core_close(struct ca_core *core)
 	core->is_closed = true;
 	if (core->flight)
 		flight_wait_idle(core->flight);
+}
+
+int ca_core_attach(struct ca_core *core, int take_fd)
+{
+	return intermediaries_inherit(core->intermediaries, take_fd);
 }
 
 bool ca_core_settle(struct ca_core *core, unsigned wait_ms)
@@ -347,6 +355,7 @@ static void free_settings(struct ca_core *core)
 		issuer_drop(&core->cas[i].issuer);
 		free(core->cas[i].exits);
 	}
+	bindings_fini(&core->bindings);
 	free(core->profiles);
 	free(core->cas);
 }
@@ -359,6 +368,7 @@ void ca_core_drop(struct ca_core **cp)
 		return;
 	ca_core_close(core);
 	admin_socket_stop(&core->admin);
+	intermediaries_stop(&core->intermediaries);
 	registry_withdraw(core);
 	worker_stop(&core->finisher);
 	if (core->outbox) {

@@ -37,6 +37,10 @@ int ca_core_start(struct ca_core **out, const struct conf_section *root, struct 
 /* Check the same sections without starting anything. */
 int ca_core_check(const struct conf_section *root, struct conf_error *error);
 
+/* Serve the gateway of this daemon, in another process, on this stream socket (core/wire/core.proto). Takes the
+ * descriptor. Any number of times: each restart of the gateway brings a new one. 0 or -errno. */
+int ca_core_attach(struct ca_core *core, int take_fd);
+
 /* New submissions are refused from now on (CA_CALL_BUSY); returns when none is running. Idempotent. */
 void ca_core_close(struct ca_core *core);
 

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "core/base/db.h"
+#include "core/binding.h"
 #include "core/core.h"
 #include "core/exit.h"
 #include "core/flight.h"
@@ -94,6 +95,8 @@ struct ca_core {
 	_Atomic unsigned policy_failures_in_a_row;
 	struct worker *outbox, *finisher;
 	struct admin_socket *admin;
+	struct bindings bindings;
+	struct intermediaries *intermediaries;
 	_Atomic uint64_t counts[CA_ACTION_COUNT_]; /* for metrics */
 	_Atomic uint64_t notified, notify_failures;
 };
@@ -111,9 +114,10 @@ bool core_is_listener_name(struct ca_core *core, const struct ca_name *name);
 int settings_load(struct ca_core *core, struct conf_error *error);
 int settings_check_profile(const struct conf_section *conf, struct conf_error *error);
 
-/* core/pipeline.c */
-int pipeline_submit(struct ca *ca, const char *intermediary, const struct ca_submission *s, struct ca_outcome *out);
-int pipeline_ask(struct ca *ca, const char *requester, int64_t id, bool collect, struct ca_outcome *out);
+/* core/pipeline.c: `by` is the intermediary that asks; what lies outside its binding is refused. */
+int pipeline_submit(struct ca *ca, const struct binding *by, const struct ca_submission *s, struct ca_outcome *out);
+int pipeline_ask(struct ca *ca, const struct binding *by, const char *requester, int64_t id, bool collect,
+		 struct ca_outcome *out);
 
 /* core/decide.c: from a loaded or new request to a verdict and to its durable consequence. */
 

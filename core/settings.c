@@ -13,6 +13,18 @@
 #include "core/x509/key.h"
 
 const struct conf_option ca_core_rows[] = {
+	{.name = "socket",
+	 .type = CONF_STRING,
+	 .summary = "Unix socket for intermediaries in processes of their own; absent: none."},
+	{.name = "intermediaries",
+	 .type = CONF_SECTIONS,
+	 .rows = binding_rows,
+	 .summary = "Who may submit requests besides the gateway of this daemon, and for what."},
+	{.name = "workers",
+	 .type = CONF_INTEGER,
+	 .range = "1..4096",
+	 .fallback = "128",
+	 .summary = "Threads that answer intermediaries; started on demand."},
 	{.name = "admin-socket",
 	 .type = CONF_STRING,
 	 .summary = "Unix socket of the administrator's tool; by default core/admin.sock in the data folder."},
@@ -377,5 +389,7 @@ int settings_load(struct ca_core *core, struct conf_error *error)
 	}
 	if (!e)
 		e = add_gateway_profile(core);
-	return e ? e : check_endpoints(core, error);
+	if (!e)
+		e = check_endpoints(core, error);
+	return e ? e : bindings_load(&core->bindings, core->conf, error);
 }

@@ -119,7 +119,7 @@ static int arrange_certificate(struct gateway *gw, struct gw_face *face, const s
 	if (conf_str(conf, "certificate"))
 		return gw_certs_add_files(gw->certs, face->listener, conf_str(conf, "certificate"),
 					  conf_str(conf, "key"));
-	if (gw_locate(&ca, gw_config_listener_ca(gw->root, conf), why, sizeof(why)))
+	if (gw_locate(gw, &ca, gw_config_listener_ca(gw->root, conf), why, sizeof(why)))
 		return conf_refuse(conf, NULL, error, "listener '%s': %s", conf_str(conf, "name"), why);
 	return gw_certs_add(gw->certs, face->listener, ca);
 }

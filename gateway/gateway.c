@@ -55,8 +55,10 @@ static int make_parts(struct gateway *gw, struct conf_error *error)
 		r = gw_server_new(&gw->server, &server);
 	if (!r)
 		r = gw_certs_new(&gw->certs, gw->server, gw->folder);
-	if (!r)
-		r = validator_new(&gw->validator, conf_section(gw->root, "validator"), error);
+	if (!r && !gw->validator) {
+		r = validator_new(&gw->own_validator, conf_section(gw->root, "validator"), error);
+		gw->validator = gw->own_validator;
+	}
 	return r;
 }
 
@@ -137,7 +139,7 @@ static void log_listeners(const struct gateway *gw)
 	}
 }
 
-int gateway_start(struct gateway **out, const struct conf_section *root, struct ca_core *core,
+int gateway_start(struct gateway **out, const struct conf_section *root, const struct gateway_env *env,
 		  struct conf_error *error)
 {
 	struct gateway *gw = calloc(1, sizeof(*gw));
@@ -149,7 +151,8 @@ int gateway_start(struct gateway **out, const struct conf_section *root, struct 
 	pthread_mutex_init(&gw->lock, NULL);
 	pthread_cond_init(&gw->wake, NULL);
 	gw->root = root;
-	gw->core = core;
+	gw->core = env->core;
+	gw->validator = env->validator;
 	gw->began_s = clock_wall_s();
 	gw->health = (struct gw_mount){ .name = "gateway", .prefix = "", .routes = gw_health_routes, .state = gw,
 					.stats = &gw->own_stats };
@@ -201,7 +204,7 @@ void gateway_drop(struct gateway **gateway)
 	for (i = 0; i < gw->n_endpoints; i++)
 		gw_endpoint_stop(&gw->endpoints[i]);
 	free(gw->endpoints);
-	validator_drop(&gw->validator);
+	validator_drop(&gw->own_validator);
 	pthread_cond_destroy(&gw->wake);
 	pthread_mutex_destroy(&gw->lock);
 	free(gw->folder);

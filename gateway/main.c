@@ -146,6 +146,7 @@ static void run_until_signal(const sigset_t *set)
 
 static int serve(const struct conf_section *root)
 {
+	struct gateway_env env = { .core = "direct:" };
 	struct conf_error error = { 0 };
 	struct gateway *gateway = NULL;
 	struct ca_core *core = NULL;
@@ -158,7 +159,7 @@ static int serve(const struct conf_section *root)
 	r = ca_core_start(&core, root, &error);
 	if (r)
 		return complain(&error, r);
-	r = gateway_start(&gateway, root, core, &error);
+	r = gateway_start(&gateway, root, &env, &error);
 	if (!r) {
 		run_until_signal(&signals);
 		gateway_drop(&gateway);

@@ -17,7 +17,7 @@ static int get_health(void *state, const struct http_request *q, struct http_rep
 {
 	struct gateway *gw = state;
 	OWNED_BUF lines = BUF_INIT(65536);
-	bool is_well = ca_core_health(gw->core, &lines);
+	bool is_well = ca_door_health(gw->core, &lines);
 
 	if (lines.len && lines.ptr[lines.len - 1] != '\n')
 		buf_append_char(&lines, '\n');
@@ -134,7 +134,7 @@ static int get_metrics(void *state, const struct http_request *q, struct http_re
 				 "reply.\n"
 				 "# TYPE gatehouse_http_request_seconds histogram\n");
 	print_requests(gw, &r->body, gw_stats_print_times);
-	ca_core_metrics(gw->core, &r->body);
+	ca_door_metrics(gw->core, &r->body);
 	gw_endpoints_print_counters(gw->endpoints, gw->n_endpoints, &r->body);
 	return e ? e : buf_status(&r->body);
 }

@@ -184,7 +184,7 @@ void frame_out_fini(struct frame_out *out)
 	buf_wipe(&out->octets);
 }
 
-/* ---- the number of a message ---- */
+/* ---- a number in a message ---- */
 
 static bool take_varint(struct bytes *in, uint64_t *value)
 {
@@ -212,23 +212,23 @@ static int take_size(struct bytes *in, unsigned kind, uint64_t *size)
 	return kind == FIXED64 || kind == FIXED32 ? 0 : -EBADMSG;
 }
 
-int frame_id(struct bytes message, uint64_t *id)
+int frame_number(struct bytes message, unsigned field, uint64_t *value)
 {
-	uint64_t tag, value, size;
+	uint64_t tag, number, size;
 	struct bytes skipped;
 
-	*id = 0;
+	*value = 0;
 	while (message.len) {
-		bool is_id, is_number;
+		bool is_it, is_number;
 
 		if (!take_varint(&message, &tag))
 			return -EBADMSG;
-		is_id = tag >> 3 == 1;
+		is_it = tag >> 3 == field;
 		is_number = (tag & 7) == 0;
-		if (is_number ? !take_varint(&message, &value) : is_id || take_size(&message, tag & 7, &size))
+		if (is_number ? !take_varint(&message, &number) : is_it || take_size(&message, tag & 7, &size))
 			return -EBADMSG;
-		if (is_id) {
-			*id = value;
+		if (is_it) {
+			*value = number;
 			return 0;
 		}
 		if (!is_number && (size > message.len || !bytes_take(&message, (size_t)size, &skipped)))

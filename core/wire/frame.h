@@ -51,5 +51,12 @@ static inline bool frame_out_is_empty(const struct frame_out *out)
 }
 void frame_out_fini(struct frame_out *out);
 
-/* Field 1 of a message, 0 when it has none. -EBADMSG when the octets are no fields of protobuf. */
-int frame_id(struct bytes message, uint64_t *id);
+/* The varint in field `field` of a message, 0 when it has none. -EBADMSG when the octets up to it are no fields of
+ * protobuf, or it is no varint. */
+int frame_number(struct bytes message, unsigned field, uint64_t *value);
+
+/* The `id` of a message. */
+static inline int frame_id(struct bytes message, uint64_t *id)
+{
+	return frame_number(message, 1, id);
+}

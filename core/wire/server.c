@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
 #include "core/wire/frame.h"
@@ -26,7 +27,9 @@ struct wire_peer {
 	struct wire_server *server;
 	void *arg;
 	int fd;
-	struct frame_in in;    /* the reading thread's */
+	struct frame_in in;    /* the reading thread's, as the next two */
+	bool is_greeted;
+	int64_t greet_by_ms;
 	pthread_mutex_t lock;  /* guards all below */
 	struct frame_out out;
 	unsigned n_calls;      /* in flight */
@@ -37,6 +40,7 @@ struct incoming {
 	struct pool_job job;
 	struct wire_peer *peer;
 	uint64_t id;
+	int64_t until_ms; /* 0: however late */
 	size_t len;
 	uint8_t octets[];
 };
@@ -97,11 +101,11 @@ static void run_call(struct pool_job *job)
 	struct incoming *call = (struct incoming *)job;
 	struct wire_peer *p = call->peer;
 	OWNED_BUF reply = BUF_INIT(FRAME_MAX);
-	int e = p->server->options.answer(p->arg, bytes_of(call->octets, call->len), &reply);
-	bool wakes;
+	bool is_late = call->until_ms && clock_mono_ms() > call->until_ms, wakes;
+	int e = is_late ? 0 : p->server->options.answer(p->arg, bytes_of(call->octets, call->len), &reply);
 
 	pthread_mutex_lock(&p->lock);
-	if (!e || reply.len)
+	if (!is_late && (!e || reply.len))
 		send_answer(p, call->id, buf_bytes(&reply));
 	if (e)
 		cut(p);
@@ -117,12 +121,44 @@ static void run_call(struct pool_job *job)
 
 /* ---- the reading thread ---- */
 
+static int greet(struct wire_peer *p, struct bytes message)
+{
+	OWNED_BUF reply = BUF_INIT(FRAME_MAX);
+	uint64_t id;
+	int e = frame_id(message, &id);
+
+	if (e)
+		return e;
+	e = p->server->options.greet(p->arg, message, &reply);
+	pthread_mutex_lock(&p->lock);
+	if (!e || reply.len)
+		send_answer(p, id, buf_bytes(&reply));
+	if (e)
+		cut(p);
+	pthread_mutex_unlock(&p->lock);
+	p->is_greeted = true;
+	return e ? -EACCES : 0;
+}
+
+/* When a call is too late. Whoever gives no deadline waits for ever. */
+static int read_deadline(const struct wire_peer *p, struct bytes message, int64_t *until_ms)
+{
+	unsigned field = p->server->options.deadline_field;
+	uint64_t wait_ms = 0;
+	int e = field ? frame_number(message, field, &wait_ms) : 0;
+
+	*until_ms = wait_ms && wait_ms <= INT32_MAX ? clock_mono_ms() + (int64_t)wait_ms : 0;
+	return e;
+}
+
 static int start_call(struct wire_peer *p, struct bytes message)
 {
 	struct incoming *call = malloc(sizeof(*call) + message.len);
 	bool fits;
 	int e = call ? frame_id(message, &call->id) : -ENOMEM;
 
+	if (!e)
+		e = read_deadline(p, message, &call->until_ms);
 	if (e) {
 		free(call);
 		return e;
@@ -156,7 +192,7 @@ static void read_peer(struct wire_peer *p)
 	while (!e) {
 		e = frame_in_take(&p->in, &message);
 		if (!e)
-			e = start_call(p, message);
+			e = p->is_greeted ? start_call(p, message) : greet(p, message);
 	}
 	if (e == -EPIPE || e == -ECONNRESET) {
 		pthread_mutex_lock(&p->lock);
@@ -229,6 +265,22 @@ static bool look_around(struct wire_server *s)
 	return ends;
 }
 
+/* Cut who has not said who it is. How long poll() may sleep until the next such moment; -1: for ever. */
+static int expect_greetings(struct wire_server *s)
+{
+	int64_t now = clock_mono_ms(), next = INT64_MAX;
+
+	for (struct wire_peer *p = s->peers; p; p = p->next) {
+		if (p->is_greeted)
+			continue;
+		if (p->greet_by_ms <= now)
+			cut_with_reason(p, "it did not begin");
+		else if (p->greet_by_ms < next)
+			next = p->greet_by_ms;
+	}
+	return next == INT64_MAX ? -1 : (int)(next - now) + 1;
+}
+
 static unsigned fill_poll(struct wire_server *s, struct pollfd *polls, struct wire_peer **peers, unsigned max)
 {
 	unsigned n = 0;
@@ -256,6 +308,7 @@ static void *run(void *arg)
 
 	for (;;) {
 		bool ends = look_around(s);
+		int wait_ms = expect_greetings(s);
 		unsigned n;
 
 		sweep(s);
@@ -263,7 +316,7 @@ static void *run(void *arg)
 			return NULL;
 		n = fill_poll(s, polls, peers, PEERS_MAX);
 		polls[n] = (struct pollfd){ s->wake_fd, POLLIN, 0 };
-		if (poll(polls, n + 1, -1) < 0)
+		if (poll(polls, n + 1, wait_ms) < 0)
 			continue;
 		for (unsigned i = 0; i < n; i++) {
 			if (polls[i].revents & POLLOUT)
@@ -326,6 +379,8 @@ int wire_server_add(struct wire_server *s, int take_fd, void *peer_arg)
 		p->server = s;
 		p->arg = peer_arg;
 		p->fd = take_fd;
+		p->is_greeted = !s->options.greet;
+		p->greet_by_ms = clock_mono_ms() + WIRE_GREET_MS;
 		p->in = FRAME_IN_INIT;
 		p->out = FRAME_OUT_INIT(UNREAD_MAX);
 		pthread_mutex_init(&p->lock, NULL);

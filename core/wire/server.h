@@ -14,10 +14,19 @@
 struct wire_server;
 struct wire_peer; /* one connection */
 
+#define WIRE_GREET_MS 5000
+
 struct wire_server_options {
 	const char *name;    /* in the log; borrowed */
 	struct pool *pool;   /* its queue must hold the windows of all connections */
 	unsigned window;     /* calls of one connection in flight */
+	/* The field of a call (a varint) that says how many milliseconds the peer waits for the answer: a call that
+	 * found no thread by then is dropped, nobody would read its answer. 0: there is none. */
+	unsigned deadline_field;
+	/* The first message of a connection, answered before any other is looked at, on the thread that reads for all:
+	 * it must be quick. A peer that does not send one within WIRE_GREET_MS is cut. Not 0: refused, `reply` goes out
+	 * and the connection is cut. NULL: connections begin with calls. */
+	int (*greet)(void *peer_arg, struct bytes message, struct buf *reply);
 	/* Answer one message, on a thread of the pool: the message without field 1 goes into `reply`. Not 0: this was
 	 * no message that this peer may send, the connection is cut; `reply` still goes out. */
 	int (*answer)(void *peer_arg, struct bytes message, struct buf *reply);

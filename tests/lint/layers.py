@@ -55,7 +55,7 @@ TESTS = {
 }
 
 # What the build makes, and the folder it comes from.
-GENERATED = {"admin.pb-c.h": "core/wire/admin.pb-c.h"}
+GENERATED = {"admin.pb-c.h": "core/wire/admin.pb-c.h", "core.pb-c.h": "core/wire/core.pb-c.h"}
 
 # Beginning of a system header's name → where it may be included. Tests may include any.
 LIBRARIES = {

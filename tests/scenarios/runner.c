@@ -1,6 +1,6 @@
 /* Runs scenarios: text files that drive a whole core with a fake clock and hold its trace against what they expect.
  *
- *     scenario [--checker check_trace.py] [--verbose] FILE.scn…
+ *     scenario [--checker check_trace.py] [--verbose] [--link] FILE.scn…
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -114,7 +114,8 @@ static const char *joined(const struct step *step, size_t from, char *out, size_
 
 static void use_settings(struct scenario *s)
 {
-	struct rig_settings settings = { s->policy, s->exits, s->core, s->profile, s->endpoints, s->ca_key };
+	struct rig_settings settings = { s->policy, s->exits, s->core, s->profile, s->endpoints, s->ca_key,
+					 s->over_link };
 
 	if (!s->has_folder)
 		rig_init(&s->rig, &settings);
@@ -477,7 +478,7 @@ static void run_line(struct scenario *s, struct step *step, const char *line)
 		scenario_fail(s, "%s", complaint);
 }
 
-static bool run_file(const char *file, const char *checker)
+static bool run_file(const char *file, const char *checker, bool over_link)
 {
 	struct scenario *s = calloc(1, sizeof(*s));
 	struct step *step = calloc(1, sizeof(*step));
@@ -490,6 +491,7 @@ static bool run_file(const char *file, const char *checker)
 		exit(2);
 	}
 	s->file = file;
+	s->over_link = over_link;
 	clock_fake_set(START_OF_TIME_MS);
 	script_reset();
 	while (!s->is_failed && fgets(line, sizeof(line), in)) {
@@ -512,7 +514,7 @@ static void swallow(void *arg, const char *line)
 int main(int argc, char **argv)
 {
 	const char *checker = NULL;
-	bool is_verbose = false;
+	bool is_verbose = false, over_link = false;
 	int failed = 0, i = 1;
 
 	for (; i < argc && argv[i][0] == '-'; i++) {
@@ -520,12 +522,14 @@ int main(int argc, char **argv)
 			checker = argv[++i];
 		else if (strcmp(argv[i], "--verbose") == 0)
 			is_verbose = true;
+		else if (strcmp(argv[i], "--link") == 0)
+			over_link = true;
 		else
-			return fprintf(stderr, "usage: scenario [--checker CHECK_TRACE] [--verbose] FILE…\n"), 2;
+			return fprintf(stderr, "usage: scenario [--checker CHECK_TRACE] [--verbose] [--link] FILE…\n"), 2;
 	}
 	if (!is_verbose)
 		log_capture(swallow, NULL);
 	for (; i < argc; i++)
-		failed += !run_file(argv[i], checker);
+		failed += !run_file(argv[i], checker, over_link);
 	return failed ? 1 : 0;
 }
