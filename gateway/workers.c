@@ -98,11 +98,13 @@ int gw_workers_submit(struct gw_workers *w, struct gw_job *job)
 		*w->last = job;
 		w->last = &job->next;
 		w->queued++;
-		pthread_cond_signal(&w->some);
 	} else {
 		w->refused++;
 	}
 	pthread_mutex_unlock(&w->lock);
+	/* Not before: who is woken wants the lock. */
+	if (fits)
+		pthread_cond_signal(&w->some);
 	return fits ? 0 : GW_WORKERS_FULL;
 }
 
