@@ -40,15 +40,18 @@ static int encode(struct buf *out, struct bytes data, const char *letters, bool 
 	return 0;
 }
 
+/* Of the letters that both alphabets have: their six bits and one more. */
+static const uint8_t values[256] = {
+	['A'] = 1,  2,	3,  4,	5,  6,	7,  8,	9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26,
+	['a'] = 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52,
+	['0'] = 53, 54, 55, 56, 57, 58, 59, 60, 61, 62,
+};
+
 /* The six bits of a letter, 64 for a foreign one. */
-static unsigned letter_value(uint8_t c, const char *letters)
+static inline unsigned letter_value(uint8_t c, const char *letters)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26u;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52u;
+	if (values[c])
+		return values[c] - 1u;
 	if (c == (uint8_t)letters[62])
 		return 62;
 	if (c == (uint8_t)letters[63])
