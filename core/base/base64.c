@@ -5,6 +5,7 @@
 #include "core/base/base64.h"
 
 #include <errno.h>
+#include <stdbool.h>
 
 static const char url_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 static const char std_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -59,6 +60,19 @@ static inline unsigned letter_value(uint8_t c, const char *letters)
 	return 64;
 }
 
+static bool decode_four(const uint8_t *text, const char *letters, uint8_t *to)
+{
+	unsigned a = letter_value(text[0], letters), b = letter_value(text[1], letters);
+	unsigned c = letter_value(text[2], letters), d = letter_value(text[3], letters);
+
+	if ((a | b | c | d) > 63)
+		return false;
+	to[0] = (uint8_t)(a << 2 | b >> 4);
+	to[1] = (uint8_t)(b << 4 | c >> 2);
+	to[2] = (uint8_t)(c << 6 | d);
+	return true;
+}
+
 /* Decode unpadded letters: `text.len` % 4 is not 1, and the bits beyond the last octet are zero. */
 static int decode(struct buf *out, struct bytes text, const char *letters)
 {
@@ -72,7 +86,10 @@ static int decode(struct buf *out, struct bytes text, const char *letters)
 	to = buf_room(out, size);
 	if (!to)
 		return buf_status(out);
-	for (i = 0; i < text.len; i++) {
+	for (i = 0; i + 4 <= text.len; i += 4, done += 3)
+		if (!decode_four(text.ptr + i, letters, to + done))
+			break;
+	for (; i < text.len; i++) {
 		value = letter_value(text.ptr[i], letters);
 		if (value > 63)
 			break;
