@@ -268,12 +268,25 @@ static void flush_tls(struct gw_connection *c)
 
 /* ---- reading on and off ---- */
 
+/* The one request of the connection is not answered yet. Nothing is read, but the loop goes on looking for octets until
+ * there are some: nearly every client waits for its answer, and reading need not be switched off and on for it. */
+static bool is_busy(const struct gw_connection *c)
+{
+	return c->state == STATE_WORKING || c->state == STATE_WRITING;
+}
+
+static void set_reading(struct gw_connection *c, bool reads);
+
 static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
 	struct gw_connection *c = handle->data;
 	size_t size = 0;
 	uint8_t *room = NULL;
 
+	if (is_busy(c)) {
+		*out = uv_buf_init(NULL, 0);
+		return;
+	}
 	if (c->tls || c->state != STATE_READING) {
 		*out = uv_buf_init((char *)c->loop->scratch, GW_SCRATCH_SIZE);
 		return;
@@ -288,6 +301,10 @@ static void on_octets(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 
 	if (n == 0 || c->state == STATE_CLOSED)
 		return;
+	if (n == UV_ENOBUFS && is_busy(c)) {
+		set_reading(c, false);
+		return;
+	}
 	if (n < 0) {
 		gw_connection_cut(c);
 		return;
@@ -532,7 +549,6 @@ static void dispatch(struct gw_connection *c)
 		return;
 	}
 	set_deadline(c, DEADLINE_NONE);
-	set_reading(c, false);
 	if (!prepare(c)) {
 		c->state = STATE_WORKING;
 		c->refs++;

@@ -384,7 +384,7 @@ void db_conn_rollback(struct db_conn *conn)
 	if (!db_conn_is_intact(conn))
 		return;
 	/* By its result a ROLLBACK may fail, by its effect it may not: the next BEGIN would join what is left. */
-	if (sqlite3_exec(conn->handle, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK && db_conn_is_intact(conn)) {
+	if (db_conn_run(conn, "ROLLBACK") && db_conn_is_intact(conn)) {
 		log_error("db.rollback.failed", "file", conn->db->path, "reason", sqlite3_errmsg(conn->handle));
 		abort();
 	}

@@ -209,6 +209,7 @@ int db_write(struct db *db, db_fn *fn, void *arg)
 {
 	struct db_member m = { .fn = fn, .arg = arg };
 	struct db_writer *w = &db->writer;
+	bool is_first;
 
 	if (pthread_equal(pthread_self(), w->thread)) {
 		log_error("db.bug", "file", db->path, "reason", "db_write() inside db_write()");
@@ -218,10 +219,11 @@ int db_write(struct db *db, db_fn *fn, void *arg)
 	pthread_mutex_lock(&w->lock);
 	*w->last = &m;
 	w->last = &m.next;
-	w->waiting++;
-	if (w->waiting == 1)
-		pthread_cond_signal(&w->wake);
+	is_first = w->waiting++ == 0;
 	pthread_mutex_unlock(&w->lock);
+	/* Not before: who is woken wants the lock. */
+	if (is_first)
+		pthread_cond_signal(&w->wake);
 	while (sem_wait(&m.done) < 0 && errno == EINTR)
 		;
 	sem_destroy(&m.done);

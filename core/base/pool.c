@@ -106,11 +106,13 @@ int pool_submit(struct pool *p, struct pool_job *job)
 		*p->last = job;
 		p->last = &job->next;
 		p->queued++;
-		pthread_cond_signal(&p->some);
 	} else {
 		p->refused++;
 	}
 	pthread_mutex_unlock(&p->lock);
+	/* Not before: who is woken wants the lock. */
+	if (fits)
+		pthread_cond_signal(&p->some);
 	return fits ? 0 : POOL_FULL;
 }
 

@@ -108,8 +108,8 @@ char *acme_url(const struct acme_call *c, const char *format, ...) __attribute__
 /* 128 random bits. 0 or negative. */
 int acme_random_token(char out[static ACME_TOKEN_SIZE]);
 
-/* A name for an object that is made now. 0 or negative. */
-int acme_new_name(char out[static ACME_NAME_SIZE]);
+/* A name for an order that is made now. 0 or negative. */
+int acme_new_name(char out[static ACME_ORDER_NAME_SIZE]);
 
 /* A finished JSON document as the answer. */
 int acme_reply_json(struct acme_call *c, int status, const struct buf *document);

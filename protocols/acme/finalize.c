@@ -174,17 +174,14 @@ void acme_finalize_collect(struct acme_call *c, struct acme_order *o)
 static int store_issued(struct acme_call *c, struct acme_order *o, const struct ca_outcome *out)
 {
 	OWNED_BUF pem = BUF_INIT(CHAIN_MAX);
-	char name[ACME_NAME_SIZE];
 	int e = print_chain(c, out, &pem);
 
-	if (!e)
-		e = acme_new_name(name);
 	if (e)
 		return e;
 	o->to_collect = o->status == ACME_PROCESSING || o->created_s <= atomic_load(&c->acme->unsure_until_s);
 	o->status = ACME_VALID;
 	o->core_id = out->id;
-	o->certificate = arena_strdup(c->q->arena, name);
+	o->certificate = arena_printf(c->q->arena, "%s-c", o->name);
 	if (!o->certificate)
 		return -ENOMEM;
 	e = acme_store_set_valid(c->acme->store, o, buf_str(&pem));

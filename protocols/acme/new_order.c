@@ -97,7 +97,7 @@ static int read_wanted(struct acme_call *c, struct wanted *w)
 /* A name made now, in the arena. */
 static const char *fresh_name(struct acme_call *c)
 {
-	char name[ACME_NAME_SIZE];
+	char name[ACME_ORDER_NAME_SIZE];
 
 	return acme_new_name(name) ? NULL : arena_strdup(c->q->arena, name);
 }
@@ -110,7 +110,9 @@ static const char *fresh_token(struct acme_call *c)
 	return acme_random_token(token) ? NULL : arena_strdup(c->q->arena, token);
 }
 
-static int make_authz(struct acme_call *c, const struct acme_identifier *id, struct acme_authz *out)
+/* `place`: in the order `order`. */
+static int make_authz(struct acme_call *c, const struct acme_identifier *id, const char *order, size_t place,
+		      struct acme_authz *out)
 {
 	const struct acme_settings *set = &c->acme->set;
 	int e = ACME_STORE_NONE;
@@ -122,13 +124,13 @@ static int make_authz(struct acme_call *c, const struct acme_identifier *id, str
 		return e;
 	*out = (struct acme_authz){
 		.account = c->account.id,
-		.name = fresh_name(c),
+		.name = arena_printf(c->q->arena, "%s-%zu", order, place),
 		.kind = id->kind,
 		.value = id->value,
 		.status = ACME_PENDING,
 		.expires_s = c->now_s + set->order_lifetime_s,
 		.challenge = {
-			.name = fresh_name(c),
+			.name = arena_printf(c->q->arena, "%s-%zu-0", order, place),
 			.type = "http-01",
 			.token = fresh_token(c),
 			.status = ACME_PENDING,
@@ -152,7 +154,7 @@ static int make_order(struct acme_call *c, const struct wanted *w, struct acme_o
 	if (!o->name || !o->authz)
 		return -ENOMEM;
 	for (size_t i = 0; i < w->n && !e; i++) {
-		e = make_authz(c, &w->ids[i], &o->authz[i]);
+		e = make_authz(c, &w->ids[i], o->name, i, &o->authz[i]);
 		ready = ready && o->authz[i].status == ACME_VALID;
 	}
 	o->status = ready ? ACME_READY : ACME_PENDING;

@@ -50,7 +50,7 @@ int acme_random_token(char out[static ACME_TOKEN_SIZE])
 	return e ? e : encode(bytes_of(octets, sizeof(octets)), out, ACME_TOKEN_SIZE);
 }
 
-int acme_new_name(char out[static ACME_NAME_SIZE])
+int acme_new_name(char out[static ACME_ORDER_NAME_SIZE])
 {
 	uint64_t now_ms = (uint64_t)clock_wall_ms();
 	uint8_t octets[ACME_NAME_CLOCK + 12];
@@ -58,7 +58,7 @@ int acme_new_name(char out[static ACME_NAME_SIZE])
 
 	for (int i = 0; i < ACME_NAME_CLOCK; i++)
 		octets[i] = (uint8_t)(now_ms >> 8 * (ACME_NAME_CLOCK - 1 - i));
-	return e ? e : encode(bytes_of(octets, sizeof(octets)), out, ACME_NAME_SIZE);
+	return e ? e : encode(bytes_of(octets, sizeof(octets)), out, ACME_ORDER_NAME_SIZE);
 }
 
 int acme_reply_json(struct acme_call *c, int status, const struct buf *document)

@@ -7,8 +7,9 @@
  * because its authorizations are valid, or invalid because one is not) is computed when it is read and never stored.
  *
  * Objects are read into an arena and are snapshots: nothing in them changes when the database does. Names (`name`)
- * stand in URLs; numbers (`id`) stay inside, except those of accounts. A name is the clock and 96 random bits in
- * base64url: the indexes of names grow at their ends, so that the orders of a commit share their pages.
+ * stand in URLs; numbers (`id`) stay inside, except those of accounts. The name of an order is the clock and 96 random
+ * bits in base64url: the indexes of names grow at their ends, so that the orders of a commit share their pages. What
+ * belongs to an order has a name that begins with that of the order.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -17,7 +18,8 @@
 #include "core/base/arena.h"
 #include "core/submit.h"
 
-#define ACME_NAME_SIZE 25         /* 24 letters and the NUL */
+#define ACME_ORDER_NAME_SIZE 25   /* 24 letters and the NUL */
+#define ACME_NAME_SIZE 32         /* of whatever belongs to an order, with the NUL */
 #define ACME_NAME_CLOCK 6         /* so many octets of a name are the clock */
 #define ACME_ORDERS_PAGE 100
 
@@ -105,7 +107,7 @@ int acme_store_get_account(struct acme_store *s, struct arena *a, int64_t id, st
 int acme_store_find_account(struct acme_store *s, struct arena *a, const char *thumbprint, struct acme_account *out);
 int acme_store_set_contact(struct acme_store *s, int64_t account, const char *contact);
 
-/* Adds the order and those of its authorizations that have no `id`; fills the ids in. */
+/* Adds the order and those of its authorizations that have no `id`; fills in the ids and when the order was made. */
 int acme_store_add_order(struct acme_store *s, struct acme_order *order, int64_t now_s, unsigned open_max);
 /* With its authorizations in the order in which they were asked for. */
 int acme_store_get_order(struct acme_store *s, struct arena *a, const char *name, int64_t now_s,
@@ -115,7 +117,7 @@ int acme_store_get_order(struct acme_store *s, struct arena *a, const char *name
 int acme_store_list_orders(struct acme_store *s, struct arena *a, int64_t account, int64_t after, int64_t now_s,
 			   const char *names[static ACME_ORDERS_PAGE], size_t *n, int64_t *last);
 
-/* Results of finalize. An order that is valid or invalid already stays as it is (0). */
+/* Results of finalize; `order` as it is afterwards. An order that is valid or invalid already stays as it is (0). */
 int acme_store_set_processing(struct acme_store *s, const struct acme_order *order);
 int acme_store_set_invalid(struct acme_store *s, const struct acme_order *order);
 int acme_store_set_valid(struct acme_store *s, const struct acme_order *order, const char *pem);
@@ -135,7 +137,8 @@ int acme_store_find_valid_authz(struct acme_store *s, struct arena *a, int64_t a
  * or invalid one carries its authorization along (`authz->expires_s` then too). Nothing changes when the
  * authorization is not pending any more. */
 int acme_store_set_challenge(struct acme_store *s, const struct acme_authz *authz);
-int acme_store_deactivate_authz(struct acme_store *s, int64_t authz);
+/* `authz` as it is afterwards. */
+int acme_store_deactivate_authz(struct acme_store *s, const struct acme_authz *authz);
 
 int acme_store_get_certificate(struct acme_store *s, struct arena *a, const char *name,
 			       struct acme_certificate *out);
