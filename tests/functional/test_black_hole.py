@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Orders for names whose addresses swallow every packet: they end with a clear problem, and the others do not feel them.
+"""Orders for names whose addresses swallow every packet: they end with a clear problem, and others do not feel them.
 
     test_black_hole.py                          run the tests
     test_black_hole.py --orders ROOT PORT N     what the tests start: N such orders, one line a step on standard output
@@ -168,8 +168,8 @@ class Times:
 
     def show(self, label):
         words = [f"{1000 * f:.1f}" for f in self.figures()]
-        print(f"        {label}: {len(self.orders)} orders p50 {words[0]} p99 {words[1]} ms, {len(self.requests)} requests "
-              f"p50 {words[2]} p99 {words[3]} ms", flush=True)
+        print(f"        {label}: {len(self.orders)} orders p50 {words[0]} p99 {words[1]} ms, "
+              f"{len(self.requests)} requests p50 {words[2]} p99 {words[3]} ms", flush=True)
 
 
 class Attack:
