@@ -93,8 +93,8 @@ static const struct conf_option validator_rows[] = {
 	  .summary = "Addresses of DNS servers; by default those of /etc/resolv.conf." },
 	{ .name = "timeout", .type = CONF_DURATION, .range = "1s..60s", .fallback = "10s",
 	  .summary = "Longest time for one validation." },
-	{ .name = "jobs", .type = CONF_INTEGER, .range = "1..1024", .fallback = "64",
-	  .summary = "Validations at once." },
+	{ .name = "jobs", .type = CONF_INTEGER, .range = "1..4096", .fallback = "512",
+	  .summary = "Validations at once, an eighth of them of one account; each takes a thread while it runs." },
 	{ 0 },
 };
 

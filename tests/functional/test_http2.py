@@ -1,5 +1,7 @@
 #!/usr/bin/python3
 """HTTP/2 and HTTP/1.1 side by side: real clients over both, and slow ones that leave the others alone."""
+import contextlib
+import email
 import http.client
 import json
 import os
@@ -8,8 +10,10 @@ import subprocess
 import sys
 import threading
 import time
+import types
 import urllib.request
 
+from acme_client import Client, Responder
 from clients import Certbot, lego, uacme
 from gatehouse import DOMAIN, check, gatehouse, main
 
@@ -51,6 +55,40 @@ def curl_speaks_both():
         check(missing.endswith("404"), missing)
 
 
+class CurlClient(Client):
+    """An ACME client whose every request is a run of curl."""
+
+    def __init__(self, g, responder, option, version):
+        super().__init__(g, responder)
+        self.option, self.version = option, version
+
+    def request(self, method, url, body=None, headers=None):
+        words = [self.option, "--dump-header", "-", "--write-out", "\n%{http_version}"]
+        words += ["--head", "--output", "/dev/null"] if method == "HEAD" else ["--request", method]
+        for name, value in (headers or {}).items():
+            words += ["--header", f"{name}: {value}"]
+        if body is not None:
+            words += ["--data-binary", body]
+        output, version = curl(self.g, *words, url).rsplit("\n", 1)
+        check(version == self.version, f"{method} {url} over HTTP/{version}")
+        head, data = output.replace("\r\n", "\n").split("\n\n", 1)
+        line, fields = head.split("\n", 1)
+        reply = types.SimpleNamespace(status=int(line.split()[1]), headers=email.message_from_string(fields))
+        self.nonce = reply.headers.get("Replay-Nonce", self.nonce)
+        return reply, data.encode()
+
+
+def curl_client(option, version):
+    def get(g, name):
+        with contextlib.closing(Responder(g.http01_port)) as responder:
+            pem = CurlClient(g, responder, option, version).start().get_certificate(name)
+        path = f"{g.folder}/curl.pem"
+        with open(path, "w") as f:
+            f.write(pem)
+        return path
+    return get
+
+
 def gets_over(g, name, get, version):
     other = "1.1" if version == "2" else "2"
     before, others = served(g, version), served(g, other)
@@ -59,18 +97,26 @@ def gets_over(g, name, get, version):
     check(served(g, other) == others, f"{name} used HTTP/{other} too")
 
 
+def certbot(g, name):
+    return Certbot(g).must_get(name)
+
+
 def clients_get_certificates_over_both():
+    """uacme has libcurl with GnuTLS, which takes HTTP/2; certbot speaks 1.1 only; lego of Debian offers nothing."""
     with gatehouse() as g:
         gets_over(g, "uacme", uacme, "2")
-        gets_over(g, "certbot", lambda g, name: Certbot(g).must_get(name), "1.1")
-        # lego's own transport offers what its version of it does: the one of Debian 12 nothing but 1.1.
+        gets_over(g, "certbot", certbot, "1.1")
+        gets_over(g, "curl-1", curl_client("--http1.1", "1.1"), "1.1")
+        gets_over(g, "curl-2", curl_client("--http2", "2"), "2")
+        # A lego of another release may offer more.
         before = served(g, "1.1"), served(g, "2")
         g.verify(lego(g, f"lego.{DOMAIN}"))
         used = served(g, "1.1") - before[0], served(g, "2") - before[1]
         check(min(used) == 0 and max(used) >= 5, f"lego used both: {used}")
+        print(f"        lego: {used[0]} requests over HTTP/1.1, {used[1]} over HTTP/2", flush=True)
 
 
-def the_option_turns_it_off():
+def all_get_certificates_without_it():
     with gatehouse() as g:
         g.stop()
         with open(g.config) as f:
@@ -78,7 +124,9 @@ def the_option_turns_it_off():
         with open(g.config, "w") as f:
             f.write(text)
         g.start()
-        gets_over(g, "uacme", uacme, "1.1")
+        for name, get in ("uacme", uacme), ("certbot", certbot), ("lego", lego), \
+                         ("curl", curl_client("--http2", "1.1")):
+            gets_over(g, name, get, "1.1")
 
 
 def a_stop_finishes_http_2():
@@ -138,5 +186,5 @@ def slow_clients_leave_others_alone():
 if not os.access("/usr/bin/slowhttptest", os.X_OK):
     print("slowhttptest is not installed (tests/setup test)", file=sys.stderr)
     sys.exit(1)
-main([curl_speaks_both, clients_get_certificates_over_both, the_option_turns_it_off, a_stop_finishes_http_2,
+main([curl_speaks_both, clients_get_certificates_over_both, all_get_certificates_without_it, a_stop_finishes_http_2,
       slow_clients_leave_others_alone])

@@ -39,8 +39,8 @@ def resumes(g, version, path):
 def use_files(g, name):
     """Have another CA make the certificate of the listener, as files."""
     key, pem = f"{g.folder}/server.key", f"{g.folder}/server.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
-                    key + ".new", "-out", pem + ".new", "-days", "30", "-subj", f"/CN={name}", "-addext",
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-keyout", key + ".new", "-out", pem + ".new", "-days", "30", "-subj", f"/CN={name}", "-addext",
                     "subjectAltName=DNS:localhost"], check=True, capture_output=True)
     os.chmod(key + ".new", 0o600)
     os.rename(key + ".new", key)
@@ -102,4 +102,5 @@ def only_quick_groups_are_agreed_on():
         check("200 OK" not in s_client(g, "-tls1_1"), "TLS 1.1 was agreed on")
 
 
-main([sessions_outlive_the_certificate_but_not_the_process, early_data_is_not_accepted, only_quick_groups_are_agreed_on])
+main([sessions_outlive_the_certificate_but_not_the_process, early_data_is_not_accepted,
+      only_quick_groups_are_agreed_on])
