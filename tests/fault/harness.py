@@ -91,6 +91,7 @@ class Slot(Gatehouse):
         self.shim = ShimState(os.path.join(self.folder, "shim.state"))
         self.preload = ":".join(sanitizer_runtime() + [SHIM])
         self.responder = acme_client.Responder(self.http01_port)
+        self.responder.server.handle_error = lambda *_: None  # a daemon that is killed hangs up
         self.client, self.kinds = None, []
         self.fault = self.environment = None
         self.deaths, self.refusals = [], []
