@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define BACKLOG 511
@@ -224,8 +225,21 @@ static void wake_all(struct gw_server *s)
 			uv_async_send(&s->loops[i].wake);
 }
 
+/* Whoever is told that it is open may connect at once, so it does not wait for the loops; no loop touches a socket
+ * before `is_open` is set. */
+static void listen_all(const struct gw_listener *l)
+{
+	unsigned i;
+
+	for (i = 0; i < l->n_sockets; i++)
+		if (l->sockets[i] >= 0 && listen(l->sockets[i], BACKLOG) < 0)
+			log_error("listener.failed", "listener", l->options.name, "error", strerror(errno));
+}
+
 void gw_server_open(struct gw_server *s, struct gw_listener *listener)
 {
+	if (!atomic_load(&listener->is_open))
+		listen_all(listener);
 	atomic_store(&listener->is_open, true);
 	wake_all(s);
 }

@@ -36,7 +36,7 @@ int gw_server_listen(struct gw_server *server, const struct gw_listener_options 
 /* Start the loops. 0 or -errno. */
 int gw_server_start(struct gw_server *server);
 
-/* Begin to accept. Any thread, also before the start. */
+/* Begin to accept: clients can connect when it returns. One thread at a time, also before the start. */
 void gw_server_open(struct gw_server *server, struct gw_listener *listener);
 
 /* Close the listeners, finish the requests that are being read or handled, end the loops. What still runs after

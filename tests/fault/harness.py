@@ -91,6 +91,7 @@ class Slot(Gatehouse):
         self.shim = ShimState(os.path.join(self.folder, "shim.state"))
         self.preload = ":".join(sanitizer_runtime() + [SHIM])
         self.responder = acme_client.Responder(self.http01_port)
+        self.responder.server.handle_error = lambda *_: None  # a daemon that is killed hangs up
         self.client, self.kinds = None, []
         self.fault = self.environment = None
         self.deaths, self.refusals = [], []
@@ -213,6 +214,8 @@ class Slot(Gatehouse):
         asking.ask_all(checker.read_ledger(self.ledger))
         checker.settle(self.data, PATIENCE_S)
         problems = checker.check_folder(self.data, self.issued, self.ledger, self.root)
+        if not checker.is_settled(self.data):
+            problems.append(f"after {PATIENCE_S} s an event still waits for the exit module, or a request for the core")
         problems += asking.problems + checker.sanitizer_reports(self.log_path)
         model = check_trace.Checker()
         with open(self.trace, encoding="utf-8", errors="replace") as f:

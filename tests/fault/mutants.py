@@ -30,6 +30,7 @@ RESULT_BEFORE_COMMIT = """	if (!first->next%s) {
 			if (!db_conn_call(conn, first->fn, first->arg)) {
 				first->result = 0;
 				sem_post(&first->done);
+				(void)sqlite3_sleep(20);
 				(void)db_conn_commit(conn);
 				return;
 			}
@@ -56,7 +57,7 @@ MUTANTS = [
         [("core/base/db_writer.c", "	if (!first->next) {\n		run_alone(db, first);\n",
           RESULT_BEFORE_COMMIT % ' && strstr(db->path, "core.db")')],
         power_loss("hold", range(5, 40), calls="send") + power_loss("approve", range(1, 20), calls="send"),
-        "lost:"),
+        "lost:|recover-state|row-once"),
     Mutant(
         "order-before-commit", "the gateway's answers leave before the COMMIT of the order",
         [("core/base/db_writer.c", "	if (!first->next) {\n		run_alone(db, first);\n",
