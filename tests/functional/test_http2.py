@@ -5,6 +5,7 @@ import email
 import http.client
 import json
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -116,17 +117,71 @@ def clients_get_certificates_over_both():
         print(f"        lego: {used[0]} requests over HTTP/1.1, {used[1]} over HTTP/2", flush=True)
 
 
+def restart_with(g, old, new):
+    g.stop()
+    with open(g.config) as f:
+        text = f.read()
+    check(text.count(old) == 1, f"'{old}' is not there once")
+    with open(g.config, "w") as f:
+        f.write(text.replace(old, new))
+    g.start()
+
+
 def all_get_certificates_without_it():
     with gatehouse() as g:
-        g.stop()
-        with open(g.config) as f:
-            text = f.read().replace("    endpoints: [acme]\n", "    endpoints: [acme]\n    http2: false\n")
-        with open(g.config, "w") as f:
-            f.write(text)
-        g.start()
+        restart_with(g, "    endpoints: [acme]\n", "    endpoints: [acme]\n    http2: false\n")
         for name, get in ("uacme", uacme), ("certbot", certbot), ("lego", lego), \
                          ("curl", curl_client("--http2", "1.1")):
             gets_over(g, name, get, "1.1")
+
+
+@contextlib.contextmanager
+def connect(g, address, protocol):
+    """TLS from one of the addresses of loopback."""
+    context = ssl.create_default_context(cafile=g.root)
+    context.set_alpn_protocols([protocol])
+    with socket.create_connection(("127.0.0.1", g.port), 10, (address, 0)) as s, \
+            context.wrap_socket(s, server_hostname="localhost") as tls:
+        yield tls
+
+
+def flood(g, address):
+    """Pings until the daemon ends the connection."""
+    with contextlib.suppress(OSError), connect(g, address, "h2") as tls:
+        tls.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+        for _ in range(200):
+            tls.sendall(bytes([0, 0, 8, 6, 0, 0, 0, 0, 0]) + b"whatever")
+        while tls.recv(16384):
+            pass
+
+
+def connects(g, address):
+    """The handshake is done, and the daemon answers."""
+    try:
+        with connect(g, address, "http/1.1") as tls:
+            tls.sendall(b"GET /acme/directory HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return tls.recv(16384).startswith(b"HTTP/1.1 200 ")
+    except OSError:
+        return False
+
+
+def an_address_that_floods_has_to_wait():
+    with gatehouse() as g:
+        restart_with(g, "metrics:\n", "gateway:\n  flood-pause: 3s\nmetrics:\n")
+        for _ in range(3):
+            flood(g, "127.0.0.2")
+        check(g.metric('gatehouse_http2_cut_total{reason="control"}') == 3, "three floods were not cut")
+        begin = time.monotonic()
+        check(not connects(g, "127.0.0.2"), "an address that flooded may connect")
+        check(connects(g, "127.0.0.3"), "another address may not connect")
+        check(g.metric("gatehouse_connections_paused_total") >= 1, "the metric does not say so")
+        while not connects(g, "127.0.0.2"):
+            check(time.monotonic() < begin + 20, "the pause does not end")
+            time.sleep(0.1)
+        check(time.monotonic() - begin > 2, "the pause was too short")
+        with open(g.log_path) as f:
+            said = [line for line in f if "event=peer.paused" in line]
+        check(len(said) == 1 and "peer=127.0.0.2" in said[0] and "for_ms=3000" in said[0], said)
 
 
 def a_stop_finishes_http_2():
@@ -187,4 +242,4 @@ if not os.access("/usr/bin/slowhttptest", os.X_OK):
     print("slowhttptest is not installed (tests/setup test)", file=sys.stderr)
     sys.exit(1)
 main([curl_speaks_both, clients_get_certificates_over_both, all_get_certificates_without_it, a_stop_finishes_http_2,
-      slow_clients_leave_others_alone])
+      an_address_that_floods_has_to_wait, slow_clients_leave_others_alone])
