@@ -97,7 +97,8 @@ int db_conn_new(struct db_conn **out, struct db *db)
 	conn->db = db;
 	/* NOMUTEX: one thread at a time uses a connection. */
 	code = sqlite3_open_v2(db->path, &conn->handle,
-			       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+			       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+			       db_log_vfs());
 	if (code != SQLITE_OK)
 		return db_conn_result(conn, code);
 	r = set_up(conn);

@@ -114,21 +114,13 @@ static const char *fresh_token(struct acme_call *c)
 static int make_authz(struct acme_call *c, const struct acme_identifier *id, const char *order, size_t place,
 		      struct acme_authz *out)
 {
-	const struct acme_settings *set = &c->acme->set;
-	int e = ACME_STORE_NONE;
-
-	if (set->authorization_reuse)
-		e = acme_store_find_valid_authz(c->acme->store, c->q->arena, c->account.id, id->kind, id->value,
-						c->now_s + REUSE_MARGIN_S, out);
-	if (e != ACME_STORE_NONE)
-		return e;
 	*out = (struct acme_authz){
 		.account = c->account.id,
 		.name = arena_printf(c->q->arena, "%s-%zu", order, place),
 		.kind = id->kind,
 		.value = id->value,
 		.status = ACME_PENDING,
-		.expires_s = c->now_s + set->order_lifetime_s,
+		.expires_s = c->now_s + c->acme->set.order_lifetime_s,
 		.challenge = {
 			.name = arena_printf(c->q->arena, "%s-%zu-0", order, place),
 			.type = "http-01",
@@ -141,23 +133,34 @@ static int make_authz(struct acme_call *c, const struct acme_identifier *id, con
 
 static int make_order(struct acme_call *c, const struct wanted *w, struct acme_order *o)
 {
-	bool ready = true;
 	int e = 0;
 
 	*o = (struct acme_order){
 		.account = c->account.id,
 		.name = fresh_name(c),
+		.status = ACME_PENDING,
 		.expires_s = c->now_s + c->acme->set.order_lifetime_s,
 		.authz = arena_alloc(c->q->arena, w->n * sizeof(*o->authz)),
 		.n_authz = w->n,
 	};
 	if (!o->name || !o->authz)
 		return -ENOMEM;
-	for (size_t i = 0; i < w->n && !e; i++) {
+	for (size_t i = 0; i < w->n && !e; i++)
 		e = make_authz(c, &w->ids[i], o->name, i, &o->authz[i]);
-		ready = ready && o->authz[i].status == ACME_VALID;
-	}
-	o->status = ready ? ACME_READY : ACME_PENDING;
+	return e;
+}
+
+static int add_order(struct acme_call *c, struct acme_order *o)
+{
+	const struct acme_settings *set = &c->acme->set;
+	int64_t reuse_s = set->authorization_reuse ? c->now_s + REUSE_MARGIN_S : INT64_MAX;
+	int e = acme_store_add_order(c->acme->store, c->q->arena, o, c->now_s, set->open_orders, reuse_s);
+	size_t n = 0;
+
+	while (!e && n < o->n_authz && o->authz[n].status == ACME_VALID)
+		n++;
+	if (!e && n == o->n_authz)
+		o->status = ACME_READY;
 	return e;
 }
 
@@ -176,7 +179,7 @@ int acme_new_order(struct acme_call *c)
 		return e < 0 ? e : 0;
 	e = make_order(c, &w, &o);
 	if (!e)
-		e = acme_store_add_order(c->acme->store, &o, c->now_s, c->acme->set.open_orders);
+		e = add_order(c, &o);
 	if (e == ACME_STORE_FULL) {
 		e = http_reply_retry_after(c->r, 3600);
 		return e ? e : acme_problem(c, ACME_ERR_RATE_LIMITED, "the account has %u open orders already",

@@ -176,32 +176,43 @@ int acme_store_set_contact(struct acme_store *s, int64_t account, const char *co
 
 /* Orders. */
 
-/* The numbers of an authorization and its challenge. */
-struct authz_ids {
-	int64_t authz, challenge;
-};
-
 struct order_add {
 	const struct acme_order *order;
-	int64_t now_s;
+	struct arena *arena;
+	int64_t now_s, reuse_s;
 	int64_t open_max;
-	int64_t id;            /* what was made */
-	struct authz_ids *ids; /* one for each authorization; of those that were there already only the first */
+	int64_t id;               /* of the order that was made */
+	struct acme_authz *authz; /* its authorizations, as they are in the database then */
 };
 
-static int authz_add(struct db_conn *conn, const struct acme_authz *authz, struct authz_ids *ids)
+static int authz_add(struct db_conn *conn, struct acme_authz *authz)
 {
-	const struct acme_challenge *c = &authz->challenge;
+	struct acme_challenge *c = &authz->challenge;
 	int e = db_run(conn, "INSERT INTO authz(name, account, kind, value, status, expires_s) VALUES(?,?,?,?,?,?)",
 		       DB_TEXT(authz->name), DB_INT(authz->account), DB_INT(authz->kind), DB_TEXT(authz->value),
 		       DB_INT(authz->status), DB_INT(authz->expires_s));
 
 	if (e)
 		return e;
-	ids->authz = db_last_id(conn);
+	authz->id = db_last_id(conn);
 	e = db_run(conn, "INSERT INTO challenge(name, authz, type, token, status) VALUES(?,?,?,?,?)",
-		   DB_TEXT(c->name), DB_INT(ids->authz), DB_TEXT(c->type), DB_TEXT(c->token), DB_INT(c->status));
-	ids->challenge = e ? 0 : db_last_id(conn);
+		   DB_TEXT(c->name), DB_INT(authz->id), DB_TEXT(c->type), DB_TEXT(c->token), DB_INT(c->status));
+	c->id = e ? 0 : db_last_id(conn);
+	return e;
+}
+
+/* One that is there already, or the one that was made for this order. */
+static int authz_take(struct db_conn *conn, struct order_add *w, size_t place)
+{
+	const struct acme_authz *fresh = &w->order->authz[place];
+	int e = ACME_STORE_NONE;
+
+	if (w->reuse_s < INT64_MAX)
+		e = acme_store_find_valid(conn, w->arena, fresh, w->reuse_s, &w->authz[place]);
+	if (e == ACME_STORE_NONE) {
+		w->authz[place] = *fresh;
+		e = authz_add(conn, &w->authz[place]);
+	}
 	return e;
 }
 
@@ -244,43 +255,34 @@ static int order_add(struct db_conn *conn, void *arg)
 		   DB_INT(o->expires_s));
 	w->id = e ? 0 : db_last_id(conn);
 	for (size_t i = 0; i < o->n_authz && !e; i++) {
-		w->ids[i] = (struct authz_ids){ .authz = o->authz[i].id };
-		if (!o->authz[i].id)
-			e = authz_add(conn, &o->authz[i], &w->ids[i]);
+		e = authz_take(conn, w, i);
 		if (!e)
 			e = db_run(conn, "INSERT INTO order_authz(order_id, place, authz) VALUES(?,?,?)",
-				   DB_INT(w->id), DB_INT(i), DB_INT(w->ids[i].authz));
+				   DB_INT(w->id), DB_INT(i), DB_INT(w->authz[i].id));
 	}
 	return e;
 }
 
-static void fill_in(struct acme_order *o, const struct order_add *w)
+int acme_store_add_order(struct acme_store *s, struct arena *a, struct acme_order *order, int64_t now_s,
+			 unsigned open_max, int64_t reuse_s)
 {
-	o->id = w->id;
-	o->created_s = w->now_s;
-	for (size_t i = 0; i < o->n_authz; i++) {
-		if (o->authz[i].id)
-			continue;
-		o->authz[i].id = w->ids[i].authz;
-		o->authz[i].challenge.id = w->ids[i].challenge;
-	}
-}
+	struct order_add w = {
+		.order = order,
+		.arena = a,
+		.now_s = now_s,
+		.reuse_s = reuse_s,
+		.open_max = open_max,
+		.authz = arena_alloc(a, order->n_authz * sizeof(*w.authz)),
+	};
+	int e = w.authz ? no_conflict(db_write(s->db, order_add, &w)) : -ENOMEM;
 
-int acme_store_add_order(struct acme_store *s, struct acme_order *order, int64_t now_s, unsigned open_max)
-{
-	struct order_add w = { .order = order, .now_s = now_s, .open_max = open_max };
-	int e;
-
-	w.ids = calloc(order->n_authz + 1, sizeof(*w.ids));
-	if (!w.ids)
-		return -ENOMEM;
-	e = no_conflict(db_write(s->db, order_add, &w));
-	if (!e) {
-		fill_in(order, &w);
-		live_add(s->live, order);
-	}
-	free(w.ids);
-	return e;
+	if (e)
+		return e;
+	order->id = w.id;
+	order->created_s = now_s;
+	order->authz = w.authz;
+	live_add(s->live, order);
+	return 0;
 }
 
 /* What finalize made of an order, as one of the statements below writes it. */

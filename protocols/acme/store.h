@@ -57,7 +57,7 @@ struct acme_challenge {
 };
 
 struct acme_authz {
-	int64_t id;             /* 0: to be made by acme_store_add_order() */
+	int64_t id;
 	int64_t account;
 	const char *name;
 	enum ca_name_kind kind;
@@ -107,8 +107,11 @@ int acme_store_get_account(struct acme_store *s, struct arena *a, int64_t id, st
 int acme_store_find_account(struct acme_store *s, struct arena *a, const char *thumbprint, struct acme_account *out);
 int acme_store_set_contact(struct acme_store *s, int64_t account, const char *contact);
 
-/* Adds the order and those of its authorizations that have no `id`; fills in the ids and when the order was made. */
-int acme_store_add_order(struct acme_store *s, struct acme_order *order, int64_t now_s, unsigned open_max);
+/* Adds the order; fills in the ids and when it was made. Where its account has a valid authorization for the identifier
+ * that lives until `reuse_s` at least, that one takes the place of the one in `order->authz`, its texts in `a`.
+ * INT64_MAX: none is used again. */
+int acme_store_add_order(struct acme_store *s, struct arena *a, struct acme_order *order, int64_t now_s,
+			 unsigned open_max, int64_t reuse_s);
 /* With its authorizations in the order in which they were asked for. */
 int acme_store_get_order(struct acme_store *s, struct arena *a, const char *name, int64_t now_s,
 			 struct acme_order *out);
@@ -129,9 +132,6 @@ int acme_store_get_authz(struct acme_store *s, struct arena *a, const char *name
 /* The authorization that has this challenge. */
 int acme_store_get_challenge(struct acme_store *s, struct arena *a, const char *name, int64_t now_s,
 			     struct acme_authz *out);
-/* A valid authorization of the account for this identifier that lives until `until_s` at least. */
-int acme_store_find_valid_authz(struct acme_store *s, struct arena *a, int64_t account, enum ca_name_kind kind,
-				const char *value, int64_t until_s, struct acme_authz *out);
 
 /* The challenge of `authz` is being checked, or was: status, validated_s, address and error are stored, and a valid
  * or invalid one carries its authorization along (`authz->expires_s` then too). Nothing changes when the

@@ -14,7 +14,6 @@ struct query {
 	const char *text;
 	int64_t number, number2;
 	int64_t now_s;
-	enum ca_name_kind kind;
 	void *out;
 	const char **names;
 	size_t n;
@@ -184,30 +183,18 @@ int acme_store_get_challenge(struct acme_store *s, struct arena *a, const char *
 		       &(struct query){ .arena = a, .text = name, .now_s = now_s, .out = out });
 }
 
-static int authz_by_identifier(struct db_conn *conn, void *arg)
+int acme_store_find_valid(struct db_conn *conn, struct arena *a, const struct acme_authz *like, int64_t until_s,
+			  struct acme_authz *out)
 {
-	struct query *q = arg;
+	/* What lives until then is not expired now. */
+	struct query q = { .arena = a, .now_s = until_s - 1, .out = out };
 	OWNED(db_rows) rows = NULL;
 	int e = db_select(conn, &rows,
 			  AUTHZ_COLUMNS "WHERE a.account=? AND a.value=? AND a.kind=? AND a.status=4"
 					" AND a.expires_s>=? ORDER BY a.expires_s DESC LIMIT 1",
-			  DB_INT(q->number), DB_TEXT(q->text), DB_INT(q->kind), DB_INT(q->now_s));
+			  DB_INT(like->account), DB_TEXT(like->value), DB_INT(like->kind), DB_INT(q.now_s));
 
-	return e ? e : read_one_authz(q, rows);
-}
-
-int acme_store_find_valid_authz(struct acme_store *s, struct arena *a, int64_t account, enum ca_name_kind kind,
-				const char *value, int64_t until_s, struct acme_authz *out)
-{
-	return db_read(s->db, authz_by_identifier,
-		       &(struct query){
-			       .arena = a,
-			       .number = account,
-			       .kind = kind,
-			       .text = value,
-			       .now_s = until_s - 1, /* what lives until then is not expired now */
-			       .out = out,
-		       });
+	return e ? e : read_one_authz(&q, rows);
 }
 
 /* Orders. */

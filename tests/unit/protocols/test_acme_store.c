@@ -61,7 +61,7 @@ static void add_orders(const char *name, unsigned n, int64_t order_s, int64_t au
 				.challenge = { .name = arena_printf(arena, "c-%s-%u-%u", name, i, k),
 					       .type = "http-01", .token = "t", .status = ACME_PENDING },
 			};
-		assert_int_equal(acme_store_add_order(store, &o, NOW_S, 1000), 0);
+		assert_int_equal(acme_store_add_order(store, arena, &o, NOW_S, 1000, INT64_MAX), 0);
 	}
 }
 
@@ -179,7 +179,7 @@ static struct acme_order add_live_order(void)
 			.challenge = { .name = arena_printf(arena, LIVE_NAME "-%u-0", k), .type = "http-01",
 				       .token = "t", .status = ACME_PENDING },
 		};
-	assert_int_equal(acme_store_add_order(store, &o, NOW_S, 1000), 0);
+	assert_int_equal(acme_store_add_order(store, arena, &o, NOW_S, 1000, INT64_MAX), 0);
 	return o;
 }
 
