@@ -65,9 +65,10 @@ int control_receive(int channel, struct control_message *out, bool waits)
 	size_t word;
 	ssize_t n;
 
+	/* A peer that ended with words unread leaves an error in front of what it said last, such as `failed`. */
 	do {
 		n = recvmsg(channel, &message, MSG_CMSG_CLOEXEC | (waits ? 0 : MSG_DONTWAIT));
-	} while (n < 0 && errno == EINTR);
+	} while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n <= 0)
 		return n < 0 ? -errno : -EPIPE;
 	octets[n] = '\0';
@@ -87,10 +88,12 @@ int control_receive(int channel, struct control_message *out, bool waits)
 
 /* ---- the child's end ---- */
 
-static int become(const char *text)
+static int become(const char *text, int take_fd)
 {
 	unsigned uid, gid;
 
+	if (take_fd >= 0)
+		close(take_fd);
 	if (sscanf(text, "%u %u", &uid, &gid) != 2 || uid == 0 || gid == 0)
 		return -EINVAL;
 	if (setgroups(0, NULL) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
@@ -126,7 +129,7 @@ int control_begin(const struct control_word *words, void *arg)
 	int e = control_receive(CONTROL_FD, &m, true);
 
 	while (!e && strcmp(m.word, "go") != 0) {
-		e = strcmp(m.word, "user") == 0 ? become(m.text) : take_word(words, arg, &m);
+		e = strcmp(m.word, "user") == 0 ? become(m.text, m.fd) : take_word(words, arg, &m);
 		if (!e)
 			e = control_receive(CONTROL_FD, &m, true);
 	}

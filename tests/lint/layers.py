@@ -41,6 +41,7 @@ MODULES = {"policy": ("core/policy.h",) + MODULE_DOOR, "exit": ("core/exit.h",) 
 # A folder of tests → whose tests they are: they include what those may, and their private headers.
 TESTS = {
     "tests/unit/base": ("core/base",),
+    "tests/unit/wire": ("core/wire",),
     "tests/unit/core": ("core",),
     "tests/unit/policy": ("policy/",),
     "tests/unit/exit": ("exit/",),
@@ -50,7 +51,7 @@ TESTS = {
     # The core without sockets, with its own adapter and modules: the unit tests of the core as a whole.
     "tests/scenarios": ("core", "policy/", "exit/"),
     # A fuzz target calls one parser of any layer.
-    "tests/fuzz": ("core", "core/base", "gateway", "gateway/validator", "protocols", "protocols/acme",
+    "tests/fuzz": ("core", "core/base", "core/wire", "gateway", "gateway/validator", "protocols", "protocols/acme",
                    "protocols/jose", "policy/", "exit/"),
 }
 
