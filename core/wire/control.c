@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/base/log.h"
+#include "core/base/sanitized.h"
 
 union fd_space {
 	char octets[CMSG_SPACE(sizeof(int))];
@@ -88,6 +89,14 @@ int control_receive(int channel, struct control_message *out, bool waits)
 
 /* ---- the child's end ---- */
 
+bool control_is_there(void)
+{
+	socklen_t size = sizeof(int);
+	int type = 0;
+
+	return getsockopt(CONTROL_FD, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
+}
+
 static int become(const char *text, int take_fd)
 {
 	unsigned uid, gid;
@@ -106,10 +115,8 @@ static int become(const char *text, int take_fd)
 static int shut_in(void)
 {
 	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
-#if !defined(__SANITIZE_ADDRESS__)
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+	if (!IS_SANITIZED && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
 		return -errno;
-#endif
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? -errno : 0;
 }
 
