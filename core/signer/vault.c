@@ -1,12 +1,11 @@
-/* The signer.
+/* The signer itself: where the private keys are.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "core/signer/signer.h"
+#include "core/signer/signer_int.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
@@ -14,24 +13,30 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
-#include <openssl/x509v3.h>
 
+#include "core/base/digest.h"
 #include "core/base/own.h"
+#include "core/signer/gate.h"
 #include "core/signer/seal.h"
-#include "core/base/der.h"
 
 #define KEYS_MAX 64
+#define CERTIFICATE_MAX 65536
 
-struct signer_key {
+struct key {
 	EVP_PKEY *pkey;
-	struct buf issuer; /* Name, DER; empty while the CA is being created */
+	const EVP_MD *md;
+	struct buf spki, certificate; /* what the gate points into */
+	struct gate gate;
 };
 
 /* Keys are only ever added, and a key never changes once it is counted in `n_keys`: signing takes no lock. */
-struct signer {
+struct vault {
+	struct signer face;
 	uint8_t kek[SIGNER_KEK_SIZE];
+	uint64_t instance; /* the upper 56 bits of every key's number: nobody else's numbers fit */
+	enum signer_memory memory;
 	pthread_mutex_t lock;
-	struct signer_key keys[KEYS_MAX];
+	struct key keys[KEYS_MAX];
 	_Atomic unsigned n_keys;
 };
 
@@ -42,57 +47,63 @@ static int refuse(char why[static SIGNER_WHY_SIZE], const char *text)
 	return SIGNER_REFUSED;
 }
 
-int signer_new(struct signer **out, const uint8_t kek[static SIGNER_KEK_SIZE])
+static void fini_key(struct key *key)
 {
-	struct signer *s = calloc(1, sizeof(*s));
-
-	if (!s)
-		return -ENOMEM;
-	/* Best effort: without the right to lock memory the key works the same, it could only reach swap. */
-	(void)mlock(s, sizeof(*s));
-	memcpy(s->kek, kek, sizeof(s->kek));
-	pthread_mutex_init(&s->lock, NULL);
-	*out = s;
-	return 0;
+	EVP_PKEY_free(key->pkey);
+	buf_fini(&key->spki);
+	buf_fini(&key->certificate);
 }
 
-void signer_drop(struct signer **sp)
+static void vault_drop(struct signer *s)
 {
-	struct signer *s = *sp;
+	struct vault *v = (struct vault *)s;
 
-	if (!s)
-		return;
-	for (unsigned i = 0; i < s->n_keys; i++) {
-		EVP_PKEY_free(s->keys[i].pkey);
-		buf_fini(&s->keys[i].issuer);
-	}
-	pthread_mutex_destroy(&s->lock);
-	OPENSSL_cleanse(s->kek, sizeof(s->kek));
-	munlock(s, sizeof(*s));
-	free(s);
-	*sp = NULL;
+	for (unsigned i = 0; i < v->n_keys; i++)
+		fini_key(&v->keys[i]);
+	pthread_mutex_destroy(&v->lock);
+	OPENSSL_cleanse(v->kek, sizeof(v->kek));
+	munlock(v, sizeof(*v));
+	free(v);
 }
+
+/* ---- making and sealing ---- */
+
+/* AlgorithmIdentifiers as RFC 4055 and RFC 5758 write them: NULL for RSA, nothing for ECDSA. */
+#define SHA256_RSA "\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b\x05\x00"
+#define ECDSA_SHA256 "\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02"
+#define ECDSA_SHA384 "\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x03"
+#define DER(text) { (const uint8_t *)(text), sizeof(text) - 1 }
 
 static const struct key_kind {
 	const char *type;
-	const char *algorithm;
-	const char *group;
+	const char *group; /* NULL: RSA */
 	size_t bits;
+	struct bytes algorithm;
+	const EVP_MD *(*md)(void);
 } key_kinds[] = {
-	{ "ec-p256", "EC", "P-256", 0 },
-	{ "ec-p384", "EC", "P-384", 0 },
-	{ "rsa-3072", "RSA", NULL, 3072 },
-	{ "rsa-4096", "RSA", NULL, 4096 },
+	{ "ec-p256", "P-256", 256, DER(ECDSA_SHA256), EVP_sha256 },
+	{ "ec-p384", "P-384", 384, DER(ECDSA_SHA384), EVP_sha384 },
+	{ "rsa-3072", NULL, 3072, DER(SHA256_RSA), EVP_sha256 },
+	{ "rsa-4096", NULL, 4096, DER(SHA256_RSA), EVP_sha256 },
 };
+#define N_KINDS (sizeof(key_kinds) / sizeof(*key_kinds))
 
 static EVP_PKEY *generate(const char *type)
 {
-	for (size_t i = 0; i < sizeof(key_kinds) / sizeof(*key_kinds); i++) {
-		if (strcmp(key_kinds[i].type, type) != 0)
-			continue;
-		return key_kinds[i].group ? EVP_PKEY_Q_keygen(NULL, NULL, "EC", key_kinds[i].group) :
-					    EVP_PKEY_Q_keygen(NULL, NULL, "RSA", key_kinds[i].bits);
-	}
+	for (const struct key_kind *k = key_kinds; k < key_kinds + N_KINDS; k++)
+		if (strcmp(k->type, type) == 0)
+			return k->group ? EVP_PKEY_Q_keygen(NULL, NULL, "EC", k->group) :
+					  EVP_PKEY_Q_keygen(NULL, NULL, "RSA", k->bits);
+	return NULL;
+}
+
+static const struct key_kind *kind_of(EVP_PKEY *pkey)
+{
+	size_t bits = (size_t)EVP_PKEY_get_bits(pkey);
+
+	for (const struct key_kind *k = key_kinds; k < key_kinds + N_KINDS; k++)
+		if (EVP_PKEY_is_a(pkey, k->group ? "EC" : "RSA") && bits == k->bits)
+			return k;
 	return NULL;
 }
 
@@ -102,12 +113,12 @@ static int bind(struct buf *bound, enum signer_purpose purpose, const char *ca)
 	return buf_printf(bound, "gatehouse key, purpose %d, CA %s", (int)purpose, ca);
 }
 
-static int seal_key(struct signer *s, EVP_PKEY *pkey, struct bytes bound, struct buf *sealed)
+static int seal_key(struct vault *v, EVP_PKEY *pkey, struct bytes bound, struct buf *sealed)
 {
 	PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(pkey);
 	uint8_t *der = NULL;
 	int n = info ? i2d_PKCS8_PRIV_KEY_INFO(info, &der) : -1;
-	int e = n > 0 ? seal_close(s->kek, bound, bytes_of(der, (size_t)n), sealed) : -EIO;
+	int e = n > 0 ? seal_close(v->kek, bound, bytes_of(der, (size_t)n), sealed) : -EIO;
 
 	OPENSSL_clear_free(der, n > 0 ? (size_t)n : 0);
 	PKCS8_PRIV_KEY_INFO_free(info);
@@ -124,8 +135,8 @@ static int write_spki(EVP_PKEY *pkey, struct buf *spki)
 	return e;
 }
 
-int signer_generate(struct signer *s, const char *type, enum signer_purpose purpose, const char *ca,
-		    struct buf *sealed, struct buf *spki, char why[static SIGNER_WHY_SIZE])
+static int vault_generate(struct signer *s, const char *type, enum signer_purpose purpose, const char *ca,
+			  struct buf *sealed, struct buf *spki, char why[static SIGNER_WHY_SIZE])
 {
 	OWNED_BUF bound = BUF_INIT(1024);
 	EVP_PKEY *pkey = generate(type);
@@ -135,21 +146,23 @@ int signer_generate(struct signer *s, const char *type, enum signer_purpose purp
 		return refuse(why, "the signer makes keys of type ec-p256, ec-p384, rsa-3072 and rsa-4096");
 	e = bind(&bound, purpose, ca);
 	if (!e)
-		e = seal_key(s, pkey, buf_bytes(&bound), sealed);
+		e = seal_key((struct vault *)s, pkey, buf_bytes(&bound), sealed);
 	if (!e)
 		e = write_spki(pkey, spki);
 	EVP_PKEY_free(pkey);
 	return e;
 }
 
-static EVP_PKEY *unseal(struct signer *s, struct bytes sealed, struct bytes bound)
+/* ---- loading ---- */
+
+static EVP_PKEY *unseal(struct vault *v, struct bytes sealed, struct bytes bound)
 {
 	struct buf secret = BUF_INIT(SIGNER_SEALED_MAX);
 	PKCS8_PRIV_KEY_INFO *info = NULL;
 	EVP_PKEY *pkey = NULL;
 	const uint8_t *p;
 
-	if (seal_open(s->kek, bound, sealed, &secret) == 0) {
+	if (seal_open(v->kek, bound, sealed, &secret) == 0) {
 		p = secret.ptr;
 		info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &p, (long)secret.len);
 		pkey = info ? EVP_PKCS82PKEY(info) : NULL;
@@ -159,132 +172,75 @@ static EVP_PKEY *unseal(struct signer *s, struct bytes sealed, struct bytes boun
 	return pkey;
 }
 
-static int write_name(const X509_NAME *name, struct buf *out)
+/* The certificate must carry the public half of the key; its subject becomes the issuer of everything it signs. */
+static int fill_key(struct key *key, EVP_PKEY *pkey, struct bytes certificate, char why[static SIGNER_WHY_SIZE])
 {
-	uint8_t *der = NULL;
-	int n = i2d_X509_NAME(name, &der);
-	int e = n > 0 ? buf_append(out, bytes_of(der, (size_t)n)) : -ENOMEM;
-
-	OPENSSL_free(der);
-	return e;
-}
-
-/* The certificate must carry the public half of `pkey`; its subject becomes the issuer of everything it signs. */
-static int read_issuer(EVP_PKEY *pkey, struct bytes certificate, struct buf *issuer, char why[static SIGNER_WHY_SIZE])
-{
-	const uint8_t *p = certificate.ptr;
-	X509 *cert = d2i_X509(NULL, &p, (long)certificate.len);
+	const struct key_kind *kind = kind_of(pkey);
 	int e;
 
-	if (!cert || X509_check_ca(cert) != 1 || EVP_PKEY_eq(X509_get0_pubkey(cert), pkey) != 1)
-		e = refuse(why, "the CA certificate does not belong to this key or is no CA certificate");
-	else
-		e = write_name(X509_get_subject_name(cert), issuer);
-	X509_free(cert);
+	*key = (struct key){
+		.pkey = pkey, .spki = BUF_INIT(SIGNER_SPKI_MAX), .certificate = BUF_INIT(CERTIFICATE_MAX)
+	};
+	if (!kind)
+		return refuse(why, "the sealed key is of a kind that signs nothing here");
+	e = write_spki(pkey, &key->spki);
+	if (!e && certificate.len)
+		e = buf_append(&key->certificate, certificate);
+	if (e)
+		return e;
+	key->md = kind->md();
+	key->gate = (struct gate){ .algorithm = kind->algorithm, .spki = buf_bytes(&key->spki) };
+	if (certificate.len && gate_read_issuer(&key->gate, buf_bytes(&key->certificate)))
+		return refuse(why, "the CA certificate does not belong to this key or is no CA certificate");
+	return 0;
+}
+
+static int add_key(struct vault *v, struct key *key, uint64_t *number, char why[static SIGNER_WHY_SIZE])
+{
+	int e = 0;
+
+	pthread_mutex_lock(&v->lock);
+	if (v->n_keys == KEYS_MAX) {
+		e = refuse(why, "too many keys are loaded");
+	} else {
+		v->keys[v->n_keys] = *key;
+		*number = v->instance | v->n_keys++;
+	}
+	pthread_mutex_unlock(&v->lock);
 	return e;
 }
 
-int signer_load(struct signer *s, struct bytes sealed, enum signer_purpose purpose, const char *ca,
-		struct bytes certificate, unsigned *key, char why[static SIGNER_WHY_SIZE])
+static int vault_load(struct signer *s, struct bytes sealed, enum signer_purpose purpose, const char *ca,
+		      struct bytes certificate, uint64_t *number, char why[static SIGNER_WHY_SIZE])
 {
+	struct vault *v = (struct vault *)s;
 	OWNED_BUF bound = BUF_INIT(1024);
-	OWNED_BUF issuer = BUF_INIT(8192);
 	EVP_PKEY *pkey;
+	struct key key;
 	int e = bind(&bound, purpose, ca);
 
 	if (e)
 		return e;
-	pkey = unseal(s, sealed, buf_bytes(&bound));
+	pkey = unseal(v, sealed, buf_bytes(&bound));
 	if (!pkey)
 		return refuse(why,
 			      "the sealed key does not open: another key-encryption key, CA or purpose, or damaged");
-	if (certificate.len)
-		e = read_issuer(pkey, certificate, &issuer, why);
-	pthread_mutex_lock(&s->lock);
-	if (!e && s->n_keys == KEYS_MAX)
-		e = refuse(why, "too many keys are loaded");
-	if (!e) {
-		s->keys[s->n_keys] = (struct signer_key){ MOVE(pkey), issuer };
-		issuer = BUF_INIT(0);
-		*key = s->n_keys++;
-	}
-	pthread_mutex_unlock(&s->lock);
-	EVP_PKEY_free(pkey);
+	e = fill_key(&key, pkey, certificate, why);
+	if (!e)
+		e = add_key(v, &key, number, why);
+	if (e)
+		fini_key(&key);
 	return e;
 }
 
-/* The parts of a TBSCertificate (RFC 5280 4.1) that decide whether it may be signed. */
-struct tbs_parts {
-	struct bytes issuer, subject, spki; /* whole elements */
-	bool is_ca;
-};
+/* ---- signing ---- */
 
-static int read_extensions(struct bytes list, bool *is_ca)
+static int sign(const struct key *key, struct bytes data, struct buf *signature)
 {
-	static const uint8_t basic_constraints[] = { 0x55, 0x1d, 0x13 };
-	struct bytes ext, oid, flag, value, content;
-
-	while (list.len) {
-		if (der_expect(&list, DER_SEQUENCE, &ext) || der_expect(&ext, DER_OID, &oid))
-			return -EINVAL;
-		(void)der_expect(&ext, DER_BOOLEAN, &flag);
-		if (der_expect(&ext, DER_OCTET_STRING, &value) || ext.len)
-			return -EINVAL;
-		if (!bytes_equal(oid, bytes_of(basic_constraints, sizeof(basic_constraints))))
-			continue;
-		if (der_expect(&value, DER_SEQUENCE, &content) || value.len)
-			return -EINVAL;
-		*is_ca |= content.len != 0;
-	}
-	return 0;
-}
-
-static int read_tbs(struct bytes tbs, struct tbs_parts *parts)
-{
-	struct bytes in, content;
-	unsigned tag;
-
-	*parts = (struct tbs_parts){ 0 };
-	if (der_check(tbs, 16) || der_expect(&tbs, DER_SEQUENCE, &in) || tbs.len)
-		return -EINVAL;
-	if (der_expect(&in, DER_CONTEXT_0, &content) || der_expect(&in, DER_INTEGER, &content) ||
-	    der_expect(&in, DER_SEQUENCE, &content) || der_read(&in, &tag, &content, &parts->issuer) ||
-	    der_expect(&in, DER_SEQUENCE, &content) || der_read(&in, &tag, &content, &parts->subject) ||
-	    der_read(&in, &tag, &content, &parts->spki))
-		return -EINVAL;
-	if (der_read(&in, &tag, &content, NULL) || tag != 0xa3 || in.len || der_expect(&content, DER_SEQUENCE, &in))
-		return -EINVAL;
-	return content.len ? -EINVAL : read_extensions(in, &parts->is_ca);
-}
-
-static int check_tbs(const struct signer_key *key, struct bytes tbs, char why[static SIGNER_WHY_SIZE])
-{
-	OWNED_BUF spki = BUF_INIT(4096);
-	struct tbs_parts parts;
-
-	if (read_tbs(tbs, &parts))
-		return refuse(why, "that is no TBSCertificate");
-	if (key->issuer.len) {
-		if (!bytes_equal(parts.issuer, buf_bytes(&key->issuer)))
-			return refuse(why, "the issuer is not the one that this key belongs to");
-		if (parts.is_ca)
-			return refuse(why, "this key does not sign certificates of other authorities");
-		return 0;
-	}
-	if (write_spki(key->pkey, &spki))
-		return -EIO;
-	if (!bytes_equal(parts.issuer, parts.subject) || !bytes_equal(parts.spki, buf_bytes(&spki)))
-		return refuse(why, "a key without a CA certificate signs nothing but its own");
-	return 0;
-}
-
-static int sign(EVP_PKEY *pkey, struct bytes data, struct buf *signature)
-{
-	const EVP_MD *md = !EVP_PKEY_is_a(pkey, "RSA") && EVP_PKEY_get_bits(pkey) > 256 ? EVP_sha384() : EVP_sha256();
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	size_t n = SIGNER_SIGNATURE_MAX;
 	uint8_t *out = buf_room(signature, n);
-	int ok = ctx && out && EVP_DigestSignInit(ctx, NULL, md, NULL, pkey) == 1 &&
+	int ok = ctx && out && EVP_DigestSignInit(ctx, NULL, key->md, NULL, key->pkey) == 1 &&
 		 EVP_DigestSign(ctx, out, &n, data.ptr, data.len) == 1;
 
 	if (ok)
@@ -294,13 +250,53 @@ static int sign(EVP_PKEY *pkey, struct bytes data, struct buf *signature)
 	return ok ? 0 : -EIO;
 }
 
-int signer_sign_certificate(struct signer *s, unsigned key, struct bytes tbs, struct buf *signature,
-			    char why[static SIGNER_WHY_SIZE])
+static int vault_sign_certificate(struct signer *s, uint64_t number, struct bytes tbs, struct buf *signature,
+				  char why[static SIGNER_WHY_SIZE])
 {
-	int e;
+	struct vault *v = (struct vault *)s;
+	uint64_t index = number - v->instance;
+	const char *refused;
 
-	if (key >= s->n_keys)
-		return refuse(why, "no such key is loaded");
-	e = check_tbs(&s->keys[key], tbs, why);
-	return e ? e : sign(s->keys[key].pkey, tbs, signature);
+	if (index >= v->n_keys) {
+		snprintf(why, SIGNER_WHY_SIZE, "no such key is loaded");
+		return SIGNER_UNKNOWN_KEY;
+	}
+	refused = gate_refuses(&v->keys[index].gate, tbs);
+	return refused ? refuse(why, refused) : sign(&v->keys[index], tbs, signature);
+}
+
+/* ---- the rest ---- */
+
+static int vault_ask_memory(struct signer *s, enum signer_memory *memory)
+{
+	*memory = ((struct vault *)s)->memory;
+	return 0;
+}
+
+void signer_note_memory(struct signer *s, enum signer_memory memory)
+{
+	((struct vault *)s)->memory = memory;
+}
+
+int signer_new(struct signer **out, const uint8_t kek[static SIGNER_KEK_SIZE])
+{
+	static const struct signer_ways ways = {
+		vault_generate, vault_load, vault_sign_certificate, vault_ask_memory, vault_drop
+	};
+	struct vault *v = calloc(1, sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	if (random_octets(&v->instance, sizeof(v->instance))) {
+		free(v);
+		return -EIO;
+	}
+	/* Best effort: without the right to lock memory the key works the same, it could only reach swap. */
+	(void)mlock(v, sizeof(*v));
+	v->face.ways = &ways;
+	v->instance &= ~UINT64_C(0xff);
+	memcpy(v->kek, kek, sizeof(v->kek));
+	pthread_mutex_init(&v->lock, NULL);
+	*out = &v->face;
+	return 0;
 }
