@@ -11,6 +11,15 @@
 #include "core/base/buf.h"
 
 struct ca_core;
+struct link;
+
+/* Where the core runs. */
+struct ca_core_env {
+	/* To gatehouse-signer, set up as core/signer/signer.h says; outlives the core. NULL: a signer in this
+	 * process, with the key-encryption key of `core: key-file`. */
+	struct link *signer;
+	bool is_separated; /* each part is a process, and user, of its own: told by `gatehouse status` */
+};
 
 /* Option rows of the sections that the core reads, for the root table of whoever loads the file:
  * `core:` (section), `cas:` (sections), `profiles:` (sections). */
@@ -31,8 +40,10 @@ const char *ca_core_admin_path(const struct conf_section *root);
 int ca_core_open_admin(const struct conf_section *root, int *fd, struct conf_error *error);
 
 /* `root` is a section with the keys `data`, `core`, `cas`, `profiles`, `endpoints` and `listeners`; it must outlive the
- * core. Everything the core refuses is said in `error`, with its place. 0 or negative; nothing is left running then. */
-int ca_core_start(struct ca_core **out, const struct conf_section *root, struct conf_error *error);
+ * core. `env` NULL: all in this process. Everything the core refuses is said in `error`, with its place. 0;
+ * CA_CORE_NO_CA; negative. Nothing is left running then. */
+int ca_core_start(struct ca_core **out, const struct conf_section *root, const struct ca_core_env *env,
+		  struct conf_error *error);
 
 /* Check the same sections without starting anything. */
 int ca_core_check(const struct conf_section *root, struct conf_error *error);

@@ -31,7 +31,7 @@ static int self_sign(struct signer *signer, struct creation *c)
 	OWNED_BUF signature = BUF_INIT(SIGNER_SIGNATURE_MAX);
 	int64_t now = clock_wall_s();
 	uint8_t serial[SERIAL_SIZE];
-	unsigned key;
+	uint64_t key;
 	int e;
 
 	e = signer_load(signer, buf_bytes(&c->sealed), SIGNER_PURPOSE_CA, c->options->name, bytes_of(NULL, 0), &key,

@@ -156,7 +156,7 @@ static int serve(const struct conf_section *root)
 	block_signals(&signals);
 	raise_descriptor_limit();
 	forbid_core_files();
-	r = ca_core_start(&core, root, &error);
+	r = ca_core_start(&core, root, NULL, &error);
 	if (r)
 		return complain(&error, r);
 	r = gateway_start(&gateway, root, &env, &error);
