@@ -18,6 +18,7 @@
 #include "core/base/unix_socket.h"
 #include "core/core_int.h"
 #include "core/message.h"
+#include "core/tls_door.h"
 #include "core/wire/server.h"
 
 #define CONNECTIONS_MAX 64      /* of all; the server takes no more */
@@ -34,6 +35,7 @@ struct intermediaries {
 	struct wire_server *server;
 	char *path;             /* of the Unix socket; NULL: there is none */
 	int unix_fd;
+	struct tls_door *tls;   /* NULL: there is none */
 	int wake_fd;            /* readable: it is time to end */
 	pthread_t thread;       /* accepts */
 	bool has_thread;
@@ -382,15 +384,20 @@ static void accept_one(struct intermediaries *i)
 static void *accept_all(void *arg)
 {
 	struct intermediaries *i = arg;
-	struct pollfd polls[] = { { i->wake_fd, POLLIN, 0 }, { i->unix_fd, POLLIN, 0 } };
+	/* A negative descriptor is left out. */
+	struct pollfd polls[] = { { i->wake_fd, POLLIN, 0 },
+				  { i->unix_fd, POLLIN, 0 },
+				  { i->tls ? tls_door_fd(i->tls) : -1, POLLIN, 0 } };
 
 	for (;;) {
-		if (poll(polls, 2, -1) < 0)
+		if (poll(polls, 3, -1) < 0)
 			continue;
 		if (polls[0].revents)
 			return NULL;
 		if (polls[1].revents)
 			accept_one(i);
+		if (polls[2].revents)
+			tls_door_accept(i->tls);
 	}
 }
 
@@ -406,6 +413,11 @@ static int listen_unix(struct intermediaries *i, const struct conf_section *conf
 		conf_refuse(conf, "socket", error, "cannot listen on %s: %s", conf_str(conf, "socket"),
 			    e == -EADDRINUSE ? "another gatehoused is running there" : strerror(-e));
 	return e;
+}
+
+static void enter_tls(void *arg, int take_plain, const struct binding *by, const char *who)
+{
+	(void)add_peer(arg, take_plain, by, who);
 }
 
 static int start_server(struct intermediaries *i, const struct conf_section *conf)
@@ -441,7 +453,9 @@ int intermediaries_start(struct intermediaries **out, struct ca_core *core, stru
 		e = start_server(i, conf);
 	if (!e)
 		e = listen_unix(i, conf, error);
-	if (!e && i->path) {
+	if (!e)
+		e = tls_door_start(&i->tls, conf_section(conf, "listen"), &core->bindings, enter_tls, i, error);
+	if (!e && (i->path || i->tls)) {
 		e = -pthread_create(&i->thread, NULL, accept_all, i);
 		i->has_thread = e == 0;
 	}
@@ -474,6 +488,7 @@ void intermediaries_stop(struct intermediaries **ip)
 		return;
 	stop_listening(i);
 	wire_server_drop(&i->server);
+	tls_door_stop(&i->tls);
 	pool_drop(&i->pool);
 	if (i->wake_fd >= 0)
 		close(i->wake_fd);

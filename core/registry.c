@@ -7,17 +7,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/base/own.h"
+#include "core/connect.h"
 #include "core/core_int.h"
 #include "core/door.h"
 #include "core/registry_int.h"
 #include "core/remote.h"
-
-#define CONNECT_S 1 /* a Unix socket whose queue is full makes connect() wait */
 
 /* A core in another process. It lives as long as a door to it, or a question about its health. */
 struct address {
@@ -134,43 +131,29 @@ static int direct_locate(struct ca_door **out, const char *ca_name, const char *
 
 /* ---- cores in other processes ---- */
 
-static int connect_unix(void *arg)
-{
-	const struct address *a = arg;
-	const char *path = a->text + sizeof("unix:") - 1;
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	struct timeval patience = { CONNECT_S, 0 };
-	int fd, e = 0;
-
-	if (strlen(path) >= sizeof(to.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(to.sun_path, path, strlen(path) + 1);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	if (connect(fd, (const struct sockaddr *)&to, sizeof(to))) {
-		e = -errno;
-		close(fd);
-	}
-	return e ? e : fd;
-}
-
 static const struct scheme {
 	const char *prefix;
-	bool is_whole;                /* nothing stands between the prefix and '#' */
-	int (*connect)(void *address); /* NULL: connections come by ca_link_attach() */
+	/* To what stands behind the prefix; NULL: connections come by ca_link_attach(). */
+	int (*connect)(const char *where);
 } schemes[] = {
-	{ "link:", true, NULL },
-	{ "unix:", false, connect_unix },
+	{ "link:", NULL },
+	{ "unix:", connect_unix },
+	{ "tls://", connect_tls },
 };
+
+static int connect_address(void *arg)
+{
+	const struct address *a = arg;
+
+	return a->scheme->connect(a->text + strlen(a->scheme->prefix));
+}
 
 static const struct scheme *find_scheme(const char *text)
 {
 	for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++) {
 		size_t n = strlen(schemes[i].prefix);
 
-		if (strncmp(text, schemes[i].prefix, n) == 0 && (text[n] == '\0') == schemes[i].is_whole)
+		if (strncmp(text, schemes[i].prefix, n) == 0 && (text[n] == '\0') == !schemes[i].connect)
 			return &schemes[i];
 	}
 	return NULL;
@@ -186,7 +169,7 @@ static int new_address(struct address **out, const char *text, const struct sche
 		return -ENOMEM;
 	memcpy(a->text, text, n);
 	a->scheme = scheme;
-	e = remote_new(&a->remote, scheme->connect, a);
+	e = remote_new(&a->remote, scheme->connect ? connect_address : NULL, a);
 	if (e) {
 		free(a);
 		return e;

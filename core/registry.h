@@ -31,6 +31,15 @@ void ca_door_drop(struct ca_door **ca);
 /* The CA's name as published. Borrowed. */
 const char *ca_door_name(const struct ca_door *ca);
 
+/* Who this process is for `tls://`, and which core it speaks with: PEM files, and a SHA-256 fingerprint in hex. Before
+ * the first ca_locate(); NULL lets go of it, after the last door was dropped. 0; -EINVAL with a sentence in `why`;
+ * -ENOMEM. */
+struct ca_link_tls {
+	const char *certificate, *key;
+	const char *core_certificate;
+};
+int ca_link_use_tls(const struct ca_link_tls *tls, char *why, size_t why_size);
+
 /* Calls over `link:` go over this stream socket from now on; those in flight on the one before fail and are repeated.
  * Takes the descriptor; -1: there is no connection at the moment. 0 or -ENOMEM. */
 int ca_link_attach(int take_fd);

@@ -10,12 +10,17 @@
 
 #include "core/base/own.h"
 #include "core/base/der.h"
+#include "core/tls_door.h"
 #include "core/x509/key.h"
 
 const struct conf_option ca_core_rows[] = {
 	{.name = "socket",
 	 .type = CONF_STRING,
 	 .summary = "Unix socket for intermediaries in processes of their own; absent: none."},
+	{.name = "listen",
+	 .type = CONF_SECTION,
+	 .rows = tls_door_rows,
+	 .summary = "Where intermediaries of other machines connect, over TLS with pinned certificates."},
 	{.name = "intermediaries",
 	 .type = CONF_SECTIONS,
 	 .rows = binding_rows,
@@ -391,5 +396,7 @@ int settings_load(struct ca_core *core, struct conf_error *error)
 		e = add_gateway_profile(core);
 	if (!e)
 		e = check_endpoints(core, error);
+	if (!e)
+		e = tls_door_check(conf_section(conf_section(core->conf, "core"), "listen"), error);
 	return e ? e : bindings_load(&core->bindings, core->conf, error);
 }

@@ -10,6 +10,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "core/base/digest.h"
 #include "core/base/log.h"
 #include "core/core.h"
 #include "core/exit.h"
@@ -98,7 +99,20 @@ static const struct conf_option validator_rows[] = {
 	{ 0 },
 };
 
+static const struct conf_option core_tls_rows[] = {
+	{ .name = "certificate", .type = CONF_STRING,
+	  .summary = "PEM file with the certificate by which the core knows this gateway." },
+	{ .name = "key", .type = CONF_STRING, .summary = "PEM file with its key, mode 0600." },
+	{ .name = "core-certificate", .type = CONF_STRING,
+	  .summary = "SHA-256 fingerprint of the core's certificate, in hex." },
+	{ 0 },
+};
+
 static const struct conf_option gateway_rows[] = {
+	{ .name = "core", .type = CONF_STRING,
+	  .summary = "The core of another daemon, as unix:PATH or tls://HOST:PORT; by default that of this daemon." },
+	{ .name = "core-tls", .type = CONF_SECTION, .rows = core_tls_rows,
+	  .summary = "How this gateway and a core at tls:// know each other." },
 	{ .name = "workers", .type = CONF_INTEGER, .range = "1..4096", .fallback = "128",
 	  .summary = "Threads for handlers; started on demand." },
 	{ .name = "queue", .type = CONF_INTEGER, .range = "1..65536", .fallback = "256",
@@ -253,10 +267,28 @@ const struct conf_section *gw_config_endpoint(const struct conf_section *root, c
 	return find(root, "endpoints", name);
 }
 
+#define TLS_CORE "tls://"
+#define UNIX_CORE "unix:"
+
+bool gw_config_core_is_tls(const struct conf_section *root)
+{
+	const char *core = conf_str(conf_section(root, "gateway"), "core");
+
+	return core && strncmp(core, TLS_CORE, strlen(TLS_CORE)) == 0;
+}
+
+static bool has_other_core(const struct conf_section *root)
+{
+	return conf_str(conf_section(root, "gateway"), "core") != NULL;
+}
+
+/* Which CAs the core of another daemon has, it alone knows: the gateway asks it when it starts. */
 static bool is_ca(const struct conf_section *root, const char *name)
 {
 	size_t i, n = conf_count(root, "cas");
 
+	if (has_other_core(root))
+		return true;
 	for (i = 0; i < n; i++)
 		if (strcasecmp(conf_str(conf_section_at(root, "cas", i), "name"), name) == 0)
 			return true;
@@ -426,6 +458,10 @@ static int check_certificate(const struct conf_section *root, const struct conf_
 		return conf_refuse(listener, "key", error, "a listener without TLS has no use for a key");
 	if (!conf_bool(listener, "tls") || has_key)
 		return 0;
+	/* Only the gateway of its own daemon can have the core believe it which names are its own. */
+	if (has_other_core(root))
+		return conf_refuse(listener, NULL, error, "with the core of another daemon a TLS listener needs "
+							  "'certificate' and 'key'");
 	if (conf_count(listener, "names") == 0)
 		return conf_refuse(listener, NULL, error, "a TLS listener needs 'names' for its certificate");
 	if (!ca || !is_ca(root, ca))
@@ -483,6 +519,29 @@ static int check_ports(const struct conf_section *root, struct conf_error *error
 	return 0;
 }
 
+static int check_core(const struct conf_section *root, struct conf_error *error)
+{
+	const struct conf_section *conf = conf_section(root, "gateway"), *tls = conf_section(conf, "core-tls");
+	const char *core = conf_str(conf, "core");
+	uint8_t fingerprint[SHA256_SIZE];
+
+	if (!core)
+		return 0;
+	if (strchr(core, '#') || (strncmp(core, UNIX_CORE "/", strlen(UNIX_CORE "/")) != 0 &&
+				  (!gw_config_core_is_tls(root) || !strchr(core + strlen(TLS_CORE), ':'))))
+		return conf_refuse(conf, "core", error, "a core is given as unix:/PATH or tls://HOST:PORT");
+	if (!gw_config_core_is_tls(root))
+		return 0;
+	if (!conf_str(tls, "certificate") || !conf_str(tls, "key") || !conf_str(tls, "core-certificate"))
+		return conf_refuse(conf, "core", error, "a core at tls:// needs 'certificate', 'key' and "
+							"'core-certificate' under core-tls:");
+	if (digest_parse_fingerprint(conf_str(tls, "core-certificate"), fingerprint))
+		return conf_refuse(tls, "core-certificate", error,
+				   "a SHA-256 fingerprint has 64 hex digits; openssl x509 -noout -fingerprint -sha256 "
+				   "prints one");
+	return 0;
+}
+
 int gw_config_check(const struct conf_section *root, struct conf_error *error)
 {
 	size_t i;
@@ -494,5 +553,7 @@ int gw_config_check(const struct conf_section *root, struct conf_error *error)
 		r = check_endpoint(root, conf_section_at(root, "endpoints", i), error);
 	for (i = 0; !r && i < conf_count(root, "listeners"); i++)
 		r = check_listener(root, conf_section_at(root, "listeners", i), error);
-	return r ? r : check_ports(root, error);
+	if (!r)
+		r = check_ports(root, error);
+	return r ? r : check_core(root, error);
 }

@@ -30,6 +30,9 @@ const struct proto_adapter *gw_config_adapter(const char *protocol);
 /* The endpoint section of that name; NULL: unknown. */
 const struct conf_section *gw_config_endpoint(const struct conf_section *root, const char *name);
 
+/* Is the core on another machine? */
+bool gw_config_core_is_tls(const struct conf_section *root);
+
 /* The CA that issues the certificate of a TLS listener: its option `ca`, else that of its first endpoint, else the
  * first CA. NULL when there is none. */
 const char *gw_config_listener_ca(const struct conf_section *root, const struct conf_section *listener);

@@ -62,6 +62,22 @@ static int make_parts(struct gateway *gw, struct conf_error *error)
 	return r;
 }
 
+/* The core of another daemon, where the configuration names one. */
+static int find_core(struct gateway *gw, const struct gateway_env *env, struct conf_error *error)
+{
+	const struct conf_section *conf = conf_section(gw->root, "gateway"), *tls = conf_section(conf, "core-tls");
+	struct ca_link_tls identity = { conf_str(tls, "certificate"), conf_str(tls, "key"),
+					conf_str(tls, "core-certificate") };
+	char why[512];
+	int r;
+
+	gw->core = conf_str(conf, "core") ? conf_str(conf, "core") : env->core;
+	if (!gw_config_core_is_tls(gw->root))
+		return 0;
+	r = ca_link_use_tls(&identity, why, sizeof(why));
+	return r ? conf_refuse(conf, "core-tls", error, "the gateway cannot speak TLS with the core: %s", why) : 0;
+}
+
 static int start_endpoints(struct gateway *gw, struct conf_error *error)
 {
 	size_t n = conf_count(gw->root, "endpoints");
@@ -151,14 +167,15 @@ int gateway_start(struct gateway **out, const struct conf_section *root, const s
 	pthread_mutex_init(&gw->lock, NULL);
 	pthread_cond_init(&gw->wake, NULL);
 	gw->root = root;
-	gw->core = env->core;
 	gw->validator = env->validator;
 	gw->began_s = clock_wall_s();
 	gw->health = (struct gw_mount){ .name = "gateway", .prefix = "", .routes = gw_health_routes, .state = gw,
 					.stats = &gw->own_stats };
 	gw->metrics = gw->health;
 	gw->metrics.routes = gw_metrics_routes;
-	r = make_parts(gw, error);
+	r = find_core(gw, env, error);
+	if (!r)
+		r = make_parts(gw, error);
 	if (!r)
 		r = start_endpoints(gw, error);
 	if (!r)
@@ -204,6 +221,7 @@ void gateway_drop(struct gateway **gateway)
 	for (i = 0; i < gw->n_endpoints; i++)
 		gw_endpoint_stop(&gw->endpoints[i]);
 	free(gw->endpoints);
+	(void)ca_link_use_tls(NULL, NULL, 0);
 	validator_drop(&gw->own_validator);
 	pthread_cond_destroy(&gw->wake);
 	pthread_mutex_destroy(&gw->lock);

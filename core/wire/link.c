@@ -39,6 +39,7 @@ struct link {
 	int fd;               /* -1: none */
 	int wake_fd;          /* makes the reader look again */
 	int64_t tried_ms;     /* last try to connect */
+	bool is_connecting;   /* one of the callers tries just now */
 	bool is_reading;      /* one of the waiters is in poll(), on `read_fd` */
 	int read_fd;
 	bool is_closing;      /* that reader closes it when it comes back */
@@ -172,12 +173,14 @@ static void try_to_connect(struct link *l)
 	int64_t now = clock_mono_ms();
 	int fd;
 
-	if (!l->options.connect || (l->tried_ms && now - l->tried_ms < RECONNECT_MS))
+	if (!l->options.connect || l->is_connecting || (l->tried_ms && now - l->tried_ms < RECONNECT_MS))
 		return;
 	l->tried_ms = now;
+	l->is_connecting = true;
 	pthread_mutex_unlock(&l->lock);
 	fd = l->options.connect(l->options.arg);
 	pthread_mutex_lock(&l->lock);
+	l->is_connecting = false;
 	if (fd < 0)
 		return;
 	if (l->fd >= 0)

@@ -67,6 +67,7 @@ LIBRARIES = {
     "idn2": ("core/x509/", "protocols/acme/"),
     "libsmartcols": ("gateway/ctl/",),
     "nghttp2/": ("gateway/http2.c",),
+    "openssl/ssl.h": ("core/wire/tls_relay.c", "gateway/tls"),
     "protobuf-c": ("core/wire/",),
     "seccomp": ("core/signer/",),
     "sqlite3": ("core/base/",),
@@ -75,7 +76,7 @@ LIBRARIES = {
     "yaml": ("core/base/",),
     "openssl/crypto.h": ("core/x509/", "core/signer/", "core/base/digest.c", "core/keys.c",
                          "core/create.c", "protocols/jose/", "protocols/acme/", "gateway/tls"),
-    "openssl/": ("core/x509/", "core/signer/", "core/base/digest.c", "protocols/jose/",
+    "openssl/": ("core/x509/", "core/signer/", "core/base/digest.c", "core/wire/tls_relay.c", "protocols/jose/",
                  "protocols/acme/", "gateway/tls"),
 }
 OWN_LIBRARY = re.compile(r"^(%s)" % "|".join(re.escape(name) for name in LIBRARIES))
