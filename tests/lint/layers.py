@@ -43,6 +43,7 @@ TESTS = {
     "tests/unit/base": ("core/base",),
     "tests/unit/wire": ("core/wire",),
     "tests/unit/core": ("core", "core/signer"),
+    "tests/unit/signer": ("core", "core/signer"),
     "tests/unit/policy": ("policy/",),
     "tests/unit/exit": ("exit/",),
     "tests/unit/protocols": ("protocols", "protocols/acme", "protocols/jose"),
