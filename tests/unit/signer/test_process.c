@@ -393,7 +393,8 @@ static void nobody_of_its_user_reads_its_memory(void **state)
 
 static void has_no_library_that_speaks_to_a_network(void **state)
 {
-	static const char *const foreign[] = { "curl", "libssl", "sqlite", "libuv", "unbound", "yaml", "nghttp2", "idn2" };
+	static const char *const foreign[] = { "curl", "libssl", "sqlite", "libuv", "unbound", "yaml", "nghttp2",
+					       "idn2" };
 	struct served s;
 	char path[64], line[512];
 	unsigned crypto = 0;
