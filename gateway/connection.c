@@ -765,9 +765,9 @@ static void on_turn(uv_idle_t *turn)
 	shake_hands(c);
 }
 
-/* A step of a handshake costs as much as many requests: the loop makes one, then looks after all that is there, so many
- * clients that come at once take turns with those that came before. A client that says more before its turn is read
- * no further. */
+/* A step of a handshake costs as much as many requests: the loop makes one, then looks after all that is there, so
+ * many clients that come at once take turns with those that came before. A client that says more before its turn is
+ * read no further. */
 static void wait_for_turn(struct gw_connection *c)
 {
 	struct gw_loop *loop = c->loop;

@@ -37,8 +37,8 @@ static int64_t median(int64_t *us)
 	return us[BURSTS / 2];
 }
 
-/* All say hello at once, and one that is there already asks for something: how long that takes, and how long until all
- * handshakes were answered. */
+/* All say hello at once, and one that is there already asks for something: how long that takes, and how long until
+ * all handshakes were answered. */
 static void burst(struct h2_server *f, struct h2_caller *c, struct bytes hello, int64_t *one_us, int64_t *all_us)
 {
 	int fds[CLIENTS], i;
