@@ -766,16 +766,15 @@ static void on_turn(uv_idle_t *turn)
 }
 
 /* A step of a handshake costs as much as many requests: the loop makes one, then looks after all that is there, so
- * many clients that come at once take turns with those that came before. A client that says more before its turn is
- * read no further. */
+ * many clients that come at once take turns with those that came before. Until its turn a client is read no further:
+ * what it says waits in its own socket, and so does the end of it. */
 static void wait_for_turn(struct gw_connection *c)
 {
 	struct gw_loop *loop = c->loop;
 
-	if (c->turn_link) {
-		set_reading(c, false);
+	set_reading(c, false);
+	if (c->turn_link)
 		return;
-	}
 	c->turn_next = NULL;
 	c->turn_link = loop->last_shaking;
 	*loop->last_shaking = c;

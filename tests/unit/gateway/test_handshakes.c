@@ -4,6 +4,8 @@
  */
 #include "tests/test.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -117,10 +119,42 @@ static void forgets_those_that_go_away_before_their_turn(void **state)
 		close(fds[i]);
 }
 
+/* The end of what a client says is there before the last step of its handshake has its turn. */
+static void answers_a_client_that_said_all_before_its_turn(void **state)
+{
+	OWNED_BUF hello = BUF_INIT(4096);
+	int fds[CLIENTS], fd, i, on = 1;
+	struct tls_client *c;
+	struct h2_server f;
+	char text[4096];
+
+	assert_true(tls_client_hello(&hello));
+	h2_server_start(&f);
+	fd = h2_server_dial(&f);
+	/* What it says after its hello is held back here, until it says that nothing more comes. */
+	assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on)), 0);
+	c = tls_client_new(fd, 0x0304, NULL);
+	assert_non_null(c);
+	for (i = 0; i < CLIENTS; i++)
+		fds[i] = h2_server_dial(&f);
+	for (i = 0; i < CLIENTS; i++)
+		assert_int_equal(send(fds[i], hello.ptr, hello.len, MSG_NOSIGNAL), hello.len);
+	assert_true(tls_client_write(c, "GET /t/hello HTTP/1.1\r\nHost: ca.example\r\n\r\n"));
+	assert_int_equal(shutdown(fd, SHUT_WR), 0);
+	assert_true(tls_client_read(c, text, sizeof(text)) > 0);
+	assert_memory_equal(text, "HTTP/1.1 200 ", 13);
+	tls_client_drop(&c);
+	close(fd);
+	for (i = 0; i < CLIENTS; i++)
+		close(fds[i]);
+	h2_server_stop(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(serves_a_connection_in_the_middle_of_many_handshakes),
+		cmocka_unit_test(answers_a_client_that_said_all_before_its_turn),
 		cmocka_unit_test(forgets_those_that_go_away_before_their_turn),
 	};
 
