@@ -30,6 +30,7 @@ struct job {
 	uint64_t turn;            /* the first one of each owner, then the second, … */
 	bool is_collected;        /* out of the table; the last waiter frees it */
 	unsigned waiters;
+	pthread_cond_t done;      /* for its waiters alone: others would wake up for nothing */
 	int error;                /* the job itself failed */
 	int64_t done_ms;
 	struct validation_result result;
@@ -41,7 +42,6 @@ struct engine {
 
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t work;  /* a job was queued, or stop */
-	pthread_cond_t done;  /* a job is done */
 	struct job *jobs;
 	size_t n_jobs, n_queued;
 	uint64_t turn; /* of the job that began last */
@@ -57,6 +57,7 @@ static void job_drop(struct job **jp)
 
 	if (!j)
 		return;
+	pthread_cond_destroy(&j->done);
 	free((char *)j->what.dns_name);
 	free((char *)j->what.ip_address);
 	free((char *)j->what.token);
@@ -77,10 +78,15 @@ static const char *copy(const char *text, int *e)
 static int job_new(struct job **out, const struct validation *what)
 {
 	OWNED(job) j = calloc(1, sizeof(*j));
+	pthread_condattr_t attributes;
 	int e = 0;
 
 	if (!j)
 		return -ENOMEM;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&j->done, &attributes);
+	pthread_condattr_destroy(&attributes);
 	j->what.key = what->key;
 	j->what.owner = what->owner;
 	j->what.kind = what->kind;
@@ -230,7 +236,7 @@ static void *run_jobs(void *arg)
 		pthread_mutex_lock(&v->lock);
 		j->state = JOB_DONE;
 		j->done_ms = clock_mono_ms();
-		pthread_cond_broadcast(&v->done);
+		pthread_cond_broadcast(&j->done);
 	}
 	pthread_mutex_unlock(&v->lock);
 	curl_easy_cleanup(curl);
@@ -303,7 +309,7 @@ static int wait_for(struct engine *v, struct job *j, unsigned wait_ms, struct va
 
 	j->waiters++;
 	while (!e && j->state != JOB_DONE)
-		e = pthread_cond_timedwait(&v->done, &v->lock, &until);
+		e = pthread_cond_timedwait(&j->done, &v->lock, &until);
 	j->waiters--;
 	return j->state == JOB_DONE ? collect(v, j, out) : VALIDATION_RUNNING;
 }
@@ -347,25 +353,12 @@ static void engine_drop(struct engine **vp)
 	while (v->jobs)
 		table_remove(v, v->jobs);
 	resolver_drop(&v->http01.resolver);
-	pthread_cond_destroy(&v->done);
 	pthread_cond_destroy(&v->work);
 	pthread_mutex_destroy(&v->lock);
 	free(v->http01.rules.allow);
 	free(v->threads);
 	free(v);
 	*vp = NULL;
-}
-
-static void init_waiting(struct engine *v)
-{
-	pthread_condattr_t attributes;
-
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&v->done, &attributes);
-	pthread_condattr_destroy(&attributes);
-	pthread_cond_init(&v->work, NULL);
-	pthread_mutex_init(&v->lock, NULL);
 }
 
 static int read_allow(struct address_rules *rules, const struct conf_section *conf, struct conf_error *error)
@@ -406,7 +399,8 @@ int validator_new(struct validator **out, const struct conf_section *conf, struc
 
 	if (!v)
 		return -ENOMEM;
-	init_waiting(v);
+	pthread_cond_init(&v->work, NULL);
+	pthread_mutex_init(&v->lock, NULL);
 	v->door = (struct validator){ .check = check, .state = v };
 	e = fetch_global_init();
 	if (!e)
