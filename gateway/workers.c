@@ -145,7 +145,8 @@ int gw_workers_new(struct gw_workers **out, const struct gw_workers_options *opt
 		free(w);
 		return -ENOMEM;
 	}
-	pthread_mutex_init(&w->lock, NULL);
+	/* It is held for moments only: a look again costs less than to sleep. */
+	w->lock = (pthread_mutex_t)PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
 	pthread_cond_init(&w->some, NULL);
 	*out = w;
 	return 0;
