@@ -83,6 +83,7 @@ struct ca_core {
 	struct flight *flight;
 	struct polls *polls;
 	struct rejects *rejects;
+	int sockets[CA_SOCKETS_];       /* -1: none */
 	int lock_fd;                    /* holds the lock on the data folder */
 	_Atomic int64_t last_id;        /* ids are given in memory and never twice */
 	_Atomic bool is_closed;

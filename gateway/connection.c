@@ -32,7 +32,9 @@ enum state {
 };
 
 enum deadline { DEADLINE_NONE, DEADLINE_HANDSHAKE, DEADLINE_HEAD, DEADLINE_BODY, DEADLINE_IDLE, DEADLINE_WRITE,
-		DEADLINE_LINGER };
+		DEADLINE_LINGER, DEADLINE_LAST_CHANCE };
+
+#define LAST_CHANCE_MS 1000 /* for the first request of a connection that was new when the stop began */
 
 struct gw_connection {
 	uv_tcp_t tcp;
@@ -158,7 +160,7 @@ static void on_deadline(uv_timer_t *timer)
 		uv_timer_start(&c->timer, on_deadline, deadlines(c)->write, 0);
 		return;
 	}
-	if (c->deadline != DEADLINE_IDLE && c->deadline != DEADLINE_LINGER)
+	if (c->deadline != DEADLINE_IDLE && c->deadline != DEADLINE_LINGER && c->deadline != DEADLINE_LAST_CHANCE)
 		atomic_fetch_add(&c->loop->server->timeouts, 1);
 	gw_connection_cut(c);
 }
@@ -170,7 +172,7 @@ static void set_deadline(struct gw_connection *c, enum deadline kind)
 	const unsigned ms[] = {
 		[DEADLINE_NONE] = 0, [DEADLINE_HANDSHAKE] = d->handshake, [DEADLINE_HEAD] = d->head,
 		[DEADLINE_BODY] = d->body, [DEADLINE_IDLE] = d->idle, [DEADLINE_WRITE] = d->write,
-		[DEADLINE_LINGER] = d->linger,
+		[DEADLINE_LINGER] = d->linger, [DEADLINE_LAST_CHANCE] = LAST_CHANCE_MS,
 	};
 
 	if (c->state == STATE_CLOSED || c->deadline == kind)
@@ -942,6 +944,16 @@ void gw_connection_finish(struct gw_connection *c)
 		http2_finish(gw_streams_session(c->streams));
 		move_streams(c);
 	} else if (!http1_has_begun(&c->http)) {
-		gw_connection_cut(c);
+		/* The first request is on its way: its client would take a cut for a failure. An idle client is told
+		 * that this is the end, and nobody waits for it to agree. */
+		if (c->had_request) {
+			if (c->tls) {
+				gw_tls_close(c->tls);
+				flush_tls(c);
+			}
+			gw_connection_cut(c);
+		} else {
+			set_deadline(c, DEADLINE_LAST_CHANCE);
+		}
 	}
 }

@@ -247,6 +247,20 @@ void gw_server_open(struct gw_server *s, struct gw_listener *listener)
 	wake_all(s);
 }
 
+/* What no loop took, because the stop came first. */
+static void close_untaken(struct gw_server *s)
+{
+	struct gw_listener *l;
+	unsigned i;
+
+	for (l = s->listeners; l; l = l->next)
+		for (i = 0; i < l->n_sockets; i++)
+			if (l->sockets[i] >= 0) {
+				close(l->sockets[i]);
+				l->sockets[i] = -1;
+			}
+}
+
 void gw_server_stop(struct gw_server *s, unsigned deadline_ms)
 {
 	unsigned i;
@@ -264,6 +278,7 @@ void gw_server_stop(struct gw_server *s, unsigned deadline_ms)
 		s->loops[i].is_running = false;
 		uv_loop_close(&s->loops[i].uv);
 	}
+	close_untaken(s);
 }
 
 void gw_server_drop(struct gw_server **server)
