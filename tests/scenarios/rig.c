@@ -102,7 +102,7 @@ int rig_start(struct rig *r, struct conf_error *error)
 	write_configuration(r, &text);
 	e = conf_parse(&r->conf, buf_bytes(&text), "scenario.yaml", root_rows, error);
 	if (!e)
-		e = ca_core_start(&r->core, conf_root(r->conf), NULL, error);
+		e = ca_core_start(&r->core, conf_root(r->conf), r->env, error);
 	if (!e)
 		e = ca_locate(&r->door, "direct:#" RIG_CA, "test");
 	if (e)
