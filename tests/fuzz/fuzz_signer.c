@@ -9,7 +9,7 @@
 
 #include "core/issue.h"
 #include "core/base/der.h"
-#include "core/signer/signer_int.h"
+#include "core/signer/answer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

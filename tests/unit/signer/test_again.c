@@ -20,7 +20,7 @@
 #define PATIENCE_MS 10000
 
 static struct rig rig;
-static struct signer_process process;
+static struct child process;
 static struct link *signer_link;
 static struct ca_core_env env;
 static uint8_t kek[SIGNER_KEK_SIZE];
@@ -62,7 +62,7 @@ static int stop(void **state)
 	rig_settle(&rig);
 	rig_stop(&rig);
 	link_drop(&signer_link);
-	signer_process_kill(&process);
+	child_kill(&process);
 	assert_true(rig_check_trace(&rig, getenv("CHECK_TRACE")));
 	rig_fini(&rig);
 	return 0;
@@ -126,7 +126,7 @@ static void a_request_waits_for_the_signer_and_gets_what_was_planned(void **stat
 
 	expect_issued("a.example");
 	expect_health("signer: ok, ", true);
-	signer_process_kill(&process);
+	child_kill(&process);
 	start_ms = clock_mono_ms();
 	expect_busy("b.example");
 	assert_in_range(clock_mono_ms() - start_ms, 0, 4000);
@@ -157,7 +157,7 @@ static void a_signer_that_came_back_unnoticed_gets_its_keys_again(void **state)
 	for (int i = 0; i < 3; i++) {
 		char name[32];
 
-		signer_process_kill(&process);
+		child_kill(&process);
 		start_signer();
 		snprintf(name, sizeof(name), "b%d.example", i);
 		expect_issued(name);
@@ -183,7 +183,7 @@ static void a_signer_with_another_key_encryption_key_refuses_no_request(void **s
 {
 	uint8_t right = kek[0];
 
-	signer_process_kill(&process);
+	child_kill(&process);
 	kek[0] ^= 1;
 	start_signer();
 	expect_busy("a.example");
@@ -193,7 +193,7 @@ static void a_signer_with_another_key_encryption_key_refuses_no_request(void **s
 	expect_health("signer: does not answer", false);
 	expect_busy("b.example");
 	assert_int_equal(rig_number(&rig, "SELECT count(*) FROM requests"), 1);
-	signer_process_kill(&process);
+	child_kill(&process);
 	kek[0] = right;
 	start_signer();
 	wait_for(ISSUED, 1);
@@ -230,7 +230,7 @@ static void nothing_is_lost_or_refused_while_signers_die(void **state)
 		assert_int_equal(pthread_create(&threads[i], NULL, submit_many, &numbers[i]), 0);
 	for (unsigned i = 0; i < 6; i++) {
 		usleep(300000);
-		signer_process_kill(&process);
+		child_kill(&process);
 		usleep(i % 2 ? 100000 : 0);
 		start_signer();
 	}
