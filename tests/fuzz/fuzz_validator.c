@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "gateway/validator/http01.h"
-#include "gateway/validator/validator_int.h"
+#include "gateway/validator/answer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -27,8 +27,7 @@ static bool health(const struct validator *v, struct buf *out)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct validator_ways ways = { .health = health };
-	static const struct validator_face face = { .door = { .check = check }, .ways = &ways };
+	static const struct validator_face face = { .door = { .check = check }, .health = health };
 	OWNED_BUF reply = BUF_INIT(1u << 18);
 	int e = validator_answer(&face.door, bytes_of(data, size), &reply);
 
