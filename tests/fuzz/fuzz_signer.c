@@ -7,8 +7,10 @@
  */
 #include <stdlib.h>
 
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
 #include "core/issue.h"
-#include "core/base/der.h"
 #include "core/signer/answer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -16,6 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const uint8_t kek[SIGNER_KEK_SIZE] = { 1 };
 static struct signer *signer;
 static uint64_t key;
+static struct issuer *issuer;
+static X509 *root;
 
 static void make_signer(void)
 {
@@ -26,6 +30,7 @@ static void make_signer(void)
 	OWNED_BUF certificate = BUF_INIT(65536);
 	char why[SIGNER_WHY_SIZE], reason[CA_REASON_SIZE];
 	uint8_t serial[SERIAL_SIZE] = { 1 };
+	const uint8_t *p;
 
 	if (signer_new(&signer, kek) ||
 	    signer_generate(signer, "ec-p256", SIGNER_PURPOSE_CA, "One", &sealed, &spki, why) ||
@@ -33,15 +38,31 @@ static void make_signer(void)
 	    issue_build_root(buf_bytes(&spki), "One", NULL, 1772366400, 2087899200, serial, 0, &tbs, reason) ||
 	    signer_sign_certificate(signer, key, buf_bytes(&tbs), &signature, why) ||
 	    issue_assemble_root(buf_bytes(&tbs), buf_bytes(&signature), &certificate) ||
-	    signer_load(signer, buf_bytes(&sealed), SIGNER_PURPOSE_CA, "One", buf_bytes(&certificate), &key, why))
+	    signer_load(signer, buf_bytes(&sealed), SIGNER_PURPOSE_CA, "One", buf_bytes(&certificate), &key, why) ||
+	    issuer_new(&issuer, buf_bytes(&certificate)))
 		abort();
+	p = certificate.ptr;
+	root = d2i_X509(NULL, &p, (long)certificate.len);
 }
 
-/* critical basicConstraints CA:TRUE */
-static const uint8_t authority[] = { 0x06, 0x03, 0x55, 0x1d, 0x13, 0x01, 0x01, 0xff,
-				     0x04, 0x05, 0x30, 0x03, 0x01, 0x01, 0xff };
+/* What libcrypto makes of it, whose reader is another one: no authority, no other issuer, nothing after its issuer. */
+static void judge(struct bytes tbs, struct bytes signature)
+{
+	OWNED_BUF certificate = BUF_INIT(1u << 18);
+	const uint8_t *p;
+	X509 *read;
 
-/* Whatever is signed can be read to its end, and makes no authority. */
+	if (issue_assemble(tbs, signature, issuer, &certificate))
+		abort();
+	p = certificate.ptr;
+	read = d2i_X509(NULL, &p, (long)certificate.len);
+	if (read && (X509_check_ca(read) || X509_get_version(read) != X509_VERSION_3 ||
+		     X509_NAME_cmp(X509_get_issuer_name(read), X509_get_subject_name(root)) ||
+		     ASN1_TIME_compare(X509_get0_notAfter(read), X509_get0_notAfter(root)) > 0))
+		abort();
+	X509_free(read);
+}
+
 static void try_certificate(struct bytes tbs)
 {
 	OWNED_BUF signature = BUF_INIT(SIGNER_SIGNATURE_MAX);
@@ -50,8 +71,8 @@ static void try_certificate(struct bytes tbs)
 
 	if (e < 0 || (e == 0) != (signature.len > 0) || (e > 0 && !why[0]))
 		abort();
-	if (e == 0 && (der_check(tbs, 16) || memmem(tbs.ptr, tbs.len, authority, sizeof(authority))))
-		abort();
+	if (e == 0)
+		judge(tbs, buf_bytes(&signature));
 }
 
 static void try_message(struct bytes message)

@@ -327,6 +327,13 @@ static void add_extension(struct parts *p, const char *oid, size_t oid_len, cons
 
 #define TRUE_FLAG "\x01\x01\xff"
 
+/* None but what each certificate must have. */
+static void reset_extensions(struct parts *p)
+{
+	buf_reset(&p->extensions);
+	add_extension(p, HEX("\x55\x1d\x13"), TRUE_FLAG, HEX("\x30\x00"));
+}
+
 static void extensions_that_make_an_authority_are_refused(void **state)
 {
 	static const struct {
@@ -351,10 +358,26 @@ static void extensions_that_make_an_authority_are_refused(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct parts p = copy_good();
 
-		buf_reset(&p.extensions);
+		if (rows[i].oid[2] == 0x13)
+			buf_reset(&p.extensions);
+		else
+			reset_extensions(&p);
 		add_extension(&p, rows[i].oid, 3, TRUE_FLAG, rows[i].value, rows[i].len);
 		expect(&p, rows[i].refusal);
 	}
+}
+
+/* Some readers take the certificate of a CA of before RFC 2459 for one when nothing says no. */
+static void without_basic_constraints_nothing_is_signed(void **state)
+{
+	struct parts p = copy_good();
+
+	buf_reset(&p.extensions);
+	expect(&p, "other authorities");
+	p = copy_good();
+	buf_reset(&p.extensions);
+	add_extension(&p, HEX("\x60\x86\x48\x01\x86\xf8\x42\x01\x01"), NULL, HEX("\x03\x02\x02\x04"));
+	expect(&p, "other authorities");
 }
 
 static void an_extension_stands_in_it_once(void **state)
@@ -384,7 +407,7 @@ static void the_authority_key_identifier_is_the_issuers(void **state)
 	buf_append(&value, bytes_of("\x30\x16\x80\x14", 4));
 	assert_int_equal(id.len, sizeof(changed));
 	buf_append(&value, id);
-	buf_reset(&p.extensions);
+	reset_extensions(&p);
 	add_extension(&p, HEX("\x55\x1d\x23"), NULL, (const char *)value.ptr, value.len);
 	expect(&p, NULL);
 	memcpy(changed, id.ptr, sizeof(changed));
@@ -393,15 +416,15 @@ static void the_authority_key_identifier_is_the_issuers(void **state)
 	buf_append(&value, bytes_of("\x30\x16\x80\x14", 4));
 	buf_append(&value, bytes_of(changed, sizeof(changed)));
 	p = copy_good();
-	buf_reset(&p.extensions);
+	reset_extensions(&p);
 	add_extension(&p, HEX("\x55\x1d\x23"), NULL, (const char *)value.ptr, value.len);
 	expect(&p, "authority key identifier");
 	p = copy_good();
-	buf_reset(&p.extensions);
+	reset_extensions(&p);
 	add_extension(&p, HEX("\x55\x1d\x23"), NULL, HEX("\x30\x00"));
 	expect(&p, "authority key identifier");
 	p = copy_good();
-	buf_reset(&p.extensions);
+	reset_extensions(&p);
 	expect(&p, NULL);
 }
 
@@ -427,7 +450,7 @@ static void critical_extensions_of_pkix_are_known_ones(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct parts p = copy_good();
 
-		buf_reset(&p.extensions);
+		reset_extensions(&p);
 		add_extension(&p, rows[i].oid, rows[i].len, rows[i].critical, HEX("\x05\x00"));
 		expect(&p, rows[i].refusal);
 	}
@@ -437,13 +460,13 @@ static void more_extensions_than_anybody_needs_are_refused(void **state)
 {
 	struct parts p = copy_good();
 
-	buf_reset(&p.extensions);
-	for (int i = 0; i < 64; i++)
+	reset_extensions(&p);
+	for (int i = 0; i < 63; i++)
 		add_extension(&p, (char[]){ 0x2a, 3, (char)i }, 3, NULL, HEX("\x05\x00"));
 	expect(&p, NULL);
 	p = copy_good();
-	buf_reset(&p.extensions);
-	for (int i = 0; i < 65; i++)
+	reset_extensions(&p);
+	for (int i = 0; i < 64; i++)
 		add_extension(&p, (char[]){ 0x2a, 3, (char)i }, 3, NULL, HEX("\x05\x00"));
 	expect(&p, "no TBSCertificate");
 }
@@ -489,6 +512,7 @@ int main(void)
 		cmocka_unit_test(weak_and_unknown_keys_and_the_own_one_are_refused),
 		cmocka_unit_test(rsa_numbers_are_looked_at),
 		cmocka_unit_test(extensions_that_make_an_authority_are_refused),
+		cmocka_unit_test(without_basic_constraints_nothing_is_signed),
 		cmocka_unit_test(an_extension_stands_in_it_once),
 		cmocka_unit_test(the_authority_key_identifier_is_the_issuers),
 		cmocka_unit_test(critical_extensions_of_pkix_are_known_ones),
