@@ -8,7 +8,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "gateway/validator/validator_int.h"
+#include "gateway/validator/validator.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -451,14 +451,13 @@ static void drop_engine(struct validator *validator)
 
 int validator_new(struct validator **out, const struct conf_section *conf, struct conf_error *error)
 {
-	static const struct validator_ways ways = { engine_health, drop_engine };
 	OWNED(engine) v = calloc(1, sizeof(*v));
 	int e;
 
 	if (!v)
 		return -ENOMEM;
 	init_waiting(v);
-	v->face = (struct validator_face){ .door = { .check = check, .state = v }, .ways = &ways };
+	v->face = (struct validator_face){ { .check = check, .state = v }, engine_health, drop_engine };
 	e = fetch_global_init();
 	if (!e)
 		e = read_settings(v, conf, error);
@@ -472,12 +471,12 @@ int validator_new(struct validator **out, const struct conf_section *conf, struc
 
 bool validator_health(const struct validator *v, struct buf *out)
 {
-	return ((const struct validator_face *)v)->ways->health(v, out);
+	return ((const struct validator_face *)v)->health(v, out);
 }
 
 void validator_drop(struct validator **v)
 {
 	if (*v)
-		((struct validator_face *)*v)->ways->drop(*v);
+		((struct validator_face *)*v)->drop(*v);
 	*v = NULL;
 }

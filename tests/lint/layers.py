@@ -45,6 +45,8 @@ MODULES = {"policy": ("core/policy.h",) + MODULE_DOOR, "exit": ("core/exit.h",) 
 TESTS = {
     "tests/unit/base": ("core/base",),
     "tests/unit/wire": ("core/wire",),
+    "tests/unit/child.c": ("core/wire",),
+    "tests/unit/child.h": ("core/wire",),
     "tests/unit/core": ("core", "core/signer"),
     "tests/unit/signer": ("core", "core/signer"),
     "tests/unit/policy": ("policy/",),
