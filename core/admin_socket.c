@@ -5,10 +5,13 @@
 #include "core/admin_socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -36,8 +39,8 @@ struct session {
 
 struct admin_socket {
 	struct ca_core *core;
-	char *path;
-	int fd;
+	int fd, stop_fd;
+	bool is_own; /* `fd` was opened here */
 	pthread_t thread;
 	pthread_mutex_t lock;
 	struct session sessions[SESSIONS_MAX];
@@ -272,55 +275,97 @@ static void start_session(struct admin_socket *a, int fd)
 	}
 }
 
+/* The socket outlives this process when a supervisor holds it: it is never shut down to wake the thread. */
 static void *accept_all(void *arg)
 {
 	struct admin_socket *a = arg;
+	struct pollfd polls[] = { { a->fd, POLLIN, 0 }, { a->stop_fd, POLLIN, 0 } };
 
-	for (;;) {
-		int fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC);
+	while (poll(polls, 2, -1) >= 0 || errno == EINTR) {
+		int fd;
 
-		if (fd >= 0) {
+		if (polls[1].revents)
+			break;
+		fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC);
+		if (fd >= 0)
 			start_session(a, fd);
-			continue;
-		}
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+		else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
 			usleep(100000);
-		else if (errno != EINTR && errno != ECONNABORTED)
-			return NULL;
+		else if (errno != EINTR && errno != EAGAIN && errno != ECONNABORTED)
+			break;
 	}
+	return NULL;
 }
 
 /* ---- start and stop ---- */
 
-int admin_socket_start(struct admin_socket **out, struct ca_core *core, struct conf_error *error)
+const char *ca_core_admin_path(const struct conf_section *root)
 {
-	const struct conf_section *conf = conf_section(core->conf, "core");
-	const char *path = conf_str(conf, "admin-socket");
+	static _Thread_local char path[4096];
+	const char *configured = conf_str(conf_section(root, "core"), "admin-socket");
+
+	if (configured)
+		return configured;
+	snprintf(path, sizeof(path), "%s/core/admin.sock", conf_str(root, "data"));
+	return path;
+}
+
+int ca_core_open_admin(const struct conf_section *root, int *fd, struct conf_error *error)
+{
+	const char *path = ca_core_admin_path(root);
+	int e = unix_socket_listen(fd, path);
+
+	if (e)
+		conf_refuse(conf_section(root, "core"), "admin-socket", error, "cannot listen on %s: %s", path,
+			    e == -EADDRINUSE ? "another gatehoused is running there" : strerror(-e));
+	return e;
+}
+
+/* Wake the thread that accepts, and end it. */
+static void stop_accepting(struct admin_socket *a)
+{
+	uint64_t one = 1;
+
+	(void)!write(a->stop_fd, &one, sizeof(one));
+	pthread_join(a->thread, NULL);
+}
+
+static void let_go(struct admin_socket *a)
+{
+	if (a->stop_fd >= 0)
+		close(a->stop_fd);
+	if (a->is_own) {
+		close(a->fd);
+		unlink(ca_core_admin_path(a->core->conf));
+	}
+	pthread_mutex_destroy(&a->lock);
+	free(a);
+}
+
+int admin_socket_start(struct admin_socket **out, struct ca_core *core, int fd, struct conf_error *error)
+{
 	struct admin_socket *a = calloc(1, sizeof(*a));
-	int e;
+	int e = 0;
 
 	if (!a)
 		return -ENOMEM;
 	a->core = core;
-	a->fd = -1;
+	a->fd = fd;
 	pthread_mutex_init(&a->lock, NULL);
-	if (path ? !(a->path = strdup(path)) : asprintf(&a->path, "%s/admin.sock", core->data_folder) < 0)
-		e = -ENOMEM;
-	else
-		e = unix_socket_listen(&a->fd, a->path);
-	if (!e)
-		e = -pthread_create(&a->thread, NULL, accept_all, a);
-	if (e) {
-		conf_refuse(conf, "admin-socket", error, "cannot listen on %s: %s", a->path ? a->path : "?",
-			    e == -EADDRINUSE ? "another gatehoused is running there" : strerror(-e));
-		if (a->fd >= 0)
-			close(a->fd);
-		free(a->path);
-		free(a);
-		return e;
+	a->stop_fd = eventfd(0, EFD_CLOEXEC);
+	if (a->stop_fd < 0)
+		e = -errno;
+	if (!e && fd < 0) {
+		e = ca_core_open_admin(core->conf, &a->fd, error);
+		a->is_own = e == 0;
 	}
-	*out = a;
-	return 0;
+	if (!e)
+		e = fcntl(a->fd, F_SETFL, O_NONBLOCK) ? -errno : -pthread_create(&a->thread, NULL, accept_all, a);
+	if (e)
+		let_go(a);
+	else
+		*out = a;
+	return e;
 }
 
 void admin_socket_stop(struct admin_socket **ap)
@@ -329,10 +374,7 @@ void admin_socket_stop(struct admin_socket **ap)
 
 	if (!a)
 		return;
-	shutdown(a->fd, SHUT_RDWR);
-	pthread_join(a->thread, NULL);
-	close(a->fd);
-	unlink(a->path);
+	stop_accepting(a);
 	pthread_mutex_lock(&a->lock);
 	for (int i = 0; i < SESSIONS_MAX; i++)
 		if (a->sessions[i].state == SESSION_RUNNING && a->sessions[i].fd >= 0)
@@ -341,8 +383,6 @@ void admin_socket_stop(struct admin_socket **ap)
 	for (int i = 0; i < SESSIONS_MAX; i++)
 		if (a->sessions[i].state != SESSION_FREE)
 			pthread_join(a->sessions[i].thread, NULL);
-	pthread_mutex_destroy(&a->lock);
-	free(a->path);
-	free(a);
+	let_go(a);
 	*ap = NULL;
 }

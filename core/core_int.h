@@ -62,13 +62,9 @@ struct ca {
 	struct buf certificate;         /* DER */
 	struct issuer *issuer;          /* the same, read */
 	int64_t not_before_s, not_after_s;
-	unsigned key;                   /* the signer's number for it */
+	_Atomic uint64_t key;           /* the signer's number for it: another one when it was started again */
 	int64_t key_row;                /* ca_keys.id */
 };
-
-/* The signer as the core reaches it; tests put a broken one in its place. */
-typedef int ca_sign_fn(void *arg, unsigned key, struct bytes tbs, struct buf *signature,
-		       char why[static SIGNER_WHY_SIZE]);
 
 struct ca_core {
 	const struct conf_section *conf;
@@ -79,9 +75,10 @@ struct ca_core {
 	struct ca *cas;
 	size_t n_cas;
 	struct db *db;
-	struct signer *signer;
-	ca_sign_fn *sign;
-	void *sign_arg;
+	struct ca_core_env env;
+	struct signer *signer;          /* tests put a broken one in its place */
+	pthread_mutex_t key_turn;       /* held while a key is loaded again */
+	_Atomic int signer_memory;      /* enum signer_memory, as it was told last */
 	struct trace *trace;
 	struct flight *flight;
 	struct polls *polls;

@@ -485,7 +485,7 @@ int pipeline_submit(struct ca *ca, const struct binding *by, const struct ca_sub
 	/* Asked again inside: whoever closes waits for what is in flight, and nothing may start after that. */
 	e = ca->core->is_closed ? busy(ca, out, 5, "the CA is stopping") : submit_in_flight(ca, r, s->request, out);
 	flight_leave(ca->core->flight, r->transaction_key);
-	if (!e)
+	if (!e && ca->n_exits)
 		worker_kick(ca->core->outbox);
 	return e;
 }

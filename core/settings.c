@@ -36,7 +36,7 @@ const struct conf_option ca_core_rows[] = {
 	{.name = "key-file",
 	 .type = CONF_STRING,
 	 .summary =
-		 "File (mode 0600) with the key that seals the CA keys; by default core/kek in the data folder."},
+		 "File (mode 0600) with the key that seals the CA keys; by default kek in the data folder."},
 	{.name = "trace-file",
 	 .type = CONF_STRING,
 	 .summary = "Append one JSON line for every call of a module and every change of state to this file."},

@@ -8,11 +8,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "core/base/digest.h"
+#include "core/base/log.h"
 #include "core/core.h"
 #include "core/exit.h"
 #include "core/policy.h"
+
+#define LOOPS_MAX 256
 
 static const struct conf_option log_rows[] = {
 	{ .name = "format", .type = CONF_CHOICE, .range = "logfmt|json", .fallback = "logfmt",
@@ -90,8 +94,8 @@ static const struct conf_option validator_rows[] = {
 	  .summary = "Addresses of DNS servers; by default those of /etc/resolv.conf." },
 	{ .name = "timeout", .type = CONF_DURATION, .range = "1s..60s", .fallback = "10s",
 	  .summary = "Longest time for one validation." },
-	{ .name = "jobs", .type = CONF_INTEGER, .range = "1..1024", .fallback = "64",
-	  .summary = "Validations at once." },
+	{ .name = "jobs", .type = CONF_INTEGER, .range = "1..4096", .fallback = "512",
+	  .summary = "Validations at once, an eighth of them of one account; each takes a thread while it runs." },
 	{ 0 },
 };
 
@@ -119,8 +123,25 @@ static const struct conf_option gateway_rows[] = {
 	  .summary = "Connections at once; one more is closed." },
 	{ .name = "connections-per-address", .type = CONF_INTEGER, .range = "0..1000000", .fallback = "1024",
 	  .summary = "Connections of one client address (IPv6: /64) at once; 0: as many as there are." },
+	{ .name = "flood-pause", .type = CONF_DURATION, .range = "0s..1h", .fallback = "10s",
+	  .summary = "How long an address (IPv6: /64) may not connect after three HTTP/2 floods, and after each "
+		     "further one; 0s: it may, as where all clients come through one proxy." },
 	{ .name = "stop-timeout", .type = CONF_DURATION, .range = "0s..10m", .fallback = "30s",
 	  .summary = "How long requests in flight may take when the gateway stops." },
+	{ 0 },
+};
+
+static const struct conf_option process_rows[] = {
+	{ .name = "separate-users", .type = CONF_BOOL, .fallback = "true",
+	  .summary = "Started as root: give each process a user of its own." },
+	{ .name = "gateway-user", .type = CONF_STRING, .fallback = "gatehouse-gw",
+	  .summary = "User (name or number) of the process that listens." },
+	{ .name = "core-user", .type = CONF_STRING, .fallback = "gatehouse",
+	  .summary = "User of the process that decides and stores." },
+	{ .name = "signer-user", .type = CONF_STRING, .fallback = "gatehouse-sign",
+	  .summary = "User of the process that holds the keys of CAs." },
+	{ .name = "validator-user", .type = CONF_STRING, .fallback = "gatehouse-va",
+	  .summary = "User of the process that contacts clients' machines." },
 	{ 0 },
 };
 
@@ -201,6 +222,8 @@ const struct conf_option *gw_config_rows(void)
 		{ .name = "validator", .type = CONF_SECTION, .rows = validator_rows,
 		  .summary = "Outgoing connections that prove names." },
 		{ .name = "gateway", .type = CONF_SECTION, .rows = gateway_rows, .summary = "Sizes of the gateway." },
+		{ .name = "processes", .type = CONF_SECTION, .rows = process_rows,
+		  .summary = "The processes of the daemon." },
 		{ 0 },
 	};
 
@@ -283,6 +306,26 @@ const char *gw_config_listener_ca(const struct conf_section *root, const struct 
 	if (endpoint)
 		return conf_str(endpoint, "ca");
 	return conf_count(root, "cas") ? conf_str(conf_section_at(root, "cas", 0), "name") : NULL;
+}
+
+unsigned gw_config_loops(const struct conf_section *root)
+{
+	int64_t loops = conf_int(conf_section(root, "gateway"), "loops");
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return loops ? (unsigned)loops : cores < 1 ? 1 : cores > LOOPS_MAX ? LOOPS_MAX : (unsigned)cores;
+}
+
+void gw_config_set_up_log(const struct conf_section *root)
+{
+	static const char *const levels[] = { "debug", "info", "warn", "error" };
+	const struct conf_section *conf = conf_section(root, "log");
+	size_t i = 0;
+
+	while (strcmp(levels[i], conf_str(conf, "level")) != 0)
+		i++;
+	log_setup(strcmp(conf_str(conf, "format"), "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_LOGFMT,
+		  (enum log_level)i);
 }
 
 static bool is_plain_word(const char *s)
@@ -435,6 +478,8 @@ static int check_listener(const struct conf_section *root, const struct conf_sec
 	if (!is_address(conf_str(l, "address")))
 		return conf_refuse(l, "address", error, "'%s' is not an IPv4 or IPv6 address",
 				   conf_str(l, "address"));
+	if (strcmp(conf_str(l, "name"), GW_METRICS_LISTENER) == 0)
+		return conf_refuse(l, "name", error, "'metrics' is the listener of the section of that name");
 	for (i = 0; i < conf_count(l, "names"); i++)
 		if (!is_address(conf_str_at(l, "names", i)) && !is_dns_name(conf_str_at(l, "names", i)))
 			return conf_refuse_at(l, "names", i, error, "'%s' is not a DNS name or address",

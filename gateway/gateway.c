@@ -43,6 +43,7 @@ static int make_parts(struct gateway *gw, struct conf_error *error)
 		.loops = (unsigned)conf_int(conf, "loops"),
 		.max_connections = (unsigned)conf_int(conf, "max-connections"),
 		.max_per_address = (unsigned)conf_int(conf, "connections-per-address"),
+		.flood_pause_ms = (unsigned)conf_duration_ms(conf, "flood-pause"),
 	};
 	int r = make_folder(gw, error);
 

@@ -18,6 +18,12 @@ struct gateway_env {
 	struct validator *validator; /* borrowed; NULL: the gateway makes one in this process */
 };
 
+/* A listening socket that was opened for the gateway; several have the same name. */
+struct gateway_socket {
+	char name[72]; /* of the listener */
+	int fd;
+};
+
 /* `root` was checked and must outlive the gateway. 0; negative with `error` saying what and, if possible, where. */
 int gateway_start(struct gateway **out, const struct conf_section *root, const struct gateway_env *env,
 		  struct conf_error *error);

@@ -34,6 +34,8 @@ struct gw_face {
 struct gateway {
 	const struct conf_section *root;
 	const char *core; /* its address */
+	const struct gateway_socket *sockets; /* opened for it; borrowed */
+	size_t n_sockets;
 	char *folder; /* the gateway's part of the data folder */
 	struct pool *workers;
 	struct proto_waits waits; /* of the workers */

@@ -17,11 +17,12 @@ struct gw_server_options {
 	unsigned loops;            /* 0: one a core */
 	unsigned max_connections;  /* of all listeners; one more is closed at once */
 	unsigned max_per_address;  /* of one client address (IPv6: /64); 0: no limit */
+	unsigned flood_pause_ms;   /* how long an address that floods may not connect; 0: it may */
 	struct pool *workers;
 };
 
 struct gw_server_stats {
-	unsigned long long accepted, refused, bad_requests, timeouts, tls_failures;
+	unsigned long long accepted, refused, paused, bad_requests, timeouts, tls_failures;
 	unsigned long long h2_connections, h2_frames, h2_cuts[HTTP2_CUTS_]; /* frames: of connections that are over */
 	unsigned connections;
 };
@@ -35,7 +36,7 @@ int gw_server_listen(struct gw_server *server, const struct gw_listener_options 
 /* Start the loops. 0 or -errno. */
 int gw_server_start(struct gw_server *server);
 
-/* Begin to accept. Any thread, also before the start. */
+/* Begin to accept: clients can connect when it returns. One thread at a time, also before the start. */
 void gw_server_open(struct gw_server *server, struct gw_listener *listener);
 
 /* Close the listeners, finish the requests that are being read or handled, end the loops. What still runs after

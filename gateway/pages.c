@@ -81,6 +81,8 @@ static void print_server(struct gateway *gw, struct buf *out)
 	print_value(out, "connections", "gauge", "Open connections.", s.connections);
 	print_value(out, "connections_accepted_total", "counter", "Connections accepted.", (double)s.accepted);
 	print_value(out, "connections_refused_total", "counter", "Connections over the maximum.", (double)s.refused);
+	print_value(out, "connections_paused_total", "counter",
+		    "Connections closed at once because their address flooded before.", (double)s.paused);
 	print_value(out, "bad_requests_total", "counter", "Requests refused by the parser.", (double)s.bad_requests);
 	print_value(out, "timeouts_total", "counter", "Connections cut by a deadline.", (double)s.timeouts);
 	print_value(out, "tls_failures_total", "counter", "TLS handshakes that failed.", (double)s.tls_failures);

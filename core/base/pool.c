@@ -8,20 +8,13 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "core/base/sanitized.h"
+
 #define DEFAULT_THREADS 128
 #define DEFAULT_QUEUE 256
 
-/* Sanitizers put red zones around every local and shadow calls of their own on the stack. */
-#if defined(__SANITIZE_ADDRESS__)
-#define STACK_SIZE ((size_t)2 << 20)
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define STACK_SIZE ((size_t)2 << 20)
-#endif
-#endif
-#ifndef STACK_SIZE
-#define STACK_SIZE ((size_t)256 << 10)
-#endif
+#define DEFAULT_STACK ((size_t)256 << 10)
+#define SANITIZED_STACK ((size_t)2 << 20) /* red zones around every local, and calls of the sanitizer's own */
 
 struct pool {
 	pthread_mutex_t lock; /* guards everything below */
@@ -30,6 +23,7 @@ struct pool {
 	unsigned queued, queue_max;
 	pthread_t *threads;
 	unsigned n_threads, threads_max, idle;
+	size_t stack_size;
 	unsigned waiting, waiting_max;
 	unsigned long long refused;
 	bool ends;
@@ -86,7 +80,7 @@ static void start_thread(struct pool *p)
 
 	if (p->n_threads == p->threads_max || pthread_attr_init(&attributes) != 0)
 		return;
-	if (pthread_attr_setstacksize(&attributes, STACK_SIZE) == 0 &&
+	if (pthread_attr_setstacksize(&attributes, p->stack_size) == 0 &&
 	    pthread_create(&p->threads[p->n_threads], &attributes, work, p) == 0)
 		p->n_threads++;
 	pthread_attr_destroy(&attributes);
@@ -106,11 +100,13 @@ int pool_submit(struct pool *p, struct pool_job *job)
 		*p->last = job;
 		p->last = &job->next;
 		p->queued++;
-		pthread_cond_signal(&p->some);
 	} else {
 		p->refused++;
 	}
 	pthread_mutex_unlock(&p->lock);
+	/* Not before: who is woken wants the lock. */
+	if (fits)
+		pthread_cond_signal(&p->some);
 	return fits ? 0 : POOL_FULL;
 }
 
@@ -158,6 +154,7 @@ int pool_new(struct pool **out, const struct pool_options *options)
 	if (!p)
 		return -ENOMEM;
 	p->threads_max = options->threads ? options->threads : DEFAULT_THREADS;
+	p->stack_size = IS_SANITIZED ? SANITIZED_STACK : options->stack_size ? options->stack_size : DEFAULT_STACK;
 	p->queue_max = options->queue ? options->queue : DEFAULT_QUEUE;
 	p->waiting_max = p->threads_max >= 4 ? p->threads_max / 4 : 1;
 	p->last = &p->first;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct pool;
 
@@ -24,6 +25,7 @@ struct pool_options {
 	bool starts_all;       /* all threads at once: later none can be made */
 	int (*begin)(void *arg); /* run first by each thread of such a pool; not 0: the pool does not start */
 	void *arg;
+	size_t stack_size;     /* of each thread; 0: 256 KiB. With sanitizers larger in any case */
 };
 
 struct pool_stats {

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/base/log.h"
+#include "core/base/sanitized.h"
 
 union fd_space {
 	char octets[CMSG_SPACE(sizeof(int))];
@@ -65,9 +66,10 @@ int control_receive(int channel, struct control_message *out, bool waits)
 	size_t word;
 	ssize_t n;
 
+	/* A peer that ended with words unread leaves an error in front of what it said last, such as `failed`. */
 	do {
 		n = recvmsg(channel, &message, MSG_CMSG_CLOEXEC | (waits ? 0 : MSG_DONTWAIT));
-	} while (n < 0 && errno == EINTR);
+	} while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n <= 0)
 		return n < 0 ? -errno : -EPIPE;
 	octets[n] = '\0';
@@ -87,10 +89,20 @@ int control_receive(int channel, struct control_message *out, bool waits)
 
 /* ---- the child's end ---- */
 
-static int become(const char *text)
+bool control_is_there(void)
+{
+	socklen_t size = sizeof(int);
+	int type = 0;
+
+	return getsockopt(CONTROL_FD, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
+}
+
+static int become(const char *text, int take_fd)
 {
 	unsigned uid, gid;
 
+	if (take_fd >= 0)
+		close(take_fd);
 	if (sscanf(text, "%u %u", &uid, &gid) != 2 || uid == 0 || gid == 0)
 		return -EINVAL;
 	if (setgroups(0, NULL) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
@@ -103,10 +115,8 @@ static int become(const char *text)
 static int shut_in(void)
 {
 	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
-#if !defined(__SANITIZE_ADDRESS__)
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+	if (!IS_SANITIZED && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
 		return -errno;
-#endif
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? -errno : 0;
 }
 
@@ -126,7 +136,7 @@ int control_begin(const struct control_word *words, void *arg)
 	int e = control_receive(CONTROL_FD, &m, true);
 
 	while (!e && strcmp(m.word, "go") != 0) {
-		e = strcmp(m.word, "user") == 0 ? become(m.text) : take_word(words, arg, &m);
+		e = strcmp(m.word, "user") == 0 ? become(m.text, m.fd) : take_word(words, arg, &m);
 		if (!e)
 			e = control_receive(CONTROL_FD, &m, true);
 	}

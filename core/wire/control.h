@@ -33,6 +33,9 @@ int control_receive(int channel, struct control_message *out, bool waits);
 
 /* ---- the child's end ---- */
 
+/* Was this process started by a supervisor? */
+bool control_is_there(void);
+
 /* What a child does with a word. `fd` is its own now (-1: none came). 0, or negative: the start fails, or the word is
  * logged and forgotten. */
 struct control_word {

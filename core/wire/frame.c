@@ -140,7 +140,7 @@ static size_t put_varint(uint64_t value, uint8_t out[static 10])
 
 int frame_out_add(struct frame_out *out, uint64_t id, struct bytes rest)
 {
-	uint8_t head[4 + 1 + 10] = { 0, 0, 0, 0, 0x08 }; /* length; field 1, varint */
+	uint8_t head[FRAME_OVERHEAD] = { 0, 0, 0, 0, 0x08 }; /* length; field 1, varint */
 	size_t n = id ? 1 + put_varint(id, head + 5) : 0;
 	uint8_t *room;
 
@@ -155,6 +155,11 @@ int frame_out_add(struct frame_out *out, uint64_t id, struct bytes rest)
 		memcpy(room + 4 + n, rest.ptr, rest.len);
 	buf_added(&out->octets, 4 + n + rest.len);
 	return 0;
+}
+
+bool frame_out_fits(const struct frame_out *out, size_t rest)
+{
+	return out->octets.len + FRAME_OVERHEAD + rest <= out->octets.max;
 }
 
 int frame_out_flush(struct frame_out *out, int fd)

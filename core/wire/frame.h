@@ -7,6 +7,8 @@
 #include "core/base/buf.h"
 
 #define FRAME_MAX (256u * 1024)
+#define FRAME_OVERHEAD (4 + 1 + 10) /* length and id */
+#define FRAME_CONTENT_MAX (FRAME_MAX - 11) /* of a message without its id */
 
 /* Read one message into `out`, replacing what it held. 0; -EPIPE at the end of the stream; -EMSGSIZE for a length of
  * 0 or over FRAME_MAX; -ETIMEDOUT; -errno. */
@@ -42,6 +44,9 @@ struct frame_out {
 /* Add the message of `id` and these octets: field 1 of every message of ours is a varint `id`, which is written here,
  * so that whoever packs the rest leaves it out. 0, -EMSGSIZE, -ENOMEM. */
 int frame_out_add(struct frame_out *out, uint64_t id, struct bytes rest);
+
+/* Is there room for a message of so many octets besides the id? A buffer that was asked for more fails for good. */
+bool frame_out_fits(const struct frame_out *out, size_t rest);
 
 /* Write without waiting. 0 when nothing is left; FRAME_MORE when the stream takes no more now; -errno. */
 int frame_out_flush(struct frame_out *out, int fd);

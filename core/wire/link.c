@@ -207,15 +207,21 @@ static int ms_until(const struct timespec *until)
 	return ms < 0 ? 0 : ms > INT32_MAX ? INT32_MAX : (int)ms;
 }
 
-/* Wait for a connection and a free place. */
-static int get_call(struct link *l, const struct timespec *until, struct call **out)
+/* A free place, and room for the message: the peer may not be reading. */
+static bool has_room(const struct link *l, size_t message)
+{
+	return l->fd >= 0 && l->n_calls < l->options.window && frame_out_fits(&l->out, message);
+}
+
+/* Wait for a connection and for room. */
+static int get_call(struct link *l, size_t message, const struct timespec *until, struct call **out)
 {
 	struct timespec again;
 
-	while (l->fd < 0 || l->n_calls == l->options.window) {
+	while (!has_room(l, message)) {
 		if (l->fd < 0)
 			try_to_connect(l);
-		if (l->fd >= 0 && l->n_calls < l->options.window)
+		if (has_room(l, message))
 			break;
 		if (is_past(until))
 			return l->fd < 0 ? -ENOTCONN : -ETIMEDOUT;
@@ -249,7 +255,7 @@ static int send_call(struct link *l, struct call *c, struct bytes message)
 	int e = frame_out_add(&l->out, number_of(l, c), message);
 
 	if (e) {
-		/* A buffer that failed once stays so. A message that was too long has not reached it. */
+		/* A buffer that failed once stays so. */
 		if (buf_status(&l->out.octets))
 			break_connection(l);
 		return e;
@@ -320,8 +326,10 @@ static void read_once(struct link *l, const struct timespec *until)
 	}
 	if (n <= 0 || l->fd != p[0].fd)
 		return;
-	if (p[0].revents & POLLOUT)
+	if (p[0].revents & POLLOUT) {
 		e = frame_out_flush(&l->out, l->fd);
+		pthread_cond_signal(&l->room);
+	}
 	if (e >= 0 && p[0].revents & (POLLIN | POLLHUP | POLLERR))
 		e = take_answers(l);
 	if (e < 0)
@@ -346,12 +354,15 @@ static int wait_for_answer(struct link *l, struct call *c, const struct timespec
 		else
 			read_once(l, until);
 	}
+	if (!c->is_over) {
+		/* Over before somebody is chosen to read on: it must not be this one. */
+		l->is_well = false;
+		c->result = -ETIME;
+		c->is_over = true;
+	}
 	if (!l->is_reading)
 		hand_on_reading(l);
-	if (c->is_over)
-		return c->result;
-	l->is_well = false;
-	return -ETIME;
+	return c->result;
 }
 
 int link_call(struct link *l, struct bytes message, unsigned wait_ms, struct buf *reply)
@@ -360,8 +371,10 @@ int link_call(struct link *l, struct bytes message, unsigned wait_ms, struct buf
 	struct call *c;
 	int e;
 
+	if (message.len > FRAME_CONTENT_MAX)
+		return -EMSGSIZE;
 	pthread_mutex_lock(&l->lock);
-	e = get_call(l, &until, &c);
+	e = get_call(l, message.len, &until, &c);
 	if (!e) {
 		c->reply = reply;
 		c->is_over = false;

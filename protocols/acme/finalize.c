@@ -146,24 +146,26 @@ static const char *requester_of(struct acme_call *c)
 }
 
 /* The gateway has the certificate now: tell the core, which then lets nobody else spend the approval it was made by.
- * As long as that does not work it is tried again whenever the order or its certificate is read. */
-static void collect(struct acme_call *c, const char *order, int64_t core_id)
+ * As long as that does not work it is tried again whenever the order or its certificate is read. 0: the core knows. */
+static int collect(struct acme_call *c, const char *order, int64_t core_id)
 {
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
 	const char *requester = requester_of(c);
-	int e = requester ? ca_retrieve(c->acme->ca, requester, core_id, &out) : -ENOMEM;
+	int told = requester ? ca_retrieve(c->acme->ca, requester, core_id, &out) : -ENOMEM, e;
 
-	if (e == 0 || e == CA_CALL_NOT_FOUND || e == CA_CALL_REFUSED)
-		e = acme_store_set_collected(c->acme->store, order);
+	if (told == CA_CALL_NOT_FOUND || told == CA_CALL_REFUSED)
+		told = 0;
+	e = told ? told : acme_store_set_collected(c->acme->store, order);
 	if (e)
 		log_warn("acme.collect.failed", "endpoint", c->acme->endpoint, "order", order, "error",
 			 e < 0 ? strerror(-e) : "busy");
+	return told > 0 ? -EBUSY : told;
 }
 
 void acme_finalize_collect(struct acme_call *c, struct acme_order *o)
 {
 	if (o->status == ACME_VALID && o->to_collect)
-		collect(c, o->name, o->core_id);
+		(void)collect(c, o->name, o->core_id);
 	o->to_collect = false; /* not twice for one request of the client */
 }
 
@@ -172,17 +174,14 @@ void acme_finalize_collect(struct acme_call *c, struct acme_order *o)
 static int store_issued(struct acme_call *c, struct acme_order *o, const struct ca_outcome *out)
 {
 	OWNED_BUF pem = BUF_INIT(CHAIN_MAX);
-	char name[ACME_NAME_SIZE];
 	int e = print_chain(c, out, &pem);
 
-	if (!e)
-		e = acme_random_name(name);
 	if (e)
 		return e;
 	o->to_collect = o->status == ACME_PROCESSING || o->created_s <= atomic_load(&c->acme->unsure_until_s);
 	o->status = ACME_VALID;
 	o->core_id = out->id;
-	o->certificate = arena_strdup(c->q->arena, name);
+	o->certificate = arena_printf(c->q->arena, "%s-c", o->name);
 	if (!o->certificate)
 		return -ENOMEM;
 	e = acme_store_set_valid(c->acme->store, o, buf_str(&pem));
@@ -266,6 +265,24 @@ static struct ca_name *names_of(struct acme_call *c, const struct acme_order *o)
 	return names;
 }
 
+/* The key of an order's transaction: the clock that its name begins with, so that the core's index of keys grows at
+ * its end, then what tells it apart from every other. */
+static int transaction_key(struct acme_call *c, const struct acme_order *o, uint8_t key[static SHA256_SIZE])
+{
+	struct bytes pieces[] = { bytes_of_str("acme"), bytes_of_str(c->acme->endpoint), bytes_of_str(o->name) };
+	OWNED_BUF clock = BUF_INIT(ACME_NAME_CLOCK);
+	uint8_t digest[SHA256_SIZE];
+	int e = base64url_decode(&clock, bytes_of(o->name, ACME_NAME_CLOCK * 4 / 3));
+
+	if (!e)
+		e = digest_sha256_pieces(pieces, 3, digest);
+	if (e)
+		return e;
+	memcpy(key, clock.ptr, ACME_NAME_CLOCK);
+	memcpy(key + ACME_NAME_CLOCK, digest, SHA256_SIZE - ACME_NAME_CLOCK);
+	return 0;
+}
+
 /* The same octets and the same key each time it is called for an order. */
 static int submit_now(struct acme_call *c, const struct acme_order *o, struct ca_outcome *out)
 {
@@ -284,14 +301,13 @@ static int submit_now(struct acme_call *c, const struct acme_order *o, struct ca
 		.retry_after_s = acme_retry_after_s(o, c->now_s),
 		.collect_s = (unsigned)(o->expires_s - c->now_s),
 	};
-	struct bytes key[] = { bytes_of_str("acme"), bytes_of_str(acme->endpoint), bytes_of_str(o->name) };
+	int e;
 
 	s.attributes = acme_attributes(c, &s.n_attributes);
 	if (!s.requester || !s.names || !s.attributes)
 		return -ENOMEM;
-	if (digest_sha256_pieces(key, 3, s.transaction_key))
-		return -EIO;
-	return ca_submit(acme->ca, &s, out);
+	e = transaction_key(c, o, s.transaction_key);
+	return e ? e : ca_submit(acme->ca, &s, out);
 }
 
 /* Policy and signer may take a while. When too many handlers wait already the answer is that of a busy core: the
@@ -512,8 +528,8 @@ int acme_finalize(struct acme_call *c)
 	return e < 0 ? e : 0;
 }
 
-/* The certificate. */
-
+/* The certificate. While the core takes it for uncollected, a newer order may spend its approval and have it revoked:
+ * so it leaves only after the core was told. */
 int acme_certificate(struct acme_call *c)
 {
 	struct acme_certificate cert;
@@ -524,6 +540,8 @@ int acme_certificate(struct acme_call *c)
 	if (e == ACME_STORE_NONE || cert.account != c->account.id)
 		return acme_not_found(c);
 	if (cert.to_collect)
-		collect(c, cert.order, cert.core_id);
+		e = collect(c, cert.order, cert.core_id);
+	if (e)
+		return e;
 	return http_reply_body(c->r, 200, "application/pem-certificate-chain", cert.pem);
 }

@@ -165,7 +165,7 @@ static void starts_all_when_told_to(void **state)
 	int answer = 0;
 
 	begun = 0;
-	assert_int_equal(pool_new(&w, &(struct pool_options){ 4, 4, true, begin, &answer }), 0);
+	assert_int_equal(pool_new(&w, &(struct pool_options){ 4, 4, true, begin, &answer, 0 }), 0);
 	assert_int_equal(begun, 4);
 	pool_count(w, &stats);
 	assert_int_equal(stats.threads, 4);
@@ -177,7 +177,7 @@ static void does_not_start_when_a_thread_cannot_begin(void **state)
 	struct pool *w = NULL;
 	int answer = -5;
 
-	assert_int_equal(pool_new(&w, &(struct pool_options){ 4, 4, true, begin, &answer }), -5);
+	assert_int_equal(pool_new(&w, &(struct pool_options){ 4, 4, true, begin, &answer, 0 }), -5);
 	assert_null(w);
 }
 

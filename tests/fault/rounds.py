@@ -1,0 +1,176 @@
+"""A round: put the folder back, start the daemon with one fault, let a client and an officer do what they came for, and
+hold everything against the checker."""
+import concurrent.futures
+import time
+
+from harness import DOMAIN, Errand, Fault, Slot, check, checker, insist, processes
+
+HELD = f"hold.{DOMAIN}"
+PENDING, REVOKED, DENIED = 9, 21, 31
+
+
+def prepare():
+    """A folder with an account, a certificate, and a request that waits for an officer."""
+    slot = Slot()
+    slot.start()
+    slot.kinds = processes.targets(slot.process.pid)
+    slot.client = slot.enrol()
+    Errand(slot, slot.client, f"first.{DOMAIN}").run()
+    held = Errand(slot, slot.client, HELD)
+    held.run()
+    slot.held_url, slot.held_id = held.url, slot.wait_pending(HELD)["id"]
+    slot.stop()
+    slot.keep()
+    return slot
+
+
+class Again(ConnectionError):
+    """The tool could not say what became of it."""
+
+
+def decide(slot, kind, *words):
+    """The officer's word; nothing is acknowledged when the tool was told nothing."""
+    done = slot.run_tool(*words, str(slot.held_id), code=None)
+    if done.returncode == 0:
+        slot.acknowledge(kind, id=slot.held_id)
+        return
+    state = slot.rows("SELECT state FROM requests WHERE id=?", slot.held_id)[0][0] if slot.is_running() else PENDING
+    if state in (PENDING, 8):
+        slot.refused(done.stderr)
+        raise Again(done.stderr)
+
+
+# ---- what is done in a round; each returns when it saw the end of it ----
+
+def issue(slot):
+    errand = Errand(slot, slot.client, f"new.{DOMAIN}")
+    check(insist(slot, errand.run) == "valid", "the order does not become valid")
+
+
+def hold(slot):
+    errand = Errand(slot, slot.client, f"hold2.{DOMAIN}")
+    check(insist(slot, errand.run) == "processing", "the order is not held")
+
+
+def approve(slot):
+    errand = Errand(slot, slot.client, HELD, slot.held_url)
+    insist(slot, lambda: decide(slot, "approval", "approve", "--yes"))
+    check(insist(slot, errand.run) == "valid", "what was approved is not issued")
+
+
+def deny(slot):
+    errand = Errand(slot, slot.client, HELD, slot.held_url)
+    insist(slot, lambda: decide(slot, "denial", "deny"))
+    check(insist(slot, errand.run) == "invalid", "what was denied is not told as denied")
+
+
+def grant(slot):
+    """The client left; it comes back with a new order after the approval."""
+    errand = Errand(slot, slot.client, HELD)
+    insist(slot, lambda: decide(slot, "approval", "approve", "--yes"))
+    check(insist(slot, errand.run) == "valid", "the approval does not wait for its client")
+
+
+def held_again(slot):
+    """An approval is used up by the certificate that was collected."""
+    errand = Errand(slot, slot.client, HELD)
+    check(insist(slot, errand.run) == "processing", "one approval gave a second certificate")
+
+
+FLOWS = {f.__name__: f for f in (issue, hold, approve, deny, grant)}
+AFTERWARDS = {"approve": held_again}
+
+
+class Result:
+    """What a round came to; plain, because it goes from one process to another."""
+
+    def __init__(self, slot, flow, fault, problems, recovery_s):
+        self.flow, self.fault, self.problems, self.recovery_s = flow, fault, problems, recovery_s
+        self.fired, self.counted, self.what = slot.shim.fired, slot.shim.counted, slot.shim.what
+        self.deaths, self.refusals, self.kinds = slot.deaths, [str(r) for r in slot.refusals], slot.kinds
+        self.is_alive = bool(slot.shim.fired) and processes.is_alive(slot.shim.fired)
+        self.is_fsync_told = b"event=db.fsync.failed" in slot.read_log()
+        self.folder = slot.folder
+
+    def __str__(self):
+        return f"{self.flow}: {self.fault}: {self.what or 'did not fire'}"
+
+
+def run_round(slot, flow, fault):
+    """Problems found, and how long it took from the kill until the client saw the end of what it came for."""
+    slot.put_back()
+    slot.begin(fault)
+    slot.shim.arm()
+    FLOWS[flow](slot)
+    told_s = time.monotonic()
+    if fault.lasts:
+        slot.shim.arm(False)
+    slot.wait_quiet()
+    slot.shim.arm(False)
+    slot.wait_quiet()  # once more: it may have fired just before
+    if flow in AFTERWARDS:
+        AFTERWARDS[flow](slot)
+    problems = slot.check_everything(f"fresh.{DOMAIN}")
+    recovery_s = told_s - slot.shim.fired_s if fault.is_kill and 0 < slot.shim.fired_s < told_s else None
+    return problems, recovery_s
+
+
+_slot = None  # each process of the pool has its own
+
+
+def make_ready():
+    global _slot
+    _slot = _slot or prepare()
+
+
+def work(flow, fault):
+    """One round, in a process of the pool."""
+    global _slot
+    make_ready()
+    problems, recovery_s = [], None
+    try:
+        problems, recovery_s = run_round(_slot, flow, fault)
+    except Exception as e:  # a round that cannot go on has found something
+        problems = [f"{type(e).__name__}: {e}"]
+    result = Result(_slot, flow, fault, problems, recovery_s)
+    _slot.end()
+    if problems:
+        _slot.responder.close()
+        _slot = None  # its folder stays, for whoever looks into it
+    return result
+
+
+def put_away():
+    global _slot
+    if _slot:
+        _slot.close()
+    _slot = None
+
+
+class Pool:
+    """Rounds side by side, each process with a folder of its own."""
+
+    def __init__(self, n=2):
+        self.executors = [concurrent.futures.ProcessPoolExecutor(1) for _ in range(n)]
+
+    def run(self, rounds):
+        """Results of (flow, fault) pairs, as they come."""
+        rounds, futures = iter(rounds), {}
+        for executor in self.executors:
+            self.feed(executor, rounds, futures)
+        while futures:
+            done, _ = concurrent.futures.wait(futures, return_when=concurrent.futures.FIRST_COMPLETED)
+            for future in done:
+                self.feed(futures.pop(future), rounds, futures)
+                yield future.result()
+
+    @staticmethod
+    def feed(executor, rounds, futures):
+        for flow, fault in rounds:
+            futures[executor.submit(work, flow, fault)] = executor
+            return
+
+    def close(self):
+        for executor in self.executors:
+            executor.submit(put_away).result()
+            executor.shutdown()
