@@ -15,6 +15,7 @@
 #include "core/core.h"
 #include "core/exit.h"
 #include "core/policy.h"
+#include "gateway/validator/validator.h"
 
 #define LOOPS_MAX 256
 
@@ -78,24 +79,6 @@ static const struct conf_option metrics_rows[] = {
 	  .summary = "Address of the listener for /metrics and /healthz." },
 	{ .name = "port", .type = CONF_INTEGER, .range = "1..65535",
 	  .summary = "Its port; absent: no such listener." },
-	{ 0 },
-};
-
-static const struct conf_option validator_rows[] = {
-	{ .name = "http-port", .type = CONF_INTEGER, .range = "1..65535", .fallback = "80",
-	  .summary = "Where http-01 answers are fetched." },
-	{ .name = "tls-port", .type = CONF_INTEGER, .range = "1..65535", .fallback = "443",
-	  .summary = "Where tls-alpn-01 is checked, and https redirects may lead." },
-	{ .name = "allow", .type = CONF_STRINGS,
-	  .summary = "Address ranges (CIDR) that may be contacted although they are not public." },
-	{ .name = "hosts", .type = CONF_MAP,
-	  .summary = "Fixed addresses of names, or of all names below '*.suffix', instead of asking a resolver." },
-	{ .name = "resolver", .type = CONF_STRINGS,
-	  .summary = "Addresses of DNS servers; by default those of /etc/resolv.conf." },
-	{ .name = "timeout", .type = CONF_DURATION, .range = "1s..60s", .fallback = "10s",
-	  .summary = "Longest time for one validation." },
-	{ .name = "jobs", .type = CONF_INTEGER, .range = "1..4096", .fallback = "512",
-	  .summary = "Validations at once, an eighth of them of one account; each takes a thread while it runs." },
 	{ 0 },
 };
 
@@ -219,7 +202,7 @@ const struct conf_option *gw_config_rows(void)
 		  .summary = "Addresses that are listened on." },
 		{ .name = "metrics", .type = CONF_SECTION, .rows = metrics_rows,
 		  .summary = "Metrics in Prometheus text format." },
-		{ .name = "validator", .type = CONF_SECTION, .rows = validator_rows,
+		{ .name = "validator", .type = CONF_SECTION, .rows = validator_options,
 		  .summary = "Outgoing connections that prove names." },
 		{ .name = "gateway", .type = CONF_SECTION, .rows = gateway_rows, .summary = "Sizes of the gateway." },
 		{ .name = "processes", .type = CONF_SECTION, .rows = process_rows,

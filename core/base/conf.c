@@ -257,6 +257,13 @@ static int fail_unknown(const struct conf *c, const struct conf_option *rows, co
 	return fail(c, node->key_place, "unknown option '%s'; did you mean '%s'?", CONF_SHOWN(node->key), nearest);
 }
 
+static bool has_others(const struct conf_option *rows)
+{
+	while (rows->name && strcmp(rows->name, CONF_OTHERS) != 0)
+		rows++;
+	return rows->name != NULL;
+}
+
 static int read_written(struct conf_section *s, const struct conf_node *node, bool *had_module)
 {
 	struct conf *c = s->conf;
@@ -273,7 +280,7 @@ static int read_written(struct conf_section *s, const struct conf_node *node, bo
 		return 0;
 	}
 	if (!row->name)
-		return fail_unknown(c, s->rows, node);
+		return has_others(s->rows) ? 0 : fail_unknown(c, s->rows, node);
 	if (v->is_set)
 		return fail(c, node->key_place, "option '%s' is given twice", row->name);
 	v->is_set = true;
@@ -405,19 +412,33 @@ int conf_parse(struct conf **out, struct bytes text, const char *name, const str
 	return r;
 }
 
-int conf_read_file(const char *path, struct buf *text, struct conf_error *error)
+static int say_unreadable(int r, const char *path, struct conf_error *error)
 {
 	const struct conf_place nowhere = { 0, 0 };
-	OWNED_BUF read = BUF_INIT(CONF_SIZE_MAX);
-	int r = file_read(path, &read);
 
 	if (error)
 		*error = (struct conf_error){ 0 };
 	if (r == -EMSGSIZE)
 		return conf_fail(error, path, nowhere, "larger than 1 MiB");
-	if (r)
-		conf_fail(error, path, nowhere, "cannot be read: %s", strerror(-r));
-	return r ? r : buf_append(text, buf_bytes(&read));
+	conf_fail(error, path, nowhere, "cannot be read: %s", strerror(-r));
+	return r;
+}
+
+int conf_read_file(const char *path, struct buf *text, struct conf_error *error)
+{
+	OWNED_BUF read = BUF_INIT(CONF_SIZE_MAX);
+	int r = file_read(path, &read);
+
+	return r ? say_unreadable(r, path, error) : buf_append(text, buf_bytes(&read));
+}
+
+int conf_load_fd(struct conf **out, int fd, const char *path, const struct conf_option *rows,
+		 struct conf_error *error)
+{
+	OWNED_BUF text = BUF_INIT(CONF_SIZE_MAX);
+	int r = file_read_fd(fd, &text);
+
+	return r ? say_unreadable(r, path, error) : conf_parse(out, buf_bytes(&text), path, rows, error);
 }
 
 void conf_drop(struct conf **conf)

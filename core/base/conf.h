@@ -42,6 +42,9 @@ struct conf_option {
 extern const char conf_needed_[];
 #define CONF_NEEDED conf_needed_
 
+/* As the name of a last row: options without a row are for somebody else, and are passed over. */
+#define CONF_OTHERS "*"
+
 struct conf;         /* a file that was read */
 struct conf_section; /* one mapping of it; lives as long as the conf */
 
@@ -57,6 +60,10 @@ int conf_parse(struct conf **out, struct bytes text, const char *name, const str
 
 /* Append the text of a file, for conf_parse(). 0; -EINVAL for more than 1 MiB, -errno, with `error` saying so. */
 int conf_read_file(const char *path, struct buf *text, struct conf_error *error);
+
+/* Read and parse a file that is open, from its beginning. `path` is its name in errors. */
+int conf_load_fd(struct conf **out, int fd, const char *path, const struct conf_option *rows,
+		 struct conf_error *error);
 void conf_drop(struct conf **conf);
 const struct conf_section *conf_root(const struct conf *conf);
 

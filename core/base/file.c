@@ -66,6 +66,25 @@ int file_read(const char *path, struct buf *out)
 	return r;
 }
 
+int file_read_fd(int fd, struct buf *out)
+{
+	struct stat st;
+	uint8_t *room;
+	ssize_t n = 1;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	room = buf_room(out, (size_t)st.st_size);
+	for (off_t done = 0; room && done < st.st_size && n > 0; done += n) {
+		do
+			n = pread(fd, room + done, (size_t)(st.st_size - done), done);
+		while (n < 0 && errno == EINTR);
+		if (n > 0)
+			buf_added(out, (size_t)n);
+	}
+	return !room ? buf_status(out) : n < 0 ? -errno : 0;
+}
+
 int file_read_secret(const char *path, struct buf *out)
 {
 	/* O_NONBLOCK: a FIFO in the place of the file must be refused, not waited for. */

@@ -11,6 +11,9 @@
 /* Append the whole file to `out`. 0, -errno, -EMSGSIZE past the limit of `out`. */
 int file_read(const char *path, struct buf *out);
 
+/* The same for a file that is open, from its beginning; where others read it does not move. */
+int file_read_fd(int fd, struct buf *out);
+
 /* As file_read(), but refuses (-EPERM) a file that others than its owner may read or that is not a regular file. */
 int file_read_secret(const char *path, struct buf *out);
 

@@ -50,7 +50,8 @@ struct wire_server {
 	pthread_t thread;
 	int wake_fd;
 	pthread_mutex_t lock; /* guards all below */
-	pthread_cond_t empty;
+	pthread_cond_t changed;
+	bool has_begun;          /* the reading thread runs */
 	struct wire_peer *added; /* not seen by the reading thread yet */
 	unsigned n_peers;
 	bool ends;
@@ -236,7 +237,7 @@ static void sweep(struct wire_server *s)
 		free(p);
 		pthread_mutex_lock(&s->lock);
 		s->n_peers--;
-		pthread_cond_broadcast(&s->empty);
+		pthread_cond_broadcast(&s->changed);
 		pthread_mutex_unlock(&s->lock);
 	}
 }
@@ -306,6 +307,10 @@ static void *run(void *arg)
 	struct wire_peer *peers[PEERS_MAX];
 	struct pollfd polls[PEERS_MAX + 1];
 
+	pthread_mutex_lock(&s->lock);
+	s->has_begun = true;
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
 	for (;;) {
 		bool ends = look_around(s);
 		int wait_ms = expect_greetings(s);
@@ -336,10 +341,14 @@ int wire_server_new(struct wire_server **out, const struct wire_server_options *
 		return -ENOMEM;
 	s->options = *options;
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_cond_init(&s->empty, NULL);
+	pthread_cond_init(&s->changed, NULL);
 	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	e = s->wake_fd < 0 ? -errno : -pthread_create(&s->thread, NULL, run, s);
 	if (!e) {
+		pthread_mutex_lock(&s->lock);
+		while (!s->has_begun)
+			pthread_cond_wait(&s->changed, &s->lock);
+		pthread_mutex_unlock(&s->lock);
 		*out = s;
 		return 0;
 	}
@@ -361,7 +370,7 @@ void wire_server_drop(struct wire_server **sp)
 	wake(s);
 	pthread_join(s->thread, NULL);
 	close(s->wake_fd);
-	pthread_cond_destroy(&s->empty);
+	pthread_cond_destroy(&s->changed);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 	*sp = NULL;
@@ -402,6 +411,6 @@ void wire_server_wait(struct wire_server *s)
 {
 	pthread_mutex_lock(&s->lock);
 	while (s->n_peers)
-		pthread_cond_wait(&s->empty, &s->lock);
+		pthread_cond_wait(&s->changed, &s->lock);
 	pthread_mutex_unlock(&s->lock);
 }

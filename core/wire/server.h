@@ -34,6 +34,7 @@ struct wire_server_options {
 	void (*gone)(void *peer_arg);
 };
 
+/* 0 or -errno; when its thread runs, so that what a thread does to start may be forbidden from then on. */
 int wire_server_new(struct wire_server **out, const struct wire_server_options *options);
 
 /* Cuts all connections, waits for their calls and `gone`s. The pool must still be there. */

@@ -8,7 +8,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "gateway/validator/validator.h"
+#include "gateway/validator/validator_int.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -41,7 +41,7 @@ struct job {
 };
 
 struct engine {
-	struct validator door; /* first: what validator_new() hands out */
+	struct validator_face face; /* first: what validator_new() hands out */
 	struct http01 http01;
 
 	pthread_mutex_t lock; /* guards all below */
@@ -51,6 +51,24 @@ struct engine {
 	size_t n_jobs, n_queued;
 	uint64_t turn; /* of the job that began last */
 	size_t n_threads, n_idle, max_threads;
+};
+
+const struct conf_option validator_options[] = {
+	{ .name = "http-port", .type = CONF_INTEGER, .range = "1..65535", .fallback = "80",
+	  .summary = "Where http-01 answers are fetched." },
+	{ .name = "tls-port", .type = CONF_INTEGER, .range = "1..65535", .fallback = "443",
+	  .summary = "Where tls-alpn-01 is checked, and https redirects may lead." },
+	{ .name = "allow", .type = CONF_STRINGS,
+	  .summary = "Address ranges (CIDR) that may be contacted although they are not public." },
+	{ .name = "hosts", .type = CONF_MAP,
+	  .summary = "Fixed addresses of names, or of all names below '*.suffix', instead of asking a resolver." },
+	{ .name = "resolver", .type = CONF_STRINGS,
+	  .summary = "Addresses of DNS servers; by default those of /etc/resolv.conf." },
+	{ .name = "timeout", .type = CONF_DURATION, .range = "1s..60s", .fallback = "10s",
+	  .summary = "Longest time for one validation." },
+	{ .name = "jobs", .type = CONF_INTEGER, .range = "1..4096", .fallback = "512",
+	  .summary = "Validations at once, an eighth of them of one account; each takes a thread while it runs." },
+	{ 0 },
 };
 
 /* Jobs */
@@ -408,25 +426,7 @@ static int read_settings(struct engine *v, const struct conf_section *conf, stru
 	return resolver_new(&v->http01.resolver, conf, error);
 }
 
-int validator_new(struct validator **out, const struct conf_section *conf, struct conf_error *error)
-{
-	OWNED(engine) v = calloc(1, sizeof(*v));
-	int e;
-
-	if (!v)
-		return -ENOMEM;
-	init_waiting(v);
-	v->door = (struct validator){ .check = check, .state = v };
-	e = fetch_global_init();
-	if (!e)
-		e = read_settings(v, conf, error);
-	if (e)
-		return e;
-	*out = &MOVE(v)->door;
-	return 0;
-}
-
-bool validator_health(const struct validator *validator, struct buf *out)
+static bool engine_health(const struct validator *validator, struct buf *out)
 {
 	const struct engine *v = validator->state;
 	bool fails = resolver_is_failing(v->http01.resolver);
@@ -435,10 +435,42 @@ bool validator_health(const struct validator *validator, struct buf *out)
 	return !fails;
 }
 
-void validator_drop(struct validator **vp)
+static void drop_engine(struct validator *validator)
 {
-	struct engine *v = *vp ? (*vp)->state : NULL;
+	struct engine *v = validator->state;
 
 	engine_drop(&v);
-	*vp = NULL;
+}
+
+int validator_new(struct validator **out, const struct conf_section *conf, struct conf_error *error)
+{
+	static const struct validator_ways ways = { engine_health, drop_engine };
+	OWNED(engine) v = calloc(1, sizeof(*v));
+	int e;
+
+	if (!v)
+		return -ENOMEM;
+	init_waiting(v);
+	v->face = (struct validator_face){ .door = { .check = check, .state = v }, .ways = &ways };
+	e = fetch_global_init();
+	if (!e)
+		e = read_settings(v, conf, error);
+	if (e)
+		return e;
+	*out = &MOVE(v)->face.door;
+	return 0;
+}
+
+/* The door of either kind */
+
+bool validator_health(const struct validator *v, struct buf *out)
+{
+	return ((const struct validator_face *)v)->ways->health(v, out);
+}
+
+void validator_drop(struct validator **v)
+{
+	if (*v)
+		((struct validator_face *)*v)->ways->drop(*v);
+	*v = NULL;
 }

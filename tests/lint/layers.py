@@ -29,7 +29,7 @@ LAYERS = {
     "protocols": ("protocols/",) + SUBMIT_DOOR,
     "protocols/jose": BASE,
     "protocols/acme": PROTOCOL_FACE + ("protocols/jose/",) + SUBMIT_DOOR,
-    "gateway/validator": ("protocols/validator.h",) + BASE,
+    "gateway/validator": ("protocols/validator.h", "core/wire/") + BASE,
     "gateway/ctl": ("core/admin.h", "core/create.h", "core/wire/") + MODULE_DOOR,
     # main.c and config.c join the option rows of the built-in modules and of the core, which hang on these doors.
     "gateway": PROTOCOL_FACE + ("gateway/validator/validator.h", "core/core.h", "core/policy.h", "core/exit.h") +
@@ -43,6 +43,7 @@ TESTS = {
     "tests/unit/base": ("core/base",),
     "tests/unit/wire": ("core/wire",),
     "tests/unit/core": ("core", "core/signer"),
+    "tests/unit/signer": ("core", "core/signer"),
     "tests/unit/policy": ("policy/",),
     "tests/unit/exit": ("exit/",),
     "tests/unit/protocols": ("protocols", "protocols/acme", "protocols/jose"),
@@ -56,8 +57,12 @@ TESTS = {
 }
 
 # What the build makes, and the folder it comes from.
-GENERATED = {"admin.pb-c.h": "core/wire/admin.pb-c.h", "core.pb-c.h": "core/wire/core.pb-c.h",
-             "signer.pb-c.h": "core/signer/signer.pb-c.h"}
+GENERATED = {
+    "admin.pb-c.h": "core/wire/admin.pb-c.h",
+    "core.pb-c.h": "core/wire/core.pb-c.h",
+    "signer.pb-c.h": "core/signer/signer.pb-c.h",
+    "validator.pb-c.h": "gateway/validator/validator.pb-c.h",
+}
 
 # Beginning of a system header's name → where it may be included. Tests may include any.
 LIBRARIES = {

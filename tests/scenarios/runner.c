@@ -543,8 +543,7 @@ int main(int argc, char **argv)
 		else if (strcmp(argv[i], "--link") == 0)
 			over_link = true;
 		else
-			return fprintf(stderr,
-				       "usage: scenario [--checker CHECK_TRACE] [--verbose] [--link] FILE…\n"),
+			return fprintf(stderr, "usage: scenario [--checker CHECK_TRACE] [--verbose] [--link] FILE…\n"),
 			       2;
 	}
 	if (!is_verbose)
