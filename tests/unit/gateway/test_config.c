@@ -4,6 +4,8 @@
  */
 #include "tests/test.h"
 
+#include <errno.h>
+
 #include "core/base/own.h"
 #include "core/exit.h"
 #include "core/policy.h"
@@ -150,6 +152,52 @@ static void refuses_mistakes_with_their_place(void **state)
 	}
 }
 
+#define PINNED "certificate: c, key: k, core-certificate: '" \
+	       "00112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEEFF'"
+
+static void a_gateway_may_have_the_core_of_another_daemon(void **state)
+{
+	static const char *const taken[] = {
+		"gateway: {core: 'unix:/run/core.sock'}\n",
+		"gateway: {core: 'tls://ca.example:7443', core-tls: {" PINNED "}}\n",
+	};
+	static const struct {
+		const char *text, *error;
+	} refused[] = {
+		{ "gateway: {core: '/run/core.sock'}\n", "a core is given as unix:/PATH or tls://HOST:PORT" },
+		{ "gateway: {core: 'unix:core.sock'}\n", "a core is given as" },
+		{ "gateway: {core: 'unix:/run/core.sock#CA'}\n", "a core is given as" },
+		{ "gateway: {core: 'tls://ca.example'}\n", "a core is given as" },
+		{ "gateway: {core: 'tls://ca.example:1'}\n", "needs 'certificate', 'key' and 'core-certificate'" },
+		{ "gateway: {core: 'tls://h:1', core-tls: {certificate: c, key: k, core-certificate: ab}}\n",
+		  "64 hex digits" },
+		{ "gateway: {core: 'unix:/s'}\nlisteners: [{name: web, port: 443, names: [a], endpoints: [s]}]\n",
+		  "a TLS listener needs 'certificate' and 'key'" },
+	};
+	const char *endpoint = "endpoints: [{protocol: safe, name: s, ca: Elsewhere, profile: p, path: /s}]\n";
+	struct conf_error error;
+	char text[1024];
+
+	for (size_t i = 0; i < sizeof(taken) / sizeof(*taken); i++) {
+		OWNED(conf) conf = NULL;
+
+		snprintf(text, sizeof(text), "%s%s", endpoint, taken[i]);
+		error = (struct conf_error){ 0 };
+		if (load(text, &conf, &error))
+			fail_msg("%s", error.text);
+		assert_int_equal(gw_config_core_is_tls(conf_root(conf)), i == 1);
+	}
+	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
+		OWNED(conf) conf = NULL;
+
+		snprintf(text, sizeof(text), "%s%s", endpoint, refused[i].text);
+		error = (struct conf_error){ 0 };
+		assert_int_equal(load(text, &conf, &error), -EINVAL);
+		if (!strstr(error.text, refused[i].error))
+			fail_msg("'%s' does not say '%s'", error.text, refused[i].error);
+	}
+}
+
 static void lists_the_options_of_every_protocol(void **state)
 {
 	char *text = NULL;
@@ -170,6 +218,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_a_file_with_everything),
 		cmocka_unit_test(refuses_mistakes_with_their_place),
+		cmocka_unit_test(a_gateway_may_have_the_core_of_another_daemon),
 		cmocka_unit_test(needs_one_way_to_know_what_its_urls_begin_with),
 		cmocka_unit_test(lists_the_options_of_every_protocol),
 	};

@@ -1,0 +1,242 @@
+#!/usr/bin/python3
+"""Intermediaries in processes of their own: the example of docs/examples, and one that lies.
+
+The liar is bound to one endpoint and the names below print.example. Whatever else it asks for, it gets nothing, and the
+store has no row of it.
+"""
+import importlib.util
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+from gatehouse import ROOT, check, gatehouse, main
+
+sys.dont_write_bytecode = True
+EXAMPLE = os.path.join(ROOT, "docs", "examples", "intermediary.py")
+spec = importlib.util.spec_from_file_location("intermediary", EXAMPLE)
+ex = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(ex)
+
+LOCAL_CONFIG = 2
+REQUEST_MAX = 256 * 1024
+NAME = "a.print.example"
+
+
+def binding(path, user=None):
+    return f"""  socket: {path}
+  intermediaries:
+    - name: printers
+      user: "{os.getuid() if user is None else user}"
+      endpoints: [acme]
+      names: ["*.print.example"]
+"""
+
+
+class Place:
+    """A daemon with an intermediaries' socket."""
+
+    def __init__(self, user=None):
+        self.socket = os.path.join(tempfile.mkdtemp(prefix="gh-core-"), "core.sock")
+        self.context = gatehouse(core=binding(self.socket, user))
+
+    def __enter__(self):
+        self.g = self.context.__enter__()
+        return self
+
+    def __exit__(self, *what):
+        try:
+            return self.context.__exit__(*what)
+        finally:
+            shutil.rmtree(os.path.dirname(self.socket))
+
+    def request(self, *names):
+        """(file, DER) of a new PKCS#10 request."""
+        path = os.path.join(self.g.folder, "request.pem")
+        subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-keyout", path + ".key", "-out", path, "-subj", "/", "-addext",
+                        "subjectAltName=" + ",".join("DNS:" + n for n in names)], check=True, capture_output=True)
+        return path, ex.read_request(path)
+
+    def rows(self):
+        return [r for r in self.g.requests() if r["endpoint"] != "internal"]
+
+
+# ---- one that is honest ----
+
+
+def the_example_gets_a_certificate():
+    with Place() as p:
+        path, _ = p.request(NAME)
+        done = subprocess.run([sys.executable, EXAMPLE, p.socket, "test ca", "acme", "server", NAME, path],
+                              capture_output=True, text=True, timeout=60)
+        check(done.returncode == 0, done.stderr)
+        certificate = os.path.join(p.g.folder, "certificate.pem")
+        with open(certificate, "w") as f:
+            f.write(done.stdout)
+        p.g.verify(certificate)
+        rows = p.rows()
+        check(len(rows) == 1 and rows[0]["names"] == [NAME], f"rows: {rows}")
+        lines = p.g.timeline(rows[0]["id"])
+        check(any(line["actor"] == "printers" and line["text"].startswith("received via=acme endpoint=acme")
+                  for line in lines), f"the timeline does not name the intermediary: {lines}")
+
+
+def a_held_request_is_collected_after_approval():
+    with Place() as p:
+        core = ex.Core(p.socket)
+        _, der = p.request("hold.print.example")
+        arguments = "Test CA", "acme", "server", "acme:1", ["hold.print.example"], der, "held"
+        first = core.submit(*arguments)
+        check(ex.first(first, 3, 0) == ex.UNDER_SUBMISSION, f"not held: {first}")
+        number = ex.first(first, 2, 0)
+        held = p.g.wait_pending("hold.print.example")
+        p.g.run_tool("approve", str(number), "--digest", held["digest"])
+        outcome = core.ask(ex.RETRIEVE, "Test CA", "acme:1", number)
+        check(ex.first(outcome, 3, 0) == ex.ISSUED and ex.first(outcome, 7, b""), f"not issued: {outcome}")
+        again = core.submit(*arguments)
+        check(ex.first(again, 2, 0) == number, "the same transaction made another request")
+
+
+def a_peer_that_is_not_configured_is_told_so():
+    with Place(user="nobody") as p:
+        try:
+            ex.Core(p.socket)
+            raise AssertionError("a stranger was let in")
+        except ex.Refused as e:
+            check("core: intermediaries:" in str(e), str(e))
+        with open(p.g.log_path) as f:
+            check("intermediary.refused" in f.read(), "the log does not say it")
+
+
+# ---- one that lies ----
+
+
+def refused(core, der, why, **changed):
+    arguments = {"ca": "Test CA", "endpoint": "acme", "profile": "server", "requester": "acme:1", "names": [NAME],
+                 "request": der, "transaction": repr(changed)}
+    arguments.update(changed)
+    outcome = core.submit(**arguments)
+    check(ex.first(outcome, 1, ex.OK) == ex.REFUSED, f"{changed}: not refused: {outcome}")
+    check(why in ex.first(outcome, 5, ""), f"{changed}: {ex.first(outcome, 5, '')}")
+    check(ex.first(outcome, 2, 0) == 0 and not outcome.get(7), f"{changed}: it got something")
+
+
+def what_lies_outside_the_binding_is_refused():
+    with Place() as p:
+        core = ex.Core(p.socket)
+        _, der = p.request(NAME)
+        refused(core, der, "not configured for that CA and profile", endpoint="other")
+        refused(core, der, "not configured for that CA and profile", profile="gateway-tls")
+        refused(core, der, "no such CA", ca="Another CA")
+        refused(core, der, "outside of what this intermediary", names=["a.elsewhere.example"])
+        refused(core, der, "outside of what this intermediary", names=[NAME, "a.elsewhere.example"])
+        refused(core, der, "without the evidence or requester", requester="est:1")
+        refused(core, der, "without the evidence or requester", requester="unix:root")
+        refused(core, der, "without the evidence or requester", evidence=0)
+        refused(core, der, "without the evidence or requester", evidence=99)
+        refused(core, der, "only the gateway itself", protocol="internal", endpoint="internal",
+                profile="gateway-tls", requester="gateway:public", evidence=LOCAL_CONFIG, names=["localhost"])
+        refused(core, der, "listener of this gateway", protocol="internal", endpoint="internal",
+                profile="gateway-tls", requester="gateway:public", evidence=LOCAL_CONFIG)
+        refused(core, der, "at most 65536", request=bytes(65537))
+        refused(core, der, "at most 1000 names", names=[f"{i}.print.example" for i in range(1001)])
+        located = core.call(ex.LOCATE, ex.message((1, "Another CA")))
+        check(ex.first(located, 1, ex.OK) == ex.NOT_FOUND, f"found: {located}")
+        metrics = core.call(9, b"")
+        check(ex.first(metrics, 1, ex.OK) == ex.REFUSED and not metrics.get(2), "it got the figures of all")
+        check(p.rows() == [], f"rows were made: {p.rows()}")
+
+
+def somebody_elses_request_is_not_found():
+    with Place() as p:
+        core = ex.Core(p.socket)
+        own = [r for r in p.g.requests() if r["endpoint"] == "internal"]
+        check(len(own) == 1, "the gateway has no certificate")
+        for what in (ex.PEEK, ex.RETRIEVE):
+            for requester in ("gateway:public", "acme:1", ""):
+                for number in (own[0]["id"], 0, -1, 1 << 62):
+                    outcome = core.ask(what, "Test CA", requester, number)
+                    check(ex.first(outcome, 1, ex.OK) == ex.NOT_FOUND and not outcome.get(7), f"found: {outcome}")
+
+
+def ends(stream, why):
+    stream.settimeout(20)
+    try:
+        while stream.recv(65536):
+            pass
+    except ConnectionResetError:
+        pass
+    except socket.timeout:
+        raise AssertionError(f"the connection lives on: {why}")
+
+
+def octets_that_are_no_message_end_the_connection():
+    with Place() as p:
+        _, der = p.request(NAME)
+        for why, octets in (("a length of 0", struct.pack(">I", 0)),
+                            ("a length over the limit", struct.pack(">I", REQUEST_MAX + 1)),
+                            ("garbage", struct.pack(">I", 5) + b"\xff\xff\xff\xff\xff"),
+                            ("no call in it", struct.pack(">I", 2) + ex.message((1, 7))),
+                            ("a message of the other side", b"\0\0\0\x05" + ex.message((1, 7), (18, b"\x08"))),
+                            ("Hello again", b"\0\0\0\x05" + ex.message((1, 7), (3, b"\x08")))):
+            core = ex.Core(p.socket)
+            core.stream.sendall(octets)
+            ends(core.stream, why)
+        # Many small elements would be much memory.
+        core = ex.Core(p.socket)
+        core.send(1, ex.SUBMIT, ex.message((1, "Test CA"), (10, [b""] * 100000)))
+        ends(core.stream, "a message that blows up")
+        # A call before Hello, and another version.
+        for first in (ex.message((1, 1), (ex.LOCATE, ex.message((1, "Test CA")))), ex.message((3, ex.message((1, 9))))):
+            stream = socket.socket(socket.AF_UNIX)
+            stream.connect(p.socket)
+            stream.sendall(struct.pack(">I", len(first)) + first)
+            stream.settimeout(20)
+            size, = struct.unpack(">I", stream.recv(4))
+            reply = ex.fields(ex.fields(stream.recv(size))[ex.HELLO_REPLY][0])
+            check(ex.first(reply, 5, ""), "it was not refused")
+            ends(stream, "no Hello")
+        check(p.rows() == [], f"rows were made: {p.rows()}")
+        # And nobody else was hurt.
+        core = ex.Core(p.socket)
+        outcome = core.submit("Test CA", "acme", "server", "acme:1", [NAME], der, "well")
+        check(ex.first(outcome, 3, 0) == ex.ISSUED, f"not issued: {outcome}")
+
+
+def more_calls_than_the_window_end_the_connection():
+    with Place() as p:
+        core = ex.Core(p.socket)
+        one = ex.message((1, 1), (ex.LOCATE, ex.message((1, "Test CA"))))
+        # In one piece, so that all are there before the first is answered.
+        flood = (struct.pack(">I", len(one)) + one) * 20000
+        core.stream.setblocking(True)
+        try:
+            core.stream.sendall(flood)
+        except OSError:
+            pass
+        ends(core.stream, "a flood of calls")
+        ex.Core(p.socket)
+
+
+def who_says_nothing_is_cut_and_takes_no_place():
+    with Place() as p:
+        silent = [socket.socket(socket.AF_UNIX) for _ in range(40)]
+        begin = time.monotonic()
+        for stream in silent:
+            stream.connect(p.socket)
+        for stream in silent:
+            ends(stream, "silence")
+        check(time.monotonic() - begin < 15, "silence was borne for too long")
+        ex.Core(p.socket)
+
+
+if __name__ == "__main__":
+    main([the_example_gets_a_certificate, a_held_request_is_collected_after_approval,
+          a_peer_that_is_not_configured_is_told_so, what_lies_outside_the_binding_is_refused,
+          somebody_elses_request_is_not_found, octets_that_are_no_message_end_the_connection,
+          more_calls_than_the_window_end_the_connection, who_says_nothing_is_cut_and_takes_no_place])

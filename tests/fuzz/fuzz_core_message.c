@@ -1,0 +1,88 @@
+/* What an intermediary sends: octets to a message, to a submission, and through the core's binding of the sender.
+ *
+ * The core behind it is closed: a submission that passes every check is told so, and nothing is written.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <stdlib.h>
+
+#include "core/base/log.h"
+#include "core/base/own.h"
+#include "core/intermediaries.h"
+#include "core/message.h"
+#include "tests/scenarios/rig.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct rig rig;
+
+static void swallow(void *arg, const char *line)
+{
+}
+
+static void clean_up(void)
+{
+	rig_fini(&rig);
+}
+
+static void set_up(void)
+{
+	struct rig_settings settings = { .core = "intermediaries: [{name: i, user: nobody, endpoints: acme, "
+						 "names: ['*.example']}]" };
+	struct conf_error error = { 0 };
+
+	log_capture(swallow, NULL);
+	rig_init(&rig, &settings);
+	atexit(clean_up);
+	if (rig_start(&rig, &error))
+		abort();
+	ca_core_close(rig.core);
+}
+
+/* What the checks let pass is what the binding says. */
+static void submit(struct arena *arena, const Gatehouse__Core__Submit *m)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	const struct binding *by = &rig.core->bindings.all[1];
+	struct ca_submission s;
+	const char *why;
+
+	if (message_to_submission(arena, m, &s, &why) ||
+	    pipeline_submit(&rig.core->cas[0], by, &s, &out) != CA_CALL_BUSY)
+		return;
+	if (strcmp(s.endpoint, "acme") != 0 || strcmp(s.profile, "server") != 0 || s.n_names == 0 ||
+	    s.evidence != CA_EVIDENCE_ACME_AUTHORIZATION || s.request.len > CA_REQUEST_MAX)
+		abort();
+	for (size_t i = 0; i < s.n_names; i++)
+		if (!binding_has_name(by, &s.names[i]) || s.names[i].evidence != s.evidence)
+			abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	OWNED(arena) arena = NULL;
+	OWNED_BUF reply = BUF_INIT(FRAME_MAX), again = BUF_INIT(FRAME_MAX);
+	Gatehouse__Core__Message *m;
+	uint64_t id;
+
+	if (!rig.core)
+		set_up();
+	(void)frame_id(bytes_of(data, size), &id);
+	if (arena_new(&arena, MESSAGE_ARENA_MAX))
+		return 0;
+	m = message_unpack(arena, bytes_of(data, size));
+	if (m && m->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_SUBMIT)
+		submit(arena, m->submit);
+	if (m && m->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_OUTCOME) {
+		OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+
+		(void)message_to_outcome(m->outcome, &out);
+	}
+	if (m)
+		(void)intermediaries_answer(rig.core, &rig.core->bindings.all[1], bytes_of(data, size), &reply);
+	if (reply.len && !message_unpack(arena, buf_bytes(&reply)))
+		abort();
+	if (m)
+		(void)message_pack(m, &again);
+	return 0;
+}
