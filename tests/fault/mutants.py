@@ -46,23 +46,23 @@ MUTANTS = [
         "sync-off", "a commit is written and not synced",
         [("core/base/db_conn.c", '"PRAGMA synchronous=FULL"', '"PRAGMA synchronous=OFF"'),
          ("core/base/db.c", "if (synchronous != 2 || foreign_keys != 1)", "if (foreign_keys != 1)")],
-        power_loss("issue", range(10, 30, 5), calls="send"), "lost:|answers 404"),
+        power_loss("issue", range(10, 30, 5), calls="send", kind="gateway"), "lost:|answers 404"),
     Mutant(
         "sync-normal", "a commit is synced when the log is copied, not before",
         [("core/base/db_conn.c", '"PRAGMA synchronous=FULL"', '"PRAGMA synchronous=NORMAL"'),
          ("core/base/db.c", "if (synchronous != 2 || foreign_keys != 1)", "if (foreign_keys != 1)")],
-        power_loss("issue", range(10, 30, 5), calls="send"), "lost:|answers 404"),
+        power_loss("issue", range(10, 30, 5), calls="send", kind="gateway"), "lost:|answers 404"),
     Mutant(
         "result-before-commit", "the core's answers leave before the COMMIT of what they say",
         [("core/base/db_writer.c", "	if (!first->next) {\n		run_alone(db, first);\n",
           RESULT_BEFORE_COMMIT % ' && strstr(db->path, "core.db")')],
-        power_loss("hold", range(5, 40), calls="send") + power_loss("approve", range(1, 20), calls="send"),
+        power_loss("hold", range(5, 40), calls="send", kind="gateway"),
         "lost:|recover-state|row-once"),
     Mutant(
         "order-before-commit", "the gateway's answers leave before the COMMIT of the order",
         [("core/base/db_writer.c", "	if (!first->next) {\n		run_alone(db, first);\n",
           RESULT_BEFORE_COMMIT % ' && strstr(db->path, "acme-")')],
-        power_loss("issue", range(1, 30), calls="send"), "lost:|answers 404"),
+        power_loss("issue", range(1, 30), calls="send", kind="gateway"), "lost:|answers 404"),
     Mutant(
         "reply-before-b", "the certificate leaves before it is stored",
         [("core/decide.c", "	return e ? e : decide_finish(ca, r);\n",
