@@ -11,10 +11,9 @@ HELD = f"hold.{DOMAIN}"
 ACTIVE, PENDING = 8, 9
 
 
-def prepare():
-    """A folder with an account, a certificate, and a request that waits for an officer; and the same after the daemon
-    was killed before it signed what it had planned."""
-    slot = Slot()
+def fill(slot):
+    """An account, a certificate, and a request that waits for an officer; and the same after the daemon was killed
+    before it signed what it had planned."""
     slot.start()
     slot.kinds = processes.targets(slot.process.pid)
     slot.client = slot.enrol()
@@ -31,6 +30,15 @@ def prepare():
             check(slot.interrupted.run() != "valid", "the daemon was not killed at its plan")
     slot.end()
     slot.keep("interrupted")
+
+
+def prepare():
+    slot = Slot()
+    try:
+        fill(slot)
+    except BaseException:
+        slot.end()
+        raise
     return slot
 
 
