@@ -151,6 +151,7 @@ static void get_status(struct ca_core *core, const struct ca_admin_caller *who, 
 	s->outbox_set_aside = c.outbox_set_aside;
 	s->certificates = c.certificates;
 	s->caller = arena_strdup(arena, who->name);
+	s->roles_separated = core->env.is_separated;
 	write_roles(who, arena, s);
 	if (s->health && s->caller)
 		reply->status = s;

@@ -5,18 +5,19 @@
 #include "core/admin_socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/admin_call.h"
-#include "core/base/file.h"
 #include "core/base/log.h"
+#include "core/base/unix_socket.h"
 #include "core/wire/frame.h"
 
 #define SESSIONS_MAX 64
@@ -38,8 +39,8 @@ struct session {
 
 struct admin_socket {
 	struct ca_core *core;
-	char *path;
-	int fd;
+	int fd, stop_fd;
+	bool is_own; /* `fd` was opened here */
 	pthread_t thread;
 	pthread_mutex_t lock;
 	struct session sessions[SESSIONS_MAX];
@@ -274,101 +275,97 @@ static void start_session(struct admin_socket *a, int fd)
 	}
 }
 
+/* The socket outlives this process when a supervisor holds it: it is never shut down to wake the thread. */
 static void *accept_all(void *arg)
 {
 	struct admin_socket *a = arg;
+	struct pollfd polls[] = { { a->fd, POLLIN, 0 }, { a->stop_fd, POLLIN, 0 } };
 
-	for (;;) {
-		int fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC);
+	while (poll(polls, 2, -1) >= 0 || errno == EINTR) {
+		int fd;
 
-		if (fd >= 0) {
+		if (polls[1].revents)
+			break;
+		fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC);
+		if (fd >= 0)
 			start_session(a, fd);
-			continue;
-		}
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+		else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
 			usleep(100000);
-		else if (errno != EINTR && errno != ECONNABORTED)
-			return NULL;
+		else if (errno != EINTR && errno != EAGAIN && errno != ECONNABORTED)
+			break;
 	}
+	return NULL;
 }
 
 /* ---- start and stop ---- */
 
-static int is_alive(const struct sockaddr_un *address)
+const char *ca_core_admin_path(const struct conf_section *root)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int alive = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
+	static _Thread_local char path[4096];
+	const char *configured = conf_str(conf_section(root, "core"), "admin-socket");
 
-	if (fd >= 0)
-		close(fd);
-	return alive;
+	if (configured)
+		return configured;
+	snprintf(path, sizeof(path), "%s/core/admin.sock", conf_str(root, "data"));
+	return path;
 }
 
-/* /run is empty after each boot: the socket's own folder is made when it is missing. */
-static int make_parent(const char *path)
+int ca_core_open_admin(const struct conf_section *root, int *fd, struct conf_error *error)
 {
-	char *parent = strdup(path), *slash = parent ? strrchr(parent, '/') : NULL;
-	int e = parent ? 0 : -ENOMEM;
+	const char *path = ca_core_admin_path(root);
+	int e = unix_socket_listen(fd, path);
 
-	if (slash && slash != parent) {
-		*slash = '\0';
-		e = file_make_folder(parent, 0755);
-	}
-	free(parent);
+	if (e)
+		conf_refuse(conf_section(root, "core"), "admin-socket", error, "cannot listen on %s: %s", path,
+			    e == -EADDRINUSE ? "another gatehoused is running there" : strerror(-e));
 	return e;
 }
 
-static int open_socket(struct admin_socket *a)
+/* Wake the thread that accepts, and end it. */
+static void stop_accepting(struct admin_socket *a)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int n = snprintf(address.sun_path, sizeof(address.sun_path), "%s", a->path);
+	uint64_t one = 1;
 
-	if (n < 0 || (size_t)n >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	if (is_alive(&address))
-		return -EADDRINUSE;
-	n = make_parent(a->path);
-	if (n)
-		return n;
-	unlink(a->path);
-	a->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (a->fd < 0 || bind(a->fd, (const struct sockaddr *)&address, sizeof(address)))
-		return -errno;
-	/* Anybody may knock; what the peer may do is decided by who it is. */
-	if (chmod(a->path, 0666) || listen(a->fd, 16))
-		return -errno;
-	return 0;
+	(void)!write(a->stop_fd, &one, sizeof(one));
+	pthread_join(a->thread, NULL);
 }
 
-int admin_socket_start(struct admin_socket **out, struct ca_core *core, struct conf_error *error)
+static void let_go(struct admin_socket *a)
 {
-	const struct conf_section *conf = conf_section(core->conf, "core");
-	const char *path = conf_str(conf, "admin-socket");
+	if (a->stop_fd >= 0)
+		close(a->stop_fd);
+	if (a->is_own) {
+		close(a->fd);
+		unlink(ca_core_admin_path(a->core->conf));
+	}
+	pthread_mutex_destroy(&a->lock);
+	free(a);
+}
+
+int admin_socket_start(struct admin_socket **out, struct ca_core *core, int fd, struct conf_error *error)
+{
 	struct admin_socket *a = calloc(1, sizeof(*a));
-	int e;
+	int e = 0;
 
 	if (!a)
 		return -ENOMEM;
 	a->core = core;
-	a->fd = -1;
+	a->fd = fd;
 	pthread_mutex_init(&a->lock, NULL);
-	if (path ? !(a->path = strdup(path)) : asprintf(&a->path, "%s/admin.sock", core->data_folder) < 0)
-		e = -ENOMEM;
-	else
-		e = open_socket(a);
-	if (!e)
-		e = -pthread_create(&a->thread, NULL, accept_all, a);
-	if (e) {
-		conf_refuse(conf, "admin-socket", error, "cannot listen on %s: %s", a->path ? a->path : "?",
-			    e == -EADDRINUSE ? "another gatehoused is running there" : strerror(-e));
-		if (a->fd >= 0)
-			close(a->fd);
-		free(a->path);
-		free(a);
-		return e;
+	a->stop_fd = eventfd(0, EFD_CLOEXEC);
+	if (a->stop_fd < 0)
+		e = -errno;
+	if (!e && fd < 0) {
+		e = ca_core_open_admin(core->conf, &a->fd, error);
+		a->is_own = e == 0;
 	}
-	*out = a;
-	return 0;
+	if (!e)
+		e = fcntl(a->fd, F_SETFL, O_NONBLOCK) ? -errno : -pthread_create(&a->thread, NULL, accept_all, a);
+	if (e)
+		let_go(a);
+	else
+		*out = a;
+	return e;
 }
 
 void admin_socket_stop(struct admin_socket **ap)
@@ -377,10 +374,7 @@ void admin_socket_stop(struct admin_socket **ap)
 
 	if (!a)
 		return;
-	shutdown(a->fd, SHUT_RDWR);
-	pthread_join(a->thread, NULL);
-	close(a->fd);
-	unlink(a->path);
+	stop_accepting(a);
 	pthread_mutex_lock(&a->lock);
 	for (int i = 0; i < SESSIONS_MAX; i++)
 		if (a->sessions[i].state == SESSION_RUNNING && a->sessions[i].fd >= 0)
@@ -389,8 +383,6 @@ void admin_socket_stop(struct admin_socket **ap)
 	for (int i = 0; i < SESSIONS_MAX; i++)
 		if (a->sessions[i].state != SESSION_FREE)
 			pthread_join(a->sessions[i].thread, NULL);
-	pthread_mutex_destroy(&a->lock);
-	free(a->path);
-	free(a);
+	let_go(a);
 	*ap = NULL;
 }

@@ -7,15 +7,14 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include <openssl/crypto.h>
-
 #include "core/admin_socket.h"
 #include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
-#include "core/create.h"
 #include "core/folder.h"
+#include "core/intermediaries.h"
+#include "core/keys.h"
 #include "core/outbox.h"
 #include "core/recover.h"
 #include "core/registry_int.h"
@@ -67,79 +66,6 @@ static int open_store(struct ca_core *core, struct conf_error *error)
 
 	if (e)
 		conf_refuse(core->conf, "data", error, "cannot open the store in %s: %s", core->data_folder, why);
-	return e;
-}
-
-static int sign_by_signer(void *arg, unsigned key, struct bytes tbs, struct buf *signature,
-			  char why[static SIGNER_WHY_SIZE])
-{
-	return signer_sign_certificate(arg, key, tbs, signature, why);
-}
-
-static int load_ca_key(struct ca *ca, const struct conf_section *conf, struct conf_error *error)
-{
-	struct ca_key_row row;
-	char why[SIGNER_WHY_SIZE] = "";
-	int e = store_load_ca_key(ca->core->db, ca->name, &row);
-
-	if (e == CA_CALL_NOT_FOUND) {
-		conf_refuse(conf, "name", error,
-			    "there is no CA '%s' yet; create it with: gatehouse ca init --name '%s'", ca->name,
-			    ca->name);
-	} else if (!e) {
-		ca->key_row = row.id;
-		e = signer_load(ca->core->signer, buf_bytes(&row.sealed), SIGNER_PURPOSE_CA, ca->name,
-				buf_bytes(&row.certificate), &ca->key, why);
-		if (!e)
-			e = buf_append(&ca->certificate, buf_bytes(&row.certificate));
-		if (!e)
-			e = certificate_dates(buf_bytes(&row.certificate), &ca->not_before_s, &ca->not_after_s);
-		if (!e)
-			e = issuer_new(&ca->issuer, buf_bytes(&row.certificate));
-		if (e) {
-			conf_refuse(conf, "name", error, "the key of CA '%s' cannot be used: %s", ca->name, why);
-			e = -EKEYREJECTED;
-		} else if (ca->not_after_s < clock_wall_s()) {
-			e = conf_refuse(conf, "name", error, "the certificate of CA '%s' has expired", ca->name);
-		}
-	}
-	buf_wipe(&row.sealed);
-	buf_fini(&row.certificate);
-	return e == CA_CALL_NOT_FOUND ? CA_CORE_NO_CA : e;
-}
-
-static bool has_ca(struct ca_core *core)
-{
-	bool answer;
-
-	return store_has_ca_keys(core->db, &answer) || answer;
-}
-
-static int start_signer(struct ca_core *core, struct conf_error *error)
-{
-	const char *configured = conf_str(conf_section(core->conf, "core"), "key-file");
-	OWNED_BUF path = BUF_INIT(4096);
-	uint8_t kek[SIGNER_KEK_SIZE];
-	char why[CREATE_WHY_SIZE] = "";
-	int e;
-
-	buf_printf(&path, configured ? "%s" : "%s/kek", configured ? configured : core->data_folder);
-	e = kek_load(buf_str(&path), false, kek, why);
-	if (e == -ENOENT && !has_ca(core)) {
-		conf_refuse(core->conf, "cas", error,
-			    "there is no CA yet; create one with: gatehouse ca init --name '%s'", core->cas[0].name);
-		return CA_CORE_NO_CA;
-	}
-	if (e) {
-		conf_refuse(core->conf, "cas", error, "%s", why);
-		return e;
-	}
-	e = signer_new(&core->signer, kek);
-	OPENSSL_cleanse(kek, sizeof(kek));
-	core->sign = sign_by_signer;
-	core->sign_arg = core->signer;
-	for (size_t i = 0; !e && i < core->n_cas; i++)
-		e = load_ca_key(&core->cas[i], conf_section_at(core->conf, "cas", i), error);
 	return e;
 }
 
@@ -262,28 +188,42 @@ static int start_work(struct ca_core *core, struct conf_error *error)
 	if (!e)
 		e = worker_start(&core->finisher, "finisher", FINISHER_INTERVAL_MS, recover_run, core);
 	if (!e)
-		e = admin_socket_start(&core->admin, core, error);
+		e = admin_socket_start(&core->admin, core, -1, error);
+	if (!e)
+		e = intermediaries_start(&core->intermediaries, core, error);
 	if (!e)
 		registry_publish(core);
 	return e;
 }
 
-int ca_core_start(struct ca_core **out, const struct conf_section *root, struct conf_error *error)
+static struct ca_core *new_core(const struct conf_section *root)
 {
 	struct ca_core *core = calloc(1, sizeof(*core));
+
+	if (!core)
+		return NULL;
+	core->conf = root;
+	core->lock_fd = -1;
+	pthread_mutex_init(&core->key_turn, NULL);
+	return core;
+}
+
+int ca_core_start(struct ca_core **out, const struct conf_section *root, const struct ca_core_env *env,
+		  struct conf_error *error)
+{
+	struct ca_core *core = new_core(root);
 	int e;
 
 	if (!core)
 		return -ENOMEM;
-	core->conf = root;
-	core->lock_fd = -1;
+	core->env = env ? *env : (struct ca_core_env){ 0 };
 	e = settings_load(core, error);
 	if (!e)
 		e = open_folder(core, error);
 	if (!e)
 		e = open_store(core, error);
 	if (!e)
-		e = start_signer(core, error);
+		e = keys_start(core, error);
 	if (!e)
 		e = start_modules(core, error);
 	if (!e)
@@ -297,13 +237,11 @@ int ca_core_start(struct ca_core **out, const struct conf_section *root, struct 
 
 int ca_core_check(const struct conf_section *root, struct conf_error *error)
 {
-	struct ca_core *core = calloc(1, sizeof(*core));
+	struct ca_core *core = new_core(root);
 	int e;
 
 	if (!core)
 		return -ENOMEM;
-	core->conf = root;
-	core->lock_fd = -1;
 	e = settings_load(core, error);
 	ca_core_drop(&core);
 	return e;
@@ -314,6 +252,11 @@ void ca_core_close(struct ca_core *core)
 	core->is_closed = true;
 	if (core->flight)
 		flight_wait_idle(core->flight);
+}
+
+int ca_core_attach(struct ca_core *core, int take_fd)
+{
+	return intermediaries_inherit(core->intermediaries, take_fd);
 }
 
 bool ca_core_settle(struct ca_core *core, unsigned wait_ms)
@@ -367,6 +310,7 @@ static void free_settings(struct ca_core *core)
 		issuer_drop(&core->cas[i].issuer);
 		free(core->cas[i].exits);
 	}
+	bindings_fini(&core->bindings);
 	free(core->profiles);
 	free(core->cas);
 }
@@ -379,6 +323,7 @@ void ca_core_drop(struct ca_core **cp)
 		return;
 	ca_core_close(core);
 	admin_socket_stop(&core->admin);
+	intermediaries_stop(&core->intermediaries);
 	registry_withdraw(core);
 	worker_stop(&core->finisher);
 	if (core->outbox) {
@@ -395,6 +340,7 @@ void ca_core_drop(struct ca_core **cp)
 	flight_drop(&core->flight);
 	trace_drop(&core->trace);
 	free_settings(core);
+	pthread_mutex_destroy(&core->key_turn);
 	folder_unlock(&core->lock_fd);
 	free(core->data_folder);
 	free(core);

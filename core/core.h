@@ -11,6 +11,15 @@
 #include "core/base/buf.h"
 
 struct ca_core;
+struct link;
+
+/* Where the core runs. */
+struct ca_core_env {
+	/* To gatehouse-signer, set up as core/signer/signer.h says; outlives the core. NULL: a signer in this
+	 * process, with the key-encryption key of `core: key-file`. */
+	struct link *signer;
+	bool is_separated; /* each part is a process, and user, of its own: told by `gatehouse status` */
+};
 
 /* Option rows of the sections that the core reads, for the root table of whoever loads the file:
  * `core:` (section), `cas:` (sections), `profiles:` (sections). */
@@ -18,12 +27,30 @@ extern const struct conf_option ca_core_rows[];
 extern const struct conf_option ca_ca_rows[];
 extern const struct conf_option ca_profile_rows[];
 
+#define CA_KEK_SIZE 32
+
+/* Read the key-encryption key: from the credential `kek` of a service manager ($CREDENTIALS_DIRECTORY), else from
+ * `core.key-file`, else from `kek` in the data folder. 0; CA_CORE_NO_CA; negative; both with `error`. */
+int ca_core_load_kek(const struct conf_section *root, uint8_t kek[static CA_KEK_SIZE], struct conf_error *error);
+
+/* Where the admin socket is: as configured, else in the data folder. Borrowed until the next call in this thread. */
+const char *ca_core_admin_path(const struct conf_section *root);
+
+/* Make the admin socket and listen on it. 0 or negative with `error`. */
+int ca_core_open_admin(const struct conf_section *root, int *fd, struct conf_error *error);
+
 /* `root` is a section with the keys `data`, `core`, `cas`, `profiles`, `endpoints` and `listeners`; it must outlive the
- * core. Everything the core refuses is said in `error`, with its place. 0 or negative; nothing is left running then. */
-int ca_core_start(struct ca_core **out, const struct conf_section *root, struct conf_error *error);
+ * core. `env` NULL: all in this process. Everything the core refuses is said in `error`, with its place. 0;
+ * CA_CORE_NO_CA; negative. Nothing is left running then. */
+int ca_core_start(struct ca_core **out, const struct conf_section *root, const struct ca_core_env *env,
+		  struct conf_error *error);
 
 /* Check the same sections without starting anything. */
 int ca_core_check(const struct conf_section *root, struct conf_error *error);
+
+/* Serve the gateway of this daemon, in another process, on this stream socket (core/wire/core.proto). Takes the
+ * descriptor. Any number of times: each restart of the gateway brings a new one. 0 or -errno. */
+int ca_core_attach(struct ca_core *core, int take_fd);
 
 /* New submissions are refused from now on (CA_CALL_BUSY); returns when none is running. Idempotent. */
 void ca_core_close(struct ca_core *core);

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "core/base/db.h"
+#include "core/binding.h"
 #include "core/core.h"
 #include "core/exit.h"
 #include "core/flight.h"
@@ -61,13 +62,9 @@ struct ca {
 	struct buf certificate;         /* DER */
 	struct issuer *issuer;          /* the same, read */
 	int64_t not_before_s, not_after_s;
-	unsigned key;                   /* the signer's number for it */
+	_Atomic uint64_t key;           /* the signer's number for it: another one when it was started again */
 	int64_t key_row;                /* ca_keys.id */
 };
-
-/* The signer as the core reaches it; tests put a broken one in its place. */
-typedef int ca_sign_fn(void *arg, unsigned key, struct bytes tbs, struct buf *signature,
-		       char why[static SIGNER_WHY_SIZE]);
 
 struct ca_core {
 	const struct conf_section *conf;
@@ -78,9 +75,10 @@ struct ca_core {
 	struct ca *cas;
 	size_t n_cas;
 	struct db *db;
-	struct signer *signer;
-	ca_sign_fn *sign;
-	void *sign_arg;
+	struct ca_core_env env;
+	struct signer *signer;          /* tests put a broken one in its place */
+	pthread_mutex_t key_turn;       /* held while a key is loaded again */
+	_Atomic int signer_memory;      /* enum signer_memory, as it was told last */
 	struct trace *trace;
 	struct flight *flight;
 	struct polls *polls;
@@ -94,6 +92,8 @@ struct ca_core {
 	_Atomic unsigned policy_failures_in_a_row;
 	struct worker *outbox, *finisher;
 	struct admin_socket *admin;
+	struct bindings bindings;
+	struct intermediaries *intermediaries;
 	_Atomic uint64_t counts[CA_ACTION_COUNT_]; /* for metrics */
 	_Atomic uint64_t notified, notify_failures;
 };
@@ -111,9 +111,10 @@ bool core_is_listener_name(struct ca_core *core, const struct ca_name *name);
 int settings_load(struct ca_core *core, struct conf_error *error);
 int settings_check_profile(const struct conf_section *conf, struct conf_error *error);
 
-/* core/pipeline.c */
-int pipeline_submit(struct ca *ca, const char *intermediary, const struct ca_submission *s, struct ca_outcome *out);
-int pipeline_ask(struct ca *ca, const char *requester, int64_t id, bool collect, struct ca_outcome *out);
+/* core/pipeline.c: `by` is the intermediary that asks; what lies outside its binding is refused. */
+int pipeline_submit(struct ca *ca, const struct binding *by, const struct ca_submission *s, struct ca_outcome *out);
+int pipeline_ask(struct ca *ca, const struct binding *by, const char *requester, int64_t id, bool collect,
+		 struct ca_outcome *out);
 
 /* core/decide.c: from a loaded or new request to a verdict and to its durable consequence. */
 

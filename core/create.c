@@ -5,7 +5,6 @@
 #include "core/create.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 
 #include <openssl/crypto.h>
@@ -15,45 +14,10 @@
 #include "core/base/file.h"
 #include "core/base/own.h"
 #include "core/folder.h"
+#include "core/kek.h"
 #include "core/store.h"
 
 #define BACKDATE_S 600
-
-static int make_kek(const char *path, char why[static CREATE_WHY_SIZE])
-{
-	uint8_t kek[SIGNER_KEK_SIZE];
-	int e = random_octets(kek, sizeof(kek));
-
-	if (!e)
-		e = file_write_atomic_at(AT_FDCWD, path, bytes_of(kek, sizeof(kek)), 0600);
-	OPENSSL_cleanse(kek, sizeof(kek));
-	if (e)
-		snprintf(why, CREATE_WHY_SIZE, "cannot write the key-encryption key %s: %s", path, strerror(-e));
-	return e;
-}
-
-int kek_load(const char *path, bool make, uint8_t kek[static SIGNER_KEK_SIZE], char why[static CREATE_WHY_SIZE])
-{
-	struct buf content = BUF_INIT(SIGNER_KEK_SIZE);
-	int e = file_read_secret(path, &content);
-
-	if (e == -ENOENT && make) {
-		e = make_kek(path, why);
-		if (!e)
-			e = file_read_secret(path, &content);
-	}
-	if (e == -EPERM)
-		snprintf(why, CREATE_WHY_SIZE, "the key-encryption key %s may be read by others; chmod 0600 it", path);
-	else if (e || content.len != SIGNER_KEK_SIZE)
-		snprintf(why, CREATE_WHY_SIZE, "cannot use the key-encryption key %s: %s", path,
-			 e ? strerror(-e) : "it does not hold 32 octets");
-	if (!e && content.len != SIGNER_KEK_SIZE)
-		e = -EBADMSG;
-	if (!e)
-		memcpy(kek, content.ptr, SIGNER_KEK_SIZE);
-	buf_wipe(&content);
-	return e;
-}
 
 struct creation {
 	const struct ca_create_options *options;
@@ -67,7 +31,7 @@ static int self_sign(struct signer *signer, struct creation *c)
 	OWNED_BUF signature = BUF_INIT(SIGNER_SIGNATURE_MAX);
 	int64_t now = clock_wall_s();
 	uint8_t serial[SERIAL_SIZE];
-	unsigned key;
+	uint64_t key;
 	int e;
 
 	e = signer_load(signer, buf_bytes(&c->sealed), SIGNER_PURPOSE_CA, c->options->name, bytes_of(NULL, 0), &key,
@@ -135,7 +99,7 @@ int ca_create(const struct ca_create_options *options, struct buf *certificate, 
 	if (options->key_file)
 		buf_append_str(&kek_path, options->key_file);
 	else
-		buf_printf(&kek_path, "%s/kek", buf_str(&folder));
+		buf_printf(&kek_path, "%s/kek", options->data_folder);
 	e = file_make_folder(buf_str(&folder), 0700);
 	if (e) {
 		snprintf(why, CREATE_WHY_SIZE, "cannot make the folder %s: %s", buf_str(&folder), strerror(-e));

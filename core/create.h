@@ -11,7 +11,7 @@
 
 struct ca_create_options {
 	const char *data_folder;  /* the `data:` folder; made when absent */
-	const char *key_file;     /* NULL: <data>/core/kek */
+	const char *key_file;     /* NULL: <data>/kek */
 	const char *name;         /* CA name and common name */
 	const char *organization; /* NULL: none */
 	const char *key_type;     /* "ec-p256", "ec-p384", "rsa-3072", "rsa-4096" */
@@ -23,6 +23,3 @@ enum { CA_CREATE_EXISTS = 1 };
 
 /* 0 with the certificate (DER) appended; CA_CREATE_EXISTS; negative with a sentence in `why`. */
 int ca_create(const struct ca_create_options *options, struct buf *certificate, char why[static CREATE_WHY_SIZE]);
-
-/* Read (or, when `make`, create) the key-encryption key of mode 0600. 0 or negative with a sentence in `why`. */
-int kek_load(const char *path, bool make, uint8_t kek[static SIGNER_KEK_SIZE], char why[static CREATE_WHY_SIZE]);

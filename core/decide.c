@@ -11,6 +11,7 @@
 #include "core/base/base64.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/keys.h"
 #include "core/policy_view.h"
 #include "core/store.h"
 
@@ -294,9 +295,8 @@ static int sign(struct ca *ca, struct ca_request *r, char why[static CA_REASON_S
 {
 	OWNED_BUF signature = BUF_INIT(SIGNER_SIGNATURE_MAX);
 	char refused[SIGNER_WHY_SIZE] = "";
-	int e = ca->core->sign(ca->core->sign_arg, ca->key, buf_bytes(&r->tbs), &signature, refused);
+	int e = keys_sign(ca, buf_bytes(&r->tbs), &signature, refused);
 
-	ca->core->is_signer_failing = e < 0;
 	if (e > 0)
 		snprintf(why, CA_REASON_SIZE, "the signer refused: %s", refused);
 	if (e)

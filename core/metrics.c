@@ -13,13 +13,25 @@ static void health_line(struct buf *out, bool *all_ok, const char *part, const c
 	buf_printf(out, "%s%s%s: %s\n", part, name[0] ? " " : "", name, ok ? "ok" : wrong);
 }
 
+static void signer_line(struct buf *out, bool *all_ok, const struct ca_core *core)
+{
+	static const char *const memory[] = {
+		[SIGNER_MEMORY_SHARED] = "ok",
+		[SIGNER_MEMORY_KEYS] = "ok, key buffers locked",
+		[SIGNER_MEMORY_ALL] = "ok, memory locked",
+	};
+
+	*all_ok &= !core->is_signer_failing;
+	buf_printf(out, "signer: %s\n", core->is_signer_failing ? "does not answer" : memory[core->signer_memory]);
+}
+
 bool ca_core_health(struct ca_core *core, struct buf *out)
 {
 	bool ok = true;
 
 	health_line(out, &ok, "core", "", !core->is_closed, "stopping");
 	health_line(out, &ok, "store", "", !core->is_store_failing, "cannot write");
-	health_line(out, &ok, "signer", "", !core->is_signer_failing, "does not answer");
+	signer_line(out, &ok, core);
 	health_line(out, &ok, "policy", "", core->policy_failures_in_a_row < UNHEALTHY_AFTER, "gives no valid answers");
 	for (size_t i = 0; i < core->n_cas; i++) {
 		const struct ca *ca = &core->cas[i];

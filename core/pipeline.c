@@ -100,9 +100,28 @@ static const struct {
 	{ "internal", CA_EVIDENCE_LOCAL_CONFIG, "gateway:" },
 };
 
-static int check_submission(struct ca *ca, const struct ca_submission *s, struct ca_outcome *out)
+/* What the core's configuration binds this intermediary to. */
+static int check_binding(const struct binding *by, const struct ca_submission *s, struct ca_outcome *out)
+{
+	if (s->evidence == CA_EVIDENCE_LOCAL_CONFIG && by->peer != BINDING_INHERITED)
+		return refused(out, "only the gateway itself may bring that evidence");
+	if (s->evidence == CA_EVIDENCE_LOCAL_CONFIG)
+		return 0;
+	if (!binding_has_endpoint(by, s->endpoint))
+		return refused(out, "this intermediary is not bound to that endpoint");
+	if (!binding_has_profile(by, s->profile))
+		return refused(out, "this intermediary is not bound to that profile");
+	for (size_t i = 0; i < s->n_names; i++)
+		if (!binding_has_name(by, &s->names[i]))
+			return refused(out, "a name lies outside of what this intermediary may ask for");
+	return 0;
+}
+
+static int check_submission(struct ca *ca, const struct binding *by, const struct ca_submission *s,
+			    struct ca_outcome *out)
 {
 	bool fits = false;
+	int e;
 
 	if (!is_text(s->protocol, 32) || !is_text(s->endpoint, 64) || !is_text(s->profile, 64) ||
 	    !is_text(s->requester, 255) || (s->source_address && !is_text(s->source_address, 64)))
@@ -118,7 +137,8 @@ static int check_submission(struct ca *ca, const struct ca_submission *s, struct
 		return refused(out, "only the gateway itself may use the endpoint 'internal'");
 	if (s->n_attributes > CA_ATTRIBUTES_MAX)
 		return refused(out, "too many attributes");
-	return check_names(ca, s, out);
+	e = check_names(ca, s, out);
+	return e ? e : check_binding(by, s, out);
 }
 
 /* ---- the request in memory ---- */
@@ -160,18 +180,19 @@ static int copy_attributes(struct ca_request *r, const struct ca_submission *s, 
 	return buf_status(&raw);
 }
 
-static int make_request(struct ca *ca, const char *intermediary, const struct ca_submission *s, struct ca_request *r,
+static int make_request(struct ca *ca, const struct binding *by, const struct ca_submission *s, struct ca_request *r,
 			struct ca_outcome *out)
 {
 	const struct ca_settings *settings = &ca->core->settings;
 	int e;
 
 	r->ca = ca->name;
+	r->by = by;
 	r->protocol = arena_strdup(r->arena, s->protocol);
 	r->endpoint = arena_strdup(r->arena, s->endpoint);
 	r->profile = arena_strdup(r->arena, s->profile);
 	r->requester = arena_strdup(r->arena, s->requester);
-	r->intermediary = arena_strdup(r->arena, intermediary);
+	r->intermediary = arena_strdup(r->arena, by->name);
 	r->source_address = s->source_address ? arena_strdup(r->arena, s->source_address) : NULL;
 	r->evidence = s->evidence;
 	r->submitted_ms = clock_wall_ms();
@@ -303,6 +324,17 @@ static void reply(struct ca *ca, const struct ca_request *r, const struct ca_out
 	trace_event(ca->core->trace, "reply", r->id, "\"disposition\":%d", (int)out->disposition);
 }
 
+/* Two intermediaries may share an endpoint; neither sees what the other alone may ask for. */
+static bool is_business_of(const struct binding *by, const struct ca_request *row)
+{
+	if (row->evidence == CA_EVIDENCE_LOCAL_CONFIG)
+		return by->peer == BINDING_INHERITED;
+	for (size_t i = 0; i < row->n_names; i++)
+		if (!binding_has_name(by, &row->names[i]))
+			return false;
+	return binding_has_endpoint(by, row->endpoint) && binding_has_profile(by, row->profile);
+}
+
 static int answer_from_row(struct ca *ca, const struct ca_request *asker, int64_t id, bool same_key,
 			   struct ca_outcome *out)
 {
@@ -312,7 +344,8 @@ static int answer_from_row(struct ca *ca, const struct ca_request *asker, int64_
 	if (e)
 		return e < 0 ? e : busy(ca, out, 1, "the request is being processed");
 	/* A poller who is not the original requester gets nothing, and a transaction is about one public key. */
-	if (strcmp(row->requester, asker->requester) != 0 || strcmp(row->endpoint, asker->endpoint) != 0)
+	if (strcmp(row->requester, asker->requester) != 0 || strcmp(row->endpoint, asker->endpoint) != 0 ||
+	    !is_business_of(asker->by, row))
 		return refused(out, "this transaction belongs to another requester");
 	if (same_key && !bytes_equal(row->csr.spki, asker->csr.spki))
 		return refused(out, "this transaction belongs to another public key");
@@ -433,15 +466,15 @@ static int submit_in_flight(struct ca *ca, struct ca_request *r, struct bytes de
 	return e;
 }
 
-int pipeline_submit(struct ca *ca, const char *intermediary, const struct ca_submission *s, struct ca_outcome *out)
+int pipeline_submit(struct ca *ca, const struct binding *by, const struct ca_submission *s, struct ca_outcome *out)
 {
 	OWNED(ca_request) r = NULL;
-	int e = check_submission(ca, s, out);
+	int e = check_submission(ca, by, s, out);
 
 	if (!e)
 		e = ca_request_new(&r);
 	if (!e)
-		e = make_request(ca, intermediary, s, r, out);
+		e = make_request(ca, by, s, r, out);
 	if (e)
 		return e;
 	if (ca->core->is_closed)
@@ -452,7 +485,7 @@ int pipeline_submit(struct ca *ca, const char *intermediary, const struct ca_sub
 	/* Asked again inside: whoever closes waits for what is in flight, and nothing may start after that. */
 	e = ca->core->is_closed ? busy(ca, out, 5, "the CA is stopping") : submit_in_flight(ca, r, s->request, out);
 	flight_leave(ca->core->flight, r->transaction_key);
-	if (!e)
+	if (!e && ca->n_exits)
 		worker_kick(ca->core->outbox);
 	return e;
 }
@@ -468,14 +501,15 @@ static int collect(struct ca *ca, struct ca_request *r)
 	return store_collected(ca, r);
 }
 
-int pipeline_ask(struct ca *ca, const char *requester, int64_t id, bool collects, struct ca_outcome *out)
+int pipeline_ask(struct ca *ca, const struct binding *by, const char *requester, int64_t id, bool collects,
+		 struct ca_outcome *out)
 {
 	OWNED(ca_request) r = NULL;
 	int e = store_load(ca->core, id, &r);
 
 	if (e)
 		return e;
-	if (strcmp(r->requester, requester) != 0 || strcasecmp(r->ca, ca->name) != 0)
+	if (strcmp(r->requester, requester) != 0 || strcasecmp(r->ca, ca->name) != 0 || !is_business_of(by, r))
 		return CA_CALL_NOT_FOUND;
 	if (collects)
 		e = collect(ca, r);

@@ -10,6 +10,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
+#include "core/keys.h"
 #include "core/store.h"
 #include "core/worker.h"
 
@@ -93,8 +94,11 @@ static size_t finish_all(struct ca_core *core)
 	int64_t ids[BATCH], after = 0;
 	size_t n = BATCH, done = 0;
 
+	/* A signer that is away is asked once, not once for each row. */
+	if (core->is_signer_failing && !keys_probe(core))
+		return 0;
 	while (n == BATCH && store_list_unfinished(core, after, ids, BATCH, &n) == 0) {
-		for (size_t i = 0; i < n; i++)
+		for (size_t i = 0; i < n && !core->is_signer_failing; i++)
 			done += visit(core, ids[i], CA_STATE_ACTIVE, finish);
 		after = n ? ids[n - 1] : after;
 	}

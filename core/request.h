@@ -29,6 +29,7 @@ struct ca_request {
 	int64_t version;          /* of the row as read; grows with every write */
 	enum ca_state state;
 	const char *ca;
+	const struct binding *by; /* who submitted it just now; NULL for a row */
 	const char *protocol, *endpoint, *profile, *requester, *intermediary, *source_address;
 	enum ca_evidence_kind evidence;
 	int64_t received_ms, submitted_ms, first_seen_ms, resolved_ms;

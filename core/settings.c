@@ -10,16 +10,33 @@
 
 #include "core/base/own.h"
 #include "core/base/der.h"
+#include "core/tls_door.h"
 #include "core/x509/key.h"
 
 const struct conf_option ca_core_rows[] = {
+	{.name = "socket",
+	 .type = CONF_STRING,
+	 .summary = "Unix socket for intermediaries in processes of their own; absent: none."},
+	{.name = "listen",
+	 .type = CONF_SECTION,
+	 .rows = tls_door_rows,
+	 .summary = "Where intermediaries of other machines connect, over TLS with pinned certificates."},
+	{.name = "intermediaries",
+	 .type = CONF_SECTIONS,
+	 .rows = binding_rows,
+	 .summary = "Who may submit requests besides the gateway of this daemon, and for what."},
+	{.name = "workers",
+	 .type = CONF_INTEGER,
+	 .range = "1..4096",
+	 .fallback = "128",
+	 .summary = "Threads that answer intermediaries; started on demand."},
 	{.name = "admin-socket",
 	 .type = CONF_STRING,
 	 .summary = "Unix socket of the administrator's tool; by default core/admin.sock in the data folder."},
 	{.name = "key-file",
 	 .type = CONF_STRING,
 	 .summary =
-		 "File (mode 0600) with the key that seals the CA keys; by default core/kek in the data folder."},
+		 "File (mode 0600) with the key that seals the CA keys; by default kek in the data folder."},
 	{.name = "trace-file",
 	 .type = CONF_STRING,
 	 .summary = "Append one JSON line for every call of a module and every change of state to this file."},
@@ -377,5 +394,9 @@ int settings_load(struct ca_core *core, struct conf_error *error)
 	}
 	if (!e)
 		e = add_gateway_profile(core);
-	return e ? e : check_endpoints(core, error);
+	if (!e)
+		e = check_endpoints(core, error);
+	if (!e)
+		e = tls_door_check(conf_section(conf_section(core->conf, "core"), "listen"), error);
+	return e ? e : bindings_load(&core->bindings, core->conf, error);
 }

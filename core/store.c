@@ -63,18 +63,25 @@ static int write_events(struct db_conn *conn, const struct ca *ca, int64_t id, u
 
 static int write_rows(struct db_conn *conn, const struct ca_request *r)
 {
-	int e = db_run(conn, "DELETE FROM attributes WHERE request_id=?", DB_INT(r->id));
+	int e = 0;
 
 	for (size_t i = 0; !e && i < r->n_attributes; i++)
 		e = db_run(conn, "INSERT INTO attributes(request_id, name, value) VALUES(?,?,?)", DB_INT(r->id),
 			   DB_TEXT(r->attributes[i].name), DB_TEXT(r->attributes[i].value));
-	if (!e)
-		e = db_run(conn, "DELETE FROM extensions WHERE request_id=?", DB_INT(r->id));
 	for (size_t i = 0; !e && i < r->n_extensions; i++)
 		e = db_run(conn, "INSERT INTO extensions(request_id, oid, flags, value) VALUES(?,?,?,?)", DB_INT(r->id),
 			   DB_TEXT(r->extensions[i].oid), DB_INT(r->extensions[i].flags),
 			   DB_BLOB(r->extensions[i].value));
 	return e;
+}
+
+static int rewrite_rows(struct db_conn *conn, const struct ca_request *r)
+{
+	int e = db_run(conn, "DELETE FROM attributes WHERE request_id=?", DB_INT(r->id));
+
+	if (!e)
+		e = db_run(conn, "DELETE FROM extensions WHERE request_id=?", DB_INT(r->id));
+	return e ? e : write_rows(conn, r);
 }
 
 static struct bytes serial_of(const struct ca_request *r)
@@ -158,7 +165,31 @@ static int update_request(struct db_conn *conn, const struct apply *a)
 
 	if (!e && db_changes(conn) != 1)
 		return STORE_CHANGED;
-	return !e && a->change->rewrite_rows ? write_rows(conn, r) : e;
+	return !e && a->change->rewrite_rows ? rewrite_rows(conn, r) : e;
+}
+
+/* What was planned is there already, and its indexes stay as they are. */
+static int issue_request(struct db_conn *conn, const struct apply *a)
+{
+	const struct ca_request *r = a->change->r;
+	int e = db_run(conn,
+		       "UPDATE requests SET state=20, version=version+1, resolved_ms=?, key_until_ms=?, status=?,"
+		       " reason=? WHERE id=? AND version=? AND state=8",
+		       DB_INT(r->resolved_ms), DB_INT(a->change->key_until_ms), DB_INT(r->status), DB_TEXT(r->reason),
+		       DB_INT(r->id), DB_INT(r->version));
+
+	return !e && db_changes(conn) != 1 ? STORE_CHANGED : e;
+}
+
+static int write_request(struct db_conn *conn, const struct apply *a)
+{
+	const struct store_change *c = a->change;
+
+	if (c->insert)
+		return insert_request(conn, a);
+	if (c->from == CA_STATE_ACTIVE && c->r->state == CA_STATE_ISSUED)
+		return issue_request(conn, a);
+	return update_request(conn, a);
 }
 
 static int write_certificate(struct db_conn *conn, const struct apply *a)
@@ -270,7 +301,7 @@ static int apply(struct db_conn *conn, void *arg)
 	if (c->supersedes)
 		e = supersede(conn, a);
 	if (!e)
-		e = c->insert ? insert_request(conn, a) : update_request(conn, a);
+		e = write_request(conn, a);
 	if (!e && c->supersedes)
 		e = carry_first_seen(conn, a);
 	if (!e && c->spend_grant)

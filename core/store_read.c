@@ -227,7 +227,7 @@ static int find_denied(struct db_conn *conn, struct ca_request *r, struct store_
 	int e = db_select(
 		conn, &rows,
 		"SELECT id, state, status FROM requests WHERE endpoint=? AND requester=? AND names_key=? AND profile=?"
-		" AND resolved_ms>=? AND state IN (20, 21, 31) AND status NOT IN (?,?)"
+		" AND resolved_ms>=? AND resolved_ms<>0 AND state IN (20, 21, 31) AND status NOT IN (?,?)"
 		" AND (status<>? OR key_until_ms<>0) ORDER BY resolved_ms DESC, id DESC LIMIT 1",
 		TUPLE_VALUES(r), DB_INT(since_ms), DB_INT(CA_STATUS_SUPERSEDED), DB_INT(CA_STATUS_EXPIRED),
 		DB_INT(CA_STATUS_POLICY_DENIED));
@@ -287,7 +287,7 @@ static int find_live(struct db_conn *conn, const struct ca_request *r, int64_t n
 	int e = db_select(conn, &rows,
 			  "SELECT 1 FROM requests q JOIN certificates c ON c.request_id=q.id"
 			  " WHERE q.endpoint=? AND q.requester=? AND q.names_key=? AND q.profile=? AND q.state=20"
-			  " AND c.not_after_s>=? LIMIT 1",
+			  " AND q.resolved_ms<>0 AND c.not_after_s>=? LIMIT 1",
 			  TUPLE_VALUES(r), DB_INT(now_s));
 
 	*answer = false;
@@ -301,7 +301,10 @@ static int find_live(struct db_conn *conn, const struct ca_request *r, int64_t n
 static int count_pending(struct db_conn *conn, const struct ca_request *r, unsigned *n)
 {
 	OWNED(db_rows) rows = NULL;
-	int e = db_select(conn, &rows, "SELECT count(*) FROM requests WHERE endpoint=? AND requester=? AND state=9",
+	/* Left to itself SQLite looks through the whole queue, because `state` stands in another index. */
+	int e = db_select(conn, &rows,
+			  "SELECT count(*) FROM requests INDEXED BY requests_pending WHERE endpoint=? AND requester=?"
+			  " AND state=9",
 			  DB_TEXT(r->endpoint), DB_TEXT(r->requester));
 
 	if (!e && (e = db_next(rows)) == DB_ROW) {
@@ -318,11 +321,38 @@ struct precedent_read {
 	int64_t now_ms;
 };
 
+/* Nearly every submission is the first of its names: one statement tells that there is nothing to look for. */
+static int is_known(struct db_conn *conn, const struct ca_request *r, bool *answer)
+{
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(
+		conn, &rows,
+		"SELECT EXISTS(SELECT 1 FROM requests WHERE transaction_key=?1 AND key_until_ms<>0)"
+		" OR EXISTS(SELECT 1 FROM requests INDEXED BY requests_pending WHERE endpoint=?2 AND requester=?3"
+		" AND state=9)"
+		" OR EXISTS(SELECT 1 FROM requests WHERE endpoint=?2 AND requester=?3 AND names_key=?4 AND profile=?5"
+		" AND resolved_ms<>0)"
+		" OR EXISTS(SELECT 1 FROM grants WHERE endpoint=?2 AND requester=?3 AND names_key=?4 AND profile=?5"
+		" AND spent_by IS NULL)",
+		DB_BLOB(bytes_of(r->transaction_key, sizeof(r->transaction_key))), TUPLE_VALUES(r));
+
+	*answer = true;
+	if (!e && (e = db_next(rows)) == DB_ROW) {
+		*answer = db_col_int(rows, 0) != 0;
+		e = 0;
+	}
+	return e;
+}
+
 static int find_precedent(struct db_conn *conn, void *arg)
 {
 	struct precedent_read *q = arg;
-	int e = find_same(conn, q->r, q->p, q->now_ms);
+	bool known;
+	int e = is_known(conn, q->r, &known);
 
+	if (e || !known)
+		return e;
+	e = find_same(conn, q->r, q->p, q->now_ms);
 	if (!e && q->p->kind == PRECEDENT_NONE)
 		e = find_pending(conn, q->r, q->p);
 	if (!e && q->p->kind == PRECEDENT_NONE)

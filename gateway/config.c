@@ -8,10 +8,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <unistd.h>
 
+#include "core/base/digest.h"
+#include "core/base/log.h"
 #include "core/core.h"
 #include "core/exit.h"
 #include "core/policy.h"
+
+#define LOOPS_MAX 256
 
 static const struct conf_option log_rows[] = {
 	{ .name = "format", .type = CONF_CHOICE, .range = "logfmt|json", .fallback = "logfmt",
@@ -89,12 +94,25 @@ static const struct conf_option validator_rows[] = {
 	  .summary = "Addresses of DNS servers; by default those of /etc/resolv.conf." },
 	{ .name = "timeout", .type = CONF_DURATION, .range = "1s..60s", .fallback = "10s",
 	  .summary = "Longest time for one validation." },
-	{ .name = "jobs", .type = CONF_INTEGER, .range = "1..1024", .fallback = "64",
-	  .summary = "Validations at once." },
+	{ .name = "jobs", .type = CONF_INTEGER, .range = "1..4096", .fallback = "512",
+	  .summary = "Validations at once, an eighth of them of one account; each takes a thread while it runs." },
+	{ 0 },
+};
+
+static const struct conf_option core_tls_rows[] = {
+	{ .name = "certificate", .type = CONF_STRING,
+	  .summary = "PEM file with the certificate by which the core knows this gateway." },
+	{ .name = "key", .type = CONF_STRING, .summary = "PEM file with its key, mode 0600." },
+	{ .name = "core-certificate", .type = CONF_STRING,
+	  .summary = "SHA-256 fingerprint of the core's certificate, in hex." },
 	{ 0 },
 };
 
 static const struct conf_option gateway_rows[] = {
+	{ .name = "core", .type = CONF_STRING,
+	  .summary = "The core of another daemon, as unix:PATH or tls://HOST:PORT; by default that of this daemon." },
+	{ .name = "core-tls", .type = CONF_SECTION, .rows = core_tls_rows,
+	  .summary = "How this gateway and a core at tls:// know each other." },
 	{ .name = "workers", .type = CONF_INTEGER, .range = "1..4096", .fallback = "128",
 	  .summary = "Threads for handlers; started on demand." },
 	{ .name = "queue", .type = CONF_INTEGER, .range = "1..65536", .fallback = "256",
@@ -105,8 +123,25 @@ static const struct conf_option gateway_rows[] = {
 	  .summary = "Connections at once; one more is closed." },
 	{ .name = "connections-per-address", .type = CONF_INTEGER, .range = "0..1000000", .fallback = "1024",
 	  .summary = "Connections of one client address (IPv6: /64) at once; 0: as many as there are." },
+	{ .name = "flood-pause", .type = CONF_DURATION, .range = "0s..1h", .fallback = "10s",
+	  .summary = "How long an address (IPv6: /64) may not connect after three HTTP/2 floods, and after each "
+		     "further one; 0s: it may, as where all clients come through one proxy." },
 	{ .name = "stop-timeout", .type = CONF_DURATION, .range = "0s..10m", .fallback = "30s",
 	  .summary = "How long requests in flight may take when the gateway stops." },
+	{ 0 },
+};
+
+static const struct conf_option process_rows[] = {
+	{ .name = "separate-users", .type = CONF_BOOL, .fallback = "true",
+	  .summary = "Started as root: give each process a user of its own." },
+	{ .name = "gateway-user", .type = CONF_STRING, .fallback = "gatehouse-gw",
+	  .summary = "User (name or number) of the process that listens." },
+	{ .name = "core-user", .type = CONF_STRING, .fallback = "gatehouse",
+	  .summary = "User of the process that decides and stores." },
+	{ .name = "signer-user", .type = CONF_STRING, .fallback = "gatehouse-sign",
+	  .summary = "User of the process that holds the keys of CAs." },
+	{ .name = "validator-user", .type = CONF_STRING, .fallback = "gatehouse-va",
+	  .summary = "User of the process that contacts clients' machines." },
 	{ 0 },
 };
 
@@ -187,6 +222,8 @@ const struct conf_option *gw_config_rows(void)
 		{ .name = "validator", .type = CONF_SECTION, .rows = validator_rows,
 		  .summary = "Outgoing connections that prove names." },
 		{ .name = "gateway", .type = CONF_SECTION, .rows = gateway_rows, .summary = "Sizes of the gateway." },
+		{ .name = "processes", .type = CONF_SECTION, .rows = process_rows,
+		  .summary = "The processes of the daemon." },
 		{ 0 },
 	};
 
@@ -230,10 +267,28 @@ const struct conf_section *gw_config_endpoint(const struct conf_section *root, c
 	return find(root, "endpoints", name);
 }
 
+#define TLS_CORE "tls://"
+#define UNIX_CORE "unix:"
+
+bool gw_config_core_is_tls(const struct conf_section *root)
+{
+	const char *core = conf_str(conf_section(root, "gateway"), "core");
+
+	return core && strncmp(core, TLS_CORE, strlen(TLS_CORE)) == 0;
+}
+
+static bool has_other_core(const struct conf_section *root)
+{
+	return conf_str(conf_section(root, "gateway"), "core") != NULL;
+}
+
+/* Which CAs the core of another daemon has, it alone knows: the gateway asks it when it starts. */
 static bool is_ca(const struct conf_section *root, const char *name)
 {
 	size_t i, n = conf_count(root, "cas");
 
+	if (has_other_core(root))
+		return true;
 	for (i = 0; i < n; i++)
 		if (strcasecmp(conf_str(conf_section_at(root, "cas", i), "name"), name) == 0)
 			return true;
@@ -251,6 +306,26 @@ const char *gw_config_listener_ca(const struct conf_section *root, const struct 
 	if (endpoint)
 		return conf_str(endpoint, "ca");
 	return conf_count(root, "cas") ? conf_str(conf_section_at(root, "cas", 0), "name") : NULL;
+}
+
+unsigned gw_config_loops(const struct conf_section *root)
+{
+	int64_t loops = conf_int(conf_section(root, "gateway"), "loops");
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return loops ? (unsigned)loops : cores < 1 ? 1 : cores > LOOPS_MAX ? LOOPS_MAX : (unsigned)cores;
+}
+
+void gw_config_set_up_log(const struct conf_section *root)
+{
+	static const char *const levels[] = { "debug", "info", "warn", "error" };
+	const struct conf_section *conf = conf_section(root, "log");
+	size_t i = 0;
+
+	while (strcmp(levels[i], conf_str(conf, "level")) != 0)
+		i++;
+	log_setup(strcmp(conf_str(conf, "format"), "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_LOGFMT,
+		  (enum log_level)i);
 }
 
 static bool is_plain_word(const char *s)
@@ -383,6 +458,10 @@ static int check_certificate(const struct conf_section *root, const struct conf_
 		return conf_refuse(listener, "key", error, "a listener without TLS has no use for a key");
 	if (!conf_bool(listener, "tls") || has_key)
 		return 0;
+	/* Only the gateway of its own daemon can have the core believe it which names are its own. */
+	if (has_other_core(root))
+		return conf_refuse(listener, NULL, error, "with the core of another daemon a TLS listener needs "
+							  "'certificate' and 'key'");
 	if (conf_count(listener, "names") == 0)
 		return conf_refuse(listener, NULL, error, "a TLS listener needs 'names' for its certificate");
 	if (!ca || !is_ca(root, ca))
@@ -399,6 +478,8 @@ static int check_listener(const struct conf_section *root, const struct conf_sec
 	if (!is_address(conf_str(l, "address")))
 		return conf_refuse(l, "address", error, "'%s' is not an IPv4 or IPv6 address",
 				   conf_str(l, "address"));
+	if (strcmp(conf_str(l, "name"), GW_METRICS_LISTENER) == 0)
+		return conf_refuse(l, "name", error, "'metrics' is the listener of the section of that name");
 	for (i = 0; i < conf_count(l, "names"); i++)
 		if (!is_address(conf_str_at(l, "names", i)) && !is_dns_name(conf_str_at(l, "names", i)))
 			return conf_refuse_at(l, "names", i, error, "'%s' is not a DNS name or address",
@@ -438,6 +519,29 @@ static int check_ports(const struct conf_section *root, struct conf_error *error
 	return 0;
 }
 
+static int check_core(const struct conf_section *root, struct conf_error *error)
+{
+	const struct conf_section *conf = conf_section(root, "gateway"), *tls = conf_section(conf, "core-tls");
+	const char *core = conf_str(conf, "core");
+	uint8_t fingerprint[SHA256_SIZE];
+
+	if (!core)
+		return 0;
+	if (strchr(core, '#') || (strncmp(core, UNIX_CORE "/", strlen(UNIX_CORE "/")) != 0 &&
+				  (!gw_config_core_is_tls(root) || !strchr(core + strlen(TLS_CORE), ':'))))
+		return conf_refuse(conf, "core", error, "a core is given as unix:/PATH or tls://HOST:PORT");
+	if (!gw_config_core_is_tls(root))
+		return 0;
+	if (!conf_str(tls, "certificate") || !conf_str(tls, "key") || !conf_str(tls, "core-certificate"))
+		return conf_refuse(conf, "core", error, "a core at tls:// needs 'certificate', 'key' and "
+							"'core-certificate' under core-tls:");
+	if (digest_parse_fingerprint(conf_str(tls, "core-certificate"), fingerprint))
+		return conf_refuse(tls, "core-certificate", error,
+				   "a SHA-256 fingerprint has 64 hex digits; openssl x509 -noout -fingerprint -sha256 "
+				   "prints one");
+	return 0;
+}
+
 int gw_config_check(const struct conf_section *root, struct conf_error *error)
 {
 	size_t i;
@@ -449,5 +553,7 @@ int gw_config_check(const struct conf_section *root, struct conf_error *error)
 		r = check_endpoint(root, conf_section_at(root, "endpoints", i), error);
 	for (i = 0; !r && i < conf_count(root, "listeners"); i++)
 		r = check_listener(root, conf_section_at(root, "listeners", i), error);
-	return r ? r : check_ports(root, error);
+	if (!r)
+		r = check_ports(root, error);
+	return r ? r : check_core(root, error);
 }

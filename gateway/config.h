@@ -12,6 +12,15 @@ const struct conf_option *gw_config_rows(void);
 /* What a row cannot see: references, duplicates, options that need each other. 0 or -EINVAL with `error` filled. */
 int gw_config_check(const struct conf_section *root, struct conf_error *error);
 
+/* How many event loops the gateway has: as configured, or one a core. */
+unsigned gw_config_loops(const struct conf_section *root);
+
+/* Format and level of this process's log. */
+void gw_config_set_up_log(const struct conf_section *root);
+
+/* The listener for metrics, which has no name in the configuration. */
+#define GW_METRICS_LISTENER "metrics"
+
 /* Print every option, those of each protocol, policy and exit module too. */
 void gw_config_print_options(FILE *to);
 
@@ -20,6 +29,9 @@ const struct proto_adapter *gw_config_adapter(const char *protocol);
 
 /* The endpoint section of that name; NULL: unknown. */
 const struct conf_section *gw_config_endpoint(const struct conf_section *root, const char *name);
+
+/* Is the core on another machine? */
+bool gw_config_core_is_tls(const struct conf_section *root);
 
 /* The CA that issues the certificate of a TLS listener: its option `ca`, else that of its first endpoint, else the
  * first CA. NULL when there is none. */

@@ -268,12 +268,25 @@ static void flush_tls(struct gw_connection *c)
 
 /* ---- reading on and off ---- */
 
+/* The one request of the connection is not answered yet. Nothing is read, but the loop goes on looking for octets until
+ * there are some: nearly every client waits for its answer, and reading need not be switched off and on for it. */
+static bool is_busy(const struct gw_connection *c)
+{
+	return c->state == STATE_WORKING || c->state == STATE_WRITING;
+}
+
+static void set_reading(struct gw_connection *c, bool reads);
+
 static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
 	struct gw_connection *c = handle->data;
 	size_t size = 0;
 	uint8_t *room = NULL;
 
+	if (is_busy(c)) {
+		*out = uv_buf_init(NULL, 0);
+		return;
+	}
 	if (c->tls || c->state != STATE_READING) {
 		*out = uv_buf_init((char *)c->loop->scratch, GW_SCRATCH_SIZE);
 		return;
@@ -288,6 +301,10 @@ static void on_octets(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 
 	if (n == 0 || c->state == STATE_CLOSED)
 		return;
+	if (n == UV_ENOBUFS && is_busy(c)) {
+		set_reading(c, false);
+		return;
+	}
 	if (n < 0) {
 		gw_connection_cut(c);
 		return;
@@ -532,7 +549,6 @@ static void dispatch(struct gw_connection *c)
 		return;
 	}
 	set_deadline(c, DEADLINE_NONE);
-	set_reading(c, false);
 	if (!prepare(c)) {
 		c->state = STATE_WORKING;
 		c->refs++;
@@ -609,13 +625,24 @@ static void wait_for_more(struct gw_connection *c)
 
 /* ---- HTTP/2 ---- */
 
+/* What the client sent is to blame, and not time or memory. */
+static bool is_flood(enum http2_cut why)
+{
+	return why != HTTP2_CUT_STALLED && why != HTTP2_CUT_INTERNAL;
+}
+
 static void end_streams(struct gw_connection *c, enum http2_cut why)
 {
-	atomic_fetch_add(&c->loop->server->h2_cuts[why], 1);
+	struct gw_server *s = c->loop->server;
+
+	atomic_fetch_add(&s->h2_cuts[why], 1);
 	if (why == HTTP2_CUT_STALLED)
-		atomic_fetch_add(&c->loop->server->timeouts, 1);
+		atomic_fetch_add(&s->timeouts, 1);
 	log_info("http2.cut", "listener", c->listener->options.name, "peer", c->peer, "reason", http2_cut_name(why),
 		 "frames", LOG_NUMBER(http2_frames(gw_streams_session(c->streams))));
+	if (is_flood(why) && gw_peers_blame(s->peers, &c->peer_key, clock_mono_ms()))
+		log_warn("peer.paused", "peer", c->peer, "reason", http2_cut_name(why), "for_ms",
+			 LOG_NUMBER(s->options.flood_pause_ms));
 	gw_connection_cut(c);
 }
 
@@ -764,10 +791,12 @@ out:
 
 /* ---- beginning and end ---- */
 
-/* Who is it? False when this address has its share of connections already. */
+/* Who is it? False when this address has its share of connections already, or flooded. */
 static bool meet_peer(struct gw_connection *c)
 {
+	struct gw_server *s = c->loop->server;
 	struct sockaddr_storage a;
+	int r;
 	int size = sizeof(a);
 
 	if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&a, &size) < 0)
@@ -776,7 +805,10 @@ static bool meet_peer(struct gw_connection *c)
 		uv_ip6_name((struct sockaddr_in6 *)&a, c->peer, sizeof(c->peer));
 	else
 		uv_ip4_name((struct sockaddr_in *)&a, c->peer, sizeof(c->peer));
-	return gw_peers_enter(c->loop->server->peers, (const struct sockaddr *)&a, &c->peer_key);
+	r = gw_peers_enter(s->peers, (const struct sockaddr *)&a, clock_mono_ms(), &c->peer_key);
+	if (r)
+		atomic_fetch_add(r == GW_PEERS_PAUSED ? &s->paused : &s->refused, 1);
+	return r == 0;
 }
 
 static struct gw_connection *new_connection(struct gw_accept *from)
@@ -842,18 +874,16 @@ void gw_connection_accept(struct gw_accept *from)
 		refuse(from);
 		return;
 	}
-	if (uv_accept((uv_stream_t *)&from->tcp, (uv_stream_t *)&c->tcp) < 0 ||
-	    (c->listener->options.is_tls && start_tls(c))) {
+	if (uv_accept((uv_stream_t *)&from->tcp, (uv_stream_t *)&c->tcp) < 0) {
 		gw_connection_cut(c);
 		return;
 	}
 	atomic_fetch_add(&s->accepted, 1);
-	uv_tcp_nodelay(&c->tcp, 1);
-	if (!meet_peer(c)) {
-		atomic_fetch_add(&s->refused, 1);
+	if (!meet_peer(c) || (c->listener->options.is_tls && start_tls(c))) {
 		gw_connection_cut(c);
 		return;
 	}
+	uv_tcp_nodelay(&c->tcp, 1);
 	wait_for_more(c);
 }
 

@@ -4,26 +4,36 @@
  */
 #include "gateway/gateway_int.h"
 
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "gateway/config.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
-int gw_locate(struct ca_door **out, const char *ca, char *why, size_t why_size)
+/* A core that starts beside us is there in a moment; one that is started again within seconds. */
+#define LOCATE_PATIENCE_MS 30000
+#define LOCATE_PAUSE_US 100000
+
+int gw_locate(const struct gateway *gw, struct ca_door **out, const char *ca, char *why, size_t why_size)
 {
 	static const char *const words[] = {
 		[CA_LOCATE_BAD_STRING] = "is not a name that can be looked up",
 		[CA_LOCATE_UNKNOWN_CA] = "is not published by the core",
 		[CA_LOCATE_AWAY] = "cannot be reached: the core does not answer",
+		[CA_LOCATE_REFUSED] = "cannot be reached: the core does not serve this gateway; the log says why",
 	};
+	int64_t end = clock_mono_ms() + LOCATE_PATIENCE_MS;
 	char where[512];
 	int r;
 
-	snprintf(where, sizeof(where), "direct:#%s", ca);
-	r = ca_locate(out, where, "gateway");
+	snprintf(where, sizeof(where), "%s#%s", gw->core, ca);
+	while ((r = ca_locate(out, where, "gateway")) == CA_LOCATE_AWAY && clock_mono_ms() < end)
+		usleep(LOCATE_PAUSE_US);
 	if (r)
-		snprintf(why, why_size, "the CA '%s' %s", ca, r > 0 && r <= CA_LOCATE_AWAY ? words[r] : strerror(-r));
+		snprintf(why, why_size, "the CA '%s' %s", ca,
+			 r > 0 && r <= CA_LOCATE_REFUSED ? words[r] : strerror(-r));
 	return r > 0 ? -ENOENT : r;
 }
 
@@ -36,7 +46,7 @@ static int init_adapter(struct gateway *gw, struct gw_endpoint *e, char *why, si
 		.path = e->mount.prefix,
 		.data_folder = gw->folder,
 		.validator = gw->validator,
-		.waits = gw_workers_waits(gw->workers),
+		.waits = &gw->waits,
 	};
 	int r;
 
@@ -62,7 +72,7 @@ int gw_endpoint_start(struct gateway *gw, struct gw_endpoint *e, const struct co
 		.name = conf_str(conf, "name"), .prefix = conf_str(conf, "path"), .routes = e->adapter->routes,
 		.body_max = e->adapter->body_max, .stats = &e->stats, .refusal = e->adapter->refusal,
 	};
-	r = gw_locate(&e->ca, conf_str(conf, "ca"), why, sizeof(why));
+	r = gw_locate(gw, &e->ca, conf_str(conf, "ca"), why, sizeof(why));
 	if (!r) {
 		log_info("adapter.locate", "endpoint", e->mount.name, "ca", ca_door_name(e->ca));
 		r = init_adapter(gw, e, why, sizeof(why));

@@ -52,7 +52,7 @@ int gw_exchange_complete(struct gw_exchange *x, const char *host, int64_t receiv
 }
 
 /* On a worker. */
-static void run_handler(struct gw_job *job)
+static void run_handler(struct pool_job *job)
 {
 	struct gw_exchange *x = (struct gw_exchange *)((char *)job - offsetof(struct gw_exchange, job));
 	int e = x->match.route->handle(x->match.mount->state, &x->request, &x->reply);
@@ -67,11 +67,11 @@ static void run_handler(struct gw_job *job)
 	x->finished(x);
 }
 
-int gw_exchange_submit(struct gw_exchange *x, struct gw_workers *workers)
+int gw_exchange_submit(struct gw_exchange *x, struct pool *workers)
 {
 	gw_exchange_begin_reply(x);
-	x->job = (struct gw_job){ .run = run_handler };
-	return gw_workers_submit(workers, &x->job);
+	x->job = (struct pool_job){ .run = run_handler };
+	return pool_submit(workers, &x->job);
 }
 
 void gw_exchange_begin_reply(struct gw_exchange *x)

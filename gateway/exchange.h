@@ -7,11 +7,11 @@
  */
 #pragma once
 
+#include "core/base/pool.h"
 #include "gateway/listener.h"
-#include "gateway/workers.h"
 
 struct gw_exchange {
-	struct gw_job job;
+	struct pool_job job;
 	struct gw_listener *listener;  /* borrowed, as `peer` */
 	const char *peer;
 	enum gw_http_version version;
@@ -36,8 +36,8 @@ int gw_exchange_route(struct gw_exchange *x, const char *method, const char *pat
  * know. `host` may be NULL. 0 or -ENOMEM. */
 int gw_exchange_complete(struct gw_exchange *x, const char *host, int64_t received_ms);
 
-/* 0: `finished` will be called; GW_WORKERS_FULL: it will not. */
-int gw_exchange_submit(struct gw_exchange *x, struct gw_workers *workers);
+/* 0: `finished` will be called; POOL_FULL: it will not. */
+int gw_exchange_submit(struct gw_exchange *x, struct pool *workers);
 
 /* An empty reply in place of what was there. */
 void gw_exchange_begin_reply(struct gw_exchange *x);

@@ -92,6 +92,23 @@ static struct gw_listener_options options_of(const struct gw_face *face, const s
 	return o;
 }
 
+/* Bind, or use what was bound for it. */
+static int listen_with(struct gateway *gw, struct gw_listener_options *o, struct gw_listener **out, char *why,
+		       size_t why_size)
+{
+	int *fds = calloc(gw->n_sockets + 1, sizeof(*fds)), r;
+
+	if (!fds)
+		return -ENOMEM;
+	for (size_t i = 0; i < gw->n_sockets; i++)
+		if (strcmp(gw->sockets[i].name, o->name) == 0)
+			fds[o->n_sockets++] = gw->sockets[i].fd;
+	o->sockets = fds;
+	r = gw_server_listen(gw->server, o, out, why, why_size);
+	free(fds);
+	return r;
+}
+
 /* Who gives this listener its certificate. */
 static int arrange_certificate(struct gateway *gw, struct gw_face *face, const struct conf_section *conf,
 			       struct conf_error *error)
@@ -102,7 +119,7 @@ static int arrange_certificate(struct gateway *gw, struct gw_face *face, const s
 	if (conf_str(conf, "certificate"))
 		return gw_certs_add_files(gw->certs, face->listener, conf_str(conf, "certificate"),
 					  conf_str(conf, "key"));
-	if (gw_locate(&ca, gw_config_listener_ca(gw->root, conf), why, sizeof(why)))
+	if (gw_locate(gw, &ca, gw_config_listener_ca(gw->root, conf), why, sizeof(why)))
 		return conf_refuse(conf, NULL, error, "listener '%s': %s", conf_str(conf, "name"), why);
 	return gw_certs_add(gw->certs, face->listener, ca);
 }
@@ -119,7 +136,7 @@ static int start_face(struct gateway *gw, struct gw_face *face, const struct con
 	if (r)
 		return r;
 	options = options_of(face, conf);
-	r = gw_server_listen(gw->server, &options, &face->listener, why, sizeof(why));
+	r = listen_with(gw, &options, &face->listener, why, sizeof(why));
 	if (r)
 		return conf_refuse(conf, r == -EADDRNOTAVAIL ? "address" : "port", error, "%s", why);
 	return options.is_tls ? arrange_certificate(gw, face, conf, error) : 0;
@@ -129,7 +146,9 @@ static int start_metrics(struct gateway *gw, struct gw_face *face, const struct 
 			 struct conf_error *error)
 {
 	struct gw_listener_options o = {
-		.name = "metrics", .address = conf_str(conf, "address"), .port = (uint16_t)conf_int(conf, "port"),
+		.name = GW_METRICS_LISTENER,
+		.address = conf_str(conf, "address"),
+		.port = (uint16_t)conf_int(conf, "port"),
 		.limits = HTTP1_LIMITS_DEFAULT, .deadlines = GW_DEADLINES_DEFAULT,
 	};
 	char why[512];
@@ -140,7 +159,7 @@ static int start_metrics(struct gateway *gw, struct gw_face *face, const struct 
 	if (r)
 		return r;
 	o.router = face->router;
-	r = gw_server_listen(gw->server, &o, &face->listener, why, sizeof(why));
+	r = listen_with(gw, &o, &face->listener, why, sizeof(why));
 	return r ? conf_refuse(conf, "port", error, "%s", why) : 0;
 }
 

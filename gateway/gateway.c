@@ -35,7 +35,7 @@ static int make_folder(struct gateway *gw, struct conf_error *error)
 static int make_parts(struct gateway *gw, struct conf_error *error)
 {
 	const struct conf_section *conf = conf_section(gw->root, "gateway");
-	struct gw_workers_options workers = {
+	struct pool_options workers = {
 		.threads = (unsigned)conf_int(conf, "workers"),
 		.queue = (unsigned)conf_int(conf, "queue"),
 	};
@@ -43,19 +43,39 @@ static int make_parts(struct gateway *gw, struct conf_error *error)
 		.loops = (unsigned)conf_int(conf, "loops"),
 		.max_connections = (unsigned)conf_int(conf, "max-connections"),
 		.max_per_address = (unsigned)conf_int(conf, "connections-per-address"),
+		.flood_pause_ms = (unsigned)conf_duration_ms(conf, "flood-pause"),
 	};
 	int r = make_folder(gw, error);
 
 	if (!r)
-		r = gw_workers_new(&gw->workers, &workers);
+		r = pool_new(&gw->workers, &workers);
 	server.workers = gw->workers;
+	gw->waits = (struct proto_waits){ pool_enter_wait, pool_leave_wait, gw->workers };
 	if (!r)
 		r = gw_server_new(&gw->server, &server);
 	if (!r)
 		r = gw_certs_new(&gw->certs, gw->server, gw->folder);
-	if (!r)
-		r = validator_new(&gw->validator, conf_section(gw->root, "validator"), error);
+	if (!r && !gw->validator) {
+		r = validator_new(&gw->own_validator, conf_section(gw->root, "validator"), error);
+		gw->validator = gw->own_validator;
+	}
 	return r;
+}
+
+/* The core of another daemon, where the configuration names one. */
+static int find_core(struct gateway *gw, const struct gateway_env *env, struct conf_error *error)
+{
+	const struct conf_section *conf = conf_section(gw->root, "gateway"), *tls = conf_section(conf, "core-tls");
+	struct ca_link_tls identity = { conf_str(tls, "certificate"), conf_str(tls, "key"),
+					conf_str(tls, "core-certificate") };
+	char why[512];
+	int r;
+
+	gw->core = conf_str(conf, "core") ? conf_str(conf, "core") : env->core;
+	if (!gw_config_core_is_tls(gw->root))
+		return 0;
+	r = ca_link_use_tls(&identity, why, sizeof(why));
+	return r ? conf_refuse(conf, "core-tls", error, "the gateway cannot speak TLS with the core: %s", why) : 0;
 }
 
 static int start_endpoints(struct gateway *gw, struct conf_error *error)
@@ -135,7 +155,7 @@ static void log_listeners(const struct gateway *gw)
 	}
 }
 
-int gateway_start(struct gateway **out, const struct conf_section *root, struct ca_core *core,
+int gateway_start(struct gateway **out, const struct conf_section *root, const struct gateway_env *env,
 		  struct conf_error *error)
 {
 	struct gateway *gw = calloc(1, sizeof(*gw));
@@ -147,13 +167,15 @@ int gateway_start(struct gateway **out, const struct conf_section *root, struct 
 	pthread_mutex_init(&gw->lock, NULL);
 	pthread_cond_init(&gw->wake, NULL);
 	gw->root = root;
-	gw->core = core;
+	gw->validator = env->validator;
 	gw->began_s = clock_wall_s();
 	gw->health = (struct gw_mount){ .name = "gateway", .prefix = "", .routes = gw_health_routes, .state = gw,
 					.stats = &gw->own_stats };
 	gw->metrics = gw->health;
 	gw->metrics.routes = gw_metrics_routes;
-	r = make_parts(gw, error);
+	r = find_core(gw, env, error);
+	if (!r)
+		r = make_parts(gw, error);
 	if (!r)
 		r = start_endpoints(gw, error);
 	if (!r)
@@ -193,13 +215,14 @@ void gateway_drop(struct gateway **gateway)
 			       (unsigned)conf_duration_ms(conf_section(gw->root, "gateway"), "stop-timeout"));
 	stop_ticker(gw);
 	gw_certs_drop(&gw->certs);
-	gw_workers_drop(&gw->workers);
+	pool_drop(&gw->workers);
 	gw_server_drop(&gw->server);
 	gw_faces_stop(gw);
 	for (i = 0; i < gw->n_endpoints; i++)
 		gw_endpoint_stop(&gw->endpoints[i]);
 	free(gw->endpoints);
-	validator_drop(&gw->validator);
+	(void)ca_link_use_tls(NULL, NULL, 0);
+	validator_drop(&gw->own_validator);
 	pthread_cond_destroy(&gw->wake);
 	pthread_mutex_destroy(&gw->lock);
 	free(gw->folder);

@@ -2,18 +2,30 @@
  *
  * Start order: workers → server → endpoints (locate the CA once, init the adapter) → listeners bound → loops →
  * certificates → listeners opened. Stop order: listeners closed and requests finished → certificates → workers →
- * adapters. The core must outlive the gateway.
+ * adapters. What the environment names must outlive the gateway.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #pragma once
 
-#include "core/core.h"
+#include "core/base/conf.h"
 
 struct gateway;
+struct validator;
+
+struct gateway_env {
+	const char *core;            /* address of the core (core/registry.h): "direct:", "link:" */
+	struct validator *validator; /* borrowed; NULL: the gateway makes one in this process */
+};
+
+/* A listening socket that was opened for the gateway; several have the same name. */
+struct gateway_socket {
+	char name[72]; /* of the listener */
+	int fd;
+};
 
 /* `root` was checked and must outlive the gateway. 0; negative with `error` saying what and, if possible, where. */
-int gateway_start(struct gateway **out, const struct conf_section *root, struct ca_core *core,
+int gateway_start(struct gateway **out, const struct conf_section *root, const struct gateway_env *env,
 		  struct conf_error *error);
 
 /* Finish what is in flight, for as long as `gateway.stop-timeout` says, and let go of everything. */

@@ -33,11 +33,15 @@ struct gw_face {
 
 struct gateway {
 	const struct conf_section *root;
-	struct ca_core *core;
+	const char *core; /* its address */
+	const struct gateway_socket *sockets; /* opened for it; borrowed */
+	size_t n_sockets;
 	char *folder; /* the gateway's part of the data folder */
-	struct gw_workers *workers;
+	struct pool *workers;
+	struct proto_waits waits; /* of the workers */
 	struct gw_server *server;
 	struct validator *validator;
+	struct validator *own_validator; /* NULL: somebody else's */
 	struct gw_certs *certs;
 	struct gw_endpoint *endpoints;
 	size_t n_endpoints;
@@ -64,5 +68,5 @@ void gw_endpoints_print_counters(const struct gw_endpoint *endpoints, size_t n, 
 int gw_faces_start(struct gateway *gw, struct conf_error *error);
 void gw_faces_stop(struct gateway *gw);
 
-/* Locate a CA of the core in this process, once. 0, or negative with `why`. */
-int gw_locate(struct ca_door **out, const char *ca, char *why, size_t why_size);
+/* Locate a CA, once; waits for a core that does not answer yet. 0, or negative with `why`. */
+int gw_locate(const struct gateway *gw, struct ca_door **out, const char *ca, char *why, size_t why_size);

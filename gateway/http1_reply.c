@@ -34,6 +34,14 @@ const char *http1_status_words(int status)
 	return "Unknown";
 }
 
+static void print_header(struct buf *out, const char *name, const char *value)
+{
+	buf_append_str(out, name);
+	buf_append_str(out, ": ");
+	buf_append_str(out, value);
+	buf_append_str(out, "\r\n");
+}
+
 static int print_headers(struct buf *out, const struct http_reply *r)
 {
 	size_t i;
@@ -42,7 +50,7 @@ static int print_headers(struct buf *out, const struct http_reply *r)
 		if (!http_rule_sendable(&r->headers[i]))
 			return -EINVAL;
 		if (!http_rule_is_framing(r->headers[i].name))
-			buf_printf(out, "%s: %s\r\n", r->headers[i].name, r->headers[i].value);
+			print_header(out, r->headers[i].name, r->headers[i].value);
 	}
 	return 0;
 }
@@ -60,7 +68,7 @@ int http1_reply_print(struct buf *out, const struct http_reply *r, const struct 
 	buf_printf(out, "HTTP/1.1 %d %s\r\n", r->status, http1_status_words(r->status));
 	http_rule_date(options->now_s, date);
 	if (*date)
-		buf_printf(out, "Date: %s\r\n", date);
+		print_header(out, "Date", date);
 	e = print_headers(out, r);
 	if (e)
 		return e;

@@ -4,125 +4,15 @@
  */
 #include "gateway/listener.h"
 
-#include <arpa/inet.h>
+#include "core/base/log.h"
+#include "gateway/bind.h"
+
 #include <errno.h>
-#include <netinet/in.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
-#include <sys/socket.h>
 #include <unistd.h>
-
-union address {
-	struct sockaddr any;
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-};
-
-static int parse_address(const char *text, uint16_t port, union address *out, socklen_t *size)
-{
-	memset(out, 0, sizeof(*out));
-	if (inet_pton(AF_INET, text, &out->v4.sin_addr) == 1) {
-		out->v4.sin_family = AF_INET;
-		out->v4.sin_port = htons(port);
-		*size = sizeof(out->v4);
-		return 0;
-	}
-	if (inet_pton(AF_INET6, text, &out->v6.sin6_addr) == 1) {
-		out->v6.sin6_family = AF_INET6;
-		out->v6.sin6_port = htons(port);
-		*size = sizeof(out->v6);
-		return 0;
-	}
-	return -EINVAL;
-}
-
-static uint16_t port_of(int fd)
-{
-	union address a;
-	socklen_t size = sizeof(a);
-
-	if (getsockname(fd, &a.any, &size) < 0)
-		return 0;
-	return ntohs(a.any.sa_family == AF_INET6 ? a.v6.sin6_port : a.v4.sin_port);
-}
-
-/* A bound socket or -errno. `is_shared`: several sockets of one user may have the same address. */
-static int bind_socket(const union address *a, socklen_t size, bool is_shared)
-{
-	int fd = socket(a->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1, r;
-
-	if (fd < 0)
-		return -errno;
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-	    (!is_shared || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0) &&
-	    (a->any.sa_family != AF_INET6 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0) &&
-	    bind(fd, &a->any, size) == 0)
-		return fd;
-	r = -errno;
-	close(fd);
-	return r;
-}
-
-/* SO_REUSEPORT would let a second gateway of the same user share the port without a word: a socket without it, bound
- * and listening for a moment, finds out. */
-static int probe(const union address *a, socklen_t size)
-{
-	int fd = bind_socket(a, size, false), r = 0;
-
-	if (fd < 0)
-		return fd;
-	if (listen(fd, 1) < 0)
-		r = -errno;
-	close(fd);
-	return r;
-}
-
-static int bind_all(struct gw_listener *l)
-{
-	union address a;
-	socklen_t size;
-	unsigned i;
-	int r, fd;
-
-	r = parse_address(l->options.address, l->options.port, &a, &size);
-	if (!r && l->options.port)
-		r = probe(&a, size);
-	for (i = 0; !r && i < l->n_sockets; i++) {
-		fd = bind_socket(&a, size, true);
-		if (fd < 0)
-			return fd;
-		l->sockets[i] = fd;
-		if (i > 0)
-			continue;
-		l->port = port_of(fd);
-		r = parse_address(l->options.address, l->port, &a, &size);
-	}
-	return r;
-}
-
-static int explain(const struct gw_listener_options *o, int error, char *why, size_t why_size)
-{
-	static const struct {
-		int error;
-		const char *words;
-	} table[] = {
-		{ -EADDRINUSE, "is in use by another program; stop it or choose another port" },
-		{ -EACCES, "may not be used by this user; ports below 1024 need root or CAP_NET_BIND_SERVICE" },
-		{ -EADDRNOTAVAIL, "is not an address of this machine" },
-		{ -EINVAL, "is not an IPv4 or IPv6 address" },
-	};
-	const char *words = strerror(-error);
-	bool is_v6 = strchr(o->address, ':') != NULL;
-	size_t i;
-
-	for (i = 0; i < sizeof(table) / sizeof(*table); i++)
-		if (table[i].error == error)
-			words = table[i].words;
-	snprintf(why, why_size, "listener '%s': %s%s%s:%u %s", o->name, is_v6 ? "[" : "", o->address,
-		 is_v6 ? "]" : "", o->port, words);
-	return error;
-}
 
 static bool is_wildcard(const char *address)
 {
@@ -146,6 +36,36 @@ static char *make_default_url(const struct gw_listener *l)
 	return url;
 }
 
+/* Each loop needs a socket of its own, if only a copy: the kernel then wakes all loops for a client. */
+static int copy_sockets(struct gw_listener *l, char *why, size_t why_size)
+{
+	const struct gw_listener_options *o = &l->options;
+	unsigned i;
+
+	for (i = 0; i < l->n_sockets; i++) {
+		l->sockets[i] = fcntl(o->sockets[i % o->n_sockets], F_DUPFD_CLOEXEC, 0);
+		if (l->sockets[i] < 0) {
+			snprintf(why, why_size, "listener '%s': %s", o->name, strerror(errno));
+			return -errno;
+		}
+	}
+	l->port = gw_bound_port(l->sockets[0]);
+	return 0;
+}
+
+static int get_sockets(struct gw_listener *l, char *why, size_t why_size)
+{
+	const struct gw_listener_options *o = &l->options;
+	int r;
+
+	if (o->n_sockets)
+		return copy_sockets(l, why, why_size);
+	r = gw_bind(o->name, o->address, &l->port, l->sockets, l->n_sockets, why, why_size);
+	for (unsigned i = 0; r && i < l->n_sockets; i++)
+		l->sockets[i] = -1;
+	return r;
+}
+
 int gw_listener_new(struct gw_listener **out, const struct gw_listener_options *options, unsigned n_sockets,
 		    char *why, size_t why_size)
 {
@@ -158,13 +78,12 @@ int gw_listener_new(struct gw_listener **out, const struct gw_listener_options *
 		return -ENOMEM;
 	pthread_mutex_init(&l->tls_lock, NULL);
 	l->options = *options;
+	l->port = options->port;
 	l->sockets = calloc(n_sockets, sizeof(*l->sockets));
 	l->n_sockets = l->sockets ? n_sockets : 0;
 	for (i = 0; i < l->n_sockets; i++)
 		l->sockets[i] = -1;
-	r = l->sockets ? bind_all(l) : -ENOMEM;
-	if (r && r != -ENOMEM)
-		explain(options, r, why, why_size);
+	r = l->sockets ? get_sockets(l, why, why_size) : -ENOMEM;
 	if (!r && !(l->default_url = make_default_url(l)))
 		r = -ENOMEM;
 	if (r)
@@ -196,6 +115,9 @@ void gw_listener_set_tls(struct gw_listener *l, struct ssl_ctx_st *context)
 {
 	struct ssl_ctx_st *old;
 
+	if (gw_tls_context_share_tickets(context, l->tickets, l->options.name))
+		log_error("listener.tickets.failed", "listener", l->options.name, "result",
+			  "clients make a full handshake after each renewal of the certificate");
 	gw_tls_context_ref(context);
 	pthread_mutex_lock(&l->tls_lock);
 	old = l->tls;

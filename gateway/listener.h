@@ -35,6 +35,8 @@ struct gw_listener_options {
 	struct http1_limits limits;
 	struct gw_deadlines deadlines;
 	const struct gw_router *router;
+	const int *sockets;       /* bound by somebody else; read while the listener is made, and copied */
+	unsigned n_sockets;       /* 0: it binds its own */
 };
 
 struct gw_listener {
@@ -47,6 +49,7 @@ struct gw_listener {
 	atomic_bool is_open;                /* may listen */
 	pthread_mutex_t tls_lock;           /* guards `tls` */
 	struct ssl_ctx_st *tls;             /* NULL: no certificate yet */
+	struct gw_tickets *tickets;         /* the server's */
 	struct gw_stats unrouted;           /* requests that no endpoint saw */
 };
 
@@ -55,7 +58,8 @@ int gw_listener_new(struct gw_listener **out, const struct gw_listener_options *
 		    char *why, size_t why_size);
 void gw_listener_drop(struct gw_listener **listener);
 
-/* New connections get this certificate from now on; takes a reference. Any thread. */
+/* New connections get this certificate from now on, and tickets of the server's keys; takes a reference. The context
+ * belongs to this listener alone. Any thread. */
 void gw_listener_set_tls(struct gw_listener *listener, struct ssl_ctx_st *context);
 
 /* The context of a new connection, with a reference for the caller; NULL: none yet. */

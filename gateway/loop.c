@@ -6,6 +6,7 @@
 
 #include "gateway/connection.h"
 
+#include "core/base/clock.h"
 #include "core/base/log.h"
 
 #include <errno.h>
@@ -168,7 +169,9 @@ int gw_server_new(struct gw_server **out, const struct gw_server_options *option
 	s->options = *options;
 	s->n_loops = options->loops ? options->loops : cores > 0 ? (unsigned)cores : 1;
 	s->loops = calloc(s->n_loops, sizeof(*s->loops));
-	if (!s->loops || gw_peers_new(&s->peers, options->max_per_address)) {
+	if (!s->loops || gw_tickets_new(&s->tickets, clock_mono_ms()) ||
+	    gw_peers_new(&s->peers, options->max_per_address, options->flood_pause_ms)) {
+		gw_tickets_drop(&s->tickets);
 		free(s->loops);
 		free(s);
 		return -ENOMEM;
@@ -190,6 +193,7 @@ int gw_server_listen(struct gw_server *s, const struct gw_listener_options *opti
 
 	if (r)
 		return r;
+	l->tickets = s->tickets;
 	while (*last)
 		last = &(*last)->next;
 	*last = *out = l;
@@ -277,6 +281,7 @@ void gw_server_drop(struct gw_server **server)
 		free(s->loops[i].accepts);
 	}
 	gw_peers_drop(&s->peers);
+	gw_tickets_drop(&s->tickets);
 	free(s->loops);
 	free(s);
 	*server = NULL;
@@ -289,6 +294,7 @@ void gw_server_count(struct gw_server *s, struct gw_server_stats *out)
 	*out = (struct gw_server_stats){
 		.accepted = atomic_load(&s->accepted),
 		.refused = atomic_load(&s->refused),
+		.paused = atomic_load(&s->paused),
 		.bad_requests = atomic_load(&s->bad_requests),
 		.timeouts = atomic_load(&s->timeouts),
 		.tls_failures = atomic_load(&s->tls_failures),

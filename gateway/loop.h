@@ -7,9 +7,9 @@
  */
 #pragma once
 
+#include "core/base/pool.h"
 #include "gateway/http2.h"
 #include "gateway/listener.h"
-#include "gateway/workers.h"
 
 struct gw_server;
 
@@ -17,11 +17,12 @@ struct gw_server_options {
 	unsigned loops;            /* 0: one a core */
 	unsigned max_connections;  /* of all listeners; one more is closed at once */
 	unsigned max_per_address;  /* of one client address (IPv6: /64); 0: no limit */
-	struct gw_workers *workers;
+	unsigned flood_pause_ms;   /* how long an address that floods may not connect; 0: it may */
+	struct pool *workers;
 };
 
 struct gw_server_stats {
-	unsigned long long accepted, refused, bad_requests, timeouts, tls_failures;
+	unsigned long long accepted, refused, paused, bad_requests, timeouts, tls_failures;
 	unsigned long long h2_connections, h2_frames, h2_cuts[HTTP2_CUTS_]; /* frames: of connections that are over */
 	unsigned connections;
 };

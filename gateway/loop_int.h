@@ -40,6 +40,7 @@ struct gw_loop {
 struct gw_server {
 	struct gw_server_options options;
 	struct gw_peers *peers;
+	struct gw_tickets *tickets;
 	struct gw_loop *loops;
 	unsigned n_loops;
 	struct gw_listener *listeners;
@@ -47,6 +48,6 @@ struct gw_server {
 	atomic_uint stop_ms;
 	bool is_started;
 	atomic_uint connections;
-	atomic_ullong accepted, refused, bad_requests, timeouts, tls_failures;
+	atomic_ullong accepted, refused, paused, bad_requests, timeouts, tls_failures;
 	atomic_ullong h2_connections, h2_frames, h2_cuts[HTTP2_CUTS_];
 };

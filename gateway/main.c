@@ -105,17 +105,6 @@ static int complain(const struct conf_error *error, int r)
 	return EXIT_FAILED;
 }
 
-static void set_up_log(const struct conf_section *conf)
-{
-	static const char *const levels[] = { "debug", "info", "warn", "error" };
-	size_t i = 0;
-
-	while (strcmp(levels[i], conf_str(conf, "level")) != 0)
-		i++;
-	log_setup(strcmp(conf_str(conf, "format"), "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_LOGFMT,
-		  (enum log_level)i);
-}
-
 /* Every connection is a descriptor: take what the system gives without asking. */
 static void raise_descriptor_limit(void)
 {
@@ -157,6 +146,7 @@ static void run_until_signal(const sigset_t *set)
 
 static int serve(const struct conf_section *root)
 {
+	struct gateway_env env = { .core = "direct:" };
 	struct conf_error error = { 0 };
 	struct gateway *gateway = NULL;
 	struct ca_core *core = NULL;
@@ -166,10 +156,10 @@ static int serve(const struct conf_section *root)
 	block_signals(&signals);
 	raise_descriptor_limit();
 	forbid_core_files();
-	r = ca_core_start(&core, root, &error);
+	r = ca_core_start(&core, root, NULL, &error);
 	if (r)
 		return complain(&error, r);
-	r = gateway_start(&gateway, root, core, &error);
+	r = gateway_start(&gateway, root, &env, &error);
 	if (!r) {
 		run_until_signal(&signals);
 		gateway_drop(&gateway);
@@ -186,13 +176,16 @@ int main(int argc, char **argv)
 	struct arguments arguments = { .config = DEFAULT_CONFIG };
 	struct conf_error error = { 0 };
 	OWNED(conf) conf = NULL;
+	OWNED_BUF text = BUF_INIT((size_t)1 << 20);
 	int r = read_arguments(argc, argv, &arguments);
 
 	if (r)
 		return r;
 	if (arguments.instead)
 		return arguments.instead();
-	r = conf_load(&conf, arguments.config, gw_config_rows(), &error);
+	r = conf_read_file(arguments.config, &text, &error);
+	if (!r)
+		r = conf_parse(&conf, buf_bytes(&text), arguments.config, gw_config_rows(), &error);
 	if (!r)
 		r = gw_config_check(conf_root(conf), &error);
 	if (!r && arguments.checks)
@@ -203,6 +196,6 @@ int main(int argc, char **argv)
 		printf("%s: ok\n", arguments.config);
 		return 0;
 	}
-	set_up_log(conf_section(conf_root(conf), "log"));
+	gw_config_set_up_log(conf_root(conf));
 	return serve(conf_root(conf));
 }

@@ -17,7 +17,7 @@ static int get_health(void *state, const struct http_request *q, struct http_rep
 {
 	struct gateway *gw = state;
 	OWNED_BUF lines = BUF_INIT(65536);
-	bool is_well = ca_core_health(gw->core, &lines);
+	bool is_well = ca_door_health(gw->core, &lines);
 
 	if (lines.len && lines.ptr[lines.len - 1] != '\n')
 		buf_append_char(&lines, '\n');
@@ -74,13 +74,15 @@ static void print_cuts(struct buf *out, const struct gw_server_stats *s)
 static void print_server(struct gateway *gw, struct buf *out)
 {
 	struct gw_server_stats s;
-	struct gw_workers_stats w;
+	struct pool_stats w;
 
 	gw_server_count(gw->server, &s);
-	gw_workers_count(gw->workers, &w);
+	pool_count(gw->workers, &w);
 	print_value(out, "connections", "gauge", "Open connections.", s.connections);
 	print_value(out, "connections_accepted_total", "counter", "Connections accepted.", (double)s.accepted);
 	print_value(out, "connections_refused_total", "counter", "Connections over the maximum.", (double)s.refused);
+	print_value(out, "connections_paused_total", "counter",
+		    "Connections closed at once because their address flooded before.", (double)s.paused);
 	print_value(out, "bad_requests_total", "counter", "Requests refused by the parser.", (double)s.bad_requests);
 	print_value(out, "timeouts_total", "counter", "Connections cut by a deadline.", (double)s.timeouts);
 	print_value(out, "tls_failures_total", "counter", "TLS handshakes that failed.", (double)s.tls_failures);
@@ -132,7 +134,7 @@ static int get_metrics(void *state, const struct http_request *q, struct http_re
 				 "reply.\n"
 				 "# TYPE gatehouse_http_request_seconds histogram\n");
 	print_requests(gw, &r->body, gw_stats_print_times);
-	ca_core_metrics(gw->core, &r->body);
+	ca_door_metrics(gw->core, &r->body);
 	gw_endpoints_print_counters(gw->endpoints, gw->n_endpoints, &r->body);
 	return e ? e : buf_status(&r->body);
 }

@@ -1,4 +1,4 @@
-/* How many connections each client address has.
+/* What each client address may do.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -13,18 +13,29 @@
 #include <uthash.h>
 
 struct peer {
-	struct gw_peer_key key;
+	uint8_t octets[16];
 	unsigned n;
 	UT_hash_handle hh;
+};
+
+#define BLAMED_MAX 1024
+#define FORGIVEN 3 /* cuts before the first pause */
+
+struct blamed {
+	uint8_t octets[16];
+	int64_t until_ms; /* one pause for each cut that is not forgiven yet; in the past: none */
 };
 
 struct gw_peers {
 	pthread_mutex_t lock;
 	unsigned limit;
+	int64_t pause_ms;
 	struct peer *all;
+	int64_t blamed_until_ms; /* of all: who asks later need not look */
+	struct blamed blamed[BLAMED_MAX];
 };
 
-int gw_peers_new(struct gw_peers **out, unsigned limit)
+int gw_peers_new(struct gw_peers **out, unsigned limit, unsigned pause_ms)
 {
 	struct gw_peers *p = calloc(1, sizeof(*p));
 
@@ -32,6 +43,7 @@ int gw_peers_new(struct gw_peers **out, unsigned limit)
 		return -ENOMEM;
 	pthread_mutex_init(&p->lock, NULL);
 	p->limit = limit;
+	p->pause_ms = pause_ms;
 	*out = p;
 	return 0;
 }
@@ -71,46 +83,107 @@ static struct peer *find_or_add(struct gw_peers *p, const struct gw_peer_key *ke
 {
 	struct peer *found;
 
-	HASH_FIND(hh, p->all, key, sizeof(*key), found);
+	HASH_FIND(hh, p->all, key->octets, sizeof(key->octets), found);
 	if (!found && (found = calloc(1, sizeof(*found)))) {
-		found->key = *key;
-		HASH_ADD(hh, p->all, key, sizeof(*key), found);
+		memcpy(found->octets, key->octets, sizeof(found->octets));
+		HASH_ADD(hh, p->all, octets, sizeof(found->octets), found);
 	}
 	return found;
 }
 
-bool gw_peers_enter(struct gw_peers *p, const struct sockaddr *address, struct gw_peer_key *key)
+/* Connections of the address, this one too; 0 when there is no memory to count it. */
+static unsigned count(struct gw_peers *p, struct gw_peer_key *key)
 {
-	struct peer *found;
-	bool may = true;
+	struct peer *found = find_or_add(p, key);
 
-	memset(key, 0, sizeof(*key));
-	if (!p->limit)
-		return true;
+	key->is_counted = found != NULL;
+	return found ? ++found->n : 0;
+}
+
+/* The place of the address, or the one that it may take. */
+static struct blamed *find_blamed(struct gw_peers *p, const struct gw_peer_key *key)
+{
+	struct blamed *place = &p->blamed[0];
+	size_t i;
+
+	for (i = 0; i < BLAMED_MAX; i++) {
+		if (memcmp(p->blamed[i].octets, key->octets, sizeof(key->octets)) == 0)
+			return &p->blamed[i];
+		if (p->blamed[i].until_ms < place->until_ms)
+			place = &p->blamed[i];
+	}
+	return place;
+}
+
+static bool is_paused(struct gw_peers *p, const struct gw_peer_key *key, int64_t now_ms)
+{
+	const struct blamed *b;
+
+	if (now_ms >= p->blamed_until_ms)
+		return false;
+	b = find_blamed(p, key);
+	return memcmp(b->octets, key->octets, sizeof(key->octets)) == 0 &&
+	       b->until_ms - now_ms > (FORGIVEN - 1) * p->pause_ms;
+}
+
+int gw_peers_enter(struct gw_peers *p, const struct sockaddr *address, int64_t now_ms, struct gw_peer_key *key)
+{
+	int r = 0;
+
 	make_key(address, key);
 	pthread_mutex_lock(&p->lock);
-	found = find_or_add(p, key);
-	if (found)
-		may = ++found->n <= p->limit;
-	else
-		memset(key, 0, sizeof(*key));
+	if (is_paused(p, key, now_ms))
+		r = GW_PEERS_PAUSED;
+	else if (p->limit && count(p, key) > p->limit)
+		r = GW_PEERS_FULL;
 	pthread_mutex_unlock(&p->lock);
-	return may;
+	return r;
 }
 
 void gw_peers_leave(struct gw_peers *p, struct gw_peer_key *key)
 {
-	static const struct gw_peer_key none;
 	struct peer *found;
 
-	if (memcmp(key, &none, sizeof(none)) == 0)
+	if (!key->is_counted)
 		return;
+	key->is_counted = false;
 	pthread_mutex_lock(&p->lock);
-	HASH_FIND(hh, p->all, key, sizeof(*key), found);
+	HASH_FIND(hh, p->all, key->octets, sizeof(key->octets), found);
 	if (found && --found->n == 0) {
 		HASH_DEL(p->all, found);
 		free(found);
 	}
 	pthread_mutex_unlock(&p->lock);
-	*key = none;
+}
+
+/* What was cut while the address is paused, because it was open before, does not make the pause longer. */
+static bool blame(struct gw_peers *p, const struct gw_peer_key *key, int64_t now_ms)
+{
+	bool was_paused = is_paused(p, key, now_ms);
+	struct blamed *b = find_blamed(p, key);
+
+	if (memcmp(b->octets, key->octets, sizeof(key->octets)) != 0) {
+		memcpy(b->octets, key->octets, sizeof(b->octets));
+		b->until_ms = now_ms;
+	}
+	if (b->until_ms < now_ms)
+		b->until_ms = now_ms;
+	b->until_ms += p->pause_ms;
+	if (b->until_ms > now_ms + FORGIVEN * p->pause_ms)
+		b->until_ms = now_ms + FORGIVEN * p->pause_ms;
+	if (p->blamed_until_ms < b->until_ms)
+		p->blamed_until_ms = b->until_ms;
+	return !was_paused && is_paused(p, key, now_ms);
+}
+
+bool gw_peers_blame(struct gw_peers *p, const struct gw_peer_key *key, int64_t now_ms)
+{
+	bool begins;
+
+	if (!p->pause_ms)
+		return false;
+	pthread_mutex_lock(&p->lock);
+	begins = blame(p, key, now_ms);
+	pthread_mutex_unlock(&p->lock);
+	return begins;
 }

@@ -18,7 +18,7 @@ struct gw_streams;
 struct gw_streams_options {
 	struct gw_listener *listener;
 	const char *peer;            /* borrowed */
-	struct gw_workers *workers;
+	struct pool *workers;
 	void *connection;
 	/* A worker is done with an exchange: bring it to the loop, and there to gw_streams_answer(). */
 	void (*hand_back)(void *connection, struct gw_exchange *x);

@@ -6,11 +6,16 @@
 
 #include <errno.h>
 #include <openssl/bio.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "core/base/clock.h"
+#include "core/base/digest.h"
 
 struct gw_tls {
 	SSL *ssl;
@@ -127,6 +132,65 @@ int gw_tls_context_new(struct ssl_ctx_st **out, struct bytes chain, struct bytes
 	else
 		*out = context;
 	return r;
+}
+
+/* ---- tickets ---- */
+
+static int find_key(SSL *ssl, const unsigned char *name, bool is_new, struct gw_ticket_key *key)
+{
+	struct gw_tickets *tickets = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+
+	return is_new ? gw_tickets_get(tickets, clock_mono_ms(), key) :
+			gw_tickets_find(tickets, name, clock_mono_ms(), key);
+}
+
+static bool use_ticket_key(const struct gw_ticket_key *key, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+			   EVP_MAC_CTX *mac, bool is_new)
+{
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)(uintptr_t)key->mac,
+						  sizeof(key->mac)),
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)(uintptr_t)"SHA256", 0),
+		OSSL_PARAM_construct_end(),
+	};
+
+	return EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->cipher, iv, is_new) == 1 &&
+	       EVP_MAC_CTX_set_params(mac, params) == 1;
+}
+
+/* OpenSSL asks for the key of a ticket. What it is told: 1: use it; 2: that, and give the client a new ticket; 0: no
+ * such key, so a full handshake; negative: none at all. */
+static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
+		     int is_new)
+{
+	struct gw_ticket_key key;
+	int r = find_key(ssl, name, is_new, &key), answer = r == GW_TICKETS_OLD ? 2 : 1;
+
+	if (r == GW_TICKETS_UNKNOWN)
+		return 0;
+	if (r < 0)
+		return -1;
+	if (is_new) {
+		memcpy(name, key.name, sizeof(key.name));
+		if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
+			answer = -1;
+	}
+	if (!use_ticket_key(&key, iv, cipher, mac, is_new))
+		answer = -1;
+	explicit_bzero(&key, sizeof(key));
+	return answer;
+}
+
+int gw_tls_context_share_tickets(struct ssl_ctx_st *context, struct gw_tickets *tickets, const char *name)
+{
+	uint8_t digest[SHA256_SIZE];
+
+	/* A session of one listener is not one of another, which may ask its clients for other things. */
+	if (digest_sha256(bytes_of_str(name), digest) ||
+	    SSL_CTX_set_session_id_context(context, digest, sizeof(digest)) != 1)
+		return -EIO;
+	SSL_CTX_set_app_data(context, tickets);
+	return SSL_CTX_set_tlsext_ticket_key_evp_cb(context, on_ticket) == 1 ? 0 : -EIO;
 }
 
 struct ssl_ctx_st *gw_tls_context_ref(struct ssl_ctx_st *context)

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "core/base/buf.h"
+#include "gateway/tickets.h"
 
 struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
 struct gw_tls;     /* one connection */
@@ -16,6 +17,11 @@ struct gw_tls;     /* one connection */
 /* From PEM text: the certificate and its chain, and the key that belongs to it. 0; -EINVAL with a sentence in `why`.
  */
 int gw_tls_context_new(struct ssl_ctx_st **out, struct bytes chain, struct bytes key, char *why, size_t why_size);
+
+/* Tickets of the context are made with these keys, and are good in each other context of the same name that uses them.
+ * Before connections use it; the keys must outlive those. 0; -EIO. */
+int gw_tls_context_share_tickets(struct ssl_ctx_st *context, struct gw_tickets *tickets, const char *name);
+
 struct ssl_ctx_st *gw_tls_context_ref(struct ssl_ctx_st *context); /* returns it; NULL stays NULL */
 void gw_tls_context_drop(struct ssl_ctx_st **context);
 

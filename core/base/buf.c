@@ -104,24 +104,38 @@ int buf_append_str(struct buf *b, const char *s)
 
 int buf_append_char(struct buf *b, char c)
 {
-	return buf_append(b, bytes_of(&c, 1));
+	uint8_t *room = buf_room(b, 1);
+
+	if (!room)
+		return b->status;
+	*room = (uint8_t)c;
+	buf_added(b, 1);
+	return 0;
 }
 
 int buf_vprintf(struct buf *b, const char *format, va_list args)
 {
 	va_list again;
 	uint8_t *room;
+	size_t rest;
 	int n;
 
+	if (b->status)
+		return b->status;
+	rest = b->capacity - b->len;
 	va_copy(again, args);
-	n = vsnprintf(NULL, 0, format, again);
+	n = vsnprintf(b->ptr ? (char *)b->ptr + b->len : NULL, rest, format, again);
 	va_end(again);
+	if (b->ptr && ((size_t)n >= rest || n < 0))
+		b->ptr[b->len] = 0;
 	if (n < 0)
-		return b->status ? b->status : fail(b, -EMSGSIZE);
+		return fail(b, -EMSGSIZE);
 	room = buf_room(b, (size_t)n);
 	if (!room)
 		return b->status;
-	vsnprintf((char *)room, (size_t)n + 1, format, args);
+	/* It nearly always fitted into what was there. */
+	if ((size_t)n >= rest)
+		vsnprintf((char *)room, (size_t)n + 1, format, args);
 	buf_added(b, (size_t)n);
 	return 0;
 }

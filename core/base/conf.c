@@ -405,21 +405,19 @@ int conf_parse(struct conf **out, struct bytes text, const char *name, const str
 	return r;
 }
 
-int conf_load(struct conf **out, const char *path, const struct conf_option *rows, struct conf_error *error)
+int conf_read_file(const char *path, struct buf *text, struct conf_error *error)
 {
-	OWNED_BUF text = BUF_INIT(CONF_SIZE_MAX);
 	const struct conf_place nowhere = { 0, 0 };
-	int r = file_read(path, &text);
+	OWNED_BUF read = BUF_INIT(CONF_SIZE_MAX);
+	int r = file_read(path, &read);
 
 	if (error)
 		*error = (struct conf_error){ 0 };
 	if (r == -EMSGSIZE)
 		return conf_fail(error, path, nowhere, "larger than 1 MiB");
-	if (r) {
+	if (r)
 		conf_fail(error, path, nowhere, "cannot be read: %s", strerror(-r));
-		return r;
-	}
-	return conf_parse(out, buf_bytes(&text), path, rows, error);
+	return r ? r : buf_append(text, buf_bytes(&read));
 }
 
 void conf_drop(struct conf **conf)

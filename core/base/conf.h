@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "core/base/bytes.h"
+#include "core/base/buf.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -55,8 +55,8 @@ struct conf_error {
 int conf_parse(struct conf **out, struct bytes text, const char *name, const struct conf_option *rows,
 	       struct conf_error *error);
 
-/* The same for a file. -errno when it cannot be read, with `error` saying so. */
-int conf_load(struct conf **out, const char *path, const struct conf_option *rows, struct conf_error *error);
+/* Append the text of a file, for conf_parse(). 0; -EINVAL for more than 1 MiB, -errno, with `error` saying so. */
+int conf_read_file(const char *path, struct buf *text, struct conf_error *error);
 void conf_drop(struct conf **conf);
 const struct conf_section *conf_root(const struct conf *conf);
 

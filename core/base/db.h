@@ -48,7 +48,8 @@ int db_open(struct db **out, const struct db_options *options, char *why, size_t
 void db_drop(struct db **db);
 
 /* Runs `fn(conn, arg)` on the writer thread; blocks until its batch is committed.
- * `fn` does SQL only: no crypto, no IPC, no lock, no clock. It may run twice, so it must set every output each time.
+ * `fn` does SQL only: no crypto, no IPC, no lock, no clock. It changes rows, not the schema. It may run several times,
+ * so it must set every output each time.
  * `fn` returns 0: its writes are committed. Anything else: its writes are rolled back, the others' are not, and the
  * value is returned here. A failing COMMIT returns negative to every member. */
 typedef int db_fn(struct db_conn *conn, void *arg);

@@ -97,7 +97,8 @@ int db_conn_new(struct db_conn **out, struct db *db)
 	conn->db = db;
 	/* NOMUTEX: one thread at a time uses a connection. */
 	code = sqlite3_open_v2(db->path, &conn->handle,
-			       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+			       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+			       db_log_vfs());
 	if (code != SQLITE_OK)
 		return db_conn_result(conn, code);
 	r = set_up(conn);
@@ -384,7 +385,7 @@ void db_conn_rollback(struct db_conn *conn)
 	if (!db_conn_is_intact(conn))
 		return;
 	/* By its result a ROLLBACK may fail, by its effect it may not: the next BEGIN would join what is left. */
-	if (sqlite3_exec(conn->handle, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK && db_conn_is_intact(conn)) {
+	if (db_conn_run(conn, "ROLLBACK") && db_conn_is_intact(conn)) {
 		log_error("db.rollback.failed", "file", conn->db->path, "reason", sqlite3_errmsg(conn->handle));
 		abort();
 	}

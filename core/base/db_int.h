@@ -107,6 +107,9 @@ bool db_conn_is_intact(const struct db_conn *conn);
 /* Call `fn`, then end what it left running. */
 int db_conn_call(struct db_conn *conn, db_fn *fn, void *arg);
 
+/* db_log.c: the name of the VFS that every connection is opened with. */
+const char *db_log_vfs(void);
+
 /* db_writer.c */
 int db_writer_start(struct db *db);
 void db_writer_stop(struct db *db);

@@ -1,9 +1,12 @@
 /* The one writer: whatever waits becomes a batch, one COMMIT for all of it.
  *
- * Members run under a savepoint each, so that one that fails takes only its own writes back. Some failures (disk full,
- * I/O error, no memory, RAISE(ROLLBACK)) make SQLite roll back everything; then ROLLBACK TO fails, and the next
- * SAVEPOINT would silently open a transaction of its own. So after every member the writer looks whether the
- * transaction is still there, and if it is gone runs the members again, each in a transaction of its own.
+ * A member that fails takes only its own writes back. A savepoint for each would do that, but SQLite then copies every
+ * page that a member touches; nearly all members succeed, or say no before they wrote. So a batch runs without
+ * savepoints first, and only when a member failed after it wrote is it rolled back and run again with them.
+ *
+ * Some failures (disk full, I/O error, no memory, RAISE(ROLLBACK)) make SQLite roll back everything; then ROLLBACK TO
+ * fails, and the next SAVEPOINT would silently open a transaction of its own. So after every member the writer looks
+ * whether the transaction is still there, and if it is gone runs the members again, each in a transaction of its own.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -12,10 +15,12 @@
 #include "core/base/log.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <time.h>
 
 #define BATCH_MAX 512
+#define JOIN_ROUNDS 4
 
 static void count(atomic_uint_least64_t *which)
 {
@@ -40,8 +45,19 @@ static void run_alone(struct db *db, struct db_member *m)
 	m->result = r;
 }
 
-/* One member inside the batch. False: the batch cannot go on. */
-static bool run_inside(struct db_conn *conn, struct db_member *m)
+/* Runs one member inside the batch. False: the batch cannot go on. */
+typedef bool run_member(struct db_conn *conn, struct db_member *m);
+
+/* A statement that failed has undone itself: who changed no row has nothing to take back. */
+static bool run_bare(struct db_conn *conn, struct db_member *m)
+{
+	int64_t before = sqlite3_total_changes64(conn->handle);
+
+	m->result = db_conn_call(conn, m->fn, m->arg);
+	return db_conn_is_intact(conn) && (!m->result || sqlite3_total_changes64(conn->handle) == before);
+}
+
+static bool run_guarded(struct db_conn *conn, struct db_member *m)
 {
 	if (db_conn_run(conn, "SAVEPOINT member"))
 		return false;
@@ -61,8 +77,13 @@ static void answer_all(struct db_member *first, int result)
 		m->result = result;
 }
 
-/* False: nothing was committed and nobody has a result; each member must run alone. */
-static bool run_together(struct db *db, struct db_member *first)
+enum outcome {
+	ANSWERED,  /* everybody has a result */
+	STUCK,     /* a member stopped the batch: nothing was committed, nobody has a result */
+	UNDONE,    /* the COMMIT failed: the same */
+};
+
+static enum outcome run_together(struct db *db, struct db_member *first, run_member *run)
 {
 	struct db_conn *conn = db->writer.conn;
 	struct db_member *m;
@@ -70,26 +91,33 @@ static bool run_together(struct db *db, struct db_member *first)
 
 	if (r) {
 		answer_all(first, r);
-		return true;
+		return ANSWERED;
 	}
 	for (m = first; m; m = m->next) {
-		if (!run_inside(conn, m)) {
+		if (!run(conn, m)) {
 			db_conn_rollback(conn);
-			return false;
+			return STUCK;
 		}
 	}
 	r = db_conn_commit(conn);
 	if (!r) {
 		count(&db->batches);
-		return true;
+		return ANSWERED;
 	}
 	/* A refusal of one member may have rested on what an earlier one wrote, which is gone: no result stands. After
 	 * an I/O error the same writes would go to the same disk; any other failure may belong to one member only. */
 	if (r == -EIO) {
 		answer_all(first, r);
-		return true;
+		return ANSWERED;
 	}
-	return false;
+	return UNDONE;
+}
+
+static enum outcome run_several(struct db *db, struct db_member *first)
+{
+	enum outcome done = run_together(db, first, run_bare);
+
+	return done == STUCK ? run_together(db, first, run_guarded) : done;
 }
 
 static void run_batch(struct db *db, struct db_member *first)
@@ -98,7 +126,7 @@ static void run_batch(struct db *db, struct db_member *first)
 
 	if (!first->next) {
 		run_alone(db, first);
-	} else if (!run_together(db, first)) {
+	} else if (run_several(db, first) != ANSWERED) {
 		count(&db->reruns);
 		for (m = first; m; m = m->next)
 			run_alone(db, m);
@@ -133,6 +161,22 @@ static void wait_for_company(const struct db *db)
 	nanosleep(&delay, NULL);
 }
 
+/* With the lock held. Whoever can run gets the processor first, and may join: nobody waits longer on a machine that is
+ * idle, and on a busy one the batches grow. */
+static void let_others_join(struct db_writer *w)
+{
+	unsigned before;
+
+	for (int i = 0; i < JOIN_ROUNDS; i++) {
+		before = w->waiting;
+		pthread_mutex_unlock(&w->lock);
+		sched_yield();
+		pthread_mutex_lock(&w->lock);
+		if (w->waiting == before)
+			break;
+	}
+}
+
 static void *writer_main(void *arg)
 {
 	struct db *db = arg;
@@ -150,6 +194,8 @@ static void *writer_main(void *arg)
 			wait_for_company(db);
 			pthread_mutex_lock(&w->lock);
 		}
+		if (!w->is_stopping)
+			let_others_join(w);
 		batch = take_batch(w);
 		pthread_mutex_unlock(&w->lock);
 		run_batch(db, batch);
@@ -163,6 +209,7 @@ int db_write(struct db *db, db_fn *fn, void *arg)
 {
 	struct db_member m = { .fn = fn, .arg = arg };
 	struct db_writer *w = &db->writer;
+	bool is_first;
 
 	if (pthread_equal(pthread_self(), w->thread)) {
 		log_error("db.bug", "file", db->path, "reason", "db_write() inside db_write()");
@@ -172,10 +219,11 @@ int db_write(struct db *db, db_fn *fn, void *arg)
 	pthread_mutex_lock(&w->lock);
 	*w->last = &m;
 	w->last = &m.next;
-	w->waiting++;
-	if (w->waiting == 1)
-		pthread_cond_signal(&w->wake);
+	is_first = w->waiting++ == 0;
 	pthread_mutex_unlock(&w->lock);
+	/* Not before: who is woken wants the lock. */
+	if (is_first)
+		pthread_cond_signal(&w->wake);
 	while (sem_wait(&m.done) < 0 && errno == EINTR)
 		;
 	sem_destroy(&m.done);

@@ -73,6 +73,9 @@ int der_check(struct bytes in, unsigned depth)
 	return 0;
 }
 
+/* Of one number of an OID. The same for text and octets: what one can say the other can. */
+#define ARC_MAX (UINT64_MAX >> 8)
+
 int der_oid_print(struct bytes content, char *out, size_t size)
 {
 	size_t used = 0;
@@ -85,9 +88,11 @@ int der_oid_print(struct bytes content, char *out, size_t size)
 	for (size_t i = 0; i < content.len; i++) {
 		int n;
 
-		if ((fresh && content.ptr[i] == 0x80) || arc >> 56)
+		if (fresh && content.ptr[i] == 0x80)
 			return -EINVAL;
 		arc = arc << 7 | (content.ptr[i] & 0x7f);
+		if (arc > ARC_MAX)
+			return -EINVAL;
 		fresh = !(content.ptr[i] & 0x80);
 		if (!fresh)
 			continue;
@@ -129,7 +134,7 @@ static int read_arc(const char **text, uint64_t *arc)
 	if (*p < '0' || *p > '9' || (*p == '0' && p[1] >= '0' && p[1] <= '9'))
 		return -EINVAL;
 	for (*arc = 0; *p >= '0' && *p <= '9'; p++) {
-		if (*arc >> 56)
+		if (*arc > (ARC_MAX - (uint64_t)(*p - '0')) / 10)
 			return -EINVAL;
 		*arc = *arc * 10 + (uint64_t)(*p - '0');
 	}
@@ -143,7 +148,8 @@ int der_oid_parse(const char *text, struct buf *out)
 {
 	uint64_t top, second, arc;
 
-	if (read_arc(&text, &top) || top > 2 || read_arc(&text, &second) || (top < 2 && second > 39))
+	if (read_arc(&text, &top) || top > 2 || read_arc(&text, &second) || (top < 2 && second > 39) ||
+	    second > ARC_MAX - top * 40)
 		return -EINVAL;
 	if (write_arc(out, top * 40 + second))
 		return -EINVAL;

@@ -39,7 +39,7 @@ int seal_close(const uint8_t kek[static 32], struct bytes bound, struct bytes se
 
 int seal_open(const uint8_t kek[static 32], struct bytes bound, struct bytes sealed, struct buf *secret)
 {
-	struct bytes head, text;
+	struct bytes head, text = { NULL, 0 };
 	EVP_CIPHER_CTX *ctx;
 	uint8_t *out;
 	int n, e = -EBADMSG;

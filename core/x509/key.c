@@ -8,6 +8,7 @@
 #include "core/x509/key.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 
 #include <openssl/bn.h>
@@ -33,13 +34,13 @@ static BIGNUM *read_positive(struct bytes *in)
 	return BN_bin2bn(content.ptr, (int)content.len, NULL);
 }
 
-static EVP_PKEY *import(const char *algorithm, OSSL_PARAM *params)
+static EVP_PKEY *import(const char *algorithm, int selection, OSSL_PARAM *params)
 {
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, algorithm, NULL);
 	EVP_PKEY *key = NULL;
 
 	if (!ctx || EVP_PKEY_fromdata_init(ctx) != 1 ||
-	    EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) != 1)
+	    EVP_PKEY_fromdata(ctx, &key, selection, params) != 1)
 		key = NULL;
 	EVP_PKEY_CTX_free(ctx);
 	ERR_clear_error();
@@ -71,7 +72,7 @@ static EVP_PKEY *import_rsa(const BIGNUM *n, const BIGNUM *e)
 	    OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_E, e))
 		params = OSSL_PARAM_BLD_to_param(build);
 	if (params)
-		key = import("RSA", params);
+		key = import("RSA", EVP_PKEY_PUBLIC_KEY, params);
 	OSSL_PARAM_free(params);
 	OSSL_PARAM_BLD_free(build);
 	return key;
@@ -97,7 +98,7 @@ static EVP_PKEY *read_rsa(struct bytes parameters, struct bytes bits, const char
 	return key;
 }
 
-static const struct {
+static const struct curve {
 	struct bytes oid; /* of the named curve, as a whole element */
 	const char *group, *type;
 	size_t point;     /* octets of an uncompressed point */
@@ -106,25 +107,47 @@ static const struct {
 	{ { (const uint8_t *)"\x06\x05\x2b\x81\x04\x00\x22", 7 }, "P-384", KEY_TYPE_P384, 97 },
 };
 
+/* Keys without a point, one for each curve: to make a curve anew takes four times as long as to copy it. */
+static EVP_PKEY *templates[sizeof(curves) / sizeof(*curves)];
+static pthread_once_t templates_once = PTHREAD_ONCE_INIT;
+
+static void make_templates(void)
+{
+	for (size_t i = 0; i < sizeof(curves) / sizeof(*curves); i++) {
+		OSSL_PARAM params[] = {
+			OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, (char *)curves[i].group, 0),
+			OSSL_PARAM_construct_end(),
+		};
+
+		templates[i] = import("EC", EVP_PKEY_KEY_PARAMETERS, params);
+	}
+}
+
+static EVP_PKEY *import_point(EVP_PKEY *template, struct bytes point)
+{
+	EVP_PKEY *key = EVP_PKEY_dup(template);
+
+	if (key && EVP_PKEY_set1_encoded_public_key(key, point.ptr, point.len) == 1)
+		return key;
+	EVP_PKEY_free(key);
+	ERR_clear_error();
+	return NULL;
+}
+
 /* The import refuses a point that is not on the curve; both curves have cofactor 1, so no more is to be checked. */
 static EVP_PKEY *read_ec(struct bytes parameters, struct bytes bits, const char **type, const char **why)
 {
 	EVP_PKEY *key = NULL;
 
+	pthread_once(&templates_once, make_templates);
 	*why = "the EC key is on another curve than P-256 or P-384, or does not name it";
 	for (size_t i = 0; i < sizeof(curves) / sizeof(*curves); i++) {
-		OSSL_PARAM params[] = {
-			OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, (char *)curves[i].group, 0),
-			OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, (void *)bits.ptr, bits.len),
-			OSSL_PARAM_construct_end(),
-		};
-
 		if (!bytes_equal(parameters, curves[i].oid))
 			continue;
 		*type = curves[i].type;
-		*why = "the EC key is not an uncompressed point of its curve";
-		if (bits.len == curves[i].point && bits.ptr[0] == 0x04)
-			key = import("EC", params);
+		*why = templates[i] ? "the EC key is not an uncompressed point of its curve" : NULL;
+		if (templates[i] && bits.len == curves[i].point && bits.ptr[0] == 0x04)
+			key = import_point(templates[i], bits);
 	}
 	if (key)
 		*why = NULL;

@@ -2,7 +2,9 @@
  *
  * A job is queued, runs, and is done; then it waits to be collected, at most ten minutes. Jobs that are done make
  * room for new ones when the table is full. An owner whose targets do not answer must not stop the others: it may have
- * an eighth of the threads at once, and owners take turns in the queue.
+ * an eighth of the threads at once, and owners take turns in the queue. Nor must many owners whose targets do not
+ * answer, as behind a firewall that drops packets: there are many threads, which cost little while they wait and end
+ * when they are idle; and once many jobs run, callers wait for a moment only.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -16,10 +18,13 @@
 #include "gateway/validator/http01.h"
 
 #define KEEP_MS (10 * 60 * 1000)
-#define TABLE_PER_THREAD 16
+#define TABLE_PER_THREAD 4
 #define OWNERS_SHARE 8 /* so many owners fit before the threads are all taken */
 #define OWNERS_LEAST 2
 #define STACK_SIZE ((size_t)512 * 1024)
+#define IDLE_MS 10000
+#define CROWD 32         /* so many run at once only when most of them wait for somebody who does not answer … */
+#define CROWD_WAIT_MS 100 /* … and what is answered at all is mostly answered by then */
 
 enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_DONE };
 
@@ -41,11 +46,10 @@ struct engine {
 
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t work;  /* a job was queued, or stop */
-	pthread_cond_t done;  /* a job is done */
+	pthread_cond_t done;  /* a job is done, or a thread */
 	struct job *jobs;
 	size_t n_jobs, n_queued;
 	uint64_t turn; /* of the job that began last */
-	pthread_t *threads;
 	size_t n_threads, n_idle, max_threads;
 };
 
@@ -199,16 +203,19 @@ static struct job *table_next(struct engine *v)
 
 /* Threads */
 
+/* NULL: the thread is to end. */
 static struct job *next_job(struct engine *v)
 {
+	struct timespec until = clock_deadline_after(IDLE_MS);
 	struct job *j;
+	int e = 0;
 
-	while (!v->n_queued && !atomic_load(&v->http01.stop)) {
+	while (!v->n_queued && !e && !atomic_load(&v->http01.stop)) {
 		v->n_idle++;
-		pthread_cond_wait(&v->work, &v->lock);
+		e = pthread_cond_timedwait(&v->work, &v->lock, &until);
 		v->n_idle--;
 	}
-	if (atomic_load(&v->http01.stop))
+	if (!v->n_queued || atomic_load(&v->http01.stop))
 		return NULL;
 	j = table_next(v);
 	j->state = JOB_RUNNING;
@@ -232,8 +239,10 @@ static void *run_jobs(void *arg)
 		j->done_ms = clock_mono_ms();
 		pthread_cond_broadcast(&v->done);
 	}
-	pthread_mutex_unlock(&v->lock);
 	curl_easy_cleanup(curl);
+	v->n_threads--;
+	pthread_cond_broadcast(&v->done);
+	pthread_mutex_unlock(&v->lock);
 	return NULL;
 }
 
@@ -241,13 +250,15 @@ static void *run_jobs(void *arg)
 static int have_thread(struct engine *v)
 {
 	pthread_attr_t attributes;
+	pthread_t thread;
 	int e;
 
 	if (v->n_idle >= v->n_queued || v->n_threads == v->max_threads)
 		return 0;
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, STACK_SIZE);
-	e = pthread_create(&v->threads[v->n_threads], &attributes, run_jobs, v);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	e = pthread_create(&thread, &attributes, run_jobs, v);
 	pthread_attr_destroy(&attributes);
 	if (!e)
 		v->n_threads++;
@@ -298,7 +309,8 @@ static int collect(struct engine *v, struct job *j, struct validation_result *ou
 
 static int wait_for(struct engine *v, struct job *j, unsigned wait_ms, struct validation_result *out)
 {
-	struct timespec until = clock_deadline_after(wait_ms);
+	bool is_crowded = v->n_threads - v->n_idle > CROWD && wait_ms > CROWD_WAIT_MS;
+	struct timespec until = clock_deadline_after(is_crowded ? CROWD_WAIT_MS : wait_ms);
 	int e = 0;
 
 	j->waiters++;
@@ -332,7 +344,6 @@ static int check(void *state, const struct validation *what, unsigned wait_ms, s
 static void engine_drop(struct engine **vp)
 {
 	struct engine *v = *vp;
-	size_t i;
 
 	if (!v)
 		return;
@@ -342,8 +353,10 @@ static void engine_drop(struct engine **vp)
 	pthread_mutex_unlock(&v->lock);
 	if (v->http01.resolver)
 		resolver_stop(v->http01.resolver);
-	for (i = 0; i < v->n_threads; i++)
-		pthread_join(v->threads[i], NULL);
+	pthread_mutex_lock(&v->lock);
+	while (v->n_threads)
+		pthread_cond_wait(&v->done, &v->lock);
+	pthread_mutex_unlock(&v->lock);
 	while (v->jobs)
 		table_remove(v, v->jobs);
 	resolver_drop(&v->http01.resolver);
@@ -351,7 +364,6 @@ static void engine_drop(struct engine **vp)
 	pthread_cond_destroy(&v->work);
 	pthread_mutex_destroy(&v->lock);
 	free(v->http01.rules.allow);
-	free(v->threads);
 	free(v);
 	*vp = NULL;
 }
@@ -363,8 +375,8 @@ static void init_waiting(struct engine *v)
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&v->done, &attributes);
+	pthread_cond_init(&v->work, &attributes);
 	pthread_condattr_destroy(&attributes);
-	pthread_cond_init(&v->work, NULL);
 	pthread_mutex_init(&v->lock, NULL);
 }
 
@@ -393,9 +405,6 @@ static int read_settings(struct engine *v, const struct conf_section *conf, stru
 	v->http01.tls_port = (uint16_t)conf_int(conf, "tls-port");
 	v->http01.timeout_ms = conf_duration_ms(conf, "timeout");
 	v->max_threads = (size_t)conf_int(conf, "jobs");
-	v->threads = calloc(v->max_threads, sizeof(*v->threads));
-	if (!v->threads)
-		return -ENOMEM;
 	return resolver_new(&v->http01.resolver, conf, error);
 }
 

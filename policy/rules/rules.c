@@ -91,12 +91,14 @@ static bool holds_source(const struct when *w, const struct ca_policy_view *v, c
 	return false;
 }
 
+_Static_assert((int)PATTERN_DNS == CA_NAME_DNS && (int)PATTERN_URI == CA_NAME_URI, "the kinds are the same");
+
 static bool is_matched(const struct patterns *patterns, const struct ca_name *name)
 {
 	size_t i;
 
 	for (i = 0; i < patterns->n; i++)
-		if (pattern_matches_name(&patterns->items[i], name))
+		if (pattern_matches_name(&patterns->items[i], (enum pattern_kind)name->kind, name->value))
 			return true;
 	return false;
 }

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "core/policy.h"
-#include "policy/rules/pattern.h"
+#include "core/base/pattern.h"
 
 /* Words of the configuration, copied. */
 struct texts {

@@ -281,7 +281,7 @@ static int acme_init(void **state, const struct proto_env *env, const struct con
 	if (!e)
 		e = limits_init(a, conf);
 	if (!e)
-		e = acme_random_name(a->directory_key);
+		e = acme_random_token(a->directory_key);
 	if (!e)
 		e = files_init(a, env->data_folder, why, why_size);
 	if (e)

@@ -23,6 +23,7 @@
 #include "protocols/jose/jws.h"
 
 #define ACME_BODY_MAX 65536
+#define ACME_TOKEN_SIZE 23 /* 22 letters and the NUL */
 #define ACME_DOCUMENT_MAX 262144
 #define ACME_IDENTIFIERS_MAX 100
 #define ACME_CLAIMS_MAX 256
@@ -54,7 +55,7 @@ struct acme {
 	const struct validator *validator;
 	const struct proto_waits *waits;
 	struct acme_settings set;
-	char directory_key[ACME_NAME_SIZE]; /* a member that means nothing: clients ignore unknown ones */
+	char directory_key[ACME_TOKEN_SIZE]; /* a member that means nothing: clients ignore unknown ones */
 	struct acme_store *store;
 	struct account_cache *accounts;
 	struct nonces *nonces;
@@ -104,8 +105,11 @@ int acme_get(struct acme *acme, const struct http_request *q, struct http_reply 
 /* "https://host/acme" + the formatted path, in the request's arena; NULL when memory is short. */
 char *acme_url(const struct acme_call *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* 128 random bits as a name. 0 or negative. */
-int acme_random_name(char out[static ACME_NAME_SIZE]);
+/* 128 random bits. 0 or negative. */
+int acme_random_token(char out[static ACME_TOKEN_SIZE]);
+
+/* A name for an order that is made now. 0 or negative. */
+int acme_new_name(char out[static ACME_ORDER_NAME_SIZE]);
 
 /* A finished JSON document as the answer. */
 int acme_reply_json(struct acme_call *c, int status, const struct buf *document);

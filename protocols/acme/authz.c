@@ -172,8 +172,8 @@ static int deactivate(struct acme_call *c, struct acme_authz *a)
 	if (a->status != ACME_PENDING && a->status != ACME_VALID)
 		return acme_problem(c, ACME_ERR_MALFORMED,
 				    "only a pending or valid authorization can be deactivated");
-	e = acme_store_deactivate_authz(c->acme->store, a->id);
 	a->status = ACME_DEACTIVATED;
+	e = acme_store_deactivate_authz(c->acme->store, a);
 	return e ? e : reply_authz(c, a);
 }
 

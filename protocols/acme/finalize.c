@@ -174,17 +174,14 @@ void acme_finalize_collect(struct acme_call *c, struct acme_order *o)
 static int store_issued(struct acme_call *c, struct acme_order *o, const struct ca_outcome *out)
 {
 	OWNED_BUF pem = BUF_INIT(CHAIN_MAX);
-	char name[ACME_NAME_SIZE];
 	int e = print_chain(c, out, &pem);
 
-	if (!e)
-		e = acme_random_name(name);
 	if (e)
 		return e;
 	o->to_collect = o->status == ACME_PROCESSING || o->created_s <= atomic_load(&c->acme->unsure_until_s);
 	o->status = ACME_VALID;
 	o->core_id = out->id;
-	o->certificate = arena_strdup(c->q->arena, name);
+	o->certificate = arena_printf(c->q->arena, "%s-c", o->name);
 	if (!o->certificate)
 		return -ENOMEM;
 	e = acme_store_set_valid(c->acme->store, o, buf_str(&pem));
@@ -268,6 +265,24 @@ static struct ca_name *names_of(struct acme_call *c, const struct acme_order *o)
 	return names;
 }
 
+/* The key of an order's transaction: the clock that its name begins with, so that the core's index of keys grows at
+ * its end, then what tells it apart from every other. */
+static int transaction_key(struct acme_call *c, const struct acme_order *o, uint8_t key[static SHA256_SIZE])
+{
+	struct bytes pieces[] = { bytes_of_str("acme"), bytes_of_str(c->acme->endpoint), bytes_of_str(o->name) };
+	OWNED_BUF clock = BUF_INIT(ACME_NAME_CLOCK);
+	uint8_t digest[SHA256_SIZE];
+	int e = base64url_decode(&clock, bytes_of(o->name, ACME_NAME_CLOCK * 4 / 3));
+
+	if (!e)
+		e = digest_sha256_pieces(pieces, 3, digest);
+	if (e)
+		return e;
+	memcpy(key, clock.ptr, ACME_NAME_CLOCK);
+	memcpy(key + ACME_NAME_CLOCK, digest, SHA256_SIZE - ACME_NAME_CLOCK);
+	return 0;
+}
+
 /* The same octets and the same key each time it is called for an order. */
 static int submit_now(struct acme_call *c, const struct acme_order *o, struct ca_outcome *out)
 {
@@ -286,14 +301,13 @@ static int submit_now(struct acme_call *c, const struct acme_order *o, struct ca
 		.retry_after_s = acme_retry_after_s(o, c->now_s),
 		.collect_s = (unsigned)(o->expires_s - c->now_s),
 	};
-	struct bytes key[] = { bytes_of_str("acme"), bytes_of_str(acme->endpoint), bytes_of_str(o->name) };
+	int e;
 
 	s.attributes = acme_attributes(c, &s.n_attributes);
 	if (!s.requester || !s.names || !s.attributes)
 		return -ENOMEM;
-	if (digest_sha256_pieces(key, 3, s.transaction_key))
-		return -EIO;
-	return ca_submit(acme->ca, &s, out);
+	e = transaction_key(c, o, s.transaction_key);
+	return e ? e : ca_submit(acme->ca, &s, out);
 }
 
 /* Policy and signer may take a while. When too many handlers wait already the answer is that of a busy core: the

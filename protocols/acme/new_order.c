@@ -97,32 +97,34 @@ static int read_wanted(struct acme_call *c, struct wanted *w)
 /* A name made now, in the arena. */
 static const char *fresh_name(struct acme_call *c)
 {
-	char name[ACME_NAME_SIZE];
+	char name[ACME_ORDER_NAME_SIZE];
 
-	return acme_random_name(name) ? NULL : arena_strdup(c->q->arena, name);
+	return acme_new_name(name) ? NULL : arena_strdup(c->q->arena, name);
 }
 
-static int make_authz(struct acme_call *c, const struct acme_identifier *id, struct acme_authz *out)
+/* RFC 8555 8.3: at least 128 bits of entropy, base64url. */
+static const char *fresh_token(struct acme_call *c)
 {
-	const struct acme_settings *set = &c->acme->set;
-	int e = ACME_STORE_NONE;
+	char token[ACME_TOKEN_SIZE];
 
-	if (set->authorization_reuse)
-		e = acme_store_find_valid_authz(c->acme->store, c->q->arena, c->account.id, id->kind, id->value,
-						c->now_s + REUSE_MARGIN_S, out);
-	if (e != ACME_STORE_NONE)
-		return e;
+	return acme_random_token(token) ? NULL : arena_strdup(c->q->arena, token);
+}
+
+/* `place`: in the order `order`. */
+static int make_authz(struct acme_call *c, const struct acme_identifier *id, const char *order, size_t place,
+		      struct acme_authz *out)
+{
 	*out = (struct acme_authz){
 		.account = c->account.id,
-		.name = fresh_name(c),
+		.name = arena_printf(c->q->arena, "%s-%zu", order, place),
 		.kind = id->kind,
 		.value = id->value,
 		.status = ACME_PENDING,
-		.expires_s = c->now_s + set->order_lifetime_s,
+		.expires_s = c->now_s + c->acme->set.order_lifetime_s,
 		.challenge = {
-			.name = fresh_name(c),
+			.name = arena_printf(c->q->arena, "%s-%zu-0", order, place),
 			.type = "http-01",
-			.token = fresh_name(c), /* 128 bits of entropy, base64url (RFC 8555 8.3) */
+			.token = fresh_token(c),
 			.status = ACME_PENDING,
 		},
 	};
@@ -131,23 +133,34 @@ static int make_authz(struct acme_call *c, const struct acme_identifier *id, str
 
 static int make_order(struct acme_call *c, const struct wanted *w, struct acme_order *o)
 {
-	bool ready = true;
 	int e = 0;
 
 	*o = (struct acme_order){
 		.account = c->account.id,
 		.name = fresh_name(c),
+		.status = ACME_PENDING,
 		.expires_s = c->now_s + c->acme->set.order_lifetime_s,
 		.authz = arena_alloc(c->q->arena, w->n * sizeof(*o->authz)),
 		.n_authz = w->n,
 	};
 	if (!o->name || !o->authz)
 		return -ENOMEM;
-	for (size_t i = 0; i < w->n && !e; i++) {
-		e = make_authz(c, &w->ids[i], &o->authz[i]);
-		ready = ready && o->authz[i].status == ACME_VALID;
-	}
-	o->status = ready ? ACME_READY : ACME_PENDING;
+	for (size_t i = 0; i < w->n && !e; i++)
+		e = make_authz(c, &w->ids[i], o->name, i, &o->authz[i]);
+	return e;
+}
+
+static int add_order(struct acme_call *c, struct acme_order *o)
+{
+	const struct acme_settings *set = &c->acme->set;
+	int64_t reuse_s = set->authorization_reuse ? c->now_s + REUSE_MARGIN_S : INT64_MAX;
+	int e = acme_store_add_order(c->acme->store, c->q->arena, o, c->now_s, set->open_orders, reuse_s);
+	size_t n = 0;
+
+	while (!e && n < o->n_authz && o->authz[n].status == ACME_VALID)
+		n++;
+	if (!e && n == o->n_authz)
+		o->status = ACME_READY;
 	return e;
 }
 
@@ -166,7 +179,7 @@ int acme_new_order(struct acme_call *c)
 		return e < 0 ? e : 0;
 	e = make_order(c, &w, &o);
 	if (!e)
-		e = acme_store_add_order(c->acme->store, &o, c->now_s, c->acme->set.open_orders);
+		e = add_order(c, &o);
 	if (e == ACME_STORE_FULL) {
 		e = http_reply_retry_after(c->r, 3600);
 		return e ? e : acme_problem(c, ACME_ERR_RATE_LIMITED, "the account has %u open orders already",

@@ -31,17 +31,34 @@ char *acme_url(const struct acme_call *c, const char *format, ...)
 	return buf_status(&url) ? NULL : arena_strdup(c->q->arena, buf_str(&url));
 }
 
-int acme_random_name(char out[static ACME_NAME_SIZE])
+/* `size`: of the text, with its NUL. */
+static int encode(struct bytes octets, char *out, size_t size)
 {
-	OWNED_BUF text = BUF_INIT(ACME_NAME_SIZE - 1);
+	OWNED_BUF text = BUF_INIT(size - 1);
+	int e = base64url_encode(&text, octets);
+
+	if (!e)
+		memcpy(out, buf_str(&text), size);
+	return e;
+}
+
+int acme_random_token(char out[static ACME_TOKEN_SIZE])
+{
 	uint8_t octets[16];
 	int e = random_octets(octets, sizeof(octets));
 
-	if (!e)
-		e = base64url_encode(&text, bytes_of(octets, sizeof(octets)));
-	if (!e)
-		memcpy(out, buf_str(&text), ACME_NAME_SIZE);
-	return e;
+	return e ? e : encode(bytes_of(octets, sizeof(octets)), out, ACME_TOKEN_SIZE);
+}
+
+int acme_new_name(char out[static ACME_ORDER_NAME_SIZE])
+{
+	uint64_t now_ms = (uint64_t)clock_wall_ms();
+	uint8_t octets[ACME_NAME_CLOCK + 12];
+	int e = random_octets(octets + ACME_NAME_CLOCK, sizeof(octets) - ACME_NAME_CLOCK);
+
+	for (int i = 0; i < ACME_NAME_CLOCK; i++)
+		octets[i] = (uint8_t)(now_ms >> 8 * (ACME_NAME_CLOCK - 1 - i));
+	return e ? e : encode(bytes_of(octets, sizeof(octets)), out, ACME_ORDER_NAME_SIZE);
 }
 
 int acme_reply_json(struct acme_call *c, int status, const struct buf *document)

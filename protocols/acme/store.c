@@ -5,11 +5,14 @@
 #include "protocols/acme/store_int.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "core/base/own.h"
 
 #define APPLICATION_ID 0x47484143 /* "GHAC" */
 #define SWEEP_ROWS 500
+#define LIVE_MAX 2048 /* some 8 KB each */
 
 static const char *const migrations[] = {
 	"CREATE TABLE account ("
@@ -95,7 +98,10 @@ int acme_store_open(struct acme_store **out, const char *path, char *why, size_t
 
 	if (!s)
 		return -ENOMEM;
-	e = db_open(&s->db, &options, why, why_size);
+	snprintf(why, why_size, "no memory");
+	e = live_new(&s->live, LIVE_MAX);
+	if (!e)
+		e = db_open(&s->db, &options, why, why_size);
 	if (e)
 		return e;
 	*out = MOVE(s);
@@ -107,6 +113,7 @@ void acme_store_drop(struct acme_store **s)
 	if (!*s)
 		return;
 	db_drop(&(*s)->db);
+	live_drop(&(*s)->live);
 	free(*s);
 	*s = NULL;
 }
@@ -170,23 +177,43 @@ int acme_store_set_contact(struct acme_store *s, int64_t account, const char *co
 /* Orders. */
 
 struct order_add {
-	struct acme_order *order;
-	int64_t now_s;
+	const struct acme_order *order;
+	struct arena *arena;
+	int64_t now_s, reuse_s;
 	int64_t open_max;
+	int64_t id;               /* of the order that was made */
+	struct acme_authz *authz; /* its authorizations, as they are in the database then */
 };
 
-static int authz_add(struct db_conn *conn, struct acme_authz *authz, int64_t *id)
+static int authz_add(struct db_conn *conn, struct acme_authz *authz)
 {
-	const struct acme_challenge *c = &authz->challenge;
+	struct acme_challenge *c = &authz->challenge;
 	int e = db_run(conn, "INSERT INTO authz(name, account, kind, value, status, expires_s) VALUES(?,?,?,?,?,?)",
 		       DB_TEXT(authz->name), DB_INT(authz->account), DB_INT(authz->kind), DB_TEXT(authz->value),
 		       DB_INT(authz->status), DB_INT(authz->expires_s));
 
 	if (e)
 		return e;
-	*id = db_last_id(conn);
-	return db_run(conn, "INSERT INTO challenge(name, authz, type, token, status) VALUES(?,?,?,?,?)",
-		      DB_TEXT(c->name), DB_INT(*id), DB_TEXT(c->type), DB_TEXT(c->token), DB_INT(c->status));
+	authz->id = db_last_id(conn);
+	e = db_run(conn, "INSERT INTO challenge(name, authz, type, token, status) VALUES(?,?,?,?,?)",
+		   DB_TEXT(c->name), DB_INT(authz->id), DB_TEXT(c->type), DB_TEXT(c->token), DB_INT(c->status));
+	c->id = e ? 0 : db_last_id(conn);
+	return e;
+}
+
+/* One that is there already, or the one that was made for this order. */
+static int authz_take(struct db_conn *conn, struct order_add *w, size_t place)
+{
+	const struct acme_authz *fresh = &w->order->authz[place];
+	int e = ACME_STORE_NONE;
+
+	if (w->reuse_s < INT64_MAX)
+		e = acme_store_find_valid(conn, w->arena, fresh, w->reuse_s, &w->authz[place]);
+	if (e == ACME_STORE_NONE) {
+		w->authz[place] = *fresh;
+		e = authz_add(conn, &w->authz[place]);
+	}
+	return e;
 }
 
 #define COUNT_OPEN "SELECT count(*) FROM orders WHERE account=? AND expires_s>? AND status IN (1, 3)"
@@ -217,7 +244,7 @@ static int has_room(struct db_conn *conn, const struct order_add *w, bool *room)
 static int order_add(struct db_conn *conn, void *arg)
 {
 	struct order_add *w = arg;
-	struct acme_order *o = w->order;
+	const struct acme_order *o = w->order;
 	bool room;
 	int e = has_room(conn, w, &room);
 
@@ -226,76 +253,108 @@ static int order_add(struct db_conn *conn, void *arg)
 	e = db_run(conn, "INSERT INTO orders(name, account, status, created_s, expires_s) VALUES(?,?,?,?,?)",
 		   DB_TEXT(o->name), DB_INT(o->account), DB_INT(ACME_PENDING), DB_INT(w->now_s),
 		   DB_INT(o->expires_s));
-	if (!e)
-		o->id = db_last_id(conn);
+	w->id = e ? 0 : db_last_id(conn);
 	for (size_t i = 0; i < o->n_authz && !e; i++) {
-		int64_t id = o->authz[i].id;
-
-		if (!id)
-			e = authz_add(conn, &o->authz[i], &id);
+		e = authz_take(conn, w, i);
 		if (!e)
 			e = db_run(conn, "INSERT INTO order_authz(order_id, place, authz) VALUES(?,?,?)",
-				   DB_INT(o->id), DB_INT(i), DB_INT(id));
+				   DB_INT(w->id), DB_INT(i), DB_INT(w->authz[i].id));
 	}
 	return e;
 }
 
-int acme_store_add_order(struct acme_store *s, struct acme_order *order, int64_t now_s, unsigned open_max)
+int acme_store_add_order(struct acme_store *s, struct arena *a, struct acme_order *order, int64_t now_s,
+			 unsigned open_max, int64_t reuse_s)
 {
-	struct order_add w = { order, now_s, open_max };
+	struct order_add w = {
+		.order = order,
+		.arena = a,
+		.now_s = now_s,
+		.reuse_s = reuse_s,
+		.open_max = open_max,
+		.authz = arena_alloc(a, order->n_authz * sizeof(*w.authz)),
+	};
+	int e = w.authz ? no_conflict(db_write(s->db, order_add, &w)) : -ENOMEM;
 
-	return no_conflict(db_write(s->db, order_add, &w));
+	if (e)
+		return e;
+	order->id = w.id;
+	order->created_s = now_s;
+	order->authz = w.authz;
+	live_add(s->live, order);
+	return 0;
+}
+
+/* What finalize made of an order, as one of the statements below writes it. */
+struct order_result {
+	const struct acme_order *order;
+	const char *pem;
+	bool is_written; /* the order was still open */
+};
+
+static int write_result(struct acme_store *s, db_fn *fn, const struct acme_order *order, const char *pem)
+{
+	struct order_result w = { .order = order, .pem = pem };
+	int e;
+
+	live_write_begins(s->live, order->name);
+	e = no_conflict(db_write(s->db, fn, &w));
+	live_order_written(s->live, !e && w.is_written, order, pem);
+	return e;
 }
 
 static int order_processing(struct db_conn *conn, void *arg)
 {
-	const struct acme_order *o = arg;
+	struct order_result *w = arg;
+	const struct acme_order *o = w->order;
+	int e = db_run(conn,
+		       "UPDATE orders SET status=3, finalized_s=?, csr=?, core_id=? WHERE id=? AND status IN (1, 3)",
+		       DB_INT(o->finalized_s), DB_BLOB(o->csr), DB_INT(o->core_id), DB_INT(o->id));
 
-	return db_run(conn,
-		      "UPDATE orders SET status=3, finalized_s=?, csr=?, core_id=? WHERE id=? AND status IN (1, 3)",
-		      DB_INT(o->finalized_s), DB_BLOB(o->csr), DB_INT(o->core_id), DB_INT(o->id));
+	w->is_written = db_changes(conn) == 1;
+	return e;
 }
 
 int acme_store_set_processing(struct acme_store *s, const struct acme_order *order)
 {
-	return no_conflict(db_write(s->db, order_processing, (void *)(uintptr_t)order));
+	return write_result(s, order_processing, order, NULL);
 }
 
 static int order_invalid(struct db_conn *conn, void *arg)
 {
-	const struct acme_order *o = arg;
+	struct order_result *w = arg;
+	const struct acme_order *o = w->order;
+	int e = db_run(conn,
+		       "UPDATE orders SET status=5, error=?, finalized_s=?, csr=?, core_id=?"
+		       " WHERE id=? AND status IN (1, 3)",
+		       DB_TEXT(o->error), DB_INT(o->finalized_s), DB_BLOB(o->csr), DB_INT(o->core_id), DB_INT(o->id));
 
-	return db_run(conn,
-		      "UPDATE orders SET status=5, error=?, finalized_s=?, csr=?, core_id=?"
-		      " WHERE id=? AND status IN (1, 3)",
-		      DB_TEXT(o->error), DB_INT(o->finalized_s), DB_BLOB(o->csr), DB_INT(o->core_id), DB_INT(o->id));
+	w->is_written = db_changes(conn) == 1;
+	return e;
 }
 
 int acme_store_set_invalid(struct acme_store *s, const struct acme_order *order)
 {
-	return no_conflict(db_write(s->db, order_invalid, (void *)(uintptr_t)order));
+	return write_result(s, order_invalid, order, NULL);
 }
-
-struct order_valid {
-	const struct acme_order *order;
-	const char *pem;
-};
 
 static int order_valid(struct db_conn *conn, void *arg)
 {
-	const struct order_valid *w = arg;
+	struct order_result *w = arg;
 	const struct acme_order *o = w->order;
+	int e = db_run(conn,
+		       "UPDATE orders SET status=4, certificate=?, pem=?, finalized_s=?, csr=?, core_id=?, to_collect=?"
+		       " WHERE id=? AND status IN (1, 3)",
+		       DB_TEXT(o->certificate), DB_TEXT(w->pem), DB_INT(o->finalized_s), DB_BLOB(o->csr),
+		       DB_INT(o->core_id), DB_INT(o->to_collect), DB_INT(o->id));
 
-	return db_run(conn,
-		      "UPDATE orders SET status=4, certificate=?, pem=?, finalized_s=?, csr=?, core_id=?, to_collect=?"
-		      " WHERE id=? AND status IN (1, 3)",
-		      DB_TEXT(o->certificate), DB_TEXT(w->pem), DB_INT(o->finalized_s), DB_BLOB(o->csr),
-		      DB_INT(o->core_id), DB_INT(o->to_collect), DB_INT(o->id));
+	w->is_written = db_changes(conn) == 1;
+	return e;
 }
 
 int acme_store_set_valid(struct acme_store *s, const struct acme_order *order, const char *pem)
 {
-	return no_conflict(db_write(s->db, order_valid, &(struct order_valid){ order, pem }));
+	return write_result(s, order_valid, order, pem);
 }
 
 static int order_collected(struct db_conn *conn, void *arg)
@@ -305,14 +364,36 @@ static int order_collected(struct db_conn *conn, void *arg)
 
 int acme_store_set_collected(struct acme_store *s, const char *name)
 {
-	return no_conflict(db_write(s->db, order_collected, (void *)(uintptr_t)name));
+	int e;
+
+	live_write_begins(s->live, name);
+	e = no_conflict(db_write(s->db, order_collected, (void *)(uintptr_t)name));
+	live_order_collected(s->live, !e, name);
+	return e;
 }
 
 /* Challenges and authorizations. */
 
+struct authz_write {
+	const struct acme_authz *authz;
+	bool is_written; /* it was as it had to be */
+};
+
+static int write_authz(struct acme_store *s, db_fn *fn, const struct acme_authz *authz)
+{
+	struct authz_write w = { .authz = authz };
+	int e;
+
+	live_write_begins(s->live, authz->name);
+	e = no_conflict(db_write(s->db, fn, &w));
+	live_authz_written(s->live, !e && w.is_written, authz);
+	return e;
+}
+
 static int challenge_set(struct db_conn *conn, void *arg)
 {
-	const struct acme_authz *a = arg;
+	struct authz_write *w = arg;
+	const struct acme_authz *a = w->authz;
 	const struct acme_challenge *c = &a->challenge;
 	bool is_final = c->status == ACME_VALID || c->status == ACME_INVALID;
 	int e = db_run(conn,
@@ -322,6 +403,7 @@ static int challenge_set(struct db_conn *conn, void *arg)
 		       DB_INT(c->status), DB_INT(c->validated_s), DB_TEXT(c->address), DB_TEXT(c->error),
 		       DB_INT(c->id));
 
+	w->is_written = db_changes(conn) == 1;
 	if (e || !is_final)
 		return e;
 	return db_run(conn, "UPDATE authz SET status=?, expires_s=? WHERE id=? AND status=1", DB_INT(c->status),
@@ -330,17 +412,21 @@ static int challenge_set(struct db_conn *conn, void *arg)
 
 int acme_store_set_challenge(struct acme_store *s, const struct acme_authz *authz)
 {
-	return no_conflict(db_write(s->db, challenge_set, (void *)(uintptr_t)authz));
+	return write_authz(s, challenge_set, authz);
 }
 
 static int authz_deactivate(struct db_conn *conn, void *arg)
 {
-	return db_run(conn, "UPDATE authz SET status=6 WHERE id=? AND status IN (1, 4)", DB_INT(*(int64_t *)arg));
+	struct authz_write *w = arg;
+	int e = db_run(conn, "UPDATE authz SET status=6 WHERE id=? AND status IN (1, 4)", DB_INT(w->authz->id));
+
+	w->is_written = db_changes(conn) == 1;
+	return e;
 }
 
-int acme_store_deactivate_authz(struct acme_store *s, int64_t authz)
+int acme_store_deactivate_authz(struct acme_store *s, const struct acme_authz *authz)
 {
-	return no_conflict(db_write(s->db, authz_deactivate, &authz));
+	return write_authz(s, authz_deactivate, authz);
 }
 
 /* Housekeeping. */
@@ -414,6 +500,7 @@ int acme_store_sweep(struct acme_store *s, int64_t now_s, int64_t before_s, bool
 	*more = w.more;
 	if (e)
 		return e;
+	live_forget_expired(s->live, before_s);
 	s->swept_s = w.last.n == SWEEP_ROWS ? w.last.expires_s : 0;
 	s->swept_id = w.last.n == SWEEP_ROWS ? w.last.id : 0;
 	return 0;

@@ -7,7 +7,9 @@
  * because its authorizations are valid, or invalid because one is not) is computed when it is read and never stored.
  *
  * Objects are read into an arena and are snapshots: nothing in them changes when the database does. Names (`name`)
- * are 128 random bits in base64url and stand in URLs; numbers (`id`) stay inside, except those of accounts.
+ * stand in URLs; numbers (`id`) stay inside, except those of accounts. The name of an order is the clock and 96 random
+ * bits in base64url: the indexes of names grow at their ends, so that the orders of a commit share their pages. What
+ * belongs to an order has a name that begins with that of the order.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -16,7 +18,9 @@
 #include "core/base/arena.h"
 #include "core/submit.h"
 
-#define ACME_NAME_SIZE 23         /* 22 letters and the NUL */
+#define ACME_ORDER_NAME_SIZE 25   /* 24 letters and the NUL */
+#define ACME_NAME_SIZE 32         /* of whatever belongs to an order, with the NUL */
+#define ACME_NAME_CLOCK 6         /* so many octets of a name are the clock */
 #define ACME_ORDERS_PAGE 100
 
 /* RFC 8555 7.1.6. Stored as these numbers: never renumber. */
@@ -53,7 +57,7 @@ struct acme_challenge {
 };
 
 struct acme_authz {
-	int64_t id;             /* 0: to be made by acme_store_add_order() */
+	int64_t id;
 	int64_t account;
 	const char *name;
 	enum ca_name_kind kind;
@@ -103,8 +107,11 @@ int acme_store_get_account(struct acme_store *s, struct arena *a, int64_t id, st
 int acme_store_find_account(struct acme_store *s, struct arena *a, const char *thumbprint, struct acme_account *out);
 int acme_store_set_contact(struct acme_store *s, int64_t account, const char *contact);
 
-/* Adds the order and those of its authorizations that have no `id`; fills the ids in. */
-int acme_store_add_order(struct acme_store *s, struct acme_order *order, int64_t now_s, unsigned open_max);
+/* Adds the order; fills in the ids and when it was made. Where its account has a valid authorization for the identifier
+ * that lives until `reuse_s` at least, that one takes the place of the one in `order->authz`, its texts in `a`.
+ * INT64_MAX: none is used again. */
+int acme_store_add_order(struct acme_store *s, struct arena *a, struct acme_order *order, int64_t now_s,
+			 unsigned open_max, int64_t reuse_s);
 /* With its authorizations in the order in which they were asked for. */
 int acme_store_get_order(struct acme_store *s, struct arena *a, const char *name, int64_t now_s,
 			 struct acme_order *out);
@@ -113,7 +120,7 @@ int acme_store_get_order(struct acme_store *s, struct arena *a, const char *name
 int acme_store_list_orders(struct acme_store *s, struct arena *a, int64_t account, int64_t after, int64_t now_s,
 			   const char *names[static ACME_ORDERS_PAGE], size_t *n, int64_t *last);
 
-/* Results of finalize. An order that is valid or invalid already stays as it is (0). */
+/* Results of finalize; `order` as it is afterwards. An order that is valid or invalid already stays as it is (0). */
 int acme_store_set_processing(struct acme_store *s, const struct acme_order *order);
 int acme_store_set_invalid(struct acme_store *s, const struct acme_order *order);
 int acme_store_set_valid(struct acme_store *s, const struct acme_order *order, const char *pem);
@@ -125,15 +132,13 @@ int acme_store_get_authz(struct acme_store *s, struct arena *a, const char *name
 /* The authorization that has this challenge. */
 int acme_store_get_challenge(struct acme_store *s, struct arena *a, const char *name, int64_t now_s,
 			     struct acme_authz *out);
-/* A valid authorization of the account for this identifier that lives until `until_s` at least. */
-int acme_store_find_valid_authz(struct acme_store *s, struct arena *a, int64_t account, enum ca_name_kind kind,
-				const char *value, int64_t until_s, struct acme_authz *out);
 
 /* The challenge of `authz` is being checked, or was: status, validated_s, address and error are stored, and a valid
  * or invalid one carries its authorization along (`authz->expires_s` then too). Nothing changes when the
  * authorization is not pending any more. */
 int acme_store_set_challenge(struct acme_store *s, const struct acme_authz *authz);
-int acme_store_deactivate_authz(struct acme_store *s, int64_t authz);
+/* `authz` as it is afterwards. */
+int acme_store_deactivate_authz(struct acme_store *s, const struct acme_authz *authz);
 
 int acme_store_get_certificate(struct acme_store *s, struct arena *a, const char *name,
 			       struct acme_certificate *out);

@@ -14,7 +14,6 @@ struct query {
 	const char *text;
 	int64_t number, number2;
 	int64_t now_s;
-	enum ca_name_kind kind;
 	void *out;
 	const char **names;
 	size_t n;
@@ -95,6 +94,13 @@ int acme_store_find_account(struct acme_store *s, struct arena *a, const char *t
 	" c.id, c.name, c.type, c.token, c.status, c.validated_s, c.address, c.error" \
 	" FROM authz a JOIN challenge c ON c.authz=a.id "
 
+/* What the stored status of an authorization means now. */
+static void let_expire(struct acme_authz *a, int64_t now_s)
+{
+	if (a->expires_s <= now_s && (a->status == ACME_VALID || a->status == ACME_PENDING))
+		a->status = a->status == ACME_VALID ? ACME_EXPIRED : ACME_INVALID;
+}
+
 /* The row that stands in `rows`. */
 static int read_authz(struct query *q, struct db_rows *rows, struct acme_authz *out)
 {
@@ -119,8 +125,7 @@ static int read_authz(struct query *q, struct db_rows *rows, struct acme_authz *
 			.error = copy_text(q, rows, 14, &e),
 		},
 	};
-	if (out->expires_s <= q->now_s && (out->status == ACME_VALID || out->status == ACME_PENDING))
-		out->status = out->status == ACME_VALID ? ACME_EXPIRED : ACME_INVALID;
+	let_expire(out, q->now_s);
 	return e;
 }
 
@@ -140,9 +145,22 @@ static int authz_by_name(struct db_conn *conn, void *arg)
 	return e ? e : read_one_authz(q, rows);
 }
 
+/* By its own name or its challenge's. */
+static bool find_live_authz(struct acme_store *s, struct arena *a, const char *name, int64_t now_s,
+			    struct acme_authz *out)
+{
+	bool found = live_get_authz(s->live, a, name, out);
+
+	if (found)
+		let_expire(out, now_s);
+	return found;
+}
+
 int acme_store_get_authz(struct acme_store *s, struct arena *a, const char *name, int64_t now_s,
 			 struct acme_authz *out)
 {
+	if (find_live_authz(s, a, name, now_s, out))
+		return strcmp(out->name, name) == 0 ? 0 : ACME_STORE_NONE;
 	return db_read(s->db, authz_by_name,
 		       &(struct query){ .arena = a, .text = name, .now_s = now_s, .out = out });
 }
@@ -159,34 +177,24 @@ static int authz_by_challenge(struct db_conn *conn, void *arg)
 int acme_store_get_challenge(struct acme_store *s, struct arena *a, const char *name, int64_t now_s,
 			     struct acme_authz *out)
 {
+	if (find_live_authz(s, a, name, now_s, out))
+		return strcmp(out->challenge.name, name) == 0 ? 0 : ACME_STORE_NONE;
 	return db_read(s->db, authz_by_challenge,
 		       &(struct query){ .arena = a, .text = name, .now_s = now_s, .out = out });
 }
 
-static int authz_by_identifier(struct db_conn *conn, void *arg)
+int acme_store_find_valid(struct db_conn *conn, struct arena *a, const struct acme_authz *like, int64_t until_s,
+			  struct acme_authz *out)
 {
-	struct query *q = arg;
+	/* What lives until then is not expired now. */
+	struct query q = { .arena = a, .now_s = until_s - 1, .out = out };
 	OWNED(db_rows) rows = NULL;
 	int e = db_select(conn, &rows,
 			  AUTHZ_COLUMNS "WHERE a.account=? AND a.value=? AND a.kind=? AND a.status=4"
 					" AND a.expires_s>=? ORDER BY a.expires_s DESC LIMIT 1",
-			  DB_INT(q->number), DB_TEXT(q->text), DB_INT(q->kind), DB_INT(q->now_s));
+			  DB_INT(like->account), DB_TEXT(like->value), DB_INT(like->kind), DB_INT(q.now_s));
 
-	return e ? e : read_one_authz(q, rows);
-}
-
-int acme_store_find_valid_authz(struct acme_store *s, struct arena *a, int64_t account, enum ca_name_kind kind,
-				const char *value, int64_t until_s, struct acme_authz *out)
-{
-	return db_read(s->db, authz_by_identifier,
-		       &(struct query){
-			       .arena = a,
-			       .number = account,
-			       .kind = kind,
-			       .text = value,
-			       .now_s = until_s - 1, /* what lives until then is not expired now */
-			       .out = out,
-		       });
+	return e ? e : read_one_authz(&q, rows);
 }
 
 /* Orders. */
@@ -280,6 +288,12 @@ static int order_by_name(struct db_conn *conn, void *arg)
 int acme_store_get_order(struct acme_store *s, struct arena *a, const char *name, int64_t now_s,
 			 struct acme_order *out)
 {
+	if (live_get_order(s->live, a, name, out)) {
+		for (size_t i = 0; i < out->n_authz; i++)
+			let_expire(&out->authz[i], now_s);
+		out->status = order_status(out, now_s);
+		return 0;
+	}
 	return db_read(s->db, order_by_name,
 		       &(struct query){ .arena = a, .text = name, .now_s = now_s, .out = out });
 }
@@ -348,5 +362,7 @@ static int certificate_by_name(struct db_conn *conn, void *arg)
 
 int acme_store_get_certificate(struct acme_store *s, struct arena *a, const char *name, struct acme_certificate *out)
 {
+	if (live_take_certificate(s->live, a, name, out))
+		return 0;
 	return db_read(s->db, certificate_by_name, &(struct query){ .arena = a, .text = name, .out = out });
 }

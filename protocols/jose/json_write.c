@@ -4,18 +4,24 @@
  */
 #include "protocols/jose/json_write.h"
 
+static bool is_plain(unsigned char c)
+{
+	return c >= 0x20 && c != 0x7f && c != '"' && c != '\\';
+}
+
 static void quoted(struct buf *out, const char *s)
 {
-	buf_append_char(out, '"');
-	for (; *s; s++) {
-		unsigned char c = (unsigned char)*s;
+	const char *begin;
 
-		if (c == '"' || c == '\\')
-			buf_append_char(out, '\\');
-		if (c < 0x20 || c == 0x7f)
-			buf_printf(out, "\\u%04x", c);
-		else
-			buf_append_char(out, *s);
+	buf_append_char(out, '"');
+	while (*s) {
+		for (begin = s; is_plain((unsigned char)*s); s++)
+			;
+		buf_append(out, bytes_of(begin, (size_t)(s - begin)));
+		if (*s == '"' || *s == '\\')
+			buf_append(out, bytes_of((const char[]){ '\\', *s++ }, 2));
+		else if (*s)
+			buf_printf(out, "\\u%04x", (unsigned char)*s++);
 	}
 	buf_append_char(out, '"');
 }

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,7 @@
 
 struct settings {
 	const char *directory, *root, *domain, *json, *sync_counts;
-	unsigned long http01_port, workers, seconds, poll_ms, pid;
+	unsigned long http01_port, workers, seconds, orders, poll_ms, pid;
 	bool is_traced;
 };
 
@@ -37,7 +38,8 @@ struct run {
 	struct worker **workers;
 	struct server_cost before, after;
 	struct certificates certificates;
-	double verify_us; /* the mean of before and after the load: others may use the machine too */
+	struct server_unit *unit;
+	double verify_us; /* while the load ran */
 	double elapsed_s, own_us, load_average;
 	long fsyncs; /* negative: not counted */
 	int64_t *took_ns; /* of each order, sorted */
@@ -53,19 +55,20 @@ static const struct option long_options[] = {
 	{ "seconds", required_argument, NULL, 's' }, { "pid", required_argument, NULL, 'p' },
 	{ "json", required_argument, NULL, 'j' }, { "domain", required_argument, NULL, 'n' },
 	{ "poll-ms", required_argument, NULL, 'm' }, { "fsyncs", no_argument, NULL, 'f' },
-	{ "sync-counts", required_argument, NULL, 'c' },
+	{ "sync-counts", required_argument, NULL, 'c' }, { "orders", required_argument, NULL, 'o' },
 	{ 0 },
 };
 
 static int usage(void)
 {
 	fputs("usage: bench_acme --directory URL --root PEM --http01-port PORT [--workers 32] [--seconds 10]\n"
-	      "                  [--pid PID [--fsyncs]] [--sync-counts FILE] [--domain gatehouse.test] [--poll-ms 20]\n"
-	      "                  [--json FILE]\n\n"
+	      "                  [--orders N] [--pid PID [--fsyncs]] [--sync-counts FILE] [--domain gatehouse.test]\n"
+	      "                  [--poll-ms 20] [--json FILE]\n\n"
 	      "Names below DOMAIN are ordered; the daemon's validator must look for them on 127.0.0.1, PORT.\n"
 	      "With --pid CPU and memory of that process and its descendants are told. Fsyncs are read from FILE when\n"
 	      "the daemon runs with count_syncs.so preloaded, or counted by strace, which slows the daemon down and\n"
 	      "so makes them fewer.\n"
+	      "The load ends after the seconds, or after N orders if that comes first.\n"
 	      "Exit 0: orders were made, without an error and without a duplicate serial.\n",
 	      stderr);
 	return 2;
@@ -91,6 +94,7 @@ static bool parse_option(struct settings *set, int option, const char *text)
 	case 'f': set->is_traced = true; return true;
 	case 'a': return parse_number(text, 65535, &set->http01_port);
 	case 'w': return parse_number(text, WORKERS_MAX, &set->workers);
+	case 'o': return parse_number(text, 10000000, &set->orders);
 	case 's': return parse_number(text, 3600, &set->seconds);
 	case 'm': return parse_number(text, 60000, &set->poll_ms);
 	case 'p': return parse_number(text, 1UL << 22, &set->pid);
@@ -131,9 +135,6 @@ static int prepare(struct run *r)
 	const struct settings *set = &r->set;
 	int e;
 
-	r->verify_us = server_measure_verify_us();
-	if (r->verify_us <= 0)
-		return fail("cannot measure a verification", 0);
 	if (getloadavg(&r->load_average, 1) != 1)
 		r->load_average = 0;
 	r->load.directory = set->directory;
@@ -141,6 +142,7 @@ static int prepare(struct run *r)
 	r->load.poll_ms = (unsigned)set->poll_ms;
 	r->load.run = (unsigned)time(NULL) ^ (unsigned)getpid() << 16;
 	r->load.end_ns = INT64_MAX;
+	r->load.orders_left = set->orders ? (long)set->orders : LONG_MAX;
 	pthread_barrier_init(&r->load.ready, NULL, (unsigned)set->workers + 1);
 	pthread_barrier_init(&r->load.start, NULL, (unsigned)set->workers + 1);
 	r->load.tls = https_trust(set->root);
@@ -176,6 +178,9 @@ static int run_clock(struct run *r)
 		return fail("strace cannot be attached", e);
 	if (measure(r, &r->before))
 		return -1;
+	r->unit = server_unit_start();
+	if (!r->unit)
+		return fail("cannot measure a verification", 0);
 	own_us = own_cpu_us();
 	begin_ns = worker_now_ns();
 	r->load.end_ns = begin_ns + (int64_t)r->set.seconds * NS_A_SECOND;
@@ -186,6 +191,7 @@ static int run_clock(struct run *r)
 	}
 	r->elapsed_s = (double)(end_ns - begin_ns) / NS_A_SECOND;
 	r->own_us = own_cpu_us() - own_us;
+	r->verify_us = server_unit_stop(r->unit);
 	e = measure(r, &r->after);
 	r->fsyncs = r->set.is_traced ? server_trace_stop(&trace) :
 		    r->set.sync_counts ? server_read_syncs(r->set.sync_counts) - syncs : -1;
@@ -212,13 +218,9 @@ static int compare_times(const void *a, const void *b)
 
 static int add_up(struct run *r)
 {
-	double verify_us = server_measure_verify_us();
 	size_t total = 0;
 	int e;
 
-	if (verify_us <= 0)
-		return fail("cannot measure a verification", 0);
-	r->verify_us = (r->verify_us + verify_us) / 2;
 	for (size_t i = 0; i < r->set.workers; i++) {
 		total += r->results[i].n;
 		r->requests += r->results[i].requests;

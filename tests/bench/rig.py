@@ -21,13 +21,15 @@ class Loaded(gatehouse.Gatehouse):
         super().__init__()
         self.sync_counts = None
 
-    def start_counting(self):
-        """Start with every fsync counted. Not for builds with sanitizers, whose runtime wants to be loaded first."""
+    def start_counting(self, sync_delay_ms=0):
+        """Start with every fsync counted, and made slower. Not for builds with sanitizers, whose runtime wants to be
+        loaded first."""
         self.sync_counts = os.path.join(self.folder, "syncs")
         with open(self.sync_counts, "wb") as f:
             f.write(bytes(8))
         counter = os.path.join(gatehouse.BUILD, "tests", "bench", "count_syncs.so")
-        return self.start(env={**os.environ, "LD_PRELOAD": counter, "SYNC_COUNTS": self.sync_counts})
+        return self.start(env={**os.environ, "LD_PRELOAD": counter, "SYNC_COUNTS": self.sync_counts,
+                               "SYNC_DELAY_MS": str(sync_delay_ms)})
 
     def write_config(self, core, policy, lifetime):
         exits = f"    exits:\n      - module: file\n        folder: {self.issued}\n" if self.has_exit else ""
@@ -81,11 +83,11 @@ validator:
 
 
 @contextlib.contextmanager
-def loaded(counts_syncs=False, **options):
+def loaded(counts_syncs=False, sync_delay_ms=0, **options):
     g = Loaded(**options)
     try:
         if counts_syncs:
-            g.start_counting()
+            g.start_counting(sync_delay_ms)
         else:
             g.start()
         yield g

@@ -7,7 +7,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +23,8 @@
 
 #define ATTACH_TRIES 500
 #define ATTACH_PAUSE_NS 10000000
-#define VERIFY_NS 500000000
+#define VERIFY_ROUNDS 20
+#define VERIFY_PAUSE_NS 100000000 /* some 1 % of one core */
 
 /* ---- /proc ---- */
 
@@ -246,34 +250,74 @@ static int64_t thread_cpu_ns(void)
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static double verify_again_and_again(EVP_PKEY_CTX *verifier, const uint8_t *signature, size_t n, const uint8_t *digest)
-{
-	int64_t begin = thread_cpu_ns(), used;
-	unsigned rounds = 0;
+struct server_unit {
+	pthread_t thread;
+	EVP_PKEY *key;
+	EVP_PKEY_CTX *verifier;
+	uint8_t digest[32], signature[80];
+	size_t n; /* octets of the signature */
+	atomic_bool is_ending;
+	int64_t used_ns;
+	unsigned rounds;
+};
 
-	do {
-		for (int i = 0; i < 100; i++, rounds++)
-			if (EVP_PKEY_verify(verifier, signature, n, digest, 32) != 1)
-				return -1;
-		used = thread_cpu_ns() - begin;
-	} while (used < VERIFY_NS);
-	return (double)used / 1000.0 / rounds;
+static void unit_drop(struct server_unit *u)
+{
+	EVP_PKEY_CTX_free(u->verifier);
+	EVP_PKEY_free(u->key);
+	free(u);
 }
 
-double server_measure_verify_us(void)
+static bool verify_some(struct server_unit *u)
 {
-	EVP_PKEY *key = EVP_EC_gen("P-256");
-	EVP_PKEY_CTX *signer = key ? EVP_PKEY_CTX_new(key, NULL) : NULL;
-	EVP_PKEY_CTX *verifier = key ? EVP_PKEY_CTX_new(key, NULL) : NULL;
-	uint8_t digest[32] = "thirty-two octets to be signed ", signature[80];
-	size_t n = sizeof(signature);
-	double us = -1;
+	int64_t begin = thread_cpu_ns();
 
-	if (signer && verifier && EVP_PKEY_sign_init(signer) == 1 && EVP_PKEY_verify_init(verifier) == 1 &&
-	    EVP_PKEY_sign(signer, signature, &n, digest, sizeof(digest)) == 1)
-		us = verify_again_and_again(verifier, signature, n, digest);
+	for (int i = 0; i < VERIFY_ROUNDS; i++, u->rounds++)
+		if (EVP_PKEY_verify(u->verifier, u->signature, u->n, u->digest, sizeof(u->digest)) != 1)
+			return false;
+	u->used_ns += thread_cpu_ns() - begin;
+	return true;
+}
+
+static void *measure_unit(void *arg)
+{
+	const struct timespec pause = { .tv_nsec = VERIFY_PAUSE_NS };
+	struct server_unit *u = arg;
+
+	while (verify_some(u) && !atomic_load(&u->is_ending))
+		nanosleep(&pause, NULL);
+	return NULL;
+}
+
+struct server_unit *server_unit_start(void)
+{
+	struct server_unit *u = calloc(1, sizeof(*u));
+	EVP_PKEY_CTX *signer;
+	bool ok;
+
+	if (!u)
+		return NULL;
+	u->n = sizeof(u->signature);
+	u->key = EVP_EC_gen("P-256");
+	u->verifier = u->key ? EVP_PKEY_CTX_new(u->key, NULL) : NULL;
+	signer = u->key ? EVP_PKEY_CTX_new(u->key, NULL) : NULL;
+	ok = signer && u->verifier && EVP_PKEY_sign_init(signer) == 1 && EVP_PKEY_verify_init(u->verifier) == 1 &&
+	     EVP_PKEY_sign(signer, u->signature, &u->n, u->digest, sizeof(u->digest)) == 1 && verify_some(u);
 	EVP_PKEY_CTX_free(signer);
-	EVP_PKEY_CTX_free(verifier);
-	EVP_PKEY_free(key);
+	u->used_ns = u->rounds = 0; /* the first ones fill caches */
+	if (ok && pthread_create(&u->thread, NULL, measure_unit, u) == 0)
+		return u;
+	unit_drop(u);
+	return NULL;
+}
+
+double server_unit_stop(struct server_unit *u)
+{
+	double us;
+
+	atomic_store(&u->is_ending, true);
+	pthread_join(u->thread, NULL);
+	us = (double)u->used_ns / 1000.0 / (u->rounds ? u->rounds : 1);
+	unit_drop(u);
 	return us;
 }

@@ -4,7 +4,6 @@
  */
 #pragma once
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -35,6 +34,10 @@ long server_trace_stop(struct server_trace *t);
 /* The sum in the file of count_syncs.c; negative: it cannot be read. */
 long server_read_syncs(const char *path);
 
-/* The unit: CPU time of one ECDSA P-256 verification in this process, measured for half a second, in microseconds.
- * Negative on failure. */
-double server_measure_verify_us(void);
+/* The unit: CPU time of one ECDSA P-256 verification, measured a few at a time from the start to the stop. A processor
+ * that is shared makes the daemon slower, and the unit as well. NULL: it cannot be measured. */
+struct server_unit;
+struct server_unit *server_unit_start(void);
+
+/* In microseconds; frees `unit`. */
+double server_unit_stop(struct server_unit *unit);

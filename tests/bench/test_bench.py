@@ -16,6 +16,13 @@ def reports_a_short_load():
         check(len(g.tool_json("cert", "list")["certificates"]) > 0, "the daemon knows of no certificate")
 
 
+def ends_after_a_number_of_orders():
+    with rig.loaded() as g:
+        code, line, report = g.bench(2, 60, "--orders", "5")
+        check(code == 0 and report["orders"] == 5 and report["elapsed_s"] < 60, line)
+        check(report["verify_us"] > 0, line)
+
+
 def says_that_a_load_failed():
     with rig.loaded() as g:
         g.http01_port = next(p for p in free_ports(2) if p != g.http01_port)  # the validator does not look there
@@ -25,4 +32,4 @@ def says_that_a_load_failed():
 
 
 if __name__ == "__main__":
-    main([reports_a_short_load, says_that_a_load_failed])
+    main([reports_a_short_load, ends_after_a_number_of_orders, says_that_a_load_failed])

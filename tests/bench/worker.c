@@ -330,6 +330,12 @@ static int run_order(struct worker *w, unsigned number)
 	return keep(w, &o, worker_now_ns() - begin_ns);
 }
 
+/* One of those that are still to be made. */
+static bool take_order(struct load *load)
+{
+	return atomic_fetch_sub(&load->orders_left, 1) > 0;
+}
+
 static void *run(void *arg)
 {
 	struct worker *w = arg;
@@ -340,7 +346,7 @@ static void *run(void *arg)
 	pthread_barrier_wait(&w->load->ready);
 	pthread_barrier_wait(&w->load->start);
 	w->https.requests = 0;
-	for (unsigned i = 0; w->out->has_account && worker_now_ns() < w->load->end_ns; i++)
+	for (unsigned i = 0; w->out->has_account && worker_now_ns() < w->load->end_ns && take_order(w->load); i++)
 		if (run_order(w, i)) {
 			tally_add(&w->load->errors, w->why);
 			pause_ms(PAUSE_AFTER_ERROR_MS);

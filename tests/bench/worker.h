@@ -28,6 +28,7 @@ struct load {
 	unsigned run;                    /* makes the names of this run fresh */
 	pthread_barrier_t ready, start;  /* all have an account; the clock runs */
 	_Atomic int64_t end_ns;          /* no order begins after this */
+	_Atomic long orders_left;        /* nor when this is 0 */
 };
 
 /* What came of one order; looked at when the load has ended. */

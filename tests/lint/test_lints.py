@@ -77,7 +77,7 @@ class Layers(unittest.TestCase):
         self.finds("openssl", core__state_c="#include <openssl/x509.h>\n")
         self.finds("openssl", core__core_c="#include <openssl/evp.h>\n")
         self.finds("cjson", protocols__http_msg_c="#include <cjson/cJSON.h>\n")
-        self.passes(core__core_c="#include <openssl/crypto.h>\n")
+        self.passes(core__keys_c="#include <openssl/crypto.h>\n")
 
     def test_refuses_a_library_behind_a_door(self):
         self.finds("plain data", core__submit_h='#include "core/x509/key.h"\n',

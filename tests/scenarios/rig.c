@@ -4,11 +4,13 @@
  */
 #include "tests/scenarios/rig.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -79,12 +81,30 @@ static const char *or_else(const char *given, const char *otherwise)
 	return given ? given : otherwise;
 }
 
+/* Over a connection the core has its own name for whoever asks: the same that a door in this process is given, so that
+ * a scenario reads the same either way. Bound to the endpoints one by one, as "{name: X, ca: …}" gives them. */
+static void write_binding(const struct rig_settings *s, struct buf *text)
+{
+	const char *at = or_else(s->endpoints, "");
+
+	buf_printf(text, ", intermediaries: [{name: %s, inherited: true, names: any, endpoints: [%s", RIG_INTERMEDIARY,
+		   RIG_ENDPOINT);
+	while ((at = strstr(at, "name: ")) != NULL) {
+		at += strlen("name: ");
+		buf_printf(text, ", %.*s", (int)strcspn(at, ",}"), at);
+	}
+	buf_printf(text, "]}]");
+}
+
 static void write_configuration(const struct rig *r, struct buf *text)
 {
 	const struct rig_settings *s = &r->settings;
 
 	buf_printf(text, "data: %s\n", r->folder);
-	buf_printf(text, "core: {trace-file: %s%s%s}\n", r->trace, s->core ? ", " : "", or_else(s->core, ""));
+	buf_printf(text, "core: {trace-file: %s%s%s", r->trace, s->core ? ", " : "", or_else(s->core, ""));
+	if (s->over_link)
+		write_binding(s, text);
+	buf_printf(text, "}\n");
 	buf_printf(text, "cas: [{name: %s, policy: %s, exits: %s}]\n", RIG_CA, or_else(s->policy, "{module: p}"),
 		   or_else(s->exits, "[{module: e1}, {module: e2}]"));
 	buf_printf(text, "profiles: [{name: %s%s%s}]\n", RIG_PROFILE, s->profile ? ", " : "",
@@ -94,17 +114,36 @@ static void write_configuration(const struct rig *r, struct buf *text)
 	buf_printf(text, "listeners: [{names: [gw.example]}]\n");
 }
 
+const char *rig_address(const struct rig *r)
+{
+	return r->settings.over_link ? "link:#" : "direct:#";
+}
+
+static int connect_link(struct rig *r)
+{
+	int ends[2], e;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		give_up("no socketpair", strerror(errno));
+	e = ca_core_attach(r->core, ends[0]);
+	return ca_link_attach(ends[1]) ? -ENOMEM : e;
+}
+
 int rig_start(struct rig *r, struct conf_error *error)
 {
 	OWNED_BUF text = BUF_INIT(65536);
+	char where[64];
 	int e;
 
 	write_configuration(r, &text);
 	e = conf_parse(&r->conf, buf_bytes(&text), "scenario.yaml", root_rows, error);
 	if (!e)
-		e = ca_core_start(&r->core, conf_root(r->conf), error);
+		e = ca_core_start(&r->core, conf_root(r->conf), NULL, error);
+	if (!e && r->settings.over_link)
+		e = connect_link(r);
+	snprintf(where, sizeof(where), "%s" RIG_CA, rig_address(r));
 	if (!e)
-		e = ca_locate(&r->door, "direct:#" RIG_CA, "test");
+		e = ca_locate(&r->door, where, RIG_INTERMEDIARY);
 	if (e)
 		rig_stop(r);
 	return e;
@@ -113,6 +152,7 @@ int rig_start(struct rig *r, struct conf_error *error)
 void rig_stop(struct rig *r)
 {
 	ca_door_drop(&r->door);
+	(void)ca_link_attach(-1);
 	ca_core_drop(&r->core);
 	conf_drop(&r->conf);
 }

@@ -11,6 +11,7 @@
 #define RIG_CA "CA1"
 #define RIG_ENDPOINT "acme"
 #define RIG_PROFILE "server"
+#define RIG_INTERMEDIARY "test"
 
 /* Fragments of YAML flow style that go into the configuration; NULL: what a plain test needs. */
 struct rig_settings {
@@ -20,6 +21,7 @@ struct rig_settings {
 	const char *profile;   /* "extensions: [1.2.3.4]" */
 	const char *endpoints; /* "{name: other, ca: CA1, profile: server}" */
 	const char *ca_key;    /* type of the CA's key */
+	bool over_link;        /* the door leads over a connection, as to a core in another process */
 };
 
 struct rig {
@@ -44,6 +46,9 @@ void rig_fini(struct rig *r);
 
 /* A transaction key from text. */
 void rig_key(const char *text, uint8_t key[static CA_TRANSACTION_KEY_SIZE]);
+
+/* What stands before the CA's name in a config string for this rig. */
+const char *rig_address(const struct rig *r);
 
 /* Submit for DNS names with a request made for them. `key` names the transaction. */
 int rig_submit(struct ca_door *door, const char *requester, const char *name, const char *key,

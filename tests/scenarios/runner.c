@@ -1,6 +1,6 @@
 /* Runs scenarios: text files that drive a whole core with a fake clock and hold its trace against what they expect.
  *
- *     scenario [--checker check_trace.py] [--verbose] FILE.scn…
+ *     scenario [--checker check_trace.py] [--verbose] [--link] FILE.scn…
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -15,6 +15,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/worker.h"
+#include "core/signer/signer_int.h"
 #include "tests/scenarios/duration.h"
 
 #define START_OF_TIME_MS 1772366400000ll /* 2026-03-01T12:00:00Z */
@@ -114,7 +115,8 @@ static const char *joined(const struct step *step, size_t from, char *out, size_
 
 static void use_settings(struct scenario *s)
 {
-	struct rig_settings settings = { s->policy, s->exits, s->core, s->profile, s->endpoints, s->ca_key };
+	struct rig_settings settings = { s->policy, s->exits, s->core, s->profile, s->endpoints, s->ca_key,
+					 s->over_link };
 
 	if (!s->has_folder)
 		rig_init(&s->rig, &settings);
@@ -195,50 +197,67 @@ static void step_locate(struct scenario *s, const struct step *step)
 
 /* ---- the signer, as a test breaks it ---- */
 
-static int sign_away(void *arg, unsigned key, struct bytes tbs, struct buf *signature,
-		     char why[static SIGNER_WHY_SIZE])
-{
-	return -EIO;
-}
+struct broken_signer {
+	struct signer face;
+	struct signer *real;
+	const char *way;
+};
 
-static int sign_refuses(void *arg, unsigned key, struct bytes tbs, struct buf *signature,
-			char why[static SIGNER_WHY_SIZE])
+static int broken_sign(struct signer *s, uint64_t key, struct bytes tbs, struct buf *signature,
+		       char why[static SIGNER_WHY_SIZE])
 {
-	snprintf(why, SIGNER_WHY_SIZE, "told to refuse");
-	return SIGNER_REFUSED;
-}
+	struct broken_signer *b = (struct broken_signer *)s;
+	int e;
 
-static int sign_wrongly(void *arg, unsigned key, struct bytes tbs, struct buf *signature,
-			char why[static SIGNER_WHY_SIZE])
-{
-	int e = signer_sign_certificate(arg, key, tbs, signature, why);
-
-	if (!e)
+	if (strcmp(b->way, "away") == 0)
+		return -EIO;
+	if (strcmp(b->way, "refuses") == 0) {
+		snprintf(why, SIGNER_WHY_SIZE, "told to refuse");
+		return SIGNER_REFUSED;
+	}
+	e = signer_sign_certificate(b->real, key, tbs, signature, why);
+	if (!e && strcmp(b->way, "wrong") == 0)
 		signature->ptr[signature->len - 1] ^= 1;
 	return e;
 }
 
-static int sign_rightly(void *arg, unsigned key, struct bytes tbs, struct buf *signature,
-			char why[static SIGNER_WHY_SIZE])
+static int broken_ask_memory(struct signer *s, enum signer_memory *memory)
 {
-	return signer_sign_certificate(arg, key, tbs, signature, why);
+	struct broken_signer *b = (struct broken_signer *)s;
+
+	return strcmp(b->way, "away") == 0 ? -EIO : signer_ask_memory(b->real, memory);
 }
 
+static void broken_drop(struct signer *s)
+{
+	struct broken_signer *b = (struct broken_signer *)s;
+
+	signer_drop(&b->real);
+	free(b);
+}
+
+/* Once put before the real signer, it stays there until the core is dropped. */
 static void step_signer(struct scenario *s, const struct step *step)
 {
-	static const struct {
-		const char *word;
-		ca_sign_fn *sign;
-	} ways[] = { { "away", sign_away },
-		     { "refuses", sign_refuses },
-		     { "wrong", sign_wrongly },
-		     { "back", sign_rightly } };
+	static const struct signer_ways ways = {
+		.sign_certificate = broken_sign, .ask_memory = broken_ask_memory, .drop = broken_drop
+	};
+	static const char *const words[] = { "away", "refuses", "wrong", "back" };
+	struct broken_signer *b = (struct broken_signer *)s->rig.core->signer;
 
-	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++)
-		if (step->n > 1 && strcmp(step->words[1], ways[i].word) == 0) {
-			s->rig.core->sign = ways[i].sign;
-			return;
+	for (size_t i = 0; step->n > 1 && i < sizeof(words) / sizeof(*words); i++) {
+		if (strcmp(step->words[1], words[i]) != 0)
+			continue;
+		if (b->face.ways != &ways) {
+			b = calloc(1, sizeof(*b));
+			if (!b)
+				abort();
+			*b = (struct broken_signer){ { &ways }, s->rig.core->signer, "back" };
+			s->rig.core->signer = &b->face;
 		}
+		b->way = words[i];
+		return;
+	}
 	scenario_fail(s, "signer: away, refuses, wrong or back");
 }
 
@@ -477,7 +496,7 @@ static void run_line(struct scenario *s, struct step *step, const char *line)
 		scenario_fail(s, "%s", complaint);
 }
 
-static bool run_file(const char *file, const char *checker)
+static bool run_file(const char *file, const char *checker, bool over_link)
 {
 	struct scenario *s = calloc(1, sizeof(*s));
 	struct step *step = calloc(1, sizeof(*step));
@@ -490,6 +509,7 @@ static bool run_file(const char *file, const char *checker)
 		exit(2);
 	}
 	s->file = file;
+	s->over_link = over_link;
 	clock_fake_set(START_OF_TIME_MS);
 	script_reset();
 	while (!s->is_failed && fgets(line, sizeof(line), in)) {
@@ -512,7 +532,7 @@ static void swallow(void *arg, const char *line)
 int main(int argc, char **argv)
 {
 	const char *checker = NULL;
-	bool is_verbose = false;
+	bool is_verbose = false, over_link = false;
 	int failed = 0, i = 1;
 
 	for (; i < argc && argv[i][0] == '-'; i++) {
@@ -520,12 +540,15 @@ int main(int argc, char **argv)
 			checker = argv[++i];
 		else if (strcmp(argv[i], "--verbose") == 0)
 			is_verbose = true;
+		else if (strcmp(argv[i], "--link") == 0)
+			over_link = true;
 		else
-			return fprintf(stderr, "usage: scenario [--checker CHECK_TRACE] [--verbose] FILE…\n"), 2;
+			return fprintf(stderr, "usage: scenario [--checker CHECK_TRACE] [--verbose] [--link] FILE…\n"),
+			       2;
 	}
 	if (!is_verbose)
 		log_capture(swallow, NULL);
 	for (; i < argc; i++)
-		failed += !run_file(argv[i], checker);
+		failed += !run_file(argv[i], checker, over_link);
 	return failed ? 1 : 0;
 }

@@ -28,6 +28,7 @@ struct scenario {
 	struct rig rig;
 	bool has_folder;
 	char *policy, *exits, *core, *profile, *endpoints, *ca_key;
+	bool over_link;
 	struct {
 		char name[128];
 		struct buf der;

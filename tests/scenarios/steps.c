@@ -273,7 +273,7 @@ static int submit(struct scenario *s, const struct step *step, struct bytes der,
 	if (config) {
 		OWNED_BUF string = BUF_INIT(256);
 
-		buf_printf(&string, "direct:#%s", config);
+		buf_printf(&string, "%s%s", rig_address(&s->rig), config);
 		e = ca_locate(&door, buf_str(&string), "test");
 	}
 	if (!e)

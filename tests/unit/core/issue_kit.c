@@ -19,7 +19,7 @@ void issue_kit_init(struct issue_kit *k, const char *key_type, const char *ca, i
 	OWNED_BUF signature = BUF_INIT(SIGNER_SIGNATURE_MAX);
 	char why[CA_REASON_SIZE] = "";
 	uint8_t serial[SERIAL_SIZE];
-	unsigned key;
+	uint64_t key;
 
 	*k = (struct issue_kit){ .sealed = BUF_INIT(SIGNER_SEALED_MAX),
 				 .spki = BUF_INIT(4096),

@@ -9,7 +9,7 @@
 
 struct issue_kit {
 	struct signer *signer;
-	unsigned key;
+	uint64_t key;
 	struct buf sealed, spki, certificate;
 	struct issuer *issuer;
 };

@@ -94,7 +94,7 @@ static void refuses_malformed_oids(void **state)
 {
 	static const char *const bad[] = { "",    "1",     "1.",   ".1",    "1..2",        "3.1", "1.40",
 					   "a.b", "1.2.x", "01.2", "1.2.",  "1.2.03",      "-1.2", "1.2 ",
-					   "1.2.99999999999999999999999999" };
+					   "1.2.99999999999999999999999999", "1.2.72057594037927936" };
 	char text[64];
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
@@ -104,6 +104,10 @@ static void refuses_malformed_oids(void **state)
 	}
 	assert_int_equal(der_oid_print(bytes_of(NULL, 0), text, sizeof(text)), -EINVAL);
 	assert_int_equal(der_oid_print(OCTETS(0x2a, 0x80, 0x01), text, sizeof(text)), -EINVAL); /* padded arc */
+	/* 2^56: the text of it is refused too. */
+	assert_int_equal(der_oid_print(OCTETS(0x2a, 0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00), text,
+				       sizeof(text)),
+			 -EINVAL);
 	assert_int_equal(der_oid_print(OCTETS(0x2a, 0x86), text, sizeof(text)), -EINVAL);       /* cut off */
 	assert_int_equal(der_oid_print(OCTETS(0x2a, 0x03, 0x04), text, 6), -EINVAL); /* no room for "1.2.3.4" */
 }

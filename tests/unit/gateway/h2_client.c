@@ -234,3 +234,8 @@ bool h2_client_is_going_away(const struct h2_client *c)
 {
 	return c->is_going_away;
 }
+
+unsigned h2_client_records(const struct h2_client *c)
+{
+	return tls_client_records(c->tls);
+}

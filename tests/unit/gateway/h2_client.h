@@ -51,5 +51,8 @@ void h2_client_ask_raw(struct h2_client *client, const struct h2_header *headers
 /* Until the answer is over, or the connection. False: it is not over. */
 bool h2_client_wait(struct h2_client *client, const struct h2_answer *answer);
 
+/* TLS records with data that came in. */
+unsigned h2_client_records(const struct h2_client *client);
+
 /* The server said that it takes no more streams. */
 bool h2_client_is_going_away(const struct h2_client *client);

@@ -105,7 +105,7 @@ static void new_ca(void)
 
 struct fixture {
 	char folder[64];
-	struct gw_workers *workers;
+	struct pool *workers;
 	struct gw_router *router;
 	struct gw_server *server;
 	struct gw_listener *listener;
@@ -124,7 +124,7 @@ static int try_start(struct fixture *f, size_t n_names, const char *certificate,
 
 	core.submissions = 0;
 	core.doors = certificate ? 0 : 1;
-	assert_int_equal(gw_workers_new(&f->workers, &(struct gw_workers_options){ 1, 1 }), 0);
+	assert_int_equal(pool_new(&f->workers, &(struct pool_options){ .threads = 1, .queue = 1 }), 0);
 	assert_int_equal(gw_router_new(&f->router), 0);
 	options.workers = f->workers;
 	o.router = f->router;
@@ -153,7 +153,7 @@ static void stop(struct fixture *f)
 	gw_certs_drop(&f->certs);
 	assert_int_equal(core.doors, 0);
 	gw_server_stop(f->server, 100);
-	gw_workers_drop(&f->workers);
+	pool_drop(&f->workers);
 	gw_server_drop(&f->server);
 	gw_router_drop(&f->router);
 }

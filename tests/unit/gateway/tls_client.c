@@ -13,6 +13,7 @@
 struct tls_client {
 	SSL_CTX *context;
 	SSL *ssl;
+	unsigned records;
 };
 
 static bool take_pem(BIO *bio, struct buf *out)
@@ -102,6 +103,14 @@ bool tls_client_sign(struct bytes request, struct bytes ca_certificate, struct b
 	return ok;
 }
 
+static void on_message(int is_written, int version, int type, const void *data, size_t len, SSL *ssl, void *arg)
+{
+	struct tls_client *c = arg;
+
+	if (!is_written && type == SSL3_RT_HEADER && *(const unsigned char *)data == SSL3_RT_APPLICATION_DATA)
+		c->records++;
+}
+
 struct tls_client *tls_client_new(int fd, int max_version, const char *protocols)
 {
 	struct tls_client *c = calloc(1, sizeof(*c));
@@ -113,6 +122,8 @@ struct tls_client *tls_client_new(int fd, int max_version, const char *protocols
 	c->ssl = SSL_new(c->context);
 	if (protocols)
 		SSL_set_alpn_protos(c->ssl, (const unsigned char *)protocols, (unsigned)strlen(protocols));
+	SSL_set_msg_callback(c->ssl, on_message);
+	SSL_set_msg_callback_arg(c->ssl, c);
 	SSL_set_fd(c->ssl, fd);
 	if (SSL_connect(c->ssl) != 1)
 		tls_client_drop(&c);
@@ -144,6 +155,11 @@ bool tls_client_send(struct tls_client *c, struct bytes data)
 long tls_client_read(struct tls_client *c, char *out, size_t size)
 {
 	return SSL_read(c->ssl, out, (int)size);
+}
+
+unsigned tls_client_records(const struct tls_client *c)
+{
+	return c->records;
 }
 
 const char *tls_client_version(const struct tls_client *c)

@@ -27,6 +27,8 @@ bool tls_client_write(struct tls_client *client, const char *text);
 bool tls_client_send(struct tls_client *client, struct bytes data);
 long tls_client_read(struct tls_client *client, char *out, size_t size);
 const char *tls_client_version(const struct tls_client *client);
+/* TLS records with data that came in, tickets of TLS 1.3 included. */
+unsigned tls_client_records(const struct tls_client *client);
 /* What ALPN agreed on; "" for nothing. Lives until the next call. */
 const char *tls_client_protocol(const struct tls_client *client);
 /* The common name of the server's certificate; the caller frees it. */

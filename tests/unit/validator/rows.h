@@ -13,6 +13,6 @@ static const struct conf_option validator_rows[] = {
 	{ .name = "hosts", .type = CONF_MAP },
 	{ .name = "resolver", .type = CONF_STRINGS },
 	{ .name = "timeout", .type = CONF_DURATION, .range = "100ms..60s", .fallback = "10s" },
-	{ .name = "jobs", .type = CONF_INTEGER, .range = "1..1024", .fallback = "64" },
+	{ .name = "jobs", .type = CONF_INTEGER, .range = "1..4096", .fallback = "512" },
 	{ 0 },
 };

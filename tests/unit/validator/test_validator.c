@@ -634,7 +634,7 @@ static void is_busy_when_the_table_is_full(void **state)
 	struct validation what = challenge(100, "a.test", "drip");
 	struct validation_result result;
 
-	for (; what.key < 116; what.owner = ++what.key)
+	for (; what.key < 104; what.owner = ++what.key)
 		assert_int_equal(check(&what, 0, &result), VALIDATION_RUNNING);
 	assert_int_equal(check(&what, 1000, &result), VALIDATION_BUSY);
 	/* Teardown stops in the middle of the first job. */
@@ -650,8 +650,26 @@ static void serves_others_while_one_owner_waits_for_nobody(void **state)
 	what.owner = 2;
 	for (; hole.key < 1200; hole.key++)
 		running += check(&hole, 0, &result) == VALIDATION_RUNNING;
-	assert_int_equal(running, 64 / 8);
+	assert_int_equal(running, 512 / 8);
 	assert_int_equal(check(&what, 1000, &result), 0);
+	assert_int_equal(result.problem, VALIDATION_PROBLEM_NONE);
+}
+
+/* More than the machine has cores by far: what waits for nobody takes no place, and its callers are not kept long. */
+static void serves_others_while_many_owners_wait_for_nobody(void **state)
+{
+	struct validation hole = challenge(1000, "unknown.test", "good"), what = challenge(1, "a.test", "good");
+	struct validation_result result;
+	int64_t began_ms;
+
+	what.owner = 1;
+	for (; hole.key < 1300; hole.owner = ++hole.key)
+		assert_int_equal(check(&hole, 0, &result), VALIDATION_RUNNING);
+	began_ms = clock_mono_ms();
+	assert_int_equal(check(&hole, 5000, &result), VALIDATION_RUNNING);
+	assert_true(clock_mono_ms() - began_ms < 1000);
+	while (check(&what, 500, &result) == VALIDATION_RUNNING)
+		assert_true(clock_mono_ms() - began_ms < 5000);
 	assert_int_equal(result.problem, VALIDATION_PROBLEM_NONE);
 }
 
@@ -772,6 +790,7 @@ int main(void)
 		WITH(setup_impatient, runs_one_job_for_one_key),
 		WITH(setup_small, is_busy_when_the_table_is_full),
 		WITH(setup, serves_others_while_one_owner_waits_for_nobody),
+		WITH(setup, serves_others_while_many_owners_wait_for_nobody),
 		WITH(setup_single, lets_owners_take_turns),
 		WITH(setup, stops_within_a_second_or_so),
 		WITH(setup_small, forgets_what_nobody_collects),

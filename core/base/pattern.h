@@ -10,10 +10,11 @@
 
 #include "core/base/arena.h"
 #include "core/base/ip.h"
-#include "core/submit.h"
+
+enum pattern_kind { PATTERN_DNS = 1, PATTERN_IP, PATTERN_EMAIL, PATTERN_URI };
 
 struct pattern {
-	enum ca_name_kind kind; /* 0: any */
+	enum pattern_kind kind; /* 0: any */
 	const char *text;       /* in the arena */
 	bool is_range;
 	struct ip_range range;
@@ -21,6 +22,6 @@ struct pattern {
 
 /* 0; -EINVAL for an empty pattern or an "ip:" range that is none; -ENOMEM. */
 int pattern_parse(struct pattern *out, struct arena *arena, const char *text);
-bool pattern_matches_name(const struct pattern *p, const struct ca_name *name);
+bool pattern_matches_name(const struct pattern *p, enum pattern_kind kind, const char *value);
 
 bool pattern_matches_text(const char *pattern, const char *text);

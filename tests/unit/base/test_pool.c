@@ -4,7 +4,7 @@
  */
 #include "tests/test.h"
 
-#include "gateway/workers.h"
+#include "core/base/pool.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 struct gated_job {
-	struct gw_job job;
+	struct pool_job job;
 	struct gate *gate;
 };
 
@@ -24,7 +24,7 @@ struct gate {
 	unsigned inside, done;
 };
 
-static void pass(struct gw_job *job)
+static void pass(struct pool_job *job)
 {
 	struct gate *g = ((struct gated_job *)job)->gate;
 
@@ -60,98 +60,125 @@ static void runs_every_job_once(void **state)
 {
 	struct gate gate = GATE_INIT;
 	struct gated_job jobs[500];
-	struct gw_workers *w;
+	struct pool *w;
 	size_t i;
 
 	open_gate(&gate);
-	assert_int_equal(gw_workers_new(&w, &(struct gw_workers_options){ .threads = 8, .queue = 500 }), 0);
+	assert_int_equal(pool_new(&w, &(struct pool_options){ .threads = 8, .queue = 500 }), 0);
 	for (i = 0; i < 500; i++) {
 		jobs[i] = (struct gated_job){ { .run = pass }, &gate };
-		assert_int_equal(gw_workers_submit(w, &jobs[i].job), 0);
+		assert_int_equal(pool_submit(w, &jobs[i].job), 0);
 	}
-	gw_workers_drop(&w);
+	pool_drop(&w);
 	assert_null(w);
 	assert_int_equal(gate.done, 500);
 }
 
 static void starts_threads_only_on_demand(void **state)
 {
-	struct gw_workers_stats stats;
+	struct pool_stats stats;
 	struct gate gate = GATE_INIT;
 	struct gated_job jobs[3];
-	struct gw_workers *w;
+	struct pool *w;
 	unsigned i;
 
-	assert_int_equal(gw_workers_new(&w, &(struct gw_workers_options){ 0 }), 0);
-	gw_workers_count(w, &stats);
+	assert_int_equal(pool_new(&w, &(struct pool_options){ 0 }), 0);
+	pool_count(w, &stats);
 	assert_int_equal(stats.threads, 0);
 	assert_int_equal(stats.threads_max, 128);
 	assert_int_equal(stats.waiting_max, 32);
 	for (i = 0; i < 3; i++) {
 		jobs[i] = (struct gated_job){ { .run = pass }, &gate };
-		assert_int_equal(gw_workers_submit(w, &jobs[i].job), 0);
+		assert_int_equal(pool_submit(w, &jobs[i].job), 0);
 		wait_inside(&gate, i + 1);
 	}
-	gw_workers_count(w, &stats);
+	pool_count(w, &stats);
 	assert_int_equal(stats.threads, 3);
 	assert_int_equal(stats.busy, 3);
 	open_gate(&gate);
-	gw_workers_drop(&w);
+	pool_drop(&w);
 }
 
 static void refuses_what_does_not_fit_into_the_queue(void **state)
 {
-	struct gw_workers_stats stats;
+	struct pool_stats stats;
 	struct gate gate = GATE_INIT;
 	struct gated_job jobs[5];
-	struct gw_workers *w;
+	struct pool *w;
 	unsigned i;
 
-	assert_int_equal(gw_workers_new(&w, &(struct gw_workers_options){ .threads = 2, .queue = 2 }), 0);
+	assert_int_equal(pool_new(&w, &(struct pool_options){ .threads = 2, .queue = 2 }), 0);
 	for (i = 0; i < 5; i++)
 		jobs[i] = (struct gated_job){ { .run = pass }, &gate };
 	for (i = 0; i < 2; i++) {
-		assert_int_equal(gw_workers_submit(w, &jobs[i].job), 0);
+		assert_int_equal(pool_submit(w, &jobs[i].job), 0);
 		wait_inside(&gate, i + 1);
 	}
-	assert_int_equal(gw_workers_submit(w, &jobs[2].job), 0);
-	assert_int_equal(gw_workers_submit(w, &jobs[3].job), 0);
-	assert_int_equal(gw_workers_submit(w, &jobs[4].job), GW_WORKERS_FULL);
-	gw_workers_count(w, &stats);
+	assert_int_equal(pool_submit(w, &jobs[2].job), 0);
+	assert_int_equal(pool_submit(w, &jobs[3].job), 0);
+	assert_int_equal(pool_submit(w, &jobs[4].job), POOL_FULL);
+	pool_count(w, &stats);
 	assert_int_equal(stats.queued, 2);
 	assert_int_equal(stats.refused, 1);
 	open_gate(&gate);
-	gw_workers_drop(&w);
+	pool_drop(&w);
 	assert_int_equal(gate.done, 4);
 }
 
 static void lets_a_quarter_of_the_threads_wait(void **state)
 {
-	const struct proto_waits *waits;
-	struct gw_workers *w;
+	struct pool *w;
 	unsigned i;
 
-	assert_int_equal(gw_workers_new(&w, &(struct gw_workers_options){ .threads = 16 }), 0);
-	waits = gw_workers_waits(w);
+	assert_int_equal(pool_new(&w, &(struct pool_options){ .threads = 16 }), 0);
 	for (i = 0; i < 4; i++)
-		assert_true(waits->enter(waits->state));
-	assert_false(waits->enter(waits->state));
-	waits->leave(waits->state);
-	assert_true(waits->enter(waits->state));
-	assert_false(waits->enter(waits->state));
-	gw_workers_drop(&w);
+		assert_true(pool_enter_wait(w));
+	assert_false(pool_enter_wait(w));
+	pool_leave_wait(w);
+	assert_true(pool_enter_wait(w));
+	assert_false(pool_enter_wait(w));
+	pool_drop(&w);
 }
 
 static void lets_one_wait_in_a_tiny_pool(void **state)
 {
-	const struct proto_waits *waits;
-	struct gw_workers *w;
+	struct pool *w;
 
-	assert_int_equal(gw_workers_new(&w, &(struct gw_workers_options){ .threads = 2 }), 0);
-	waits = gw_workers_waits(w);
-	assert_true(waits->enter(waits->state));
-	assert_false(waits->enter(waits->state));
-	gw_workers_drop(&w);
+	assert_int_equal(pool_new(&w, &(struct pool_options){ .threads = 2 }), 0);
+	assert_true(pool_enter_wait(w));
+	assert_false(pool_enter_wait(w));
+	pool_drop(&w);
+}
+
+static atomic_uint begun;
+
+static int begin(void *arg)
+{
+	begun++;
+	return *(int *)arg;
+}
+
+static void starts_all_when_told_to(void **state)
+{
+	struct pool_stats stats;
+	struct pool *w;
+	int answer = 0;
+
+	begun = 0;
+	assert_int_equal(pool_new(&w, &(struct pool_options){ 4, 4, true, begin, &answer, 0 }), 0);
+	assert_int_equal(begun, 4);
+	pool_count(w, &stats);
+	assert_int_equal(stats.threads, 4);
+	pool_drop(&w);
+}
+
+static void does_not_start_when_a_thread_cannot_begin(void **state)
+{
+	struct pool *w = NULL;
+	int answer = -5;
+
+	assert_int_equal(pool_new(&w, &(struct pool_options){ 4, 4, true, begin, &answer, 0 }), -5);
+	assert_null(w);
 }
 
 int main(void)
@@ -162,6 +189,8 @@ int main(void)
 		cmocka_unit_test(refuses_what_does_not_fit_into_the_queue),
 		cmocka_unit_test(lets_a_quarter_of_the_threads_wait),
 		cmocka_unit_test(lets_one_wait_in_a_tiny_pool),
+		cmocka_unit_test(starts_all_when_told_to),
+		cmocka_unit_test(does_not_start_when_a_thread_cannot_begin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,7 @@
  */
 #include "tests/test.h"
 
-#include "policy/rules/pattern.h"
+#include "core/base/pattern.h"
 
 #include <errno.h>
 
@@ -49,36 +49,33 @@ static void matches_names_of_its_kind(void **state)
 {
 	static const struct {
 		const char *pattern;
-		enum ca_name_kind kind;
+		enum pattern_kind kind;
 		const char *value;
 		bool matches;
 	} rows[] = {
-		{ "*", CA_NAME_DNS, "a.example", true },
-		{ "*", CA_NAME_IP, "192.0.2.1", true },
-		{ "dns:*", CA_NAME_DNS, "a.example", true },
-		{ "dns:*", CA_NAME_IP, "192.0.2.1", false },
-		{ "ip:*", CA_NAME_IP, "192.0.2.1", true },
-		{ "ip:*", CA_NAME_DNS, "a.example", false },
-		{ "ip:10.0.0.0/8", CA_NAME_IP, "10.2.3.4", true },
-		{ "ip:10.0.0.0/8", CA_NAME_IP, "11.2.3.4", false },
-		{ "ip:10.0.0.0/8", CA_NAME_DNS, "10.2.3.4", false },
-		{ "ip:2001:DB8:0::1", CA_NAME_IP, "2001:db8::1", true },
-		{ "ip:192.0.2.?", CA_NAME_IP, "192.0.2.7", true },
-		{ "email:*@example.com", CA_NAME_EMAIL, "a@example.com", true },
-		{ "uri:urn:*", CA_NAME_URI, "urn:x", true },
-		{ "uri:urn:*", CA_NAME_DNS, "urn:x", false },
+		{ "*", PATTERN_DNS, "a.example", true },
+		{ "*", PATTERN_IP, "192.0.2.1", true },
+		{ "dns:*", PATTERN_DNS, "a.example", true },
+		{ "dns:*", PATTERN_IP, "192.0.2.1", false },
+		{ "ip:*", PATTERN_IP, "192.0.2.1", true },
+		{ "ip:*", PATTERN_DNS, "a.example", false },
+		{ "ip:10.0.0.0/8", PATTERN_IP, "10.2.3.4", true },
+		{ "ip:10.0.0.0/8", PATTERN_IP, "11.2.3.4", false },
+		{ "ip:10.0.0.0/8", PATTERN_DNS, "10.2.3.4", false },
+		{ "ip:2001:DB8:0::1", PATTERN_IP, "2001:db8::1", true },
+		{ "ip:192.0.2.?", PATTERN_IP, "192.0.2.7", true },
+		{ "email:*@example.com", PATTERN_EMAIL, "a@example.com", true },
+		{ "uri:urn:*", PATTERN_URI, "urn:x", true },
+		{ "uri:urn:*", PATTERN_DNS, "urn:x", false },
 	};
 	struct arena *arena = NULL;
-	struct ca_name name = { 0 };
 	struct pattern p;
 	size_t i;
 
 	assert_int_equal(arena_new(&arena, 65536), 0);
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		assert_int_equal(pattern_parse(&p, arena, rows[i].pattern), 0);
-		name.kind = rows[i].kind;
-		name.value = rows[i].value;
-		if (pattern_matches_name(&p, &name) != rows[i].matches)
+		if (pattern_matches_name(&p, rows[i].kind, rows[i].value) != rows[i].matches)
 			fail_msg("%s against %s", rows[i].pattern, rows[i].value);
 	}
 	arena_drop(&arena);

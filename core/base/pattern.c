@@ -2,18 +2,18 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "policy/rules/pattern.h"
+#include "core/base/pattern.h"
 
 #include <errno.h>
 
 static const struct {
 	const char *prefix;
-	enum ca_name_kind kind;
+	enum pattern_kind kind;
 } kinds[] = {
-	{ "dns:", CA_NAME_DNS },
-	{ "ip:", CA_NAME_IP },
-	{ "email:", CA_NAME_EMAIL },
-	{ "uri:", CA_NAME_URI },
+	{ "dns:", PATTERN_DNS },
+	{ "ip:", PATTERN_IP },
+	{ "email:", PATTERN_EMAIL },
+	{ "uri:", PATTERN_URI },
 };
 
 /* Locale-free: names are ASCII. */
@@ -60,7 +60,7 @@ int pattern_parse(struct pattern *out, struct arena *arena, const char *text)
 	if (!*text)
 		return -EINVAL;
 	/* An address has several spellings, so it is compared as octets. */
-	p.is_range = p.kind == CA_NAME_IP && !strpbrk(text, "*?");
+	p.is_range = p.kind == PATTERN_IP && !strpbrk(text, "*?");
 	if (p.is_range && ip_range_parse(&p.range, text))
 		return -EINVAL;
 	p.text = arena_strdup(arena, text);
@@ -70,13 +70,13 @@ int pattern_parse(struct pattern *out, struct arena *arena, const char *text)
 	return 0;
 }
 
-bool pattern_matches_name(const struct pattern *p, const struct ca_name *name)
+bool pattern_matches_name(const struct pattern *p, enum pattern_kind kind, const char *value)
 {
 	struct ip_address a;
 
-	if (p->kind && p->kind != name->kind)
+	if (p->kind && p->kind != kind)
 		return false;
 	if (!p->is_range)
-		return pattern_matches_text(p->text, name->value);
-	return ip_address_parse(&a, name->value) == 0 && ip_range_contains(&p->range, &a);
+		return pattern_matches_text(p->text, value);
+	return ip_address_parse(&a, value) == 0 && ip_range_contains(&p->range, &a);
 }

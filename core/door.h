@@ -1,0 +1,22 @@
+/* The inside of a door: which calls lie behind it, of this process or of another one.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/registry.h"
+
+/* Contracts as in core/submit.h. */
+struct ca_door_calls {
+	int (*submit)(struct ca_door *door, const struct ca_submission *submission, struct ca_outcome *out);
+	int (*ask)(struct ca_door *door, const char *requester, int64_t id, bool collects, struct ca_outcome *out);
+	int (*get_chain)(struct ca_door *door, struct buf *out);
+	const char *(*name)(const struct ca_door *door);
+	void (*drop)(struct ca_door *door);
+};
+
+/* Embedded at the beginning of each kind of door. */
+struct ca_door {
+	const struct ca_door_calls *calls;
+	struct address *address; /* the registry's; NULL: this process */
+};

@@ -1,0 +1,237 @@
+/* Messages between intermediaries and the core.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/message.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "core/base/clock.h"
+
+#define RETRY_AFTER_MAX_S 86400
+#define COLLECT_MAX_S (366u * 86400)
+#define RECEIVED_MAX_MS (3600 * 1000) /* how long ago */
+
+/* The schema counts as the headers do. */
+_Static_assert((int)GATEHOUSE__CORE__NAME_KIND__NAME_KIND_URI == CA_NAME_URI, "kinds of names");
+_Static_assert((int)GATEHOUSE__CORE__EVIDENCE__EVIDENCE_LOCAL_CONFIG == CA_EVIDENCE_LOCAL_CONFIG, "evidence");
+_Static_assert((int)GATEHOUSE__CORE__DISPOSITION__DISPOSITION_REVOKED == CA_REVOKED, "dispositions");
+_Static_assert((int)GATEHOUSE__CORE__STATUS__STATUS_BUILD_FAILURE == CA_STATUS_BUILD_FAILURE, "statuses");
+_Static_assert((int)GATEHOUSE__CORE__CALL__CALL_NOT_FOUND == CA_CALL_NOT_FOUND, "outcomes of calls");
+
+/* ---- octets ---- */
+
+int message_pack(const Gatehouse__Core__Message *m, struct buf *out)
+{
+	size_t n = gatehouse__core__message__get_packed_size(m);
+	uint8_t *room;
+
+	buf_reset(out);
+	if (n > FRAME_MAX)
+		return -EMSGSIZE;
+	room = buf_room(out, n);
+	if (!room)
+		return buf_status(out);
+	buf_added(out, gatehouse__core__message__pack(m, room));
+	return 0;
+}
+
+static void *take_memory(void *arena, size_t n)
+{
+	return arena_alloc(arena, n);
+}
+
+static void leave_memory(void *arena, void *memory)
+{
+}
+
+Gatehouse__Core__Message *message_unpack(struct arena *arena, struct bytes octets)
+{
+	/* A message of many empty elements takes much more memory than octets: the arena is the limit. */
+	ProtobufCAllocator allocator = { take_memory, leave_memory, arena };
+
+	return gatehouse__core__message__unpack(&allocator, octets.len, octets.ptr);
+}
+
+static ProtobufCBinaryData data_of(struct bytes octets)
+{
+	return (ProtobufCBinaryData){ octets.len, (uint8_t *)(uintptr_t)octets.ptr };
+}
+
+/* protobuf-c has no word for text that it only reads. */
+static char *text_of(const char *text)
+{
+	return (char *)(uintptr_t)(text ? text : "");
+}
+
+/* ---- submissions ---- */
+
+static int add_names(struct arena *arena, const struct ca_submission *s, Gatehouse__Core__Submit *out)
+{
+	Gatehouse__Core__Name *all = arena_alloc(arena, (s->n_names + 1) * sizeof(*all));
+
+	out->names = arena_alloc(arena, (s->n_names + 1) * sizeof(*out->names));
+	if (!all || !out->names)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->n_names; i++) {
+		gatehouse__core__name__init(&all[i]);
+		all[i].kind = (Gatehouse__Core__NameKind)s->names[i].kind;
+		all[i].value = text_of(s->names[i].value);
+		all[i].evidence = (Gatehouse__Core__Evidence)s->names[i].evidence;
+		all[i].evidence_text = text_of(s->names[i].evidence_text);
+		out->names[out->n_names++] = &all[i];
+	}
+	return 0;
+}
+
+static int add_attributes(struct arena *arena, const struct ca_submission *s, Gatehouse__Core__Submit *out)
+{
+	Gatehouse__Core__Attribute *all = arena_alloc(arena, (s->n_attributes + 1) * sizeof(*all));
+
+	out->attributes = arena_alloc(arena, (s->n_attributes + 1) * sizeof(*out->attributes));
+	if (!all || !out->attributes)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->n_attributes; i++) {
+		gatehouse__core__attribute__init(&all[i]);
+		all[i].name = text_of(s->attributes[i].name);
+		all[i].value = text_of(s->attributes[i].value);
+		out->attributes[out->n_attributes++] = &all[i];
+	}
+	return 0;
+}
+
+int message_from_submission(struct arena *arena, const struct ca_submission *s, Gatehouse__Core__Submit *out)
+{
+	int e;
+
+	out->protocol = text_of(s->protocol);
+	out->endpoint = text_of(s->endpoint);
+	out->profile = text_of(s->profile);
+	out->requester = text_of(s->requester);
+	out->evidence = (Gatehouse__Core__Evidence)s->evidence;
+	out->source_address = text_of(s->source_address);
+	out->received_ms = s->received_ms;
+	out->request = data_of(s->request);
+	out->transaction_key = data_of(bytes_of(s->transaction_key, sizeof(s->transaction_key)));
+	out->retry_after_s = s->retry_after_s;
+	out->collect_s = s->collect_s;
+	e = add_names(arena, s, out);
+	return e ? e : add_attributes(arena, s, out);
+}
+
+static int take_names(struct arena *arena, const Gatehouse__Core__Submit *m, struct ca_submission *out)
+{
+	struct ca_name *names = arena_alloc(arena, (m->n_names + 1) * sizeof(*names));
+
+	if (!names)
+		return -ENOMEM;
+	for (size_t i = 0; i < m->n_names; i++)
+		names[i] = (struct ca_name){
+			.kind = (enum ca_name_kind)m->names[i]->kind,
+			.value = m->names[i]->value,
+			.evidence = (enum ca_evidence_kind)m->names[i]->evidence,
+			.evidence_text = m->names[i]->evidence_text,
+		};
+	out->names = names;
+	out->n_names = m->n_names;
+	return 0;
+}
+
+static int take_attributes(struct arena *arena, const Gatehouse__Core__Submit *m, struct ca_submission *out)
+{
+	struct ca_attribute *attributes = arena_alloc(arena, (m->n_attributes + 1) * sizeof(*attributes));
+
+	if (!attributes)
+		return -ENOMEM;
+	for (size_t i = 0; i < m->n_attributes; i++)
+		attributes[i] = (struct ca_attribute){ m->attributes[i]->name, m->attributes[i]->value };
+	out->attributes = attributes;
+	out->n_attributes = m->n_attributes;
+	return 0;
+}
+
+static unsigned at_most(uint32_t value, unsigned max)
+{
+	return value < max ? value : max;
+}
+
+/* The other side's clock may be wrong, or it may lie: the timeline is in the order of the core's own. */
+static int64_t plausible_ms(int64_t received_ms)
+{
+	int64_t now = clock_wall_ms();
+
+	return received_ms <= now && received_ms > now - RECEIVED_MAX_MS ? received_ms : 0;
+}
+
+int message_to_submission(struct arena *arena, const Gatehouse__Core__Submit *m, struct ca_submission *out,
+			  const char **why)
+{
+	int e;
+
+	*why = NULL;
+	if (m->transaction_key.len != CA_TRANSACTION_KEY_SIZE)
+		*why = "a transaction key has 32 octets";
+	else if (m->request.len > CA_REQUEST_MAX)
+		*why = "a PKCS#10 request has at most 65536 octets";
+	else if (m->n_names > CA_NAMES_MAX || m->n_attributes > CA_ATTRIBUTES_MAX)
+		*why = "a submission has at most 1000 names and 64 attributes";
+	if (*why)
+		return CA_CALL_REFUSED;
+	*out = (struct ca_submission){
+		.protocol = m->protocol,
+		.endpoint = m->endpoint,
+		.profile = m->profile,
+		.requester = m->requester,
+		.evidence = (enum ca_evidence_kind)m->evidence,
+		.source_address = *m->source_address ? m->source_address : NULL,
+		.received_ms = plausible_ms(m->received_ms),
+		.request = bytes_of(m->request.data, m->request.len),
+		.retry_after_s = at_most(m->retry_after_s, RETRY_AFTER_MAX_S),
+		.collect_s = at_most(m->collect_s, COLLECT_MAX_S),
+	};
+	memcpy(out->transaction_key, m->transaction_key.data, CA_TRANSACTION_KEY_SIZE);
+	e = take_names(arena, m, out);
+	return e ? e : take_attributes(arena, m, out);
+}
+
+/* ---- outcomes ---- */
+
+void message_from_outcome(int call, struct ca_outcome *from, Gatehouse__Core__Outcome *out)
+{
+	out->call = call < 0 ? GATEHOUSE__CORE__CALL__CALL_FAILED : (Gatehouse__Core__Call)call;
+	out->request = from->id;
+	out->disposition = (Gatehouse__Core__Disposition)from->disposition;
+	out->status = (Gatehouse__Core__Status)from->status;
+	out->reason = from->reason;
+	out->retry_after_s = from->retry_after_s;
+	out->certificate = data_of(buf_bytes(&from->certificate));
+	out->chain = data_of(buf_bytes(&from->chain));
+}
+
+static bool is_disposition(int number)
+{
+	return number >= CA_INCOMPLETE && number <= CA_REVOKED && number != 4;
+}
+
+int message_to_outcome(const Gatehouse__Core__Outcome *m, struct ca_outcome *out)
+{
+	int e;
+
+	if (m->call == GATEHOUSE__CORE__CALL__CALL_FAILED)
+		return -EIO;
+	if ((int)m->call < 0 || (int)m->call > CA_CALL_NOT_FOUND || !is_disposition((int)m->disposition) ||
+	    (int)m->status < 0 || (int)m->status > CA_STATUS_BUILD_FAILURE)
+		return -EBADMSG;
+	out->id = m->request;
+	out->disposition = (enum ca_disposition)m->disposition;
+	out->status = (enum ca_status)m->status;
+	snprintf(out->reason, sizeof(out->reason), "%s", m->reason);
+	out->retry_after_s = m->retry_after_s;
+	buf_reset(&out->certificate);
+	buf_reset(&out->chain);
+	e = buf_append(&out->certificate, bytes_of(m->certificate.data, m->certificate.len));
+	if (!e)
+		e = buf_append(&out->chain, bytes_of(m->chain.data, m->chain.len));
+	return e ? e : (int)m->call;
+}

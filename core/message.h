@@ -1,0 +1,35 @@
+/* Messages of core/wire/core.proto and what they mean in core/submit.h, there and back.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/base/arena.h"
+#include "core/submit.h"
+#include "core/wire/frame.h"
+
+#include "core.pb-c.h"
+
+#define CORE_VERSION 1
+#define CORE_WINDOW 256      /* calls of one connection in flight */
+#define MESSAGE_DEADLINE 2   /* the field deadline_ms */
+#define MESSAGE_ARENA_MAX (4u << 20)
+
+/* Replaces what `out` held. 0; -EMSGSIZE when it is longer than a message may be; -ENOMEM. */
+int message_pack(const Gatehouse__Core__Message *m, struct buf *out);
+
+/* In the arena. NULL: no message of this schema, or one that would fill the arena. */
+Gatehouse__Core__Message *message_unpack(struct arena *arena, struct bytes octets);
+
+/* Pointers into `s`, and arrays in the arena. 0 or -ENOMEM. */
+int message_from_submission(struct arena *arena, const struct ca_submission *s, Gatehouse__Core__Submit *out);
+
+/* Pointers into `m`, and arrays in the arena. 0; CA_CALL_REFUSED with a sentence in `why`; -ENOMEM. */
+int message_to_submission(struct arena *arena, const Gatehouse__Core__Submit *m, struct ca_submission *out,
+			  const char **why);
+
+/* `call`: what the call returned. Pointers into `out`. */
+void message_from_outcome(int call, struct ca_outcome *from, Gatehouse__Core__Outcome *out);
+
+/* Returns what the call returned there; -EIO when the core failed, -EBADMSG for an answer that is none. */
+int message_to_outcome(const Gatehouse__Core__Outcome *m, struct ca_outcome *out);

@@ -1,0 +1,370 @@
+/* A core in another process.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/remote.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "core/base/log.h"
+#include "core/base/own.h"
+#include "core/message.h"
+#include "core/wire/link.h"
+
+/* How long a worker of the gateway waits at most. A submission that takes longer goes on without it: the caller comes
+ * back with the same transaction key. */
+#define SUBMIT_PATIENCE_MS 1000
+#define ASK_PATIENCE_MS 2000
+
+typedef Gatehouse__Core__Message Message;
+
+struct remote {
+	struct link *link;
+	int (*connect)(void *arg);
+	void *connect_arg;
+	struct buf hello;
+	pthread_mutex_t lock;  /* guards all below */
+	bool is_refused;       /* the core's last word: it does not serve us */
+	char refusal[CA_REASON_SIZE];
+};
+
+struct remote_door {
+	struct ca_door door;
+	struct remote *remote;
+	char *name;
+	struct buf chain;
+};
+
+/* ---- the connection ---- */
+
+static bool is_refused(struct remote *r)
+{
+	bool answer;
+
+	pthread_mutex_lock(&r->lock);
+	answer = r->is_refused;
+	pthread_mutex_unlock(&r->lock);
+	return answer;
+}
+
+/* A core that refuses is asked again and again: it says why once. */
+static void note_refusal(struct remote *r, const char *why)
+{
+	bool is_new;
+
+	pthread_mutex_lock(&r->lock);
+	is_new = !r->is_refused || strncmp(r->refusal, why, sizeof(r->refusal) - 1) != 0;
+	r->is_refused = true;
+	snprintf(r->refusal, sizeof(r->refusal), "%s", why);
+	pthread_mutex_unlock(&r->lock);
+	if (is_new)
+		log_error("core.refused", "why", why);
+}
+
+static int read_hello(struct remote *r, const Gatehouse__Core__HelloReply *hello)
+{
+	if (*hello->refusal) {
+		note_refusal(r, hello->refusal);
+		return -EACCES;
+	}
+	if (hello->version != CORE_VERSION || hello->window < CORE_WINDOW) {
+		note_refusal(r, "the core speaks another version of the protocol");
+		return -EPROTO;
+	}
+	pthread_mutex_lock(&r->lock);
+	r->is_refused = false;
+	pthread_mutex_unlock(&r->lock);
+	log_info("core.connected", "as", hello->intermediary);
+	return 0;
+}
+
+/* The only message that answers no call is the one that greets us. */
+static int take_unasked(void *arg, struct bytes octets)
+{
+	OWNED(arena) arena = NULL;
+	const Message *m;
+	int e = arena_new(&arena, MESSAGE_ARENA_MAX);
+
+	if (e)
+		return e;
+	m = message_unpack(arena, octets);
+	if (!m || m->what_case != GATEHOUSE__CORE__MESSAGE__WHAT_HELLO_REPLY)
+		return -EBADMSG;
+	return read_hello(arg, m->hello_reply);
+}
+
+static int make_connection(void *arg)
+{
+	const struct remote *r = arg;
+
+	return r->connect(r->connect_arg);
+}
+
+static int pack_hello(struct buf *out)
+{
+	Gatehouse__Core__Hello hello = GATEHOUSE__CORE__HELLO__INIT;
+	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
+
+	hello.version = CORE_VERSION;
+	hello.software = (char *)(uintptr_t)"gatehouse";
+	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_HELLO;
+	m.hello = &hello;
+	return message_pack(&m, out);
+}
+
+int remote_new(struct remote **out, int (*connect)(void *arg), void *arg)
+{
+	OWNED(remote) r = calloc(1, sizeof(*r));
+	struct link_options options = { .window = CORE_WINDOW, .connect = connect ? make_connection : NULL,
+					.unasked = take_unasked, .arg = r };
+	int e;
+
+	if (!r)
+		return -ENOMEM;
+	pthread_mutex_init(&r->lock, NULL);
+	r->connect = connect;
+	r->connect_arg = arg;
+	r->hello = BUF_INIT(FRAME_MAX);
+	e = pack_hello(&r->hello);
+	options.hello = buf_bytes(&r->hello);
+	if (!e)
+		e = link_new(&r->link, &options);
+	if (!e)
+		*out = MOVE(r);
+	return e;
+}
+
+void remote_drop(struct remote **rp)
+{
+	struct remote *r = *rp;
+
+	if (!r)
+		return;
+	link_drop(&r->link);
+	buf_fini(&r->hello);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+	*rp = NULL;
+}
+
+void remote_attach(struct remote *r, int take_fd)
+{
+	link_attach(r->link, take_fd);
+}
+
+/* ---- calls ---- */
+
+/* Real time, as the link's: it is about another process, not about the world. */
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* 0 with the answer in the arena; CA_CALL_BUSY when there was none in time; negative. What a broken connection left
+ * unknown is asked again: every call of this protocol may be repeated. */
+static int call(struct remote *r, Message *m, unsigned patience_ms, struct arena *arena, const Message **reply)
+{
+	OWNED_BUF packed = BUF_INIT(FRAME_MAX), octets = BUF_INIT(FRAME_MAX);
+	int64_t end = now_ms() + patience_ms, left = patience_ms;
+	int e;
+
+	do {
+		m->deadline_ms = (uint32_t)left;
+		e = message_pack(m, &packed);
+		if (!e)
+			e = link_call(r->link, buf_bytes(&packed), (unsigned)left, &octets);
+		left = end - now_ms();
+	} while (e == -ECONNRESET && left > 0);
+	if (e == -ECONNRESET || e == -ENOTCONN || e == -ETIMEDOUT || e == -ETIME)
+		return CA_CALL_BUSY;
+	if (e)
+		return e;
+	*reply = message_unpack(arena, buf_bytes(&octets));
+	return *reply ? 0 : -EBADMSG;
+}
+
+static int busy(struct ca_outcome *out)
+{
+	out->disposition = CA_INCOMPLETE;
+	out->retry_after_s = 1;
+	snprintf(out->reason, sizeof(out->reason), "the CA does not answer at the moment");
+	return CA_CALL_BUSY;
+}
+
+static int call_for_outcome(struct remote *r, Message *m, unsigned patience_ms, struct arena *arena,
+			    struct ca_outcome *out)
+{
+	const Message *reply = NULL;
+	int e = call(r, m, patience_ms, arena, &reply);
+
+	if (e == CA_CALL_BUSY)
+		return busy(out);
+	if (e)
+		return e;
+	return reply->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_OUTCOME ? message_to_outcome(reply->outcome, out) :
+									    -EBADMSG;
+}
+
+static int remote_submit(struct ca_door *door, const struct ca_submission *s, struct ca_outcome *out)
+{
+	struct remote_door *d = (struct remote_door *)door;
+	Gatehouse__Core__Submit submit = GATEHOUSE__CORE__SUBMIT__INIT;
+	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
+	OWNED(arena) arena = NULL;
+	int e = arena_new(&arena, MESSAGE_ARENA_MAX);
+
+	if (!e)
+		e = message_from_submission(arena, s, &submit);
+	if (e)
+		return e;
+	submit.ca = d->name;
+	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_SUBMIT;
+	m.submit = &submit;
+	e = call_for_outcome(d->remote, &m, SUBMIT_PATIENCE_MS, arena, out);
+	if (e != -EMSGSIZE)
+		return e;
+	out->disposition = CA_ERROR;
+	snprintf(out->reason, sizeof(out->reason), "the submission is larger than a message to the core may be");
+	return CA_CALL_REFUSED;
+}
+
+static int remote_ask(struct ca_door *door, const char *requester, int64_t id, bool collects, struct ca_outcome *out)
+{
+	struct remote_door *d = (struct remote_door *)door;
+	Gatehouse__Core__Ask ask = GATEHOUSE__CORE__ASK__INIT;
+	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
+	OWNED(arena) arena = NULL;
+	int e = arena_new(&arena, MESSAGE_ARENA_MAX);
+
+	if (e)
+		return e;
+	ask.ca = d->name;
+	ask.requester = (char *)(uintptr_t)requester;
+	ask.request = id;
+	m.what_case = collects ? GATEHOUSE__CORE__MESSAGE__WHAT_RETRIEVE : GATEHOUSE__CORE__MESSAGE__WHAT_PEEK;
+	if (collects)
+		m.retrieve = &ask;
+	else
+		m.peek = &ask;
+	return call_for_outcome(d->remote, &m, ASK_PATIENCE_MS, arena, out);
+}
+
+static int remote_get_chain(struct ca_door *door, struct buf *out)
+{
+	return buf_append(out, buf_bytes(&((struct remote_door *)door)->chain));
+}
+
+static const char *remote_name(const struct ca_door *door)
+{
+	return ((const struct remote_door *)door)->name;
+}
+
+static void remote_door_drop(struct remote_door **dp)
+{
+	if (!*dp)
+		return;
+	buf_fini(&(*dp)->chain);
+	free((*dp)->name);
+	free(*dp);
+	*dp = NULL;
+}
+
+static void drop_door(struct ca_door *door)
+{
+	remote_door_drop(&(struct remote_door *){ (struct remote_door *)door });
+}
+
+static const struct ca_door_calls remote_calls = {
+	.submit = remote_submit,
+	.ask = remote_ask,
+	.get_chain = remote_get_chain,
+	.name = remote_name,
+	.drop = drop_door,
+};
+
+/* ---- locate ---- */
+
+static int make_door(struct remote *r, struct ca_door **out, const Gatehouse__Core__Ca *ca)
+{
+	OWNED(remote_door) d = calloc(1, sizeof(*d));
+	int e;
+
+	if (!d)
+		return -ENOMEM;
+	d->door.calls = &remote_calls;
+	d->remote = r;
+	d->name = strdup(ca->name);
+	d->chain = BUF_INIT(FRAME_MAX);
+	e = d->name ? buf_append(&d->chain, bytes_of(ca->chain.data, ca->chain.len)) : -ENOMEM;
+	if (!e)
+		*out = &MOVE(d)->door;
+	return e;
+}
+
+int remote_locate(struct remote *r, struct ca_door **out, const char *ca)
+{
+	Gatehouse__Core__Locate locate = GATEHOUSE__CORE__LOCATE__INIT;
+	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
+	OWNED(arena) arena = NULL;
+	const Message *reply = NULL;
+	int e = arena_new(&arena, MESSAGE_ARENA_MAX);
+
+	if (e)
+		return e;
+	locate.ca = (char *)(uintptr_t)ca;
+	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_LOCATE;
+	m.locate = &locate;
+	e = call(r, &m, ASK_PATIENCE_MS, arena, &reply);
+	if (e > 0)
+		return is_refused(r) ? CA_LOCATE_REFUSED : CA_LOCATE_AWAY;
+	if (e || reply->what_case != GATEHOUSE__CORE__MESSAGE__WHAT_CA)
+		return e ? e : -EBADMSG;
+	if (reply->ca->call != GATEHOUSE__CORE__CALL__CALL_OK)
+		return CA_LOCATE_UNKNOWN_CA;
+	return make_door(r, out, reply->ca);
+}
+
+/* ---- health and figures ---- */
+
+bool remote_health(struct remote *r, struct buf *out)
+{
+	Gatehouse__Core__GetHealth get = GATEHOUSE__CORE__GET_HEALTH__INIT;
+	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
+	OWNED(arena) arena = NULL;
+	const Message *reply = NULL;
+	int e = arena_new(&arena, MESSAGE_ARENA_MAX);
+
+	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_GET_HEALTH;
+	m.get_health = &get;
+	if (!e)
+		e = call(r, &m, ASK_PATIENCE_MS, arena, &reply);
+	if (e || reply->what_case != GATEHOUSE__CORE__MESSAGE__WHAT_HEALTH) {
+		buf_append_str(out, is_refused(r) ? "core: refuses this gateway\n" : "core: does not answer\n");
+		return false;
+	}
+	buf_append_str(out, reply->health->text);
+	return reply->health->is_well;
+}
+
+void remote_metrics(struct remote *r, struct buf *out)
+{
+	Gatehouse__Core__GetMetrics get = GATEHOUSE__CORE__GET_METRICS__INIT;
+	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
+	OWNED(arena) arena = NULL;
+	const Message *reply = NULL;
+	int e = arena_new(&arena, MESSAGE_ARENA_MAX);
+
+	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_GET_METRICS;
+	m.get_metrics = &get;
+	if (!e)
+		e = call(r, &m, ASK_PATIENCE_MS, arena, &reply);
+	if (!e && reply->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_METRICS)
+		buf_append_str(out, reply->metrics->text);
+}

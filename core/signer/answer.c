@@ -1,0 +1,120 @@
+/* A message of the core, answered.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/signer/signer_int.h"
+
+#include <errno.h>
+
+#include "signer.pb-c.h"
+
+typedef Gatehouse__Signer__Call Call;
+typedef Gatehouse__Signer__Answer Answer;
+
+/* What an answer is made of; `answer` points into it. */
+struct work {
+	struct signer *signer;
+	Answer answer;
+	struct buf sealed, spki, signature;
+	char why[SIGNER_WHY_SIZE];
+};
+
+static struct bytes octets_of(ProtobufCBinaryData data)
+{
+	return bytes_of(data.data, data.len);
+}
+
+static ProtobufCBinaryData data_of(const struct buf *b)
+{
+	return (ProtobufCBinaryData){ .len = b->len, .data = b->ptr };
+}
+
+static int answer_generate(struct work *w, const Call *call)
+{
+	const Gatehouse__Signer__Generate *g = call->generate;
+	int e = signer_generate(w->signer, g->type, (enum signer_purpose)g->purpose, g->ca, &w->sealed, &w->spki,
+				w->why);
+
+	if (!e) {
+		w->answer.sealed = data_of(&w->sealed);
+		w->answer.spki = data_of(&w->spki);
+	}
+	return e;
+}
+
+static int answer_load(struct work *w, const Call *call)
+{
+	const Gatehouse__Signer__Load *l = call->load;
+
+	return signer_load(w->signer, octets_of(l->sealed), (enum signer_purpose)l->purpose, l->ca,
+			   octets_of(l->certificate), &w->answer.key, w->why);
+}
+
+static int answer_sign_certificate(struct work *w, const Call *call)
+{
+	const Gatehouse__Signer__SignCertificate *c = call->sign_certificate;
+	int e = signer_sign_certificate(w->signer, c->key, octets_of(c->tbs), &w->signature, w->why);
+
+	if (!e)
+		w->answer.signature = data_of(&w->signature);
+	return e;
+}
+
+static int answer_status(struct work *w, const Call *call)
+{
+	enum signer_memory memory = SIGNER_MEMORY_SHARED;
+	int e = signer_ask_memory(w->signer, &memory);
+
+	w->answer.memory = (uint32_t)memory;
+	return e;
+}
+
+static const struct {
+	Gatehouse__Signer__Call__WhatCase what;
+	int (*answer)(struct work *w, const Call *call);
+} answers[] = {
+	{ GATEHOUSE__SIGNER__CALL__WHAT_GENERATE, answer_generate },
+	{ GATEHOUSE__SIGNER__CALL__WHAT_LOAD, answer_load },
+	{ GATEHOUSE__SIGNER__CALL__WHAT_SIGN_CERTIFICATE, answer_sign_certificate },
+	{ GATEHOUSE__SIGNER__CALL__WHAT_GET_STATUS, answer_status },
+};
+
+static int pack(const Answer *answer, struct buf *reply)
+{
+	size_t n = gatehouse__signer__answer__get_packed_size(answer);
+	uint8_t *room = buf_room(reply, n);
+
+	if (!room)
+		return buf_status(reply);
+	buf_added(reply, gatehouse__signer__answer__pack(answer, room));
+	return 0;
+}
+
+int signer_answer(struct signer *s, struct bytes message, struct buf *reply)
+{
+	Call *call = gatehouse__signer__call__unpack(NULL, message.len, message.ptr);
+	struct work w = {
+		.signer = s,
+		.answer = GATEHOUSE__SIGNER__ANSWER__INIT,
+		.sealed = BUF_INIT(SIGNER_SEALED_MAX),
+		.spki = BUF_INIT(SIGNER_SPKI_MAX),
+		.signature = BUF_INIT(SIGNER_SIGNATURE_MAX),
+	};
+	int e = -EBADMSG;
+
+	for (size_t i = 0; call && i < sizeof(answers) / sizeof(*answers); i++) {
+		if (answers[i].what != call->what_case)
+			continue;
+		e = answers[i].answer(&w, call);
+		w.answer.outcome = e < 0 ? SIGNER_ANSWER_FAILED : (uint32_t)e;
+		w.answer.why = w.why;
+		e = pack(&w.answer, reply);
+		break;
+	}
+	if (call)
+		gatehouse__signer__call__free_unpacked(call, NULL);
+	buf_fini(&w.sealed);
+	buf_fini(&w.spki);
+	buf_fini(&w.signature);
+	return e;
+}

@@ -1,0 +1,34 @@
+/* What stands behind the signer's door.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/signer/signer.h"
+
+/* One for each function of the door, with the same contract. */
+struct signer_ways {
+	int (*generate)(struct signer *s, const char *type, enum signer_purpose purpose, const char *ca,
+			struct buf *sealed, struct buf *spki, char why[static SIGNER_WHY_SIZE]);
+	int (*load)(struct signer *s, struct bytes sealed, enum signer_purpose purpose, const char *ca,
+		    struct bytes certificate, uint64_t *key, char why[static SIGNER_WHY_SIZE]);
+	int (*sign_certificate)(struct signer *s, uint64_t key, struct bytes tbs, struct buf *signature,
+				char why[static SIGNER_WHY_SIZE]);
+	int (*ask_memory)(struct signer *s, enum signer_memory *memory);
+	void (*drop)(struct signer *s);
+};
+
+/* Stands first in what implements it. */
+struct signer {
+	const struct signer_ways *ways;
+};
+
+/* core/signer/answer.c: answer one message of the core (core/signer/signer.proto) by `s`. 0; -EBADMSG: that is no call
+ * of ours; -ENOMEM. */
+int signer_answer(struct signer *s, struct bytes message, struct buf *reply);
+
+/* The outcome in an answer for what failed inside the signer. */
+enum { SIGNER_ANSWER_FAILED = 100 };
+
+/* core/signer/vault.c: say that not only the key buffers are locked, or that they alone are. */
+void signer_note_memory(struct signer *s, enum signer_memory memory);
