@@ -365,13 +365,17 @@ class Asking:
         if len(orders) > ASKED_AGAIN:
             orders = random.sample(orders, ASKED_AGAIN)
         for account in ledger["account"]:
-            own = [entry for entry in orders if entry["account"] == account["url"]]
-            client = self.patiently(self.client(
-                serialization.load_pem_private_key(account["key"].encode(), None)).start)
+            client = self.client(serialization.load_pem_private_key(account["key"].encode(), None))
+            try:
+                self.patiently(client.start)
+            except Problem as problem:
+                self.problems.append(f"not told again: {account['url']}: {problem}")
+                continue
             if client.kid != account["url"]:
                 self.problems.append(f"lost: the key of {account['url']} belongs to {client.kid} now")
-            for entry in own:
-                self.ask_order(client, entry, certificates.get(entry["url"]), entry["url"] in denied)
+            for entry in orders:
+                if entry["account"] == account["url"]:
+                    self.ask_order(client, entry, certificates.get(entry["url"]), entry["url"] in denied)
 
     def enrol(self, name):
         try:
