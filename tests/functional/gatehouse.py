@@ -5,6 +5,7 @@ Everything lives in a temporary folder that is removed when the test passed, and
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -42,13 +43,16 @@ USERS = {role: 61101 + i for i, role in enumerate(ROLES)} if os.geteuid() == 0 e
 
 
 def free_ports(n):
-    sockets = [socket.socket() for _ in range(n)]
-    for s in sockets:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
+    """Below those that the kernel gives to clients: a daemon that is down for a moment finds its ports free again."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as f:
+        end = int(f.read().split()[0])
+    ports = set()
+    while len(ports) < n:
+        port = random.randrange(10000, end)
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            ports.add(port)
+    return list(ports)
 
 
 def role_of(pid):
