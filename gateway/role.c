@@ -34,8 +34,6 @@ int role_take_config(struct conf **out, const char *path, int take_fd)
 	conf_drop(out);
 	e = conf_load_fd(out, take_fd, path, gw_config_rows(), &error);
 	close(take_fd);
-	if (!e)
-		gw_config_set_up_log(conf_root(*out));
 	return e;
 }
 
@@ -47,8 +45,8 @@ void role_ignore_signals(void)
 		signal(numbers[i], SIG_IGN);
 }
 
-int role_fail(const struct conf_error *error, int e)
+void role_fail(const struct conf_error *error, int e)
 {
 	control_failed(*error->text ? error->text : strerror(e < 0 ? -e : EINVAL));
-	return CONTROL_EXIT_FAILED;
+	_exit(CONTROL_EXIT_FAILED);
 }

@@ -17,8 +17,8 @@ int role_take_config(struct conf **out, const char *path, int take_fd);
 /* Threads leave signals to the supervisor, which says `stop` when it is time. */
 void role_ignore_signals(void);
 
-/* Tell the supervisor why it did not start; returns the exit code. */
-int role_fail(const struct conf_error *error, int e);
+/* Tell the supervisor why it did not start, and end. */
+_Noreturn void role_fail(const struct conf_error *error, int e);
 
 int role_core(void);
 int role_gateway(void);

@@ -92,7 +92,7 @@ int role_core(void)
 	if (!e && p.gateway_fd >= 0)
 		e = ca_core_attach(p.core, p.gateway_fd);
 	if (e)
-		return role_fail(&error, e);
+		role_fail(&error, e);
 	control_ready();
 	/* Without a supervisor nobody waits for an orderly end: what was acknowledged is durable. */
 	if (!control_serve(words, &p))

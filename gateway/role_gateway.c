@@ -90,7 +90,7 @@ int role_gateway(void)
 	if (!e)
 		e = start(&p, &gateway, &error);
 	if (e)
-		return role_fail(&error, e);
+		role_fail(&error, e);
 	control_ready();
 	/* Without a supervisor nobody waits for an orderly end: what was acknowledged is durable. */
 	if (!control_serve(words, &p))

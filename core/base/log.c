@@ -45,6 +45,12 @@ void log_setup(enum log_format format, enum log_level level)
 	atomic_store(&the_level, (int)level);
 }
 
+void log_get_setup(enum log_format *format, enum log_level *level)
+{
+	*format = (enum log_format)atomic_load(&the_format);
+	*level = (enum log_level)atomic_load(&the_level);
+}
+
 void log_capture(void (*sink)(void *arg, const char *line), void *arg)
 {
 	pthread_mutex_lock(&output_lock);

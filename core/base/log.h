@@ -21,6 +21,7 @@ struct log_field {
 };
 
 void log_setup(enum log_format format, enum log_level level);
+void log_get_setup(enum log_format *format, enum log_level *level);
 
 /* Fields end with `{ NULL, NULL }`. */
 void log_fields(enum log_level level, const char *event, const struct log_field *fields);

@@ -97,7 +97,7 @@ bool control_is_there(void)
 	return getsockopt(CONTROL_FD, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
 }
 
-static int become(const char *text, int take_fd)
+static int become(void *arg, const char *text, int take_fd)
 {
 	unsigned uid, gid;
 
@@ -119,6 +119,26 @@ static int shut_in(void)
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? -errno : 0;
 }
 
+static int set_up_log(void *arg, const char *text, int take_fd)
+{
+	unsigned format, level;
+
+	if (take_fd >= 0)
+		close(take_fd);
+	if (sscanf(text, "%u %u", &format, &level) != 2 || format > LOG_FORMAT_JSON || level > LOG_LEVEL_ERROR)
+		return -EINVAL;
+	log_setup((enum log_format)format, (enum log_level)level);
+	return 0;
+}
+
+static bool has_word(const struct control_word *words, const struct control_message *m)
+{
+	for (; words->word; words++)
+		if (strcmp(words->word, m->word) == 0)
+			return true;
+	return false;
+}
+
 static int take_word(const struct control_word *words, void *arg, const struct control_message *m)
 {
 	for (; words->word; words++)
@@ -131,11 +151,12 @@ static int take_word(const struct control_word *words, void *arg, const struct c
 
 int control_begin(const struct control_word *words, void *arg)
 {
+	static const struct control_word common[] = { { "user", become }, { "log", set_up_log }, { 0 } };
 	struct control_message m;
 	int e = control_receive(CONTROL_FD, &m, true);
 
 	while (!e && strcmp(m.word, "go") != 0) {
-		e = strcmp(m.word, "user") == 0 ? become(m.text, m.fd) : take_word(words, arg, &m);
+		e = take_word(has_word(common, &m) ? common : words, arg, &m);
 		if (!e)
 			e = control_receive(CONTROL_FD, &m, true);
 	}

@@ -5,7 +5,8 @@
  * `go` it starts and answers `ready` or `failed`. Later it is given new ends of connections, when the other side was
  * started again, and told to `stop`. When the channel ends, the supervisor is gone, and so is the child.
  *
- *   to the child      user UID GID · config PATH + fd · listener NAME + fd · link NAME + fd · kek + fd · …
+ *   to the child      log FORMAT LEVEL · user UID GID · config PATH + fd · listener NAME + fd · link NAME + fd ·
+ *                     kek + fd · …
  *                     go · stop
  *   from the child    ready · failed TEXT
  *
@@ -43,8 +44,9 @@ struct control_word {
 	int (*take)(void *arg, const char *text, int take_fd);
 };
 
-/* Receive words until `go`. Takes the words of every child itself: `user` (groups, user, no way to more rights).
- * Forbids core files and tracing. `words` ends with {0}; a word that is not among them is an error. 0 or -errno. */
+/* Receive words until `go`. Takes the words of every child itself: `log` (numbers of core/base/log.h) and `user` (no
+ * groups, that user, no way to more rights). Forbids core files and tracing. `words` ends with {0}; a word that is not
+ * among them is an error. 0 or -errno. */
 int control_begin(const struct control_word *words, void *arg);
 
 /* Started: tell the supervisor. */

@@ -240,7 +240,10 @@ static void note_end(struct children *c, struct child *child, int status)
 		snprintf(how, sizeof(how), "signal %d", WTERMSIG(status));
 	else
 		snprintf(how, sizeof(how), "exit %d", WEXITSTATUS(status));
-	if (!was_told)
+	/* Signer and validator end in order when whoever asks them has gone. */
+	if (!was_told && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		log_info("process.ended", "process", roles[child->role].name, "how", how);
+	else if (!was_told)
 		log_error("process.ended", "process", roles[child->role].name, "how", how, "why",
 			  child->why[0] ? child->why : NULL);
 	if (child->up_ms && now - child->up_ms >= CALM_MS)

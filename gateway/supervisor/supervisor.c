@@ -132,6 +132,17 @@ static int give_user(const struct supervisor *s, enum role role, int channel)
 	return control_send(channel, "user", text, -1);
 }
 
+static int give_log(int channel)
+{
+	enum log_format format;
+	enum log_level level;
+	char text[32];
+
+	log_get_setup(&format, &level);
+	snprintf(text, sizeof(text), "%u %u", (unsigned)format, (unsigned)level);
+	return control_send(channel, "log", text, -1);
+}
+
 static int give_config(const struct supervisor *s, int channel)
 {
 	return control_send(channel, "config", s->path, s->setup.text_fd);
@@ -197,7 +208,9 @@ static int start_process(struct supervisor *s, enum role role)
 	if (e)
 		return e;
 	channel = s->children.all[role].channel;
-	e = give_user(s, role, channel);
+	e = give_log(channel);
+	if (!e)
+		e = give_user(s, role, channel);
 	if (!e)
 		e = give[role](s, channel);
 	if (!e)
@@ -336,12 +349,14 @@ static int check_change(const struct supervisor *s, const struct setup *new, str
 	return 0;
 }
 
-static void swap(struct setup *a, struct setup *b)
+/* `other` is what was used until now. */
+static void use(struct supervisor *s, struct setup *other)
 {
-	struct setup old = *a;
+	struct setup old = s->setup;
 
-	*a = *b;
-	*b = old;
+	s->setup = *other;
+	*other = old;
+	gw_config_set_up_log(root_of(s));
 }
 
 static void refuse_reload(const struct conf_error *error, int e)
@@ -358,12 +373,12 @@ static int change_over(struct supervisor *s, struct setup *new, struct conf_erro
 	int e;
 
 	stop_all(s);
-	swap(&s->setup, new);
+	use(s, new);
 	e = start_all(s, error);
 	if (!e)
 		return 0;
 	stop_all(s);
-	swap(&s->setup, new);
+	use(s, new);
 	/* What does not start now is tried again as if it had ended. */
 	if (start_all(s, &again))
 		log_error("server.reload.broken", "why", again.text);
@@ -390,7 +405,6 @@ static void reload(struct supervisor *s)
 	if (!e)
 		e = change_over(s, &new, &error);
 	sockets_keep(s->sockets, root_of(s));
-	gw_config_set_up_log(root_of(s));
 	setup_fini(&new);
 	if (e) {
 		refuse_reload(&error, e);

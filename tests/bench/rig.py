@@ -65,7 +65,7 @@ validator:
   allow: [127.0.0.0/8]
   hosts:
     "*.{gatehouse.DOMAIN}": 127.0.0.1
-""")
+{gatehouse.user_config(separates=False)}""")
 
     def bench(self, workers, seconds, *options):
         """The exit code, the line and the report of one run."""

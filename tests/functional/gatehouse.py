@@ -15,6 +15,8 @@ import tempfile
 import time
 import urllib.request
 
+import processes
+
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.environ.get("GATEHOUSE_BUILD", os.path.join(ROOT, "build", "check"))
 DAEMON = os.path.join(BUILD, "gateway", "gatehoused")
@@ -55,25 +57,17 @@ def free_ports(n):
     return list(ports)
 
 
-def role_of(pid):
-    """The role of a process of the daemon; None for any other."""
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as f:
-            words = f.read().decode(errors="replace").split("\0")
-    except OSError:
-        return None
-    name = os.path.basename(words[0])
-    if name == "gatehoused":
-        return words[2] if len(words) > 2 and words[1] == "--role" else "supervisor"
-    return {"gatehouse-signer": "signer", "gatehouse-validator": "validator"}.get(name)
+def hand_to(role, path):
+    """Give a file to the process that reads it, where each has a user of its own."""
+    if USERS:
+        os.chown(path, USERS[role], USERS[role])
 
 
-def children_of(pid):
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children") as f:
-            return [int(n) for n in f.read().split()]
-    except OSError:
-        return []
+def user_config(separates=True):
+    """The section `processes` for tests: users by number, or one for all."""
+    if not USERS or not separates:
+        return "processes: {separate-users: false}\n"
+    return "processes:\n" + "".join(f"  {role}-user: {uid}\n" for role, uid in USERS.items())
 
 
 def check(condition, text):
@@ -142,7 +136,7 @@ validator:
   allow: [127.0.0.0/8]
   hosts:
     "*.{DOMAIN}": 127.0.0.1
-""" + ("processes:\n" + "".join(f"  {role}-user: {uid}\n" for role, uid in USERS.items()) if USERS else ""))
+{user_config()}""")
 
     # ---- the daemon ----
 
@@ -182,8 +176,8 @@ validator:
 
     def processes(self):
         """{role: pid} of what runs below the supervisor."""
-        found = {role_of(pid): pid for pid in children_of(self.process.pid)}
-        found.pop(None, None)
+        found = processes.find(self.process.pid)
+        found.pop("supervisor", None)
         return found
 
     def kill_role(self, role):

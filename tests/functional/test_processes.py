@@ -10,9 +10,9 @@ import subprocess
 import threading
 import time
 
+import processes
 from acme_client import Client, Responder
-from gatehouse import (DAEMON, DOMAIN, LONG, ROLES, TOOL, USERS, Gatehouse, check, children_of, free_ports, gatehouse,
-                       main)
+from gatehouse import DAEMON, DOMAIN, LONG, ROLES, TOOL, USERS, Gatehouse, check, free_ports, gatehouse, main
 
 
 def status_of(pid, field):
@@ -79,23 +79,16 @@ def comes_back_when_a_process_is_killed():
         check(slowest < 5, f"a certificate took {slowest:.1f} s after a kill")
 
 
-def runs(pid):
-    try:
-        return not status_of(pid, "State").startswith("Z")
-    except OSError:
-        return False
-
-
 def nothing_is_left_of_a_killed_daemon():
     with gatehouse() as g:
         for _ in range(5):
-            children = children_of(g.process.pid)
+            children = list(g.processes().values())
             g.kill()
             g.start()
             end = time.monotonic() + 5
-            while any(map(runs, children)) and time.monotonic() < end:
+            while any(map(processes.is_alive, children)) and time.monotonic() < end:
                 time.sleep(0.02)
-            left = [pid for pid in children if runs(pid)]
+            left = [pid for pid in children if processes.is_alive(pid)]
             check(not left, f"processes of the daemon that was killed are left: {left}")
 
 

@@ -4,7 +4,7 @@ import os
 import subprocess
 import time
 
-from gatehouse import check, gatehouse, main
+from gatehouse import check, gatehouse, hand_to, main
 
 TRIES = 8  # connections are spread over the loops
 
@@ -43,6 +43,7 @@ def use_files(g, name):
                     "-keyout", key + ".new", "-out", pem + ".new", "-days", "30", "-subj", f"/CN={name}", "-addext",
                     "subjectAltName=DNS:localhost"], check=True, capture_output=True)
     os.chmod(key + ".new", 0o600)
+    hand_to("gateway", key + ".new")
     os.rename(key + ".new", key)
     os.rename(pem + ".new", pem)
     return key, pem
