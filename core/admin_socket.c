@@ -17,7 +17,6 @@
 
 #include "core/admin_call.h"
 #include "core/base/log.h"
-#include "core/base/unix_socket.h"
 #include "core/wire/frame.h"
 
 #define SESSIONS_MAX 64
@@ -40,7 +39,6 @@ struct session {
 struct admin_socket {
 	struct ca_core *core;
 	int fd, stop_fd;
-	bool is_own; /* `fd` was opened here */
 	pthread_t thread;
 	pthread_mutex_t lock;
 	struct session sessions[SESSIONS_MAX];
@@ -51,16 +49,39 @@ struct admin_socket {
 struct peer {
 	char user[128];
 	uid_t uid;
+	pid_t parent; /* 0: not known */
 	gid_t groups[GROUPS_MAX];
 	int n_groups;
 };
 
-static void look_up(uid_t uid, gid_t gid, struct peer *p)
+/* The fourth field of stat, behind a name in brackets that may hold anything. */
+static pid_t parent_of(pid_t pid)
 {
+	char path[32], text[512];
+	const char *end;
+	ssize_t n;
+	int fd, parent;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	end = strrchr(text, ')');
+	return end && sscanf(end, ") %*c %d", &parent) == 1 ? parent : 0;
+}
+
+static void look_up(const struct ucred *cred, struct peer *p)
+{
+	uid_t uid = cred->uid;
+	gid_t gid = cred->gid;
 	char space[16384];
 	struct passwd entry, *found = NULL;
 
 	p->uid = uid;
+	p->parent = parent_of(cred->pid);
 	p->n_groups = GROUPS_MAX;
 	if (getpwuid_r(uid, &entry, space, sizeof(space), &found) == 0 && found) {
 		snprintf(p->user, sizeof(p->user), "%s", found->pw_name);
@@ -97,13 +118,26 @@ static bool is_listed(const struct conf_section *conf, const char *option, const
 	return false;
 }
 
+/* The gateway and the validator are where strangers' octets arrive: whoever takes one of them over must find no way in
+ * here, neither as its user nor, where all have one user, as a child of the same supervisor. */
+static bool is_of_the_daemon(const struct ca_core *core, const struct peer *p)
+{
+	for (int i = 0; core->env.is_separated && i < CA_CORE_OTHERS; i++)
+		if (p->uid == core->env.others[i])
+			return true;
+	return core->env.sockets && p->parent == getppid();
+}
+
 static unsigned roles_of(struct ca_core *core, const struct peer *p)
 {
 	const struct conf_section *conf = conf_section(core->conf, "core");
 	unsigned roles = 0;
 
+	if (is_of_the_daemon(core, p))
+		return 0;
 	/* Not started as root, everything belongs to one user anyway. */
-	if (is_listed(conf, "administrators", p) || (geteuid() != 0 && p->uid == geteuid()))
+	if (is_listed(conf, "administrators", p) ||
+	    (!core->env.is_separated && geteuid() != 0 && p->uid == geteuid()))
 		roles |= CA_ROLE_ADMINISTRATOR;
 	if (is_listed(conf, "officers", p))
 		roles |= CA_ROLE_OFFICER;
@@ -167,7 +201,7 @@ static int answer_one(struct session *s, const struct ca_admin_caller *who, stru
 /* Asked anew for every call: who was taken off the list, or out of the group, has no right left. */
 static void identify(const struct session *s, struct peer *peer, struct ca_admin_caller *who, char *name, size_t size)
 {
-	look_up(s->cred.uid, s->cred.gid, peer);
+	look_up(&s->cred, peer);
 	snprintf(name, size, "unix:%s", peer->user);
 	*who = (struct ca_admin_caller){ name, roles_of(s->socket->core, peer) };
 }
@@ -238,7 +272,7 @@ static bool has_no_role(struct admin_socket *a, const struct ucred *cred)
 	unsigned roles = 0;
 
 	if (peer) {
-		look_up(cred->uid, cred->gid, peer);
+		look_up(cred, peer);
 		roles = roles_of(a->core, peer);
 	}
 	free(peer);
@@ -299,28 +333,6 @@ static void *accept_all(void *arg)
 
 /* ---- start and stop ---- */
 
-const char *ca_core_admin_path(const struct conf_section *root)
-{
-	static _Thread_local char path[4096];
-	const char *configured = conf_str(conf_section(root, "core"), "admin-socket");
-
-	if (configured)
-		return configured;
-	snprintf(path, sizeof(path), "%s/core/admin.sock", conf_str(root, "data"));
-	return path;
-}
-
-int ca_core_open_admin(const struct conf_section *root, int *fd, struct conf_error *error)
-{
-	const char *path = ca_core_admin_path(root);
-	int e = unix_socket_listen(fd, path);
-
-	if (e)
-		conf_refuse(conf_section(root, "core"), "admin-socket", error, "cannot listen on %s: %s", path,
-			    e == -EADDRINUSE ? "another gatehoused is running there" : strerror(-e));
-	return e;
-}
-
 /* Wake the thread that accepts, and end it. */
 static void stop_accepting(struct admin_socket *a)
 {
@@ -334,15 +346,11 @@ static void let_go(struct admin_socket *a)
 {
 	if (a->stop_fd >= 0)
 		close(a->stop_fd);
-	if (a->is_own) {
-		close(a->fd);
-		unlink(ca_core_admin_path(a->core->conf));
-	}
 	pthread_mutex_destroy(&a->lock);
 	free(a);
 }
 
-int admin_socket_start(struct admin_socket **out, struct ca_core *core, int fd, struct conf_error *error)
+int admin_socket_start(struct admin_socket **out, struct ca_core *core, int fd)
 {
 	struct admin_socket *a = calloc(1, sizeof(*a));
 	int e = 0;
@@ -355,10 +363,6 @@ int admin_socket_start(struct admin_socket **out, struct ca_core *core, int fd, 
 	a->stop_fd = eventfd(0, EFD_CLOEXEC);
 	if (a->stop_fd < 0)
 		e = -errno;
-	if (!e && fd < 0) {
-		e = ca_core_open_admin(core->conf, &a->fd, error);
-		a->is_own = e == 0;
-	}
 	if (!e)
 		e = fcntl(a->fd, F_SETFL, O_NONBLOCK) ? -errno : -pthread_create(&a->thread, NULL, accept_all, a);
 	if (e)

@@ -9,7 +9,6 @@
 
 struct admin_socket;
 
-/* Serve the listening socket `fd`, which stays the caller's, or, when it is -1, one of our own at
- * ca_core_admin_path(). 0, or negative with the reason in `error`. */
-int admin_socket_start(struct admin_socket **out, struct ca_core *core, int fd, struct conf_error *error);
+/* Serve the listening socket `fd`, which stays the caller's. 0 or negative. */
+int admin_socket_start(struct admin_socket **out, struct ca_core *core, int fd);
 void admin_socket_stop(struct admin_socket **s);

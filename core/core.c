@@ -172,6 +172,14 @@ static int start_modules(struct ca_core *core, struct conf_error *error)
 	return e;
 }
 
+static int open_sockets(struct ca_core *core, struct conf_error *error)
+{
+	if (!core->env.sockets)
+		return ca_core_open_sockets(core->conf, core->sockets, error);
+	memcpy(core->sockets, core->env.sockets, sizeof(core->sockets));
+	return 0;
+}
+
 static int start_work(struct ca_core *core, struct conf_error *error)
 {
 	int64_t last = 0;
@@ -188,9 +196,12 @@ static int start_work(struct ca_core *core, struct conf_error *error)
 	if (!e)
 		e = worker_start(&core->finisher, "finisher", FINISHER_INTERVAL_MS, recover_run, core);
 	if (!e)
-		e = admin_socket_start(&core->admin, core, -1, error);
+		e = open_sockets(core, error);
 	if (!e)
-		e = intermediaries_start(&core->intermediaries, core, error);
+		e = admin_socket_start(&core->admin, core, core->sockets[CA_SOCKET_ADMIN]);
+	if (!e)
+		e = intermediaries_start(&core->intermediaries, core, core->sockets[CA_SOCKET_INTERMEDIARIES],
+					 core->sockets[CA_SOCKET_REMOTE], error);
 	if (!e)
 		registry_publish(core);
 	return e;
@@ -204,6 +215,8 @@ static struct ca_core *new_core(const struct conf_section *root)
 		return NULL;
 	core->conf = root;
 	core->lock_fd = -1;
+	for (int i = 0; i < CA_SOCKETS_; i++)
+		core->sockets[i] = -1;
 	pthread_mutex_init(&core->key_turn, NULL);
 	return core;
 }
@@ -335,6 +348,8 @@ void ca_core_drop(struct ca_core **cp)
 	stop_modules(core);
 	db_drop(&core->db);
 	signer_drop(&core->signer);
+	if (!core->env.sockets)
+		ca_core_close_sockets(core->conf, core->sockets);
 	polls_drop(&core->polls);
 	rejects_drop(&core->rejects);
 	flight_drop(&core->flight);

@@ -10,15 +10,31 @@
 #include "core/base/conf.h"
 #include "core/base/buf.h"
 
+#include <sys/types.h>
+
 struct ca_core;
 struct link;
+
+/* Where it listens. */
+enum ca_core_socket {
+	CA_SOCKET_ADMIN,          /* people: core/admin.h */
+	CA_SOCKET_INTERMEDIARIES, /* programs of this machine: core/wire/core.proto */
+	CA_SOCKET_REMOTE,         /* those of other machines, over TLS */
+	CA_SOCKETS_
+};
+
+#define CA_CORE_OTHERS 3 /* gateway, signer, validator */
 
 /* Where the core runs. */
 struct ca_core_env {
 	/* To gatehouse-signer, set up as core/signer/signer.h says; outlives the core. NULL: a signer in this
 	 * process, with the key-encryption key of `core: key-file`. */
 	struct link *signer;
-	bool is_separated; /* each part is a process, and user, of its own: told by `gatehouse status` */
+	const int *sockets; /* CA_SOCKETS_ that somebody else opened and keeps; NULL: the core opens its own */
+	/* Each process of the daemon has a user of its own; those of the others have no business at the admin socket.
+	 */
+	bool is_separated;
+	uid_t others[CA_CORE_OTHERS];
 };
 
 /* Option rows of the sections that the core reads, for the root table of whoever loads the file:
@@ -33,11 +49,15 @@ extern const struct conf_option ca_profile_rows[];
  * `core.key-file`, else from `kek` in the data folder. 0; CA_CORE_NO_CA; negative; both with `error`. */
 int ca_core_load_kek(const struct conf_section *root, uint8_t kek[static CA_KEK_SIZE], struct conf_error *error);
 
-/* Where the admin socket is: as configured, else in the data folder. Borrowed until the next call in this thread. */
-const char *ca_core_admin_path(const struct conf_section *root);
+/* Listen wherever the configuration says; -1 where it says nothing. 0 or negative with `error`. */
+int ca_core_open_sockets(const struct conf_section *root, int fds[static CA_SOCKETS_], struct conf_error *error);
 
-/* Make the admin socket and listen on it. 0 or negative with `error`. */
-int ca_core_open_admin(const struct conf_section *root, int *fd, struct conf_error *error);
+/* Close them, and remove what is left of them in the file system; -1 is accepted, and stands there afterwards. */
+void ca_core_close_sockets(const struct conf_section *root, int fds[static CA_SOCKETS_]);
+const char *ca_core_socket_name(enum ca_core_socket which);
+
+/* Do two configurations want the same sockets? */
+bool ca_core_has_same_sockets(const struct conf_section *a, const struct conf_section *b);
 
 /* `root` is a section with the keys `data`, `core`, `cas`, `profiles`, `endpoints` and `listeners`; it must outlive the
  * core. `env` NULL: all in this process. Everything the core refuses is said in `error`, with its place. 0;

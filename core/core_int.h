@@ -63,6 +63,7 @@ struct ca {
 	struct issuer *issuer;          /* the same, read */
 	int64_t not_before_s, not_after_s;
 	_Atomic uint64_t key;           /* the signer's number for it: another one when it was started again */
+	bool is_key_refused;            /* and not loaded: said once, not once a second */
 	int64_t key_row;                /* ca_keys.id */
 };
 
@@ -83,6 +84,7 @@ struct ca_core {
 	struct flight *flight;
 	struct polls *polls;
 	struct rejects *rejects;
+	int sockets[CA_SOCKETS_];       /* -1: none */
 	int lock_fd;                    /* holds the lock on the data folder */
 	_Atomic int64_t last_id;        /* ids are given in memory and never twice */
 	_Atomic bool is_closed;

@@ -15,7 +15,6 @@
 #include "core/base/log.h"
 #include "core/base/own.h"
 #include "core/base/pool.h"
-#include "core/base/unix_socket.h"
 #include "core/core_int.h"
 #include "core/message.h"
 #include "core/tls_door.h"
@@ -33,8 +32,7 @@ struct intermediaries {
 	struct ca_core *core;
 	struct pool *pool;
 	struct wire_server *server;
-	char *path;             /* of the Unix socket; NULL: there is none */
-	int unix_fd;
+	int unix_fd;            /* listening; -1: not at all */
 	struct tls_door *tls;   /* NULL: there is none */
 	int wake_fd;            /* readable: it is time to end */
 	pthread_t thread;       /* accepts */
@@ -401,20 +399,6 @@ static void *accept_all(void *arg)
 	}
 }
 
-static int listen_unix(struct intermediaries *i, const struct conf_section *conf, struct conf_error *error)
-{
-	int e;
-
-	if (!conf_str(conf, "socket"))
-		return 0;
-	i->path = strdup(conf_str(conf, "socket"));
-	e = i->path ? unix_socket_listen(&i->unix_fd, i->path) : -ENOMEM;
-	if (e)
-		conf_refuse(conf, "socket", error, "cannot listen on %s: %s", conf_str(conf, "socket"),
-			    e == -EADDRINUSE ? "another gatehoused is running there" : strerror(-e));
-	return e;
-}
-
 static void enter_tls(void *arg, int take_plain, const struct binding *by, const char *who)
 {
 	(void)add_peer(arg, take_plain, by, who);
@@ -433,7 +417,8 @@ static int start_server(struct intermediaries *i, const struct conf_section *con
 	return e ? e : wire_server_new(&i->server, &server);
 }
 
-int intermediaries_start(struct intermediaries **out, struct ca_core *core, struct conf_error *error)
+int intermediaries_start(struct intermediaries **out, struct ca_core *core, int unix_fd, int remote_fd,
+			 struct conf_error *error)
 {
 	const struct conf_section *conf = conf_section(core->conf, "core");
 	struct intermediaries *i = calloc(1, sizeof(*i));
@@ -442,7 +427,7 @@ int intermediaries_start(struct intermediaries **out, struct ca_core *core, stru
 	if (!i)
 		return -ENOMEM;
 	i->core = core;
-	i->unix_fd = -1;
+	i->unix_fd = unix_fd;
 	pthread_mutex_init(&i->lock, NULL);
 	i->n_peers = calloc(core->bindings.n, sizeof(*i->n_peers));
 	i->wake_fd = eventfd(0, EFD_CLOEXEC);
@@ -451,11 +436,10 @@ int intermediaries_start(struct intermediaries **out, struct ca_core *core, stru
 		e = -errno;
 	if (!e)
 		e = start_server(i, conf);
-	if (!e)
-		e = listen_unix(i, conf, error);
-	if (!e)
-		e = tls_door_start(&i->tls, conf_section(conf, "listen"), &core->bindings, enter_tls, i, error);
-	if (!e && (i->path || i->tls)) {
+	if (!e && remote_fd >= 0)
+		e = tls_door_start(&i->tls, remote_fd, conf_section(conf, "listen"), &core->bindings, enter_tls, i,
+				   error);
+	if (!e && (unix_fd >= 0 || remote_fd >= 0)) {
 		e = -pthread_create(&i->thread, NULL, accept_all, i);
 		i->has_thread = e == 0;
 	}
@@ -474,10 +458,6 @@ static void stop_listening(struct intermediaries *i)
 		(void)!write(i->wake_fd, &one, sizeof(one));
 		pthread_join(i->thread, NULL);
 	}
-	if (i->unix_fd >= 0) {
-		close(i->unix_fd);
-		unlink(i->path);
-	}
 }
 
 void intermediaries_stop(struct intermediaries **ip)
@@ -494,7 +474,6 @@ void intermediaries_stop(struct intermediaries **ip)
 		close(i->wake_fd);
 	pthread_mutex_destroy(&i->lock);
 	free(i->n_peers);
-	free(i->path);
 	free(i);
 	*ip = NULL;
 }

@@ -13,8 +13,10 @@
 struct ca_core;
 struct intermediaries;
 
-/* Listens where the configuration says. 0; negative with `error`. */
-int intermediaries_start(struct intermediaries **out, struct ca_core *core, struct conf_error *error);
+/* Serve these listening sockets (-1: none), which stay the caller's, and what intermediaries_inherit() brings. 0;
+ * negative with `error`. */
+int intermediaries_start(struct intermediaries **out, struct ca_core *core, int unix_fd, int remote_fd,
+			 struct conf_error *error);
 
 /* Cuts all connections and waits for their calls. */
 void intermediaries_stop(struct intermediaries **i);

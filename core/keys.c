@@ -114,19 +114,22 @@ int keys_start(struct ca_core *core, struct conf_error *error)
 
 /* ---- a signer that was started again ---- */
 
-/* What the signer refuses to load now it may load after its next start: nothing is final here. */
+/* With the turn held. What the signer refuses to load now it may load after its next start: nothing is final here. */
 static int load_again(struct ca *ca)
 {
 	char why[SIGNER_WHY_SIZE] = "";
+	uint64_t before = ca->key;
 	struct ca_key_row row;
 	int e = store_load_ca_key(ca->core->db, ca->name, &row);
 
 	if (!e)
 		e = load_row(ca, &row, why);
-	if (e)
-		log_warn("signer.reload.failed", "ca", ca->name, "why", why[0] ? why : e < 0 ? strerror(-e) : "gone");
-	else
+	if (e && !ca->is_key_refused)
+		log_error("signer.reload.failed", "ca", ca->name, "why",
+			  why[0] ? why : e < 0 ? strerror(-e) : "the store has it no longer");
+	if (!e && ca->key != before)
 		log_info("signer.reload", "ca", ca->name);
+	ca->is_key_refused = e != 0;
 	buf_wipe(&row.sealed);
 	buf_fini(&row.certificate);
 	return e > 0 ? -EKEYREJECTED : e;
@@ -165,8 +168,14 @@ int keys_sign(struct ca *ca, struct bytes tbs, struct buf *signature, char why[s
 bool keys_probe(struct ca_core *core)
 {
 	enum signer_memory memory;
+	int e = signer_ask_memory(core->signer, &memory);
 
-	if (signer_ask_memory(core->signer, &memory))
+	/* One that answers but cannot open the keys is as good as none. */
+	pthread_mutex_lock(&core->key_turn);
+	for (size_t i = 0; !e && i < core->n_cas; i++)
+		e = load_again(&core->cas[i]);
+	pthread_mutex_unlock(&core->key_turn);
+	if (e)
 		return false;
 	core->signer_memory = (int)memory;
 	core->is_signer_failing = false;

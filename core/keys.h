@@ -13,5 +13,5 @@ int keys_start(struct ca_core *core, struct conf_error *error);
  * away, and whoever asks knows it from core->is_signer_failing now. */
 int keys_sign(struct ca *ca, struct bytes tbs, struct buf *signature, char why[static SIGNER_WHY_SIZE]);
 
-/* Find out whether a signer that was away is back. True: it is. */
+/* Find out whether a signer that was away is back, and has the keys again. True: it is. */
 bool keys_probe(struct ca_core *core);

@@ -37,6 +37,11 @@ const struct conf_option ca_core_rows[] = {
 	 .type = CONF_STRING,
 	 .summary =
 		 "File (mode 0600) with the key that seals the CA keys; by default kek in the data folder."},
+	{.name = "signer-threads",
+	 .type = CONF_INTEGER,
+	 .range = "0..64",
+	 .fallback = "0",
+	 .summary = "How many signatures the signer makes at once; 0: one a processor."},
 	{.name = "trace-file",
 	 .type = CONF_STRING,
 	 .summary = "Append one JSON line for every call of a module and every change of state to this file."},

@@ -321,9 +321,16 @@ struct precedent_read {
 	int64_t now_ms;
 };
 
+struct known_read {
+	const struct ca_request *r;
+	bool answer;
+};
+
 /* Nearly every submission is the first of its names: one statement tells that there is nothing to look for. */
-static int is_known(struct db_conn *conn, const struct ca_request *r, bool *answer)
+static int is_known(struct db_conn *conn, void *arg)
 {
+	struct known_read *q = arg;
+	const struct ca_request *r = q->r;
 	OWNED(db_rows) rows = NULL;
 	int e = db_select(
 		conn, &rows,
@@ -336,9 +343,9 @@ static int is_known(struct db_conn *conn, const struct ca_request *r, bool *answ
 		" AND spent_by IS NULL)",
 		DB_BLOB(bytes_of(r->transaction_key, sizeof(r->transaction_key))), TUPLE_VALUES(r));
 
-	*answer = true;
+	q->answer = true;
 	if (!e && (e = db_next(rows)) == DB_ROW) {
-		*answer = db_col_int(rows, 0) != 0;
+		q->answer = db_col_int(rows, 0) != 0;
 		e = 0;
 	}
 	return e;
@@ -347,12 +354,8 @@ static int is_known(struct db_conn *conn, const struct ca_request *r, bool *answ
 static int find_precedent(struct db_conn *conn, void *arg)
 {
 	struct precedent_read *q = arg;
-	bool known;
-	int e = is_known(conn, q->r, &known);
+	int e = find_same(conn, q->r, q->p, q->now_ms);
 
-	if (e || !known)
-		return e;
-	e = find_same(conn, q->r, q->p, q->now_ms);
 	if (!e && q->p->kind == PRECEDENT_NONE)
 		e = find_pending(conn, q->r, q->p);
 	if (!e && q->p->kind == PRECEDENT_NONE)
@@ -367,8 +370,13 @@ static int find_precedent(struct db_conn *conn, void *arg)
 int store_find_precedent(struct ca_core *core, struct ca_request *r, struct store_precedent *p)
 {
 	struct precedent_read q = { core, r, p, clock_wall_ms() };
+	struct known_read known = { .r = r };
+	int e;
 
 	*p = (struct store_precedent){ 0 };
+	e = db_read_one(core->db, is_known, &known);
+	if (e || !known.answer)
+		return e;
 	return db_read(core->db, find_precedent, &q);
 }
 

@@ -153,25 +153,36 @@ int tls_door_check(const struct conf_section *listen, struct conf_error *error)
 	return 0;
 }
 
-static int listen_tcp(struct tls_door *d, const struct conf_section *listen_conf, struct conf_error *error)
+static int listen_tcp(const struct conf_section *section)
 {
 	struct sockaddr_storage address;
 	socklen_t n;
-	int one = 1, e = fill_address(listen_conf, &address, &n);
+	int one = 1, e = fill_address(section, &address, &n), fd;
 
 	if (e)
 		return e;
-	d->fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (d->fd < 0)
+	fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
 		return -errno;
-	setsockopt(d->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (address.ss_family == AF_INET6)
-		setsockopt(d->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-	if (bind(d->fd, (const struct sockaddr *)&address, n) || listen(d->fd, BACKLOG)) {
-		e = -errno;
-		conf_refuse(listen_conf, "port", error, "cannot listen on %s port %d: %s",
-			    conf_str(listen_conf, "address"), (int)conf_int(listen_conf, "port"), strerror(errno));
-	}
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	if (bind(fd, (const struct sockaddr *)&address, n) == 0 && listen(fd, BACKLOG) == 0)
+		return fd;
+	e = -errno;
+	close(fd);
+	return e;
+}
+
+int tls_door_listen(int *fd, const struct conf_section *section, struct conf_error *error)
+{
+	int e = conf_int(section, "port") ? listen_tcp(section) : -1;
+
+	*fd = e < 0 ? -1 : e;
+	if (e >= 0 || !conf_int(section, "port"))
+		return 0;
+	conf_refuse(section, "port", error, "cannot listen on %s port %d: %s", conf_str(section, "address"),
+		    (int)conf_int(section, "port"), strerror(-e));
 	return e;
 }
 
@@ -193,22 +204,16 @@ static int start_relay(struct tls_door *d, const struct conf_section *listen, st
 	return pool_new(&d->handshakes, &pool);
 }
 
-int tls_door_start(struct tls_door **out, const struct conf_section *listen, const struct bindings *bindings,
+int tls_door_start(struct tls_door **out, int fd, const struct conf_section *listen, const struct bindings *bindings,
 		   tls_door_enter *enter, void *arg, struct conf_error *error)
 {
-	struct tls_door *d;
+	struct tls_door *d = calloc(1, sizeof(*d));
 	int e;
 
-	*out = NULL;
-	if (!conf_int(listen, "port"))
-		return 0;
-	d = calloc(1, sizeof(*d));
 	if (!d)
 		return -ENOMEM;
-	*d = (struct tls_door){ .bindings = bindings, .enter = enter, .arg = arg, .fd = -1 };
+	*d = (struct tls_door){ .bindings = bindings, .enter = enter, .arg = arg, .fd = fd };
 	e = start_relay(d, listen, error);
-	if (!e)
-		e = listen_tcp(d, listen, error);
 	if (e)
 		tls_door_stop(&d);
 	else
@@ -222,8 +227,6 @@ void tls_door_stop(struct tls_door **dp)
 
 	if (!d)
 		return;
-	if (d->fd >= 0)
-		close(d->fd);
 	pool_drop(&d->handshakes);
 	tls_relay_drop(&d->relay);
 	free(d);

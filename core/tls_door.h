@@ -20,9 +20,12 @@ int tls_door_check(const struct conf_section *listen, struct conf_error *error);
 /* A peer that was let in: `plain` is taken; `who` is for the log. On a thread of the door. */
 typedef void tls_door_enter(void *arg, int take_plain, const struct binding *by, const char *who);
 
-/* Listen; NULL in `*out` when the section names no port. The bindings must outlive the door. 0; negative with `error`.
- */
-int tls_door_start(struct tls_door **out, const struct conf_section *listen, const struct bindings *bindings,
+/* Listen; -1 in `*fd` when the section names no port. 0; negative with `error`. */
+int tls_door_listen(int *fd, const struct conf_section *listen, struct conf_error *error);
+
+/* Serve the listening socket `fd`, which stays the caller's. The bindings must outlive the door. 0; negative with
+ * `error`. */
+int tls_door_start(struct tls_door **out, int fd, const struct conf_section *listen, const struct bindings *bindings,
 		   tls_door_enter *enter, void *arg, struct conf_error *error);
 
 /* To be polled for reading, then accept what is there. */

@@ -260,7 +260,7 @@ bool gw_config_core_is_tls(const struct conf_section *root)
 	return core && strncmp(core, TLS_CORE, strlen(TLS_CORE)) == 0;
 }
 
-static bool has_other_core(const struct conf_section *root)
+bool gw_config_has_other_core(const struct conf_section *root)
 {
 	return conf_str(conf_section(root, "gateway"), "core") != NULL;
 }
@@ -270,7 +270,7 @@ static bool is_ca(const struct conf_section *root, const char *name)
 {
 	size_t i, n = conf_count(root, "cas");
 
-	if (has_other_core(root))
+	if (gw_config_has_other_core(root))
 		return true;
 	for (i = 0; i < n; i++)
 		if (strcasecmp(conf_str(conf_section_at(root, "cas", i), "name"), name) == 0)
@@ -442,7 +442,7 @@ static int check_certificate(const struct conf_section *root, const struct conf_
 	if (!conf_bool(listener, "tls") || has_key)
 		return 0;
 	/* Only the gateway of its own daemon can have the core believe it which names are its own. */
-	if (has_other_core(root))
+	if (gw_config_has_other_core(root))
 		return conf_refuse(listener, NULL, error, "with the core of another daemon a TLS listener needs "
 							  "'certificate' and 'key'");
 	if (conf_count(listener, "names") == 0)

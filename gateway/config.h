@@ -12,6 +12,9 @@ const struct conf_option *gw_config_rows(void);
 /* What a row cannot see: references, duplicates, options that need each other. 0 or -EINVAL with `error` filled. */
 int gw_config_check(const struct conf_section *root, struct conf_error *error);
 
+/* Is the core in another daemon? Then this one is only a gateway. */
+bool gw_config_has_other_core(const struct conf_section *root);
+
 /* How many event loops the gateway has: as configured, or one a core. */
 unsigned gw_config_loops(const struct conf_section *root);
 

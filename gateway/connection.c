@@ -32,7 +32,9 @@ enum state {
 };
 
 enum deadline { DEADLINE_NONE, DEADLINE_HANDSHAKE, DEADLINE_HEAD, DEADLINE_BODY, DEADLINE_IDLE, DEADLINE_WRITE,
-		DEADLINE_LINGER };
+		DEADLINE_LINGER, DEADLINE_LAST_CHANCE };
+
+#define LAST_CHANCE_MS 1000 /* for the first request of a connection that was new when the stop began */
 
 struct gw_connection {
 	uv_tcp_t tcp;
@@ -42,6 +44,7 @@ struct gw_connection {
 	struct gw_listener *listener;
 	struct gw_connection *next, **link; /* the loop's list */
 	struct gw_connection *queue_next;   /* the loop's queue of finished ones */
+	struct gw_connection *turn_next, **turn_link; /* the loop's queue of handshakes; NULL: not in it */
 	struct gw_tls *tls;                 /* NULL: plain */
 	char peer[INET6_ADDRSTRLEN];
 	struct gw_peer_key peer_key;
@@ -83,6 +86,7 @@ void gw_connection_end_loop(struct gw_loop *loop)
 		return;
 	uv_close((uv_handle_t *)&loop->wake, NULL);
 	uv_close((uv_handle_t *)&loop->stop_timer, NULL);
+	uv_close((uv_handle_t *)&loop->turn, NULL);
 }
 
 static void unref(struct gw_connection *c)
@@ -107,6 +111,18 @@ static void unref(struct gw_connection *c)
 	gw_connection_end_loop(loop);
 }
 
+static void leave_turn(struct gw_connection *c)
+{
+	if (!c->turn_link)
+		return;
+	*c->turn_link = c->turn_next;
+	if (c->turn_next)
+		c->turn_next->turn_link = c->turn_link;
+	else
+		c->loop->last_shaking = c->turn_link;
+	c->turn_link = NULL;
+}
+
 static void on_closed(uv_handle_t *handle)
 {
 	unref(handle->data);
@@ -117,6 +133,7 @@ void gw_connection_cut(struct gw_connection *c)
 	if (c->state == STATE_CLOSED)
 		return;
 	c->state = STATE_CLOSED;
+	leave_turn(c);
 	if (c->streams)
 		atomic_fetch_add(&c->loop->server->h2_frames, http2_frames(gw_streams_session(c->streams)));
 	uv_close((uv_handle_t *)&c->tcp, on_closed);
@@ -143,7 +160,7 @@ static void on_deadline(uv_timer_t *timer)
 		uv_timer_start(&c->timer, on_deadline, deadlines(c)->write, 0);
 		return;
 	}
-	if (c->deadline != DEADLINE_IDLE && c->deadline != DEADLINE_LINGER)
+	if (c->deadline != DEADLINE_IDLE && c->deadline != DEADLINE_LINGER && c->deadline != DEADLINE_LAST_CHANCE)
 		atomic_fetch_add(&c->loop->server->timeouts, 1);
 	gw_connection_cut(c);
 }
@@ -155,7 +172,7 @@ static void set_deadline(struct gw_connection *c, enum deadline kind)
 	const unsigned ms[] = {
 		[DEADLINE_NONE] = 0, [DEADLINE_HANDSHAKE] = d->handshake, [DEADLINE_HEAD] = d->head,
 		[DEADLINE_BODY] = d->body, [DEADLINE_IDLE] = d->idle, [DEADLINE_WRITE] = d->write,
-		[DEADLINE_LINGER] = d->linger,
+		[DEADLINE_LINGER] = d->linger, [DEADLINE_LAST_CHANCE] = LAST_CHANCE_MS,
 	};
 
 	if (c->state == STATE_CLOSED || c->deadline == kind)
@@ -735,14 +752,10 @@ static void begin_streams(struct gw_connection *c)
 
 /* ---- the handshake ---- */
 
-/* True when requests may come. */
-static bool shake_hands(struct gw_connection *c)
+static void shake_hands(struct gw_connection *c)
 {
-	int r;
+	int r = gw_tls_handshake(c->tls);
 
-	if (!c->tls || gw_tls_is_ready(c->tls))
-		return true;
-	r = gw_tls_handshake(c->tls);
 	if (r == GW_TLS_MORE) {
 		wait_for_more(c);
 	} else if (r) {
@@ -752,15 +765,51 @@ static bool shake_hands(struct gw_connection *c)
 	} else if (gw_tls_is_h2(c->tls)) {
 		begin_streams(c);
 	}
-	return !r && c->state == STATE_READING;
+	if (!r && c->state == STATE_READING)
+		advance(c);
+}
+
+/* Once in each round of the loop. */
+static void on_turn(uv_idle_t *turn)
+{
+	struct gw_loop *loop = turn->data;
+	struct gw_connection *c = loop->shaking;
+
+	if (!c) {
+		uv_idle_stop(turn);
+		return;
+	}
+	leave_turn(c);
+	shake_hands(c);
+}
+
+/* A step of a handshake costs as much as many requests: the loop makes one, then looks after all that is there, so
+ * many clients that come at once take turns with those that came before. Until its turn a client is read no further:
+ * what it says waits in its own socket, and so does the end of it. */
+static void wait_for_turn(struct gw_connection *c)
+{
+	struct gw_loop *loop = c->loop;
+
+	set_reading(c, false);
+	if (c->turn_link)
+		return;
+	c->turn_next = NULL;
+	c->turn_link = loop->last_shaking;
+	*loop->last_shaking = c;
+	loop->last_shaking = &c->turn_next;
+	uv_idle_start(&loop->turn, on_turn);
 }
 
 /* Work off what is there. A reply that is written at once ends in reply_is_gone(), which comes back here for
  * pipelined requests: the flag turns that recursion into another round. */
 static void advance(struct gw_connection *c)
 {
-	if (c->is_advancing || !shake_hands(c))
+	if (c->is_advancing)
 		return;
+	if (c->tls && !gw_tls_is_ready(c->tls)) {
+		wait_for_turn(c);
+		return;
+	}
 	if (c->streams) {
 		advance_streams(c);
 		return;
@@ -895,6 +944,16 @@ void gw_connection_finish(struct gw_connection *c)
 		http2_finish(gw_streams_session(c->streams));
 		move_streams(c);
 	} else if (!http1_has_begun(&c->http)) {
-		gw_connection_cut(c);
+		/* The first request is on its way: its client would take a cut for a failure. An idle client is told
+		 * that this is the end, and nobody waits for it to agree. */
+		if (c->had_request) {
+			if (c->tls) {
+				gw_tls_close(c->tls);
+				flush_tls(c);
+			}
+			gw_connection_cut(c);
+		} else {
+			set_deadline(c, DEADLINE_LAST_CHANCE);
+		}
 	}
 }

@@ -168,6 +168,8 @@ int gateway_start(struct gateway **out, const struct conf_section *root, const s
 	pthread_cond_init(&gw->wake, NULL);
 	gw->root = root;
 	gw->validator = env->validator;
+	gw->sockets = env->sockets;
+	gw->n_sockets = env->n_sockets;
 	gw->began_s = clock_wall_s();
 	gw->health = (struct gw_mount){ .name = "gateway", .prefix = "", .routes = gw_health_routes, .state = gw,
 					.stats = &gw->own_stats };

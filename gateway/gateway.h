@@ -13,15 +13,17 @@
 struct gateway;
 struct validator;
 
-struct gateway_env {
-	const char *core;            /* address of the core (core/registry.h): "direct:", "link:" */
-	struct validator *validator; /* borrowed; NULL: the gateway makes one in this process */
-};
-
 /* A listening socket that was opened for the gateway; several have the same name. */
 struct gateway_socket {
 	char name[72]; /* of the listener */
 	int fd;
+};
+
+struct gateway_env {
+	const char *core;            /* address of the core (core/registry.h): "direct:", "link:" */
+	struct validator *validator; /* borrowed; NULL: the gateway makes one in this process */
+	const struct gateway_socket *sockets; /* for the listeners; borrowed; none: each listener binds its own */
+	size_t n_sockets;
 };
 
 /* `root` was checked and must outlive the gateway. 0; negative with `error` saying what and, if possible, where. */

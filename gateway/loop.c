@@ -145,13 +145,15 @@ static int init_loop(struct gw_loop *loop)
 		return r;
 	}
 	uv_timer_init(&loop->uv, &loop->stop_timer);
-	loop->wake.data = loop->stop_timer.data = loop;
+	uv_idle_init(&loop->uv, &loop->turn);
+	loop->wake.data = loop->stop_timer.data = loop->turn.data = loop;
 	uv_async_send(&loop->wake); /* listeners that were opened before the start */
 	r = -pthread_create(&loop->thread, NULL, run_loop, loop);
 	loop->is_running = r == 0;
 	if (r < 0) {
 		uv_close((uv_handle_t *)&loop->wake, NULL);
 		uv_close((uv_handle_t *)&loop->stop_timer, NULL);
+		uv_close((uv_handle_t *)&loop->turn, NULL);
 		uv_run(&loop->uv, UV_RUN_DEFAULT);
 		uv_loop_close(&loop->uv);
 	}
@@ -179,6 +181,7 @@ int gw_server_new(struct gw_server **out, const struct gw_server_options *option
 	for (i = 0; i < s->n_loops; i++) {
 		s->loops[i].server = s;
 		s->loops[i].number = i;
+		s->loops[i].last_shaking = &s->loops[i].shaking;
 		pthread_mutex_init(&s->loops[i].lock, NULL);
 	}
 	*out = s;
@@ -244,6 +247,20 @@ void gw_server_open(struct gw_server *s, struct gw_listener *listener)
 	wake_all(s);
 }
 
+/* What no loop took, because the stop came first. */
+static void close_untaken(struct gw_server *s)
+{
+	struct gw_listener *l;
+	unsigned i;
+
+	for (l = s->listeners; l; l = l->next)
+		for (i = 0; i < l->n_sockets; i++)
+			if (l->sockets[i] >= 0) {
+				close(l->sockets[i]);
+				l->sockets[i] = -1;
+			}
+}
+
 void gw_server_stop(struct gw_server *s, unsigned deadline_ms)
 {
 	unsigned i;
@@ -261,6 +278,7 @@ void gw_server_stop(struct gw_server *s, unsigned deadline_ms)
 		s->loops[i].is_running = false;
 		uv_loop_close(&s->loops[i].uv);
 	}
+	close_untaken(s);
 }
 
 void gw_server_drop(struct gw_server **server)

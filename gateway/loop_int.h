@@ -24,12 +24,14 @@ struct gw_loop {
 	uv_loop_t uv;
 	uv_async_t wake;
 	uv_timer_t stop_timer;
+	uv_idle_t turn;            /* runs while handshakes wait */
 	pthread_t thread;
 	unsigned number;
 	struct gw_server *server;
 	struct gw_accept *accepts; /* one a listener */
 	size_t n_accepts;
 	struct gw_connection *connections; /* all that live */
+	struct gw_connection *shaking, **last_shaking; /* whose handshake waits for its turn, the oldest first */
 	bool is_stopping, is_cut;
 	bool is_running;           /* there is a thread to join */
 	uint8_t scratch[GW_SCRATCH_SIZE]; /* what one read of a TLS connection brings */

@@ -1,21 +1,17 @@
-/* gatehoused: start, wait for a signal, stop.
+/* gatehoused: what the command line asks for.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "core/base/log.h"
 #include "core/base/own.h"
-#include "core/core.h"
 #include "core/exit.h"
 #include "core/policy.h"
 #include "gateway/config.h"
-#include "gateway/gateway.h"
+#include "gateway/role.h"
+#include "gateway/supervisor/supervisor.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/resource.h>
 
 #define DEFAULT_CONFIG "/etc/gatehouse/gatehouse.yaml"
 
@@ -33,6 +29,7 @@ static const char usage[] = "Usage: gatehoused [--config FILE] [--check-config]\
 
 struct arguments {
 	const char *config;
+	const char *role; /* started by the supervisor as this process */
 	bool checks;
 	int (*instead)(void); /* print something and end */
 };
@@ -74,6 +71,7 @@ static int read_arguments(int argc, char **argv, struct arguments *out)
 		{ "config", required_argument, NULL, 'c' },  { "check-config", no_argument, NULL, 'k' },
 		{ "list-options", no_argument, NULL, 'o' },  { "list-modules", no_argument, NULL, 'm' },
 		{ "version", no_argument, NULL, 'V' },       { "help", no_argument, NULL, 'h' },
+		{ "role", required_argument, NULL, 'r' },
 		{ 0 },
 	};
 	static int (*const prints[128])(void) = {
@@ -86,6 +84,8 @@ static int read_arguments(int argc, char **argv, struct arguments *out)
 			return EXIT_USAGE;
 		if (c == 'c')
 			out->config = optarg;
+		else if (c == 'r')
+			out->role = optarg;
 		else if (c == 'k')
 			out->checks = true;
 		else
@@ -105,97 +105,26 @@ static int complain(const struct conf_error *error, int r)
 	return EXIT_FAILED;
 }
 
-/* Every connection is a descriptor: take what the system gives without asking. */
-static void raise_descriptor_limit(void)
-{
-	struct rlimit l;
-
-	if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
-		l.rlim_cur = l.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &l);
-	}
-}
-
-/* Keys are in memory: no part of it ever reaches a file. */
-static void forbid_core_files(void)
-{
-	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
-}
-
-/* Before any thread starts: all of them leave the signals to sigwait(). */
-static void block_signals(sigset_t *set)
-{
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(set);
-	sigaddset(set, SIGTERM);
-	sigaddset(set, SIGINT);
-	sigaddset(set, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, set, NULL);
-}
-
-static void run_until_signal(const sigset_t *set)
-{
-	int number = 0;
-
-	log_info("server.ready", "version", GATEHOUSE_VERSION);
-	while (sigwait(set, &number) != 0 || number == SIGHUP)
-		if (number == SIGHUP)
-			log_warn("server.hangup", "why", "the configuration is read at the start only");
-	log_info("server.stopping", "signal", number == SIGINT ? "SIGINT" : "SIGTERM");
-}
-
-static int serve(const struct conf_section *root)
-{
-	struct gateway_env env = { .core = "direct:" };
-	struct conf_error error = { 0 };
-	struct gateway *gateway = NULL;
-	struct ca_core *core = NULL;
-	sigset_t signals;
-	int r;
-
-	block_signals(&signals);
-	raise_descriptor_limit();
-	forbid_core_files();
-	r = ca_core_start(&core, root, NULL, &error);
-	if (r)
-		return complain(&error, r);
-	r = gateway_start(&gateway, root, &env, &error);
-	if (!r) {
-		run_until_signal(&signals);
-		gateway_drop(&gateway);
-	}
-	ca_core_drop(&core);
-	if (r)
-		return complain(&error, r);
-	log_info("server.stopped");
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	struct arguments arguments = { .config = DEFAULT_CONFIG };
 	struct conf_error error = { 0 };
 	OWNED(conf) conf = NULL;
-	OWNED_BUF text = BUF_INIT((size_t)1 << 20);
 	int r = read_arguments(argc, argv, &arguments);
 
 	if (r)
 		return r;
 	if (arguments.instead)
 		return arguments.instead();
-	r = conf_read_file(arguments.config, &text, &error);
-	if (!r)
-		r = conf_parse(&conf, buf_bytes(&text), arguments.config, gw_config_rows(), &error);
-	if (!r)
-		r = gw_config_check(conf_root(conf), &error);
-	if (!r && arguments.checks)
-		r = ca_core_check(conf_root(conf), &error);
+	if (arguments.role)
+		return role_run(arguments.role);
+	if (!arguments.checks) {
+		r = supervise(arguments.config, &error);
+		return r ? complain(&error, r) : 0;
+	}
+	r = supervisor_read(arguments.config, NULL, &conf, &error);
 	if (r)
 		return complain(&error, r);
-	if (arguments.checks) {
-		printf("%s: ok\n", arguments.config);
-		return 0;
-	}
-	gw_config_set_up_log(conf_root(conf));
-	return serve(conf_root(conf));
+	printf("%s: ok\n", arguments.config);
+	return 0;
 }

@@ -324,6 +324,15 @@ int db_read(struct db *db, db_fn *fn, void *arg)
 	return r;
 }
 
+int db_read_one(struct db *db, db_fn *fn, void *arg)
+{
+	struct db_conn *conn = take_reader(db);
+	int r = db_conn_call(conn, fn, arg);
+
+	give_reader(db, conn);
+	return r;
+}
+
 void db_get_stats(struct db *db, struct db_stats *out)
 {
 	*out = (struct db_stats){

@@ -59,6 +59,9 @@ int db_write(struct db *db, db_fn *fn, void *arg);
  * under 250 ms: page long lists by key. Returns what `fn` returned. */
 int db_read(struct db *db, db_fn *fn, void *arg);
 
+/* The same for a function that runs one statement: that has a snapshot by itself, and needs no transaction around. */
+int db_read_one(struct db *db, db_fn *fn, void *arg);
+
 /* A value for a `?` of a statement, in order. */
 struct db_value {
 	enum { DB_VALUE_NONE, DB_VALUE_INT, DB_VALUE_TEXT, DB_VALUE_BLOB } kind;

@@ -163,7 +163,8 @@ int pool_new(struct pool **out, const struct pool_options *options)
 		free(p);
 		return -ENOMEM;
 	}
-	pthread_mutex_init(&p->lock, NULL);
+	/* It is held for moments only: a look again costs less than to sleep. */
+	p->lock = (pthread_mutex_t)PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
 	pthread_cond_init(&p->some, NULL);
 	pthread_cond_init(&p->begun, NULL);
 	if (options->starts_all) {

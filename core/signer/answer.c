@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "core/signer/signer_int.h"
+#include "core/signer/answer.h"
 
 #include <errno.h>
 

@@ -180,12 +180,12 @@ static bool usage_has(const struct tbs *t, unsigned bits, bool without)
 	       content.ptr[0] > 7 || content.ptr[1] & bits;
 }
 
-/* Whatever is in it: CA:TRUE, or a path length that says nothing without it. */
+/* There, and empty. Where it is absent some readers look elsewhere, such as Netscape's certificate type. */
 static bool is_no_authority(const struct gate *gate, const struct tbs *t)
 {
 	const struct extension *x = find(t, basic_constraints);
 
-	return !x || bytes_equal(x->value, bytes_of("\x30\x00", 2));
+	return x && bytes_equal(x->value, bytes_of("\x30\x00", 2));
 }
 
 static bool is_an_authority(const struct gate *gate, const struct tbs *t)

@@ -30,6 +30,7 @@
 #include "core/base/own.h"
 #include "core/base/pool.h"
 #include "core/base/sanitized.h"
+#include "core/signer/answer.h"
 #include "core/signer/sandbox.h"
 #include "core/signer/signer_int.h"
 #include "core/wire/control.h"

@@ -23,12 +23,5 @@ struct signer {
 	const struct signer_ways *ways;
 };
 
-/* core/signer/answer.c: answer one message of the core (core/signer/signer.proto) by `s`. 0; -EBADMSG: that is no call
- * of ours; -ENOMEM. */
-int signer_answer(struct signer *s, struct bytes message, struct buf *reply);
-
-/* The outcome in an answer for what failed inside the signer. */
-enum { SIGNER_ANSWER_FAILED = 100 };
-
 /* core/signer/vault.c: say that not only the key buffers are locked, or that they alone are. */
 void signer_note_memory(struct signer *s, enum signer_memory memory);

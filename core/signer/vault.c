@@ -199,16 +199,34 @@ static int fill_key(struct key *key, EVP_PKEY *pkey, struct bytes certificate, c
 	return 0;
 }
 
+/* With the lock held. The same key for the same certificate has one number, however often it is loaded. */
+static unsigned find_key(const struct vault *v, const struct key *key)
+{
+	unsigned i = 0;
+
+	while (i < v->n_keys && !(bytes_equal(buf_bytes(&v->keys[i].spki), buf_bytes(&key->spki)) &&
+				  bytes_equal(buf_bytes(&v->keys[i].certificate), buf_bytes(&key->certificate))))
+		i++;
+	return i;
+}
+
+/* Takes `key` when it is a new one; otherwise nothing of it is kept. */
 static int add_key(struct vault *v, struct key *key, uint64_t *number, char why[static SIGNER_WHY_SIZE])
 {
+	unsigned i;
 	int e = 0;
 
 	pthread_mutex_lock(&v->lock);
-	if (v->n_keys == KEYS_MAX) {
+	i = find_key(v, key);
+	if (i == KEYS_MAX) {
 		e = refuse(why, "too many keys are loaded");
 	} else {
-		v->keys[v->n_keys] = *key;
-		*number = v->instance | v->n_keys++;
+		*number = v->instance | i;
+		if (i == v->n_keys) {
+			v->keys[i] = *key;
+			*key = (struct key){ 0 };
+			v->n_keys++;
+		}
 	}
 	pthread_mutex_unlock(&v->lock);
 	return e;
@@ -232,8 +250,7 @@ static int vault_load(struct signer *s, struct bytes sealed, enum signer_purpose
 	e = fill_key(&key, pkey, certificate, why);
 	if (!e)
 		e = add_key(v, &key, number, why);
-	if (e)
-		fini_key(&key);
+	fini_key(&key);
 	return e;
 }
 

@@ -110,12 +110,11 @@ static int become(const char *text, int take_fd)
 	return 0;
 }
 
-/* Secrets are in memory: no part of it reaches a file, and no other process of this user looks at it. A sanitizer's
- * leak check does look. */
+/* Secrets are in memory: no part of it reaches a file, and no other process of this user looks at it. */
 static int shut_in(void)
 {
 	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
-	if (!IS_SANITIZED && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+	if (prctl(PR_SET_DUMPABLE, IS_SANITIZED, 0, 0, 0))
 		return -errno;
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? -errno : 0;
 }

@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "gateway/validator/validator_int.h"
+#include "gateway/validator/answer.h"
 
 #include <errno.h>
 

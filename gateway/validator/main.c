@@ -12,7 +12,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "gateway/validator/validator_int.h"
+#include "gateway/validator/answer.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -121,6 +121,7 @@ int main(int argc, char **argv)
 		e = start(&given);
 	if (e) {
 		complain(&given, e);
+		conf_drop(&given.conf);
 		return CONTROL_EXIT_FAILED;
 	}
 	control_ready();

@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "gateway/validator/validator_int.h"
+#include "gateway/validator/validator.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -117,12 +117,11 @@ static void remote_drop(struct validator *v)
 
 int validator_connect(struct validator **out, struct link *link)
 {
-	static const struct validator_ways ways = { remote_health, remote_drop };
 	struct remote *r = calloc(1, sizeof(*r));
 
 	if (!r)
 		return -ENOMEM;
-	r->face = (struct validator_face){ .door = { .check = check, .state = r }, .ways = &ways };
+	r->face = (struct validator_face){ { .check = check, .state = r }, remote_health, remote_drop };
 	r->link = link;
 	*out = &r->face.door;
 	return 0;

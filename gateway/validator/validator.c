@@ -8,7 +8,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "gateway/validator/validator_int.h"
+#include "gateway/validator/validator.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -35,6 +35,7 @@ struct job {
 	uint64_t turn;            /* the first one of each owner, then the second, … */
 	bool is_collected;        /* out of the table; the last waiter frees it */
 	unsigned waiters;
+	pthread_cond_t done;      /* for its waiters alone: others would wake up for nothing */
 	int error;                /* the job itself failed */
 	int64_t done_ms;
 	struct validation_result result;
@@ -46,7 +47,7 @@ struct engine {
 
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t work;  /* a job was queued, or stop */
-	pthread_cond_t done;  /* a job is done, or a thread */
+	pthread_cond_t ended; /* a thread has */
 	struct job *jobs;
 	size_t n_jobs, n_queued;
 	uint64_t turn; /* of the job that began last */
@@ -79,6 +80,7 @@ static void job_drop(struct job **jp)
 
 	if (!j)
 		return;
+	pthread_cond_destroy(&j->done);
 	free((char *)j->what.dns_name);
 	free((char *)j->what.ip_address);
 	free((char *)j->what.token);
@@ -99,10 +101,15 @@ static const char *copy(const char *text, int *e)
 static int job_new(struct job **out, const struct validation *what)
 {
 	OWNED(job) j = calloc(1, sizeof(*j));
+	pthread_condattr_t attributes;
 	int e = 0;
 
 	if (!j)
 		return -ENOMEM;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&j->done, &attributes);
+	pthread_condattr_destroy(&attributes);
 	j->what.key = what->key;
 	j->what.owner = what->owner;
 	j->what.kind = what->kind;
@@ -255,11 +262,11 @@ static void *run_jobs(void *arg)
 		pthread_mutex_lock(&v->lock);
 		j->state = JOB_DONE;
 		j->done_ms = clock_mono_ms();
-		pthread_cond_broadcast(&v->done);
+		pthread_cond_broadcast(&j->done);
 	}
 	curl_easy_cleanup(curl);
 	v->n_threads--;
-	pthread_cond_broadcast(&v->done);
+	pthread_cond_broadcast(&v->ended);
 	pthread_mutex_unlock(&v->lock);
 	return NULL;
 }
@@ -333,7 +340,7 @@ static int wait_for(struct engine *v, struct job *j, unsigned wait_ms, struct va
 
 	j->waiters++;
 	while (!e && j->state != JOB_DONE)
-		e = pthread_cond_timedwait(&v->done, &v->lock, &until);
+		e = pthread_cond_timedwait(&j->done, &v->lock, &until);
 	j->waiters--;
 	return j->state == JOB_DONE ? collect(v, j, out) : VALIDATION_RUNNING;
 }
@@ -373,12 +380,12 @@ static void engine_drop(struct engine **vp)
 		resolver_stop(v->http01.resolver);
 	pthread_mutex_lock(&v->lock);
 	while (v->n_threads)
-		pthread_cond_wait(&v->done, &v->lock);
+		pthread_cond_wait(&v->ended, &v->lock);
 	pthread_mutex_unlock(&v->lock);
 	while (v->jobs)
 		table_remove(v, v->jobs);
 	resolver_drop(&v->http01.resolver);
-	pthread_cond_destroy(&v->done);
+	pthread_cond_destroy(&v->ended);
 	pthread_cond_destroy(&v->work);
 	pthread_mutex_destroy(&v->lock);
 	free(v->http01.rules.allow);
@@ -392,9 +399,9 @@ static void init_waiting(struct engine *v)
 
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&v->done, &attributes);
 	pthread_cond_init(&v->work, &attributes);
 	pthread_condattr_destroy(&attributes);
+	pthread_cond_init(&v->ended, NULL);
 	pthread_mutex_init(&v->lock, NULL);
 }
 
@@ -444,14 +451,13 @@ static void drop_engine(struct validator *validator)
 
 int validator_new(struct validator **out, const struct conf_section *conf, struct conf_error *error)
 {
-	static const struct validator_ways ways = { engine_health, drop_engine };
 	OWNED(engine) v = calloc(1, sizeof(*v));
 	int e;
 
 	if (!v)
 		return -ENOMEM;
 	init_waiting(v);
-	v->face = (struct validator_face){ .door = { .check = check, .state = v }, .ways = &ways };
+	v->face = (struct validator_face){ { .check = check, .state = v }, engine_health, drop_engine };
 	e = fetch_global_init();
 	if (!e)
 		e = read_settings(v, conf, error);
@@ -465,12 +471,12 @@ int validator_new(struct validator **out, const struct conf_section *conf, struc
 
 bool validator_health(const struct validator *v, struct buf *out)
 {
-	return ((const struct validator_face *)v)->ways->health(v, out);
+	return ((const struct validator_face *)v)->health(v, out);
 }
 
 void validator_drop(struct validator **v)
 {
 	if (*v)
-		((struct validator_face *)*v)->ways->drop(*v);
+		((struct validator_face *)*v)->drop(*v);
 	*v = NULL;
 }

@@ -19,7 +19,14 @@ struct link;
 /* The rows of the section `validator:`. */
 extern const struct conf_option validator_options[];
 
-/* By the section `validator:`. The object begins with its `struct validator`. 0; -EINVAL with `error` filled;
+/* What stands first in each validator: the adapters' door, and what is for its owner alone. */
+struct validator_face {
+	struct validator door;
+	bool (*health)(const struct validator *v, struct buf *out);
+	void (*drop)(struct validator *v);
+};
+
+/* By the section `validator:`. 0; -EINVAL with `error` filled;
  * negative. */
 int validator_new(struct validator **out, const struct conf_section *conf, struct conf_error *error);
 

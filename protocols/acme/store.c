@@ -72,6 +72,15 @@ static const char *const migrations[] = {
 	") STRICT, WITHOUT ROWID;"
 	"CREATE INDEX order_authz_by_authz ON order_authz(authz);",
 	"ALTER TABLE orders ADD COLUMN to_collect INTEGER NOT NULL DEFAULT 0;",
+	/* What finalize brings is twenty times as large as the order: in its row it would tear the row's page apart. */
+	"CREATE TABLE result ("
+	"	order_id INTEGER PRIMARY KEY REFERENCES orders(id) ON DELETE CASCADE,"
+	"	csr BLOB,"
+	"	pem TEXT"
+	") STRICT;"
+	"INSERT INTO result(order_id, csr, pem) SELECT id, csr, pem FROM orders WHERE csr IS NOT NULL;"
+	"ALTER TABLE orders DROP COLUMN csr;"
+	"ALTER TABLE orders DROP COLUMN pem;",
 	NULL,
 };
 
@@ -303,16 +312,26 @@ static int write_result(struct acme_store *s, db_fn *fn, const struct acme_order
 	return e;
 }
 
+/* Behind the UPDATE of the order, which said `e`. */
+static int keep_octets(struct db_conn *conn, struct order_result *w, int e)
+{
+	w->is_written = !e && db_changes(conn) == 1;
+	if (!w->is_written)
+		return e;
+	return db_run(conn,
+		      "INSERT INTO result(order_id, csr, pem) VALUES(?,?,?)"
+		      " ON CONFLICT DO UPDATE SET csr=excluded.csr, pem=excluded.pem",
+		      DB_INT(w->order->id), DB_BLOB(w->order->csr), DB_TEXT(w->pem));
+}
+
 static int order_processing(struct db_conn *conn, void *arg)
 {
 	struct order_result *w = arg;
 	const struct acme_order *o = w->order;
-	int e = db_run(conn,
-		       "UPDATE orders SET status=3, finalized_s=?, csr=?, core_id=? WHERE id=? AND status IN (1, 3)",
-		       DB_INT(o->finalized_s), DB_BLOB(o->csr), DB_INT(o->core_id), DB_INT(o->id));
+	int e = db_run(conn, "UPDATE orders SET status=3, finalized_s=?, core_id=? WHERE id=? AND status IN (1, 3)",
+		       DB_INT(o->finalized_s), DB_INT(o->core_id), DB_INT(o->id));
 
-	w->is_written = db_changes(conn) == 1;
-	return e;
+	return keep_octets(conn, w, e);
 }
 
 int acme_store_set_processing(struct acme_store *s, const struct acme_order *order)
@@ -325,12 +344,11 @@ static int order_invalid(struct db_conn *conn, void *arg)
 	struct order_result *w = arg;
 	const struct acme_order *o = w->order;
 	int e = db_run(conn,
-		       "UPDATE orders SET status=5, error=?, finalized_s=?, csr=?, core_id=?"
+		       "UPDATE orders SET status=5, error=?, finalized_s=?, core_id=?"
 		       " WHERE id=? AND status IN (1, 3)",
-		       DB_TEXT(o->error), DB_INT(o->finalized_s), DB_BLOB(o->csr), DB_INT(o->core_id), DB_INT(o->id));
+		       DB_TEXT(o->error), DB_INT(o->finalized_s), DB_INT(o->core_id), DB_INT(o->id));
 
-	w->is_written = db_changes(conn) == 1;
-	return e;
+	return keep_octets(conn, w, e);
 }
 
 int acme_store_set_invalid(struct acme_store *s, const struct acme_order *order)
@@ -343,13 +361,12 @@ static int order_valid(struct db_conn *conn, void *arg)
 	struct order_result *w = arg;
 	const struct acme_order *o = w->order;
 	int e = db_run(conn,
-		       "UPDATE orders SET status=4, certificate=?, pem=?, finalized_s=?, csr=?, core_id=?, to_collect=?"
+		       "UPDATE orders SET status=4, certificate=?, finalized_s=?, core_id=?, to_collect=?"
 		       " WHERE id=? AND status IN (1, 3)",
-		       DB_TEXT(o->certificate), DB_TEXT(w->pem), DB_INT(o->finalized_s), DB_BLOB(o->csr),
-		       DB_INT(o->core_id), DB_INT(o->to_collect), DB_INT(o->id));
+		       DB_TEXT(o->certificate), DB_INT(o->finalized_s), DB_INT(o->core_id), DB_INT(o->to_collect),
+		       DB_INT(o->id));
 
-	w->is_written = db_changes(conn) == 1;
-	return e;
+	return keep_octets(conn, w, e);
 }
 
 int acme_store_set_valid(struct acme_store *s, const struct acme_order *order, const char *pem)

@@ -273,7 +273,7 @@ static int order_by_name(struct db_conn *conn, void *arg)
 			  "SELECT id, account, name, status, expires_s, finalized_s, core_id, csr, error,"
 			  " certificate, (SELECT count(*) FROM order_authz WHERE order_id=orders.id), to_collect,"
 			  " created_s"
-			  " FROM orders WHERE name=?",
+			  " FROM orders LEFT JOIN result ON order_id=id WHERE name=?",
 			  DB_TEXT(q->text));
 
 	if (!e)
@@ -343,7 +343,8 @@ static int certificate_by_name(struct db_conn *conn, void *arg)
 	struct acme_certificate *cert = q->out;
 	OWNED(db_rows) rows = NULL;
 	int e = db_select(conn, &rows,
-			  "SELECT name, account, core_id, to_collect, pem FROM orders WHERE certificate=?",
+			  "SELECT name, account, core_id, to_collect, pem FROM orders JOIN result ON order_id=id"
+			  " WHERE certificate=?",
 			  DB_TEXT(q->text));
 
 	if (!e)

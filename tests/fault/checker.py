@@ -4,8 +4,8 @@
     checker.py --data DIR --issued DIR --ledger FILE --root PEM [--log FILE] [--settle SECONDS]
                [--directory URL --http01-port PORT]
 
-The daemon may run or not. With --directory it must run, and the accounts and orders are asked for again and a new
-certificate is got. What is wrong is printed, one line each, and the exit code is 1. It reads the store with its own SQL
+The daemon may run or not. With --directory it must run: then nothing may be under way any more after some seconds, the
+accounts and orders are asked for again, and a new certificate is got. What is wrong is printed, one line each, and the exit code is 1. It reads the store with its own SQL
 and the certificates with `cryptography`, and shares no code with the daemon.
 
 A line of the ledger is a JSON object for something that was acknowledged:
@@ -290,7 +290,7 @@ class Checker:
             if settled and row["state"] == ACTIVE:
                 self.bad(f"request {row['id']}: is stuck, neither decided nor held")
 
-    def run(self, settled=True):
+    def run(self, settled):
         self.problems += [f"damaged: {text}" for text in self.f.damage]
         self.check_orders()
         self.check_told_certificates()
@@ -365,13 +365,17 @@ class Asking:
         if len(orders) > ASKED_AGAIN:
             orders = random.sample(orders, ASKED_AGAIN)
         for account in ledger["account"]:
-            own = [entry for entry in orders if entry["account"] == account["url"]]
-            client = self.patiently(self.client(
-                serialization.load_pem_private_key(account["key"].encode(), None)).start)
+            client = self.client(serialization.load_pem_private_key(account["key"].encode(), None))
+            try:
+                self.patiently(client.start)
+            except Problem as problem:
+                self.problems.append(f"not told again: {account['url']}: {problem}")
+                continue
             if client.kid != account["url"]:
                 self.problems.append(f"lost: the key of {account['url']} belongs to {client.kid} now")
-            for entry in own:
-                self.ask_order(client, entry, certificates.get(entry["url"]), entry["url"] in denied)
+            for entry in orders:
+                if entry["account"] == account["url"]:
+                    self.ask_order(client, entry, certificates.get(entry["url"]), entry["url"] in denied)
 
     def enrol(self, name):
         try:
@@ -386,11 +390,11 @@ def sanitizer_reports(log):
         return [f"the log has {match.decode()}" for match in SANITIZER.findall(f.read())]
 
 
-def check_folder(data, issued, ledger_path, root_path):
-    """What is wrong, a line each."""
+def check_folder(data, issued, ledger_path, root_path, settled=True):
+    """What is wrong, a line each. `settled`: nothing may be under way any more."""
     with open(root_path, "rb") as f:
         root = x509.load_pem_x509_certificate(f.read())
-    return Checker(Folder(data, issued), read_ledger(ledger_path), root).run()
+    return Checker(Folder(data, issued), read_ledger(ledger_path), root).run(settled)
 
 
 def main():
@@ -405,7 +409,7 @@ def main():
     a = parser.parse_args()
     if a.directory:
         settle(a.data, a.settle)
-    problems = check_folder(a.data, a.issued, a.ledger, a.root)
+    problems = check_folder(a.data, a.issued, a.ledger, a.root, settled=bool(a.directory))
     if a.directory:
         responder = Responder(a.http01_port)
         asking = Asking(a.directory, a.root, responder)

@@ -18,6 +18,7 @@ import check_trace  # noqa: E402
 import checker  # noqa: E402
 import gatehouse  # noqa: E402
 import processes  # noqa: E402
+from acme_client import Problem  # noqa: E402
 from cryptography.hazmat.primitives import serialization  # noqa: E402
 from gatehouse import BUILD, DOMAIN, Gatehouse, check  # noqa: E402
 
@@ -56,7 +57,8 @@ class ShimState:
 
 
 class Fault:
-    """What happens to which process at which call. `at` 0: nothing, it only counts. No kind: the first that there is."""
+    """What happens to which process at which call. `at` 0: nothing, it only counts. A daemon that has no process of this
+    kind has its work in the first that there is."""
 
     def __init__(self, at=0, action="kill-before", kind=None, calls=None, file=None, lasts=False, is_power_loss=False):
         self.at, self.action, self.kind, self.calls, self.file = at, action, kind, calls, file
@@ -119,19 +121,20 @@ class Slot(Gatehouse):
 
     # ---- the folder, before and after a round ----
 
-    def keep(self):
-        """What is there now is what every round begins with."""
-        os.makedirs(self.kept)
-        for name in ("work", "trace.jsonl", "ledger.jsonl"):
-            source, target = os.path.join(self.folder, name), os.path.join(self.kept, name)
-            (shutil.copytree if os.path.isdir(source) else shutil.copy2)(source, target)
+    def keep(self, name):
+        """What is there now is what a round that begins with `name` finds."""
+        kept = os.path.join(self.kept, name)
+        shutil.copytree(self.work, os.path.join(kept, "work"))
+        for path in (self.trace, self.ledger):
+            shutil.copy2(path, kept)
 
-    def put_back(self):
+    def put_back(self, name):
+        kept = os.path.join(self.kept, name)
         for folder in (self.work, self.durable):
             shutil.rmtree(folder, ignore_errors=True)
-            shutil.copytree(os.path.join(self.kept, "work"), folder)
-        for name in ("trace.jsonl", "ledger.jsonl"):
-            shutil.copy2(os.path.join(self.kept, name), os.path.join(self.folder, name))
+            shutil.copytree(os.path.join(kept, "work"), folder)
+        for path in (self.trace, self.ledger):
+            shutil.copy2(os.path.join(kept, os.path.basename(path)), path)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.log_path)
 
@@ -142,17 +145,28 @@ class Slot(Gatehouse):
 
     # ---- the daemon ----
 
-    def begin(self, fault):
-        """Start it with this fault; nothing is counted before arm()."""
+    def begin(self, fault, from_start=False):
+        """Start it with this fault; what it does before it is ready counts when `from_start`."""
         self.fault, self.deaths, self.refusals = fault, [], []
         self.shim.reset()
+        kind = fault.kind if fault.kind in self.kinds else self.kinds[0]
         self.environment = {**os.environ, "LD_PRELOAD": self.preload, "FAULT_STATE": self.shim.path,
-                            "FAULT_PROCESS": processes.KINDS[fault.kind or self.kinds[0]], "FAULT_FOLDER": self.work,
+                            "FAULT_PROCESS": processes.KINDS[kind], "FAULT_FOLDER": self.work,
                             "FAULT_AT": str(fault.at), "FAULT_ACTION": fault.action}
         optional = {"FAULT_CALLS": fault.calls, "FAULT_FILE": fault.file, "FAULT_LASTS": "1" if fault.lasts else None,
                     "FAULT_DURABLE": self.durable if fault.is_power_loss else None}
         self.environment.update({name: value for name, value in optional.items() if value})
-        self.start(env=self.environment, start_new_session=True)
+        self.shim.arm(from_start)
+        self.launch()
+        self.shim.arm()
+
+    def launch(self):
+        """It may die before it is ready, but only of the fault."""
+        try:
+            self.start(env=self.environment, start_new_session=True)
+        except AssertionError:
+            if self.is_running() or self.deaths or not self.shim.fired:
+                raise
 
     def is_running(self):
         return self.process and self.process.poll() is None
@@ -165,7 +179,7 @@ class Slot(Gatehouse):
         self.deaths.append(self.process.returncode)
         if self.fault.is_power_loss and len(self.deaths) == 1:
             self.lose_power()
-        self.start(env=self.environment, start_new_session=True)
+        self.launch()
 
     def refused(self, problem):
         """A failure that lasts ends when somebody noticed it: there is space again."""
@@ -250,7 +264,7 @@ class Errand:
         if order["status"] == "ready":
             order = self.client.finalize(order, self.csr)
         if order["status"] == "processing" and not self.name.startswith("hold"):
-            order = self.client.poll(self.url)
+            order = self.client.poll(self.url, PATIENCE_S)
         return self.record(order)
 
     def look(self):
@@ -273,9 +287,10 @@ def insist(slot, step):
     while True:
         try:
             return step()
-        except acme_client.Problem as problem:
+        except Problem as problem:
             # Busy, or a failure that the client may repeat; anything else is an answer, and a wrong one.
             check(problem.status >= 500 and time.monotonic() < end, f"the daemon answers {problem}")
+            check(problem.status != 503 or problem.headers["Retry-After"], f"no Retry-After with {problem}")
             slot.refused(problem)
         except AGAIN as e:
             check(time.monotonic() < end, f"the daemon does not come back: {e}: {slot.log_tail()}")

@@ -1,17 +1,19 @@
 """A round: put the folder back, start the daemon with one fault, let a client and an officer do what they came for, and
 hold everything against the checker."""
 import concurrent.futures
+import contextlib
+import copy
 import time
 
-from harness import DOMAIN, Errand, Fault, Slot, check, checker, insist, processes
+from harness import AGAIN, DOMAIN, Errand, Fault, Problem, Slot, check, insist, processes
 
 HELD = f"hold.{DOMAIN}"
-PENDING, REVOKED, DENIED = 9, 21, 31
+ACTIVE, PENDING = 8, 9
 
 
-def prepare():
-    """A folder with an account, a certificate, and a request that waits for an officer."""
-    slot = Slot()
+def fill(slot):
+    """An account, a certificate, and a request that waits for an officer; and the same after the daemon was killed
+    before it signed what it had planned."""
     slot.start()
     slot.kinds = processes.targets(slot.process.pid)
     slot.client = slot.enrol()
@@ -20,7 +22,23 @@ def prepare():
     held.run()
     slot.held_url, slot.held_id = held.url, slot.wait_pending(HELD)["id"]
     slot.stop()
-    slot.keep()
+    slot.keep("waiting")
+    slot.begin(Fault(1, "kill-after", calls="sync", file="core.db-wal"))
+    slot.interrupted = Errand(slot, slot.client, f"interrupted.{DOMAIN}")
+    while not slot.shim.fired:
+        with contextlib.suppress(*AGAIN, Problem):
+            check(slot.interrupted.run() != "valid", "the daemon was not killed at its plan")
+    slot.end()
+    slot.keep("interrupted")
+
+
+def prepare():
+    slot = Slot()
+    try:
+        fill(slot)
+    except BaseException:
+        slot.end()
+        raise
     return slot
 
 
@@ -35,7 +53,7 @@ def decide(slot, kind, *words):
         slot.acknowledge(kind, id=slot.held_id)
         return
     state = slot.rows("SELECT state FROM requests WHERE id=?", slot.held_id)[0][0] if slot.is_running() else PENDING
-    if state in (PENDING, 8):
+    if state in (ACTIVE, PENDING):
         slot.refused(done.stderr)
         raise Again(done.stderr)
 
@@ -45,6 +63,12 @@ def decide(slot, kind, *words):
 def issue(slot):
     errand = Errand(slot, slot.client, f"new.{DOMAIN}")
     check(insist(slot, errand.run) == "valid", "the order does not become valid")
+
+
+def start(slot):
+    """What was planned is signed at the start; the client, which has seen nothing of that, asks for its order."""
+    errand = copy.copy(slot.interrupted)
+    check(insist(slot, errand.run) == "valid", "what was interrupted is not finished")
 
 
 def hold(slot):
@@ -77,7 +101,7 @@ def held_again(slot):
     check(insist(slot, errand.run) == "processing", "one approval gave a second certificate")
 
 
-FLOWS = {f.__name__: f for f in (issue, hold, approve, deny, grant)}
+FLOWS = {f.__name__: f for f in (issue, start, hold, approve, deny, grant)}
 AFTERWARDS = {"approve": held_again}
 
 
@@ -98,9 +122,9 @@ class Result:
 
 def run_round(slot, flow, fault):
     """Problems found, and how long it took from the kill until the client saw the end of what it came for."""
-    slot.put_back()
-    slot.begin(fault)
-    slot.shim.arm()
+    is_start = flow == "start"
+    slot.put_back("interrupted" if is_start else "waiting")
+    slot.begin(fault, from_start=is_start)
     FLOWS[flow](slot)
     told_s = time.monotonic()
     if fault.lasts:

@@ -72,7 +72,7 @@ def use(build):
 def begin(folder):
     global _tree
     _tree = Tree(tempfile.mkdtemp(dir=folder))
-    harness.PATIENCE_S = 4  # a mutant may go on and on
+    harness.PATIENCE_S = 8  # a mutant may go on and on
 
 
 def problems_of(flow, fault):
@@ -111,21 +111,22 @@ def run_honest(part):
     return found
 
 
+def report(mutant, problems, n):
+    """True when it was found for what it breaks."""
+    right = [text for text in problems if re.search(mutant.finding, text)]
+    print(f"        {mutant.name} ({mutant.breaks}): {n} rounds, "
+          f"{right[0].splitlines()[0][:140] if right else problems or 'NOT FOUND'}", flush=True)
+    return bool(right)
+
+
 def every_mutant_is_found():
     chosen = [m for m in MUTANTS if not sys.argv[1:] or m.name in sys.argv[1:]]
-    folder = tempfile.mkdtemp(prefix="gatehouse-mutants-")
-    with concurrent.futures.ProcessPoolExecutor(TREES, initializer=begin, initargs=(folder,)) as pool:
+    with (tempfile.TemporaryDirectory(prefix="gatehouse-mutants-") as folder,
+          concurrent.futures.ProcessPoolExecutor(TREES, initializer=begin, initargs=(folder,)) as pool):
         honest = [pool.submit(run_honest, chosen[i::TREES]) for i in range(TREES)]
         found = [pool.submit(find, mutant) for mutant in chosen]
         wrong = [text for future in honest for text in future.result()]
-        missed = []
-        for mutant, future in zip(chosen, found):
-            problems, n = future.result()
-            right = [text for text in problems if re.search(mutant.finding, text)]
-            print(f"        {mutant.name} ({mutant.breaks}): {n} rounds, "
-                  f"{right[0].splitlines()[0][:140] if right else problems or 'NOT FOUND'}", flush=True)
-            missed += [] if right else [mutant.name]
-    shutil.rmtree(folder)
+        missed = [mutant.name for mutant, future in zip(chosen, found) if not report(mutant, *future.result())]
     check(not wrong, "the tree as it is does not pass the rounds of the mutants:\n" + "\n".join(wrong))
     check(not missed, f"not found, or for another reason: {missed}")
     check(len(chosen) >= WANTED or sys.argv[1:], f"only {len(chosen)} mutants")

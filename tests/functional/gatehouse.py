@@ -5,6 +5,7 @@ Everything lives in a temporary folder that is removed when the test passed, and
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -36,14 +37,43 @@ RULES = """
 """
 
 
+# Users of the processes when the tests run as root. Numbers need no entry in the system's list.
+ROLES = ("core", "gateway", "signer", "validator")
+USERS = {role: 61101 + i for i, role in enumerate(ROLES)} if os.geteuid() == 0 else {}
+
+
 def free_ports(n):
-    sockets = [socket.socket() for _ in range(n)]
-    for s in sockets:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
+    """Below those that the kernel gives to clients: a daemon that is down for a moment finds its ports free again."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as f:
+        end = int(f.read().split()[0])
+    ports = set()
+    while len(ports) < n:
+        port = random.randrange(10000, end)
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            ports.add(port)
+    return list(ports)
+
+
+def role_of(pid):
+    """The role of a process of the daemon; None for any other."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            words = f.read().decode(errors="replace").split("\0")
+    except OSError:
+        return None
+    name = os.path.basename(words[0])
+    if name == "gatehoused":
+        return words[2] if len(words) > 2 and words[1] == "--role" else "supervisor"
+    return {"gatehouse-signer": "signer", "gatehouse-validator": "validator"}.get(name)
+
+
+def children_of(pid):
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as f:
+            return [int(n) for n in f.read().split()]
+    except OSError:
+        return []
 
 
 def check(condition, text):
@@ -56,7 +86,7 @@ class Gatehouse:
 
     def __init__(self, rules=RULES, core="", folder=None, data=None, key_type="ec-p256", policy=None, lifetime="30d"):
         self.folder = folder or tempfile.mkdtemp(prefix="gatehouse-test-")
-        os.chmod(self.folder, 0o755)
+        os.chmod(self.folder, 0o777)  # core and gateway, which have users of their own, write into it
         self.data = data or os.path.join(self.folder, "data")
         self.log_path = os.path.join(self.folder, "log")
         self.trace = os.path.join(self.folder, "trace.jsonl")
@@ -112,7 +142,7 @@ validator:
   allow: [127.0.0.0/8]
   hosts:
     "*.{DOMAIN}": 127.0.0.1
-""")
+""" + ("processes:\n" + "".join(f"  {role}-user: {uid}\n" for role, uid in USERS.items()) if USERS else ""))
 
     # ---- the daemon ----
 
@@ -149,6 +179,45 @@ validator:
     def log_tail(self, n=8):
         with open(self.log_path, errors="replace") as f:
             return "\n" + "".join(f.readlines()[-n:])
+
+    def processes(self):
+        """{role: pid} of what runs below the supervisor."""
+        found = {role_of(pid): pid for pid in children_of(self.process.pid)}
+        found.pop(None, None)
+        return found
+
+    def kill_role(self, role):
+        pid = self.processes().get(role)
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def wait_role(self, role, not_pid=None, wait_s=10):
+        end = time.monotonic() + wait_s
+        while time.monotonic() < end:
+            pid = self.processes().get(role)
+            if pid and pid != not_pid:
+                return pid
+            time.sleep(0.01)
+        raise AssertionError(f"there is no process {role} after {wait_s} s: {self.log_tail()}")
+
+    def reload(self, wait_s=30, event="server.reloaded"):
+        at = os.path.getsize(self.log_path)
+        self.process.send_signal(signal.SIGHUP)
+        return self.wait_log(event, at, wait_s)
+
+    def wait_log(self, event, at=0, wait_s=30):
+        """The first line of that event after octet `at` of the log."""
+        end = time.monotonic() + wait_s
+        while time.monotonic() < end:
+            with open(self.log_path, "rb") as f:
+                f.seek(at)
+                for line in f.read().decode(errors="replace").splitlines():
+                    if f"event={event} " in line + " ":
+                        return line
+            check(self.process.poll() is None, f"gatehoused ended: {self.log_tail()}")
+            time.sleep(0.02)
+        raise AssertionError(f"no {event} in the log after {wait_s} s: {self.log_tail()}")
 
     # ---- the tool ----
 

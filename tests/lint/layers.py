@@ -32,8 +32,11 @@ LAYERS = {
     "gateway/validator": ("protocols/validator.h", "core/wire/") + BASE,
     "gateway/ctl": ("core/admin.h", "core/create.h", "core/wire/") + MODULE_DOOR,
     # main.c and config.c join the option rows of the built-in modules and of the core, which hang on these doors.
-    "gateway": PROTOCOL_FACE + ("gateway/validator/validator.h", "core/core.h", "core/policy.h", "core/exit.h") +
+    "gateway": PROTOCOL_FACE + ("gateway/validator/validator.h", "core/core.h", "core/policy.h", "core/exit.h",
+                                 "core/signer/signer.h", "core/wire/control.h", "core/wire/link.h",
+                                 "gateway/supervisor/supervisor.h") +
     SUBMIT_DOOR,
+    "gateway/supervisor": ("gateway/config.h", "gateway/bind.h", "core/core.h", "core/wire/control.h") + BASE,
 }
 # One folder a module; a module does not know its neighbours.
 MODULES = {"policy": ("core/policy.h",) + MODULE_DOOR, "exit": ("core/exit.h",) + MODULE_DOOR}
@@ -42,6 +45,8 @@ MODULES = {"policy": ("core/policy.h",) + MODULE_DOOR, "exit": ("core/exit.h",) 
 TESTS = {
     "tests/unit/base": ("core/base",),
     "tests/unit/wire": ("core/wire",),
+    "tests/unit/child.c": ("core/wire",),
+    "tests/unit/child.h": ("core/wire",),
     "tests/unit/core": ("core", "core/signer"),
     "tests/unit/signer": ("core", "core/signer"),
     "tests/unit/policy": ("policy/",),

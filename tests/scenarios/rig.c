@@ -138,7 +138,7 @@ int rig_start(struct rig *r, struct conf_error *error)
 	write_configuration(r, &text);
 	e = conf_parse(&r->conf, buf_bytes(&text), "scenario.yaml", root_rows, error);
 	if (!e)
-		e = ca_core_start(&r->core, conf_root(r->conf), NULL, error);
+		e = ca_core_start(&r->core, conf_root(r->conf), r->env, error);
 	if (!e && r->settings.over_link)
 		e = connect_link(r);
 	snprintf(where, sizeof(where), "%s" RIG_CA, rig_address(r));

@@ -28,6 +28,7 @@ struct rig {
 	char folder[64];
 	char trace[96];
 	struct rig_settings settings;
+	const struct ca_core_env *env; /* NULL: all in this process */
 	struct buf ca_certificate;
 	struct conf *conf;
 	struct ca_core *core;

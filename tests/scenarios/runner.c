@@ -228,6 +228,12 @@ static int broken_ask_memory(struct signer *s, enum signer_memory *memory)
 	return strcmp(b->way, "away") == 0 ? -EIO : signer_ask_memory(b->real, memory);
 }
 
+static int broken_load(struct signer *s, struct bytes sealed, enum signer_purpose purpose, const char *ca,
+		       struct bytes certificate, uint64_t *key, char why[static SIGNER_WHY_SIZE])
+{
+	return signer_load(((struct broken_signer *)s)->real, sealed, purpose, ca, certificate, key, why);
+}
+
 static void broken_drop(struct signer *s)
 {
 	struct broken_signer *b = (struct broken_signer *)s;
@@ -240,7 +246,10 @@ static void broken_drop(struct signer *s)
 static void step_signer(struct scenario *s, const struct step *step)
 {
 	static const struct signer_ways ways = {
-		.sign_certificate = broken_sign, .ask_memory = broken_ask_memory, .drop = broken_drop
+		.load = broken_load,
+		.sign_certificate = broken_sign,
+		.ask_memory = broken_ask_memory,
+		.drop = broken_drop,
 	};
 	static const char *const words[] = { "away", "refuses", "wrong", "back" };
 	struct broken_signer *b = (struct broken_signer *)s->rig.core->signer;

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -347,6 +348,31 @@ static void use_a_wrong_default(void)
 	conf_parse(&conf, bytes_of_str(""), "t", bad, NULL);
 }
 
+/* A process that reads one section of everybody's file. */
+static void passes_over_what_is_for_others(void **state)
+{
+	static const struct conf_option inner[] = { { .name = "port", .type = CONF_INTEGER }, { 0 } };
+	static const struct conf_option part[] = {
+		{ .name = "mine", .type = CONF_SECTION, .rows = inner }, { .name = CONF_OTHERS }, { 0 }
+	};
+	static const char text[] = "theirs: [{a: b}]\nmine: {port: 7}\nmore: x\n";
+	int fd = memfd_create("conf", MFD_CLOEXEC);
+	struct conf_error error;
+	struct conf *conf = NULL;
+
+	assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+	assert_int_equal(conf_load_fd(&conf, fd, "t.yaml", part, &error), 0);
+	assert_int_equal(conf_int(conf_section(conf_root(conf), "mine"), "port"), 7);
+	conf_drop(&conf);
+	close(fd);
+	/* In its own section nothing is passed over, and nowhere what is given twice. */
+	refuse_by(part, bytes_of_str("theirs: 1\nmine: {prt: 7}\n"),
+		  "t.yaml:2:8: unknown option 'prt'; did you mean 'port'?");
+	refuse_by(part, bytes_of_str("mine: {}\ntheirs: 1\nmine: {}\n"), "t.yaml:3:1: option 'mine' is given twice");
+	assert_int_equal(conf_load_fd(&conf, -1, "t.yaml", part, &error), -EBADF);
+	assert_non_null(strstr(error.text, "t.yaml: cannot be read"));
+}
+
 static void aborts_on_bugs_of_the_program(void **state)
 {
 	static void (*const bugs[])(void) = { ask_for_a_wrong_type, ask_for_an_unknown_name, use_a_wrong_default };
@@ -382,6 +408,7 @@ int main(void)
 		cmocka_unit_test(refuses_what_is_too_big),
 		cmocka_unit_test(refuses_a_well_formed_value_at_its_place),
 		cmocka_unit_test(reads_a_file_and_says_why_it_cannot),
+		cmocka_unit_test(passes_over_what_is_for_others),
 		cmocka_unit_test(prints_every_option),
 		cmocka_unit_test(aborts_on_bugs_of_the_program),
 	};

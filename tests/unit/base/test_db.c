@@ -404,6 +404,7 @@ static void reads_what_was_written_and_readers_cannot_write(void **state)
 	assert_int_equal(db_write(db, write_two, NULL), 0);
 	assert_int_equal(db_read(db, select_back, NULL), 0);
 	assert_true(db_read(db, write_on_reader, NULL) < 0);
+	assert_true(db_read_one(db, write_on_reader, NULL) < 0);
 	assert_int_equal(count_in_file(NULL), 2);
 }
 
@@ -458,6 +459,7 @@ static void survives_bugs_of_its_callers(void **state)
 	assert_int_equal(db_write(db, wrong_sql, NULL), -EINVAL);
 	log_capture(NULL, NULL);
 	assert_int_equal(db_read(db, select_back, NULL), 0);
+	assert_int_equal(db_read_one(db, select_back, NULL), 0);
 	expect_it_works(db);
 }
 

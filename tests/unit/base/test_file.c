@@ -50,6 +50,25 @@ static int count_files(void)
 	return n - 2;
 }
 
+static void reads_an_open_file_from_its_beginning_for_everybody(void **state)
+{
+	OWNED_BUF small = BUF_INIT(4);
+	int fd;
+
+	assert_int_equal(file_write_atomic_at(AT_FDCWD, in_folder("a"), bytes_of_str("content"), 0600), 0);
+	fd = open(in_folder("a"), O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	for (int i = 0; i < 2; i++) {
+		OWNED_BUF b = BUF_INIT(7);
+
+		assert_int_equal(file_read_fd(fd, &b), 0);
+		assert_string_equal(buf_str(&b), "content");
+	}
+	assert_int_equal(file_read_fd(fd, &small), -EMSGSIZE);
+	close(fd);
+	assert_int_equal(file_read_fd(fd, &small), -EBADF);
+}
+
 static void replaces_a_file_whole_with_its_mode(void **state)
 {
 	OWNED_BUF b = BUF_INIT(100);
@@ -126,6 +145,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(leaves_nothing_behind_when_it_cannot_write, make_temporary,
 						remove_temporary),
 		cmocka_unit_test_setup_teardown(reads_up_to_the_limit_and_not_beyond, make_temporary, remove_temporary),
+		cmocka_unit_test_setup_teardown(reads_an_open_file_from_its_beginning_for_everybody, make_temporary,
+						remove_temporary),
 		cmocka_unit_test_setup_teardown(refuses_a_secret_that_others_may_read, make_temporary,
 						remove_temporary),
 		cmocka_unit_test_setup_teardown(makes_a_folder_with_its_parents, make_temporary, remove_temporary),

@@ -5,6 +5,7 @@
 #include "tests/test.h"
 
 #include "core/base/pool.h"
+#include "core/base/sanitized.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -172,6 +173,30 @@ static void starts_all_when_told_to(void **state)
 	pool_drop(&w);
 }
 
+static size_t seen_stack;
+
+static int look_at_stack(void *arg)
+{
+	pthread_attr_t attributes;
+
+	pthread_getattr_np(pthread_self(), &attributes);
+	pthread_attr_getstacksize(&attributes, &seen_stack);
+	pthread_attr_destroy(&attributes);
+	return 0;
+}
+
+static void gives_threads_the_stack_that_was_asked_for(void **state)
+{
+	struct pool *w;
+
+	assert_int_equal(pool_new(&w, &(struct pool_options){ 1, 1, true, look_at_stack, NULL, 128 << 10 }), 0);
+	pool_drop(&w);
+	if (IS_SANITIZED)
+		assert_true(seen_stack >= 1 << 20);
+	else
+		assert_in_range(seen_stack, 100 << 10, 160 << 10);
+}
+
 static void does_not_start_when_a_thread_cannot_begin(void **state)
 {
 	struct pool *w = NULL;
@@ -184,6 +209,8 @@ static void does_not_start_when_a_thread_cannot_begin(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		/* First: the C library gives a larger stack again that an earlier thread left. */
+		cmocka_unit_test(gives_threads_the_stack_that_was_asked_for),
 		cmocka_unit_test(runs_every_job_once),
 		cmocka_unit_test(starts_threads_only_on_demand),
 		cmocka_unit_test(refuses_what_does_not_fit_into_the_queue),

@@ -87,6 +87,41 @@ static void a_key_loads_for_its_own_ca_purpose_and_certificate_only(void **state
 	issue_kit_fini(&k);
 }
 
+static int sign(struct issue_kit *k, struct bytes tbs)
+{
+	OWNED_BUF signature = BUF_INIT(SIGNER_SIGNATURE_MAX);
+	char why[SIGNER_WHY_SIZE] = "";
+	int e = signer_sign_certificate(k->signer, k->key, tbs, &signature, why);
+
+	assert_true(e == 0 ? signature.len > 0 : signature.len == 0);
+	assert_true(e == 0 || why[0]);
+	return e;
+}
+
+static void a_key_that_is_loaded_again_has_the_same_number(void **state)
+{
+	char why[SIGNER_WHY_SIZE] = "";
+	struct issue_kit k, other;
+	uint64_t key, bare;
+
+	issue_kit_init(&k, "ec-p256", "One", NOW, NOW + 86400);
+	issue_kit_init(&other, "ec-p256", "One", NOW, NOW + 86400);
+	for (unsigned i = 0; i < 200; i++) {
+		assert_int_equal(signer_load(k.signer, buf_bytes(&k.sealed), SIGNER_PURPOSE_CA, "One",
+					     buf_bytes(&k.certificate), &key, why), 0);
+		assert_true(key == k.key);
+	}
+	/* Without its certificate it may sign something else, so it is another one. */
+	assert_int_equal(signer_load(k.signer, buf_bytes(&k.sealed), SIGNER_PURPOSE_CA, "One", bytes_of(NULL, 0), &bare,
+				     why), 0);
+	assert_true(bare != key);
+	/* And no signer knows the number of another one. */
+	k.key = other.key;
+	assert_int_equal(sign(&k, bytes_of("\x30\x00", 2)), SIGNER_UNKNOWN_KEY);
+	issue_kit_fini(&other);
+	issue_kit_fini(&k);
+}
+
 static void makes_the_keys_it_says_and_no_others(void **state)
 {
 	static const char *const bad[] = { "ec-p521", "rsa-1024", "ed25519", "", "EC-P256" };
@@ -104,17 +139,6 @@ static void makes_the_keys_it_says_and_no_others(void **state)
 		assert_string_not_equal(why, "");
 	}
 	signer_drop(&s);
-}
-
-static int sign(struct issue_kit *k, struct bytes tbs)
-{
-	OWNED_BUF signature = BUF_INIT(SIGNER_SIGNATURE_MAX);
-	char why[SIGNER_WHY_SIZE] = "";
-	int e = signer_sign_certificate(k->signer, k->key, tbs, &signature, why);
-
-	assert_true(e == 0 ? signature.len > 0 : signature.len == 0);
-	assert_true(e == 0 || why[0]);
-	return e;
 }
 
 static void refuses_another_issuer(void **state)
@@ -244,6 +268,7 @@ int main(void)
 		cmocka_unit_test(what_is_sealed_opens_with_the_same_key_and_binding_only),
 		cmocka_unit_test(no_changed_octet_of_a_seal_opens),
 		cmocka_unit_test(a_key_loads_for_its_own_ca_purpose_and_certificate_only),
+		cmocka_unit_test(a_key_that_is_loaded_again_has_the_same_number),
 		cmocka_unit_test(makes_the_keys_it_says_and_no_others),
 		cmocka_unit_test(refuses_another_issuer),
 		cmocka_unit_test(refuses_to_make_another_authority),

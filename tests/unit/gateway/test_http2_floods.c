@@ -263,12 +263,13 @@ static int64_t p99(struct healthy *h)
 /* One record of TLS, or one a frame: what a frame costs must be seen either way. */
 static void send_flood(int fd, const struct flood *flood)
 {
-	struct tls_client *client = tls_client_new(fd, 0x0304, "\x02h2");
 	OWNED_BUF all = BUF_INIT(FLOOD_SIZE + (1 << 20));
+	struct tls_client *client;
 	size_t at, n;
 
+	make_flood(flood, 1000, &all); /* before the deadlines of the connection begin */
+	client = tls_client_new(fd, 0x0304, "\x02h2");
 	assert_non_null(client);
-	make_flood(flood, 1000, &all);
 	for (at = 0; at < all.len; at += n) {
 		n = all.len - at < 16384 ? all.len - at : 16384;
 		if (!tls_client_send(client, bytes_of(all.ptr + at, n)))

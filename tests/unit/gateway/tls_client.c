@@ -16,7 +16,7 @@ struct tls_client {
 	unsigned records;
 };
 
-static bool take_pem(BIO *bio, struct buf *out)
+static bool take_octets(BIO *bio, struct buf *out)
 {
 	char *text;
 	long n = BIO_get_mem_data(bio, &text);
@@ -40,8 +40,8 @@ bool tls_client_certificate(const char *name, int days, struct buf *certificate,
 	X509_gmtime_adj(X509_getm_notAfter(x), 86400L * days);
 	ok = X509_set_issuer_name(x, subject) && X509_set_pubkey(x, pkey) && X509_sign(x, pkey, EVP_sha256()) > 0 &&
 	     PEM_write_bio_X509(cert_bio, x) && PEM_write_bio_PrivateKey(key_bio, pkey, NULL, NULL, 0, NULL, NULL);
-	ok = take_pem(cert_bio, certificate) && ok;
-	ok = take_pem(key_bio, key) && ok;
+	ok = take_octets(cert_bio, certificate) && ok;
+	ok = take_octets(key_bio, key) && ok;
 	X509_free(x);
 	EVP_PKEY_free(pkey);
 	return ok;
@@ -128,6 +128,22 @@ struct tls_client *tls_client_new(int fd, int max_version, const char *protocols
 	if (SSL_connect(c->ssl) != 1)
 		tls_client_drop(&c);
 	return c;
+}
+
+bool tls_client_hello(struct buf *out)
+{
+	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+	SSL *ssl = SSL_new(context);
+	BIO *said = BIO_new(BIO_s_mem());
+	bool ok;
+
+	SSL_set_bio(ssl, BIO_new(BIO_s_mem()), said);
+	SSL_connect(ssl);
+	BIO_up_ref(said);
+	ok = take_octets(said, out);
+	SSL_free(ssl);
+	SSL_CTX_free(context);
+	return ok;
 }
 
 void tls_client_drop(struct tls_client **client)

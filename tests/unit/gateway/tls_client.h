@@ -23,6 +23,9 @@ struct tls_client;
 struct tls_client *tls_client_new(int fd, int max_version, const char *protocols);
 void tls_client_drop(struct tls_client **client);
 
+/* What such a client says first, appended. */
+bool tls_client_hello(struct buf *out);
+
 bool tls_client_write(struct tls_client *client, const char *text);
 bool tls_client_send(struct tls_client *client, struct bytes data);
 long tls_client_read(struct tls_client *client, char *out, size_t size);

@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "core/base/db.h"
 #include "protocols/acme/store.h"
 #include "tests/test.h"
 
@@ -252,12 +253,61 @@ static void remembers_what_was_given_up_and_forgets_what_is_gone(void **state)
 	assert_false(is_there(LIVE_NAME "-0"));
 }
 
+/* The file as schema 2 had it. */
+static int go_back(struct db_conn *conn, void *arg)
+{
+	static const char *const steps[] = {
+		"ALTER TABLE orders ADD COLUMN csr BLOB",
+		"ALTER TABLE orders ADD COLUMN pem TEXT",
+		"UPDATE orders SET csr=(SELECT csr FROM result WHERE order_id=id),"
+		" pem=(SELECT pem FROM result WHERE order_id=id)",
+		"DROP TABLE result",
+		"PRAGMA user_version=2",
+	};
+	int e = 0;
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && !e; i++)
+		e = db_run(conn, steps[i]);
+	return e;
+}
+
+static void takes_over_what_an_older_version_wrote(void **state)
+{
+	static const char *const three[] = { "", "", "", NULL };
+	struct acme_order waiting = add_live_order(), out;
+	struct acme_certificate cert;
+	struct db *db = NULL;
+	char why[256] = "", path[64];
+
+	snprintf(path, sizeof(path), "%s/acme.db", folder);
+	waiting.status = ACME_PROCESSING;
+	waiting.csr = bytes_of_str("octets");
+	assert_int_equal(acme_store_set_processing(store, &waiting), 0);
+	add_orders("valid", 1, NOW_S + 1000, NOW_S + 1000);
+	assert_int_equal(acme_store_get_order(store, arena, "valid-0", NOW_S, &out), 0);
+	out.csr = bytes_of_str("other octets");
+	out.certificate = "valid-0-c";
+	assert_int_equal(acme_store_set_valid(store, &out, "pem"), 0);
+	acme_store_drop(&store);
+	assert_int_equal(db_open(&db, &(struct db_options){ .path = path, .application_id = 0x47484143,
+							    .migrations = three }, why, sizeof(why)), 0);
+	assert_int_equal(db_write(db, go_back, NULL), 0);
+	db_drop(&db);
+	assert_int_equal(acme_store_open(&store, path, why, sizeof(why)), 0);
+	assert_int_equal(acme_store_get_order(store, arena, LIVE_NAME, NOW_S, &out), 0);
+	assert_int_equal(out.status, ACME_PROCESSING);
+	assert_true(bytes_equal(out.csr, bytes_of_str("octets")));
+	assert_int_equal(acme_store_get_certificate(store, arena, "valid-0-c", &cert), 0);
+	assert_true(bytes_equal(cert.pem, bytes_of_str("pem")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(looks_at_one_page_of_authorizations_a_time, start, stop),
 		cmocka_unit_test_setup_teardown(remembers_what_it_wrote, start, stop),
 		cmocka_unit_test_setup_teardown(remembers_what_was_given_up_and_forgets_what_is_gone, start, stop),
+		cmocka_unit_test_setup_teardown(takes_over_what_an_older_version_wrote, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

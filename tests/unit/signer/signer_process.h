@@ -5,15 +5,8 @@
 #pragma once
 
 #include <stdbool.h>
-#include <sys/types.h>
 
-#include "core/base/bytes.h"
-
-struct signer_process {
-	pid_t pid;   /* 0: ended */
-	int channel; /* the supervisor's end */
-	int link;    /* the core's end, -1 once it was taken */
-};
+#include "tests/unit/child.h"
 
 /* Where the key-encryption key comes from, who the process becomes and how many threads sign. */
 struct signer_process_options {
@@ -23,17 +16,11 @@ struct signer_process_options {
 	bool has_no_link;
 };
 
-/* Start it and say everything up to `go`. What it answers is not awaited. Stops the test when something fails. */
-void signer_process_spawn(struct signer_process *p, const struct signer_process_options *options);
+/* Start it and say everything but `go`. Stops the test when something fails. */
+void signer_process_spawn(struct child *c, const struct signer_process_options *options);
 
-/* The same, and it must answer `ready`. */
-void signer_process_start(struct signer_process *p, const struct signer_process_options *options);
-
-/* Wait for its end. The exit code, or 1000 and the number of the signal. */
-int signer_process_wait(struct signer_process *p);
-
-/* Kill and forget it. */
-void signer_process_kill(struct signer_process *p);
+/* The same, and `go`: it must answer `ready`. */
+void signer_process_start(struct child *c, const struct signer_process_options *options);
 
 /* How often octets stand in the writable memory of a process; the test must be root. */
 unsigned signer_process_count(pid_t pid, struct bytes octets);

@@ -35,7 +35,7 @@ static bool is_plain(void)
 
 /* A signer, and a core's link to it. */
 struct served {
-	struct signer_process process;
+	struct child process;
 	struct link *link;
 	struct signer *signer;
 };
@@ -54,7 +54,7 @@ static void stop_serving(struct served *s)
 {
 	signer_drop(&s->signer);
 	link_drop(&s->link);
-	signer_process_kill(&s->process);
+	child_kill(&s->process);
 }
 
 /* The kit's own signer is in this process; the one that is tested gets the same keys. */
@@ -217,7 +217,7 @@ static void a_key_of_the_signer_before_is_unknown_to_the_next(void **state)
 {
 	OWNED_BUF signature = BUF_INIT(SIGNER_SIGNATURE_MAX);
 	OWNED_BUF tbs = BUF_INIT(65536);
-	struct signer_process next;
+	struct child next;
 	struct issue_kit k;
 	struct served s;
 	uint64_t key;
@@ -226,7 +226,7 @@ static void a_key_of_the_signer_before_is_unknown_to_the_next(void **state)
 	issue_kit_init(&k, "ec-p256", "One", NOW, NOW + 86400);
 	build(&k, &tbs);
 	key = load(&s, &k, "One");
-	signer_process_kill(&s.process);
+	child_kill(&s.process);
 	assert_int_equal(sign(&s, key, buf_bytes(&tbs), &signature), -ENOTCONN);
 	signer_process_start(&next, &(struct signer_process_options){
 		.kek = bytes_of(issue_kit_kek, SIGNER_KEK_SIZE) });
@@ -242,22 +242,22 @@ static void a_key_of_the_signer_before_is_unknown_to_the_next(void **state)
 static void ends_with_its_link_with_its_supervisor_and_when_told(void **state)
 {
 	const struct signer_process_options options = { .kek = bytes_of(issue_kit_kek, SIGNER_KEK_SIZE) };
-	struct signer_process p;
+	struct child p;
 
 	signer_process_start(&p, &options);
 	close(p.link);
 	p.link = -1;
-	assert_int_equal(signer_process_wait(&p), 0);
+	assert_int_equal(child_wait(&p), 0);
 	signer_process_start(&p, &options);
 	shutdown(p.channel, SHUT_RDWR);
-	assert_int_equal(signer_process_wait(&p), 0);
+	assert_int_equal(child_wait(&p), 0);
 	signer_process_start(&p, &options);
 	/* Signals of a terminal are not for it. */
 	kill(p.pid, SIGTERM);
 	kill(p.pid, SIGINT);
 	control_send(p.channel, "unheard", "of", -1);
 	control_send(p.channel, "stop", NULL, -1);
-	assert_int_equal(signer_process_wait(&p), 0);
+	assert_int_equal(child_wait(&p), 0);
 }
 
 static void garbage_on_its_link_ends_it(void **state)
@@ -265,12 +265,12 @@ static void garbage_on_its_link_ends_it(void **state)
 	static const char *const garbage[] = { "\xff\xff\xff\xff", "\0\0\0\2\x08\1", "\0\0\0\3\x08\1\x80" };
 
 	for (size_t i = 0; i < sizeof(garbage) / sizeof(*garbage); i++) {
-		struct signer_process p;
+		struct child p;
 
 		signer_process_start(&p, &(struct signer_process_options){
 			.kek = bytes_of(issue_kit_kek, SIGNER_KEK_SIZE) });
 		assert_true(send(p.link, garbage[i], i == 0 ? 4 : i == 1 ? 6 : 7, MSG_NOSIGNAL) > 0);
-		assert_int_equal(signer_process_wait(&p), 0);
+		assert_int_equal(child_wait(&p), 0);
 	}
 }
 
@@ -289,40 +289,23 @@ static void does_not_start_without_key_or_link_and_says_why(void **state)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct control_message m;
-		struct signer_process p;
+		struct child p;
 
 		signer_process_spawn(&p, &rows[i].options);
+		control_send(p.channel, "go", NULL, -1);
 		assert_int_equal(control_receive(p.channel, &m, true), 0);
 		assert_string_equal(m.word, "failed");
 		assert_non_null(strstr(m.text, rows[i].why));
-		assert_int_equal(signer_process_wait(&p), CONTROL_EXIT_FAILED);
+		assert_int_equal(child_wait(&p), CONTROL_EXIT_FAILED);
 	}
 }
 
 static void started_by_hand_it_says_who_starts_it(void **state)
 {
-	FILE *out;
-	char line[256] = "";
-	int status;
-	pid_t pid;
-	int ends[2];
+	char said[256];
 
-	assert_int_equal(pipe(ends), 0);
-	pid = fork();
-	if (pid == 0) {
-		dup2(ends[1], STDERR_FILENO);
-		close_range(CONTROL_FD, ~0u, 0);
-		execl(getenv("GATEHOUSE_SIGNER"), "gatehouse-signer", (char *)NULL);
-		_exit(98);
-	}
-	close(ends[1]);
-	out = fdopen(ends[0], "r");
-	assert_non_null(out);
-	assert_non_null(fgets(line, sizeof(line), out));
-	assert_non_null(strstr(line, "gatehouse-signer is started by gatehoused"));
-	fclose(out);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(WEXITSTATUS(status), 2);
+	assert_int_equal(child_run_by_hand(getenv("GATEHOUSE_SIGNER"), said, sizeof(said)), 2);
+	assert_non_null(strstr(said, "gatehouse-signer is started by gatehoused"));
 }
 
 /* ---- what it is behind its walls ---- */
@@ -513,7 +496,7 @@ static void play_core(int link_fd, int out, int gate)
 static void the_private_key_is_in_the_signer_and_nowhere_else(void **state)
 {
 	uint8_t sealed[SIGNER_SEALED_MAX], big[32], little[32];
-	struct signer_process p;
+	struct child p;
 	int out[2], gate[2], status;
 	unsigned inside;
 	ssize_t n;
@@ -545,7 +528,7 @@ static void the_private_key_is_in_the_signer_and_nowhere_else(void **state)
 		close(out[i]);
 		close(gate[i]);
 	}
-	signer_process_kill(&p);
+	child_kill(&p);
 }
 
 int main(void)

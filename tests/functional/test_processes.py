@@ -1,0 +1,306 @@
+#!/usr/bin/python3
+"""The daemon as processes: users, restarts, reload, what a service manager gives and is told."""
+import http.client
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+from acme_client import Client, Responder
+from gatehouse import (DAEMON, DOMAIN, LONG, ROLES, TOOL, USERS, Gatehouse, check, children_of, free_ports, gatehouse,
+                       main)
+
+
+def status_of(pid, field):
+    with open(f"/proc/{pid}/status") as f:
+        return re.search(rf"^{field}:[ \t]*(.*)$", f.read(), re.M).group(1)
+
+
+def get_one(g, responder, name):
+    return Client(g, responder).start().get_order(name)[2]
+
+
+def five_processes_five_users():
+    with gatehouse() as g:
+        found = g.processes()
+        check(set(found) == set(ROLES), f"processes: {found}")
+        for role, pid in found.items():
+            check(status_of(pid, "NoNewPrivs") == "1", f"{role} may get new privileges")
+            check(int(status_of(pid, "CapEff"), 16) == 0 or not USERS, f"{role} has capabilities")
+            if USERS:
+                uids = set(status_of(pid, "Uid").split())
+                check(uids == {str(USERS[role])}, f"{role} has users {uids}")
+                check(status_of(pid, "Groups").strip() == "", f"{role} has supplementary groups")
+        if USERS:
+            check(os.stat(f"{g.data}/core").st_uid == USERS["core"], "the core's folder is not the core's")
+            check(os.stat(f"{g.data}/gateway").st_uid == USERS["gateway"], "the gateway's folder is not its own")
+            check(os.stat(f"{g.data}/kek").st_uid == 0, "the key-encryption key changed hands")
+            check("roles not separated" not in g.tool_json("status")["health"], "status says something else")
+        ports = {port for role in ("signer", "validator", "core") for port in listening_ports(found[role])}
+        check(not ports, f"others than the gateway listen on {ports}")
+
+
+def listening_ports(pid):
+    """TCP ports on which a process has a listening socket."""
+    inodes = set()
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            inodes.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
+        except OSError:
+            pass
+    ports = set()
+    for line in open(f"/proc/{pid}/net/tcp").readlines()[1:]:
+        fields = line.split()
+        if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes:
+            ports.add(int(fields[1].split(":")[1], 16))
+    return ports
+
+
+def comes_back_when_a_process_is_killed():
+    with gatehouse() as g:
+        responder = Responder(g.http01_port)
+        slowest = 0
+        for i in range(5 if LONG else 2):
+            for role in ROLES:
+                before = g.processes()
+                g.kill_role(role)
+                begin = time.monotonic()
+                get_one(g, responder, f"{role}{i}.{DOMAIN}")
+                slowest = max(slowest, time.monotonic() - begin)
+                g.wait_role(role, not_pid=before[role])
+                if role in ("core", "signer", "validator"):
+                    check(g.processes()["gateway"] == before["gateway"], f"the gateway ended with the {role}")
+        responder.close()
+        print(f"        slowest certificate after a kill: {slowest:.2f} s")
+        check(slowest < 5, f"a certificate took {slowest:.1f} s after a kill")
+
+
+def runs(pid):
+    try:
+        return not status_of(pid, "State").startswith("Z")
+    except OSError:
+        return False
+
+
+def nothing_is_left_of_a_killed_daemon():
+    with gatehouse() as g:
+        for _ in range(5):
+            children = children_of(g.process.pid)
+            g.kill()
+            g.start()
+            end = time.monotonic() + 5
+            while any(map(runs, children)) and time.monotonic() < end:
+                time.sleep(0.02)
+            left = [pid for pid in children if runs(pid)]
+            check(not left, f"processes of the daemon that was killed are left: {left}")
+
+
+def reads_a_new_configuration():
+    with gatehouse() as g:
+        responder = Responder(g.http01_port)
+        with open(g.config) as f:
+            good = f.read()
+        before = g.processes()
+        with open(g.config, "w") as f:
+            f.write(good.replace("lifetime: 30d", "lifetime: 5d\n    lifetyme: 5d"))
+        line = g.reload(event="server.reload.refused")
+        check("gatehouse.yaml:" in line and "lifetyme" in line, f"neither line nor reason: {line}")
+        check(g.processes() == before, "a configuration that was refused started processes")
+        with open(g.config, "w") as f:
+            f.write(good.replace("lifetime: 30d", "lifetime: 5d"))
+        g.reload()
+        certificate = get_one(g, responder, f"reloaded.{DOMAIN}")
+        text = subprocess.run(["openssl", "x509", "-noout", "-startdate", "-enddate"], input=certificate,
+                              capture_output=True, text=True, check=True).stdout
+        begin, end = (time.mktime(time.strptime(line.split("=")[1], "%b %d %H:%M:%S %Y GMT"))
+                      for line in text.splitlines())
+        days = round((end - begin) / 86400)
+        check(days == 5, f"the certificate is valid for {days} days: the old configuration is used")
+        responder.close()
+
+
+def refuses_what_only_a_restart_changes():
+    with gatehouse() as g:
+        with open(g.config) as f:
+            good = f.read()
+        with open(g.config, "w") as f:
+            f.write(good.replace(f"data: {g.data}", f"data: {g.data}-other"))
+        line = g.reload(event="server.reload.refused")
+        check("restart" in line, line)
+        with open(g.config, "w") as f:
+            f.write(good)
+
+
+def opens_and_closes_listeners():
+    with gatehouse() as g:
+        with open(g.config) as f:
+            good = f.read()
+        port = next(p for p in free_ports(3) if p not in (g.port, g.metrics_port))
+        with open(g.config, "w") as f:
+            f.write(good.replace("metrics:\n", f"  - name: plain\n    address: 127.0.0.1\n    port: {port}\n"
+                                               f"    tls: false\n    names: [localhost]\nmetrics:\n"))
+        g.reload()
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as s:
+            s.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            check(b" 200 " in s.recv(4096), "the new listener does not answer")
+        with open(g.config, "w") as f:
+            f.write(good)
+        g.reload()
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+            check(False, "the listener that is gone from the configuration still accepts")
+        except ConnectionRefusedError:
+            pass
+
+
+def reloads_under_load():
+    with gatehouse() as g:
+        responder = Responder(g.http01_port)
+        stopping, failures, done = threading.Event(), [], []
+
+        def run(number):
+            n, client = 0, None
+            while not stopping.is_set():
+                n += 1
+                try:
+                    client = client or Client(g, responder).start()
+                    client.get_order(f"r{number}-{n}.{DOMAIN}")
+                    done.append(1)
+                except (ConnectionError, ssl.SSLEOFError, http.client.RemoteDisconnected):
+                    client = None  # a kept-alive connection that was closed in order
+                except Exception as e:
+                    failures.append(repr(e))
+                    client = None
+
+        threads = [threading.Thread(target=run, args=(i,)) for i in range(4)]
+        for t in threads:
+            t.start()
+        rounds = 100 if LONG else 10
+        for _ in range(rounds):
+            time.sleep(0.4)
+            g.reload()
+        stopping.set()
+        for t in threads:
+            t.join(60)
+        responder.close()
+        print(f"        {rounds} reloads, {len(done)} certificates meanwhile")
+        check(len(done) >= rounds, f"hardly any load: {len(done)}")
+        check(not failures, f"{len(failures)} failures, the first: {failures[:3]}")
+
+
+def tells_the_service_manager():
+    with gatehouse() as g:
+        g.stop()
+        path = os.path.join(g.folder, "notify")
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        s.bind(path)
+        os.chmod(path, 0o777)
+        s.settimeout(20)
+        os.environ["NOTIFY_SOCKET"] = path
+        try:
+            g.start()
+            check(s.recv(100) == b"READY=1", "not told that it is ready")
+            g.reload()
+            check(s.recv(100).startswith(b"RELOADING=1\nMONOTONIC_USEC="), "not told that it reloads")
+            check(s.recv(100) == b"READY=1", "not told that it is ready again")
+            g.stop()
+            check(s.recv(100) == b"STOPPING=1", "not told that it stops")
+        finally:
+            del os.environ["NOTIFY_SOCKET"]
+            s.close()
+
+
+def takes_sockets_of_the_service_manager():
+    """A socket that somebody else bound and listens on: the client that waits in it is answered."""
+    g = Gatehouse()
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("127.0.0.1", g.metrics_port))
+    s.listen(16)
+    early = socket.create_connection(("127.0.0.1", g.metrics_port))
+    early.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+
+    def give():
+        os.dup2(s.fileno(), 3)
+        os.environ["LISTEN_FDS"] = "1"
+        os.environ["LISTEN_PID"] = str(os.getpid())
+
+    # An environment changed after the fork reaches the program only through a shell.
+    log = open(g.log_path, "ab")
+    g.process = subprocess.Popen(["/bin/sh", "-c", f"LISTEN_PID=$$ exec {DAEMON} --config {g.config}"],
+                                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=give, pass_fds=(3,),
+                                 env=dict(os.environ, LISTEN_FDS="1"))
+    g.wait_log("server.ready")
+    early.settimeout(10)
+    check(early.recv(4096).startswith(b"HTTP/1.1 "), "the client that waited is not answered")
+    early.close()
+    s.close()
+    g.stop()
+    subprocess.run(["rm", "-rf", g.folder], check=True)
+
+
+def keeps_its_processes_from_the_admin_socket():
+    """A connection from below the supervisor has no right, whatever its user: seen through gdb-less means, a child of
+    the daemon's user at the socket."""
+    if not USERS:
+        return
+    with gatehouse() as g:
+        for role in ("gateway", "signer", "validator"):
+            done = subprocess.run(["setpriv", f"--reuid={USERS[role]}", f"--regid={USERS[role]}", "--clear-groups",
+                                   TOOL, "--socket", g.socket, "pending"],
+                                  capture_output=True, text=True)
+            check(done.returncode != 0, f"the user of the {role} may look at the queue")
+
+
+def uses_a_low_port_without_rights():
+    if not USERS:
+        return
+    g = Gatehouse()
+    low = next(p for p in range(881, 1000) if not is_taken(p))
+    with open(g.config) as f:
+        text = f.read()
+    with open(g.config, "w") as f:
+        f.write(text.replace(f"port: {g.metrics_port}", f"port: {low}"))
+    g.start()
+    for _ in range(2):
+        with socket.create_connection(("127.0.0.1", low), timeout=5) as s:
+            s.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            check(s.recv(4096).startswith(b"HTTP/1.1 "), "no answer on the low port")
+        before = g.kill_role("gateway")
+        g.wait_role("gateway", not_pid=before)
+    g.stop()
+    subprocess.run(["rm", "-rf", g.folder], check=True)
+
+
+def is_taken(port):
+    with socket.socket() as s:
+        try:
+            s.bind(("127.0.0.1", port))
+            return False
+        except OSError:
+            return True
+
+
+def stops_in_order_when_asked_while_starting():
+    g = Gatehouse()
+    for wait in (0, 0.05, 0.2):
+        g.spawn()
+        time.sleep(wait)
+        g.process.send_signal(signal.SIGTERM)
+        check(g.process.wait(40) is not None, "it does not stop")
+        g.process = None
+    g.start()
+    g.stop()
+    subprocess.run(["rm", "-rf", g.folder], check=True)
+
+
+if __name__ == "__main__":
+    main([five_processes_five_users, comes_back_when_a_process_is_killed, nothing_is_left_of_a_killed_daemon,
+          reads_a_new_configuration, refuses_what_only_a_restart_changes, opens_and_closes_listeners,
+          reloads_under_load, tells_the_service_manager, takes_sockets_of_the_service_manager,
+          keeps_its_processes_from_the_admin_socket, uses_a_low_port_without_rights,
+          stops_in_order_when_asked_while_starting])
