@@ -8,6 +8,7 @@
 #include <pwd.h>
 #include <stdio.h>
 
+#include "core/base/base64.h"
 #include "core/base/log.h"
 
 #define INHERITED_NAME "gateway"
@@ -173,7 +174,7 @@ static int load_peer(struct binding *b, struct conf_error *error)
 		return conf_refuse(b->conf, NULL, error,
 				   "an intermediary is known by one of 'user', 'certificate' and 'inherited: true'");
 	b->peer = is_inherited ? BINDING_INHERITED : user ? BINDING_USER : BINDING_CERTIFICATE;
-	if (certificate && digest_parse_fingerprint(certificate, b->fingerprint))
+	if (certificate && hex_parse_fingerprint(certificate, b->fingerprint))
 		return conf_refuse(b->conf, "certificate", error,
 				   "a SHA-256 fingerprint has 64 hex digits; openssl x509 -noout -fingerprint -sha256 "
 				   "prints one");

@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/base/base64.h"
 #include "core/base/log.h"
 #include "core/registry.h"
 #include "core/wire/tls_relay.h"
@@ -63,7 +64,7 @@ int ca_link_use_tls(const struct ca_link_tls *tls, char *why, size_t why_size)
 		return 0;
 	options.certificate = tls->certificate;
 	options.key = tls->key;
-	if (digest_parse_fingerprint(tls->core_certificate, identity.core_certificate)) {
+	if (hex_parse_fingerprint(tls->core_certificate, identity.core_certificate)) {
 		snprintf(why, why_size, "'%s' is not a SHA-256 fingerprint of 64 hex digits", tls->core_certificate);
 		return -EINVAL;
 	}

@@ -10,7 +10,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "core/base/digest.h"
+#include "core/base/base64.h"
 #include "core/base/log.h"
 #include "core/core.h"
 #include "core/exit.h"
@@ -506,7 +506,7 @@ static int check_core(const struct conf_section *root, struct conf_error *error)
 {
 	const struct conf_section *conf = conf_section(root, "gateway"), *tls = conf_section(conf, "core-tls");
 	const char *core = conf_str(conf, "core");
-	uint8_t fingerprint[SHA256_SIZE];
+	uint8_t fingerprint[HEX_FINGERPRINT_SIZE];
 
 	if (!core)
 		return 0;
@@ -518,7 +518,7 @@ static int check_core(const struct conf_section *root, struct conf_error *error)
 	if (!conf_str(tls, "certificate") || !conf_str(tls, "key") || !conf_str(tls, "core-certificate"))
 		return conf_refuse(conf, "core", error, "a core at tls:// needs 'certificate', 'key' and "
 							"'core-certificate' under core-tls:");
-	if (digest_parse_fingerprint(conf_str(tls, "core-certificate"), fingerprint))
+	if (hex_parse_fingerprint(conf_str(tls, "core-certificate"), fingerprint))
 		return conf_refuse(tls, "core-certificate", error,
 				   "a SHA-256 fingerprint has 64 hex digits; openssl x509 -noout -fingerprint -sha256 "
 				   "prints one");

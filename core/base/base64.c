@@ -175,3 +175,19 @@ int hex_parse(const char *text, uint8_t *out, size_t size)
 	}
 	return 0;
 }
+
+int hex_parse_fingerprint(const char *text, uint8_t out[static HEX_FINGERPRINT_SIZE])
+{
+	char digits[2 * HEX_FINGERPRINT_SIZE + 1];
+	size_t n = 0;
+
+	for (; *text; text++) {
+		if (*text == ':' && n > 0 && n % 2 == 0 && text[-1] != ':' && text[1])
+			continue;
+		if (n == sizeof(digits) - 1)
+			return -EINVAL;
+		digits[n++] = *text;
+	}
+	digits[n] = '\0';
+	return hex_parse(digits, out, HEX_FINGERPRINT_SIZE);
+}

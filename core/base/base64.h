@@ -20,3 +20,8 @@ const char *hex_print(struct bytes data, char *out);
 
 /* Either case, an even number of digits, exactly `size` octets. 0 or -EINVAL. */
 int hex_parse(const char *text, uint8_t *out, size_t size);
+
+/* A SHA-256 fingerprint as people write it: 64 digits of either case, with or without ':' between octets. 0 or
+ * -EINVAL. */
+#define HEX_FINGERPRINT_SIZE 32
+int hex_parse_fingerprint(const char *text, uint8_t out[static HEX_FINGERPRINT_SIZE]);

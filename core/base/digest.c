@@ -10,8 +10,6 @@
 #include <openssl/rand.h>
 #include <pthread.h>
 
-#include "core/base/base64.h"
-
 /* Fetched once: OpenSSL 3 looks an algorithm up by name on every use otherwise, which costs more than the digest. */
 static EVP_MD *sha256;
 static pthread_once_t sha256_once = PTHREAD_ONCE_INIT;
@@ -54,22 +52,6 @@ int digest_sha256_pieces(const struct bytes *pieces, size_t n, uint8_t out[stati
 	ok = ok && EVP_DigestFinal_ex(ctx, out, NULL);
 	EVP_MD_CTX_free(ctx);
 	return ok ? 0 : -EIO;
-}
-
-int digest_parse_fingerprint(const char *text, uint8_t out[static SHA256_SIZE])
-{
-	char digits[2 * SHA256_SIZE + 1];
-	size_t n = 0;
-
-	for (; *text; text++) {
-		if (*text == ':' && n > 0 && n % 2 == 0 && text[-1] != ':' && text[1])
-			continue;
-		if (n == sizeof(digits) - 1)
-			return -EINVAL;
-		digits[n++] = *text;
-	}
-	digits[n] = '\0';
-	return n == sizeof(digits) - 1 ? hex_parse(digits, out, SHA256_SIZE) : -EINVAL;
 }
 
 int random_octets(void *out, size_t n)

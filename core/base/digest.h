@@ -15,9 +15,5 @@ int digest_sha256(struct bytes data, uint8_t out[static SHA256_SIZE]);
  * from one piece to the next changes the digest. */
 int digest_sha256_pieces(const struct bytes *pieces, size_t n, uint8_t out[static SHA256_SIZE]);
 
-/* A SHA-256 fingerprint as people write it: 64 hex digits of either case, with or without ':' between octets. 0 or
- * -EINVAL. */
-int digest_parse_fingerprint(const char *text, uint8_t out[static SHA256_SIZE]);
-
 /* Octets of the CSPRNG. 0 or -EIO; on failure `out` must not be used. */
 int random_octets(void *out, size_t n);

@@ -95,6 +95,16 @@ class Refused(Exception):
     pass
 
 
+def submission(ca, endpoint, profile, requester, names, request, transaction, protocol="acme",
+               evidence=ACME_AUTHORIZATION):
+    """A Submit. `transaction` is text that is the same whenever this client repeats this request."""
+    return message(
+        (1, ca), (2, protocol), (3, endpoint), (4, profile), (5, requester), (6, evidence),
+        (8, int(time.time() * 1000)), (9, request),
+        (10, [message((1, DNS), (2, name), (3, evidence), (4, "checked by hand")) for name in names]),
+        (12, hashlib.sha256(transaction.encode()).digest()))
+
+
 class Core:
     """A connection. One call at a time; whoever wants more of them in flight keeps a table of ids."""
 
@@ -138,14 +148,8 @@ class Core:
             raise EOFError("an answer to no call")
         return reply
 
-    def submit(self, ca, endpoint, profile, requester, names, request, transaction, protocol="acme",
-               evidence=ACME_AUTHORIZATION):
-        """`transaction` is text that is the same whenever this client repeats this request."""
-        return self.call(SUBMIT, message(
-            (1, ca), (2, protocol), (3, endpoint), (4, profile), (5, requester), (6, evidence),
-            (8, int(time.time() * 1000)), (9, request),
-            (10, [message((1, DNS), (2, name), (3, evidence), (4, "checked by hand")) for name in names]),
-            (12, hashlib.sha256(transaction.encode()).digest())))
+    def submit(self, *what, **more):
+        return self.call(SUBMIT, submission(*what, **more))
 
     def ask(self, what, ca, requester, request):
         """`what`: PEEK, or RETRIEVE to say that the result was collected."""

@@ -211,9 +211,13 @@ def octets_that_are_no_message_end_the_connection():
 def more_calls_than_the_window_end_the_connection():
     with Place() as p:
         core = ex.Core(p.socket)
-        one = ex.message((1, 1), (ex.LOCATE, ex.message((1, "Test CA"))))
-        # In one piece, so that all are there before the first is answered.
-        flood = (struct.pack(">I", len(one)) + one) * 20000
+        _, der = p.request(NAME)
+        # In one piece, and each waits for a commit: they are read long before they are answered.
+        flood = b""
+        for i in range(1, 2001):
+            one = ex.message((1, i), (ex.SUBMIT, ex.submission("Test CA", "acme", "server", "acme:1", [NAME], der,
+                                                               f"flood {i}")))
+            flood += struct.pack(">I", len(one)) + one
         core.stream.setblocking(True)
         try:
             core.stream.sendall(flood)

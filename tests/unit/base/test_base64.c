@@ -104,6 +104,28 @@ static void reads_and_writes_hexadecimal(void **state)
 	assert_int_equal(hex_parse(" 0ff9a", octets, 3), -EINVAL);
 }
 
+static void reads_fingerprints_as_people_write_them(void **state)
+{
+	static const char *const wrong[] = { "", "00", "zz", ":", "00:11" };
+	char text[3 * HEX_FINGERPRINT_SIZE + 2];
+	uint8_t out[HEX_FINGERPRINT_SIZE];
+	size_t i;
+
+	for (i = 0; i < HEX_FINGERPRINT_SIZE; i++)
+		snprintf(text + 3 * i, 4, "%02X:", (unsigned)i);
+	assert_int_equal(hex_parse_fingerprint(text, out), -EINVAL); /* a colon at the end */
+	text[3 * HEX_FINGERPRINT_SIZE - 1] = '\0';
+	assert_int_equal(hex_parse_fingerprint(text, out), 0);
+	for (i = 0; i < HEX_FINGERPRINT_SIZE; i++)
+		assert_int_equal(out[i], i);
+	text[2] = '0'; /* one digit too many */
+	assert_int_equal(hex_parse_fingerprint(text, out), -EINVAL);
+	text[2] = 'x';
+	assert_int_equal(hex_parse_fingerprint(text, out), -EINVAL);
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_int_equal(hex_parse_fingerprint(wrong[i], out), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -112,6 +134,7 @@ int main(void)
 		cmocka_unit_test(returns_every_octet),
 		cmocka_unit_test(stops_at_the_limit_of_the_buffer),
 		cmocka_unit_test(reads_and_writes_hexadecimal),
+		cmocka_unit_test(reads_fingerprints_as_people_write_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

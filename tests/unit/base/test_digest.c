@@ -7,8 +7,6 @@
 #include "core/base/base64.h"
 #include "core/base/digest.h"
 
-#include <errno.h>
-
 static void agrees_with_the_vectors_of_fips_180(void **state)
 {
 	uint8_t out[SHA256_SIZE];
@@ -45,35 +43,12 @@ static void gives_other_octets_every_time(void **state)
 	assert_memory_not_equal(one, two, sizeof(one));
 }
 
-static void reads_fingerprints_as_people_write_them(void **state)
-{
-	static const char *const wrong[] = { "", "00", "zz", ":", "00:11" };
-	char text[3 * SHA256_SIZE + 2];
-	uint8_t out[SHA256_SIZE];
-	size_t i;
-
-	for (i = 0; i < SHA256_SIZE; i++)
-		snprintf(text + 3 * i, 4, "%02X:", (unsigned)i);
-	assert_int_equal(digest_parse_fingerprint(text, out), -EINVAL); /* a colon at the end */
-	text[3 * SHA256_SIZE - 1] = '\0';
-	assert_int_equal(digest_parse_fingerprint(text, out), 0);
-	for (i = 0; i < SHA256_SIZE; i++)
-		assert_int_equal(out[i], i);
-	text[2] = '0'; /* one digit too many */
-	assert_int_equal(digest_parse_fingerprint(text, out), -EINVAL);
-	text[2] = 'x';
-	assert_int_equal(digest_parse_fingerprint(text, out), -EINVAL);
-	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-		assert_int_equal(digest_parse_fingerprint(wrong[i], out), -EINVAL);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(agrees_with_the_vectors_of_fips_180),
 		cmocka_unit_test(tells_where_a_piece_ends),
 		cmocka_unit_test(gives_other_octets_every_time),
-		cmocka_unit_test(reads_fingerprints_as_people_write_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
