@@ -145,7 +145,7 @@ int ctl_status(struct ctl *ctl)
 		printf("certificates: %lld\nunfinished: %lld\nexit events waiting: %lld, set aside: %lld\n",
 		       (long long)s->certificates, (long long)s->unfinished, (long long)s->outbox_waiting,
 		       (long long)s->outbox_set_aside);
-		printf("roles: %s\n", s->roles_separated ? "separated" : "not separated (one process)");
+		printf("roles: %s\n", s->roles_separated ? "separated" : "not separated (one user)");
 		printf("you are %s", print_text(s->caller));
 		for (size_t i = 0; i < s->n_roles; i++)
 			printf("%s%s", i ? ", " : ": ", print_text(s->roles[i]));

@@ -1,0 +1,60 @@
+#!/usr/bin/python3
+"""What is installed: programs, manual pages, and what a service manager needs, which it can read."""
+import os
+import shutil
+import subprocess
+import tempfile
+
+from gatehouse import BUILD, check, main
+
+# The users of the processes, as section `processes` of the configuration names them.
+USERS = ("gatehouse", "gatehouse-gw", "gatehouse-sign", "gatehouse-va")
+
+
+def find(root, name):
+    for folder, _, names in os.walk(root):
+        if name in names:
+            return os.path.join(folder, name)
+    raise AssertionError(f"{name} is not installed")
+
+
+def installs_what_a_service_needs():
+    root = tempfile.mkdtemp(prefix="gatehouse-install-")
+    subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", root], check=True, capture_output=True)
+    for name in ("gatehoused", "gatehouse", "gatehouse-signer", "gatehouse-validator"):
+        check(os.access(find(root, name), os.X_OK), f"{name} cannot be executed")
+    for name in ("gatehoused.8", "gatehouse.1", "gatehouse.yaml.5"):
+        find(root, name)
+    with open(find(os.path.join(root), "gatehouse.service")) as f:
+        unit = f.read()
+    daemon = find(root, "gatehoused")[len(root):]
+    check(f"ExecStart={daemon}\n" in unit, "the unit starts another program")
+    with open(os.path.join(os.path.dirname(find(root, "gatehouse.service")), "gatehouse.socket")) as f:
+        check("ListenStream=" in f.read(), "the socket unit listens nowhere")
+    users = [path for path in (os.path.join(folder, "gatehouse.conf") for folder, _, names in os.walk(root)
+                               if "gatehouse.conf" in names) if "sysusers.d" in path]
+    with open(users[0]) as f:
+        made = [line.split()[1] for line in f if line.startswith("u ")]
+    check(sorted(made) == sorted(USERS), f"users: {made}")
+    if shutil.which("systemd-sysusers"):
+        # Into a root of its own: nothing of this machine changes.
+        os.makedirs(f"{root}/etc", exist_ok=True)
+        subprocess.run(["systemd-sysusers", f"--root={root}", users[0]], check=True, capture_output=True)
+        with open(f"{root}/etc/passwd") as f:
+            names = [line.split(":")[0] for line in f]
+        check(set(USERS) <= set(names), f"made: {names}")
+    if shutil.which("systemd-analyze"):
+        unit_path = os.path.join(root, "gatehouse.service")
+        with open(unit_path, "w") as f:
+            f.write(unit.replace(daemon, os.path.join(root, daemon[1:])))
+        done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit_path], capture_output=True, text=True)
+        complaints = [line for line in done.stderr.splitlines() if "gatehouse.service" in line]
+        check(not complaints, f"systemd does not like the unit: {complaints}")
+        done = subprocess.run(["systemd-analyze", "security", "--offline=true", unit_path], capture_output=True, text=True)
+        level = float(done.stdout.strip().splitlines()[-1].split(":")[-1].split()[0])
+        print(f"        exposure by systemd-analyze security: {level}")
+        check(level <= 3, f"exposure {level}")
+    shutil.rmtree(root)
+
+
+main([installs_what_a_service_needs])
