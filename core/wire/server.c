@@ -152,7 +152,7 @@ static int read_deadline(const struct wire_peer *p, struct bytes message, int64_
 	return e;
 }
 
-static int start_call(struct wire_peer *p, struct bytes message)
+static int make_call(struct wire_peer *p, struct bytes message, struct incoming **out)
 {
 	struct incoming *call = malloc(sizeof(*call) + message.len);
 	bool fits;
@@ -176,6 +176,12 @@ static int start_call(struct wire_peer *p, struct bytes message)
 		free(call);
 		return -EPROTO;
 	}
+	*out = call;
+	return 0;
+}
+
+static int hand_over(struct wire_peer *p, struct incoming *call)
+{
 	if (pool_submit(p->server->options.pool, &call->job) == 0)
 		return 0;
 	pthread_mutex_lock(&p->lock);
@@ -185,16 +191,33 @@ static int start_call(struct wire_peer *p, struct bytes message)
 	return -EAGAIN;
 }
 
+/* A call goes to the pool, unless it is the last one so far and this thread may answer it itself. */
+static int start_call(struct wire_peer *p, struct bytes message, struct incoming **last)
+{
+	struct incoming *call, *before = *last;
+	int e = make_call(p, message, &call);
+
+	if (e)
+		return e;
+	if (!p->server->options.is_quick)
+		return hand_over(p, call);
+	*last = call;
+	return before ? hand_over(p, before) : 0;
+}
+
 static void read_peer(struct wire_peer *p)
 {
+	struct incoming *last = NULL;
 	struct bytes message;
 	int e = frame_in_fill(&p->in, p->fd);
 
 	while (!e) {
 		e = frame_in_take(&p->in, &message);
 		if (!e)
-			e = p->is_greeted ? start_call(p, message) : greet(p, message);
+			e = p->is_greeted ? start_call(p, message, &last) : greet(p, message);
 	}
+	if (last)
+		run_call(&last->job);
 	if (e == -EPIPE || e == -ECONNRESET) {
 		pthread_mutex_lock(&p->lock);
 		cut(p);
@@ -237,7 +260,6 @@ static void sweep(struct wire_server *s)
 		free(p);
 		pthread_mutex_lock(&s->lock);
 		s->n_peers--;
-		pthread_cond_broadcast(&s->changed);
 		pthread_mutex_unlock(&s->lock);
 	}
 }
@@ -405,12 +427,4 @@ int wire_server_add(struct wire_server *s, int take_fd, void *peer_arg)
 	}
 	wake(s);
 	return 0;
-}
-
-void wire_server_wait(struct wire_server *s)
-{
-	pthread_mutex_lock(&s->lock);
-	while (s->n_peers)
-		pthread_cond_wait(&s->changed, &s->lock);
-	pthread_mutex_unlock(&s->lock);
 }

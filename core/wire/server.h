@@ -20,6 +20,8 @@ struct wire_server_options {
 	const char *name;    /* in the log; borrowed */
 	struct pool *pool;   /* its queue must hold the windows of all connections */
 	unsigned window;     /* calls of one connection in flight */
+	bool is_quick;       /* `answer` never waits for anything: the reading thread answers a call itself when no
+			      * other came with it, which wakes nobody */
 	/* The field of a call (a varint) that says how many milliseconds the peer waits for the answer: a call that
 	 * found no thread by then is dropped, nobody would read its answer. 0: there is none. */
 	unsigned deadline_field;
@@ -42,6 +44,3 @@ void wire_server_drop(struct wire_server **server);
 
 /* Serve this stream socket. Takes `fd`, and `peer_arg` until `gone`. 0 or -errno (then `gone` is not called). */
 int wire_server_add(struct wire_server *server, int take_fd, void *peer_arg);
-
-/* Wait until no connection is left. */
-void wire_server_wait(struct wire_server *server);

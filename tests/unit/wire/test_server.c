@@ -84,12 +84,18 @@ struct server_rig {
 	struct wire_server *server;
 };
 
-static void rig_init(struct server_rig *r, unsigned window, unsigned queue)
+static void rig_init_as(struct server_rig *r, unsigned window, unsigned queue, bool is_quick)
 {
 	log_setup(LOG_FORMAT_LOGFMT, LOG_LEVEL_ERROR);
 	assert_int_equal(pool_new(&r->pool, &(struct pool_options){ .threads = 4, .queue = queue }), 0);
 	assert_int_equal(wire_server_new(&r->server, &(struct wire_server_options){
-		.name = "test", .pool = r->pool, .window = window, .answer = answer, .gone = gone }), 0);
+		.name = "test", .pool = r->pool, .window = window, .is_quick = is_quick, .answer = answer,
+		.gone = gone }), 0);
+}
+
+static void rig_init(struct server_rig *r, unsigned window, unsigned queue)
+{
+	rig_init_as(r, window, queue, false);
 }
 
 static void rig_fini(struct server_rig *r)
@@ -154,7 +160,6 @@ static void what_is_no_message_cuts_and_its_peer_is_gone_once(void **state)
 		wait_until(&s, &s.gone, 1);
 		assert_int_equal(s.done, 0);
 		close(fd);
-		wire_server_wait(r.server);
 		assert_int_equal(s.gone, 1);
 	}
 	rig_fini(&r);
@@ -349,15 +354,43 @@ static void a_peer_that_leaves_with_calls_in_flight_is_gone_when_they_end(void *
 	usleep(20000);
 	assert_int_equal(s.gone, 0);
 	open_gate(&s);
-	wire_server_wait(r.server);
+	wait_until(&s, &s.gone, 1);
 	assert_int_equal(s.gone, 1);
 	assert_int_equal(s.done, 3);
+	rig_fini(&r);
+}
+
+/* Only the pool's threads count: a call that is alone needs none of them. */
+static void a_quick_call_that_is_alone_wakes_no_thread(void **state)
+{
+	struct subject s = SUBJECT_INIT;
+	uint8_t burst[32][8], octets[4096];
+	struct pool_stats stats;
+	struct server_rig r;
+	int fd;
+
+	rig_init_as(&r, 64, 64, true);
+	fd = add(&r, &s);
+	for (unsigned i = 1; i <= 20; i++) {
+		ask(fd, 1);
+		assert_true(recv(fd, octets, sizeof(octets), 0) > 0);
+	}
+	pool_count(r.pool, &stats);
+	assert_int_equal(stats.threads, 0);
+	for (uint8_t i = 0; i < 32; i++)
+		memcpy(burst[i], (uint8_t[]){ 0, 0, 0, 4, 0x08, (uint8_t)(i + 1), 0x12, 0x00 }, 8);
+	assert_int_equal(send(fd, burst, sizeof(burst), MSG_NOSIGNAL), sizeof(burst));
+	wait_until(&s, &s.done, 52);
+	pool_count(r.pool, &stats);
+	assert_true(stats.threads > 0);
+	close(fd);
 	rig_fini(&r);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_quick_call_that_is_alone_wakes_no_thread),
 		cmocka_unit_test(what_is_no_message_cuts_and_its_peer_is_gone_once),
 		cmocka_unit_test(more_calls_than_the_window_cut),
 		cmocka_unit_test(the_window_is_for_calls_in_flight_not_for_all),
