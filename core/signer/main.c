@@ -205,7 +205,8 @@ static int start(const char **what)
 	signer_note_memory(signer, is_locked ? SIGNER_MEMORY_ALL : SIGNER_MEMORY_KEYS);
 	*what = "it cannot serve its connection";
 	e = wire_server_new(&server, &(struct wire_server_options){
-		.name = "signer", .pool = pool, .window = SIGNER_WINDOW, .is_quick = true, .answer = answer, .gone = end });
+		.name = "signer", .pool = pool, .window = SIGNER_WINDOW, .is_quick = true, .answer = answer,
+		.gone = end });
 	if (e)
 		return e;
 	*what = "the filter of system calls cannot be loaded";
