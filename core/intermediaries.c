@@ -467,8 +467,9 @@ void intermediaries_stop(struct intermediaries **ip)
 	if (!i)
 		return;
 	stop_listening(i);
-	wire_server_drop(&i->server);
+	/* Whoever ends its handshake now still enters the server. */
 	tls_door_stop(&i->tls);
+	wire_server_drop(&i->server);
 	pool_drop(&i->pool);
 	if (i->wake_fd >= 0)
 		close(i->wake_fd);

@@ -30,6 +30,7 @@ static struct {
 	pthread_mutex_t lock;
 	struct ca_core *core; /* of this process: set before any adapter starts, cleared after the last one stopped */
 	struct address *addresses;
+	void (*_Atomic lost)(void); /* told when the inherited connection broke */
 } registry = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* ---- the core of this process ---- */
@@ -159,6 +160,20 @@ static const struct scheme *find_scheme(const char *text)
 	return NULL;
 }
 
+/* Whoever gave the connection can give another. */
+static void link_lost(void *arg)
+{
+	void (*tell)(void) = atomic_load(&registry.lost);
+
+	if (tell)
+		tell();
+}
+
+void ca_link_when_lost(void (*tell)(void))
+{
+	atomic_store(&registry.lost, tell);
+}
+
 static int new_address(struct address **out, const char *text, const struct scheme *scheme)
 {
 	size_t n = strlen(text) + 1;
@@ -169,7 +184,7 @@ static int new_address(struct address **out, const char *text, const struct sche
 		return -ENOMEM;
 	memcpy(a->text, text, n);
 	a->scheme = scheme;
-	e = remote_new(&a->remote, scheme->connect ? connect_address : NULL, a);
+	e = remote_new(&a->remote, scheme->connect ? connect_address : NULL, scheme->connect ? NULL : link_lost, a);
 	if (e) {
 		free(a);
 		return e;

@@ -44,6 +44,10 @@ int ca_link_use_tls(const struct ca_link_tls *tls, char *why, size_t why_size);
  * Takes the descriptor; -1: there is no connection at the moment. 0 or -ENOMEM. */
 int ca_link_attach(int take_fd);
 
+/* `tell` is called, on any thread and under locks, when that connection broke: another must come by ca_link_attach().
+ * NULL: nobody wants to know. */
+void ca_link_when_lost(void (*tell)(void));
+
 /* The health of the core at this address ("direct:", "link:"): appends one line a part; true when all is well. */
 bool ca_door_health(const char *address, struct buf *out);
 

@@ -25,7 +25,8 @@ typedef Gatehouse__Core__Message Message;
 struct remote {
 	struct link *link;
 	int (*connect)(void *arg);
-	void *connect_arg;
+	void (*lost)(void *arg);
+	void *connect_arg; /* of both */
 	struct buf hello;
 	pthread_mutex_t lock;  /* guards all below */
 	bool is_refused;       /* the core's last word: it does not serve us */
@@ -97,6 +98,13 @@ static int take_unasked(void *arg, struct bytes octets)
 	return read_hello(arg, m->hello_reply);
 }
 
+static void tell_lost(void *arg)
+{
+	struct remote *r = arg;
+
+	r->lost(r->connect_arg);
+}
+
 static int make_connection(void *arg)
 {
 	const struct remote *r = arg;
@@ -116,17 +124,18 @@ static int pack_hello(struct buf *out)
 	return message_pack(&m, out);
 }
 
-int remote_new(struct remote **out, int (*connect)(void *arg), void *arg)
+int remote_new(struct remote **out, int (*connect)(void *arg), void (*lost)(void *arg), void *arg)
 {
 	OWNED(remote) r = calloc(1, sizeof(*r));
 	struct link_options options = { .window = CORE_WINDOW, .connect = connect ? make_connection : NULL,
-					.unasked = take_unasked, .arg = r };
+					.unasked = take_unasked, .lost = lost ? tell_lost : NULL, .arg = r };
 	int e;
 
 	if (!r)
 		return -ENOMEM;
 	pthread_mutex_init(&r->lock, NULL);
 	r->connect = connect;
+	r->lost = lost;
 	r->connect_arg = arg;
 	r->hello = BUF_INIT(FRAME_MAX);
 	e = pack_hello(&r->hello);

@@ -8,8 +8,9 @@
 
 struct remote;
 
-/* `connect` as in core/wire/link.h; NULL: connections come by remote_attach(). It gets `arg`. */
-int remote_new(struct remote **out, int (*connect)(void *arg), void *arg);
+/* `connect` as in core/wire/link.h; NULL: connections come by remote_attach(), and `lost` (or NULL) is told when one
+ * broke. Both get `arg`. */
+int remote_new(struct remote **out, int (*connect)(void *arg), void (*lost)(void *arg), void *arg);
 /* No door of it may be left, and nobody may be in a call. */
 void remote_drop(struct remote **r);
 void remote_attach(struct remote *r, int take_fd);

@@ -30,6 +30,8 @@ static int take_socket(void *arg, const char *text, int take_fd)
 {
 	struct core_process *p = arg;
 
+	if (take_fd < 0)
+		return -EBADF;
 	for (int i = 0; i < CA_SOCKETS_; i++)
 		if (strcmp(ca_core_socket_name((enum ca_core_socket)i), text) == 0 && p->sockets[i] < 0) {
 			p->sockets[i] = take_fd;
@@ -56,6 +58,8 @@ static int take_link(void *arg, const char *text, int take_fd)
 {
 	struct core_process *p = arg;
 
+	if (take_fd < 0)
+		return -EBADF;
 	if (strcmp(text, "signer") == 0) {
 		link_attach(p->env.signer, take_fd);
 	} else if (strcmp(text, "gateway") == 0 && p->core) {

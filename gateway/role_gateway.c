@@ -5,6 +5,7 @@
 #include "gateway/role.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@ struct gateway_process {
 	struct gateway_env env;
 	struct gateway_socket *sockets;
 	struct link *validator;
+	pthread_t listener; /* to the supervisor */
 };
 
 static int take_config(void *arg, const char *text, int take_fd)
@@ -34,7 +36,7 @@ static int take_listener(void *arg, const char *text, int take_fd)
 	struct gateway_process *p = arg;
 	struct gateway_socket *s = realloc(p->sockets, (p->env.n_sockets + 1) * sizeof(*s));
 
-	if (!s || p->env.n_sockets == SOCKETS_MAX) {
+	if (!s || p->env.n_sockets == SOCKETS_MAX || take_fd < 0) {
 		close(take_fd);
 		return -ENOMEM;
 	}
@@ -49,6 +51,8 @@ static int take_link(void *arg, const char *text, int take_fd)
 {
 	struct gateway_process *p = arg;
 
+	if (take_fd < 0)
+		return -EBADF;
 	if (strcmp(text, "core") == 0)
 		return ca_link_attach(take_fd);
 	if (strcmp(text, "validator") == 0) {
@@ -63,10 +67,27 @@ static const struct control_word words[] = {
 	{ "config", take_config }, { "listener", take_listener }, { "link", take_link }, { 0 },
 };
 
+static void say_lost(void)
+{
+	(void)control_send(CONTROL_FD, "lost", "core", -1);
+}
+
+/* On a thread of its own, because a gateway that starts waits for a core, whose connection may be renewed meanwhile. */
+static void *listen_to_supervisor(void *arg)
+{
+	/* Without a supervisor nobody waits for an orderly end: what was acknowledged is durable. */
+	if (!control_serve(words, arg))
+		_exit(1);
+	return NULL;
+}
+
 static int start(struct gateway_process *p, struct gateway **gateway, struct conf_error *error)
 {
 	int e = control_begin(words, p);
 
+	ca_link_when_lost(say_lost);
+	if (!e)
+		e = -pthread_create(&p->listener, NULL, listen_to_supervisor, p);
 	if (!e)
 		e = validator_connect(&p->env.validator, p->validator);
 	if (!e)
@@ -92,9 +113,7 @@ int role_gateway(void)
 	if (e)
 		role_fail(&error, e);
 	control_ready();
-	/* Without a supervisor nobody waits for an orderly end: what was acknowledged is durable. */
-	if (!control_serve(words, &p))
-		_exit(1);
+	pthread_join(p.listener, NULL);
 	gateway_drop(&gateway);
 	validator_drop(&p.env.validator);
 	ca_link_attach(-1);

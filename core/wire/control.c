@@ -72,6 +72,9 @@ int control_receive(int channel, struct control_message *out, bool waits)
 	} while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n <= 0)
 		return n < 0 ? -errno : -EPIPE;
+	/* There was no room for a descriptor: whatever it was for must not go on without it. */
+	if (message.msg_flags & MSG_CTRUNC)
+		return -EMFILE;
 	octets[n] = '\0';
 	out->fd = take_fd(&message);
 	word = strcspn(octets, " ");

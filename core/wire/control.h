@@ -8,7 +8,7 @@
  *   to the child      log FORMAT LEVEL · user UID GID · config PATH + fd · listener NAME + fd · link NAME + fd ·
  *                     kek + fd · …
  *                     go · stop
- *   from the child    ready · failed TEXT
+ *   from the child    ready · failed TEXT · lost NAME (its connection with that process broke, and both go on)
  *
  * SPDX-License-Identifier: Apache-2.0
  */

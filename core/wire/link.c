@@ -63,6 +63,8 @@ int link_new(struct link **out, const struct link_options *options)
 	l->calls = calloc(options->window, sizeof(*l->calls));
 	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (!l->calls || l->wake_fd < 0) {
+		if (l->wake_fd >= 0)
+			close(l->wake_fd);
 		free(l->calls);
 		free(l);
 		return -ENOMEM;
@@ -135,6 +137,13 @@ static void break_connection(struct link *l)
 	frame_out_fini(&l->out);
 	l->in = FRAME_IN_INIT;
 	l->out = FRAME_OUT_INIT(l->out.octets.max);
+}
+
+static void lose_connection(struct link *l)
+{
+	break_connection(l);
+	if (l->options.lost)
+		l->options.lost(l->options.arg);
 }
 
 static void use_connection(struct link *l, int fd)
@@ -257,14 +266,14 @@ static int send_call(struct link *l, struct call *c, struct bytes message)
 	if (e) {
 		/* A buffer that failed once stays so. */
 		if (buf_status(&l->out.octets))
-			break_connection(l);
+			lose_connection(l);
 		return e;
 	}
 	e = frame_out_flush(&l->out, l->fd);
 	if (e == FRAME_MORE)
 		wake_reader(l);
 	if (e < 0)
-		break_connection(l);
+		lose_connection(l);
 	return e < 0 ? -ECONNRESET : 0;
 }
 
@@ -333,7 +342,7 @@ static void read_once(struct link *l, const struct timespec *until)
 	if (e >= 0 && p[0].revents & (POLLIN | POLLHUP | POLLERR))
 		e = take_answers(l);
 	if (e < 0)
-		break_connection(l);
+		lose_connection(l);
 }
 
 /* Somebody else must read now. */

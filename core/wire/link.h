@@ -23,6 +23,9 @@ struct link_options {
 	/* A message that answers no call, such as the other side's hello; called under the link's lock. NULL: it is an
 	 * error. Not 0: the connection is cut. */
 	int (*unasked)(void *arg, struct bytes message);
+	/* The connection broke and was not replaced by link_attach(); called under the link's lock. NULL: nobody wants
+	 * to know. */
+	void (*lost)(void *arg);
 	void *arg;
 };
 

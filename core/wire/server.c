@@ -33,6 +33,7 @@ struct wire_peer {
 	pthread_mutex_t lock;  /* guards all below */
 	struct frame_out out;
 	unsigned n_calls;      /* in flight */
+	bool is_full;          /* nothing is read: as many as the window are */
 	bool is_cut;
 };
 
@@ -111,7 +112,7 @@ static void run_call(struct pool_job *job)
 	if (e)
 		cut(p);
 	p->n_calls--;
-	wakes = p->is_cut || !frame_out_is_empty(&p->out);
+	wakes = p->is_cut || p->is_full || !frame_out_is_empty(&p->out);
 	/* The reading thread frees the peer as soon as nothing is in flight: it is not touched after this. */
 	if (wakes)
 		wake(p->server);
@@ -155,7 +156,6 @@ static int read_deadline(const struct wire_peer *p, struct bytes message, int64_
 static int make_call(struct wire_peer *p, struct bytes message, struct incoming **out)
 {
 	struct incoming *call = malloc(sizeof(*call) + message.len);
-	bool fits;
 	int e = call ? frame_id(message, &call->id) : -ENOMEM;
 
 	if (!e)
@@ -169,13 +169,8 @@ static int make_call(struct wire_peer *p, struct bytes message, struct incoming 
 	call->len = message.len;
 	memcpy(call->octets, message.ptr, message.len);
 	pthread_mutex_lock(&p->lock);
-	fits = p->n_calls < p->server->options.window;
-	p->n_calls += fits;
+	p->n_calls++;
 	pthread_mutex_unlock(&p->lock);
-	if (!fits) {
-		free(call);
-		return -EPROTO;
-	}
 	*out = call;
 	return 0;
 }
@@ -205,13 +200,32 @@ static int start_call(struct wire_peer *p, struct bytes message, struct incoming
 	return before ? hand_over(p, before) : 0;
 }
 
-static void read_peer(struct wire_peer *p)
+/* It went while its calls run. */
+static void leave_peer(struct wire_peer *p)
+{
+	pthread_mutex_lock(&p->lock);
+	cut(p);
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* More than the window is not taken: whoever asks gave up on a call that is still running here, and asks again. */
+static bool is_full(struct wire_peer *p)
+{
+	bool full;
+
+	pthread_mutex_lock(&p->lock);
+	full = p->is_full = p->n_calls >= p->server->options.window;
+	pthread_mutex_unlock(&p->lock);
+	return full;
+}
+
+/* Take what was read, as far as the window goes. */
+static void take_calls(struct wire_peer *p, int e)
 {
 	struct incoming *last = NULL;
 	struct bytes message;
-	int e = frame_in_fill(&p->in, p->fd);
 
-	while (!e) {
+	while (!e && !is_full(p)) {
 		e = frame_in_take(&p->in, &message);
 		if (!e)
 			e = p->is_greeted ? start_call(p, message, &last) : greet(p, message);
@@ -219,12 +233,28 @@ static void read_peer(struct wire_peer *p)
 	if (last)
 		run_call(&last->job);
 	if (e == -EPIPE || e == -ECONNRESET) {
-		pthread_mutex_lock(&p->lock);
-		cut(p);
-		pthread_mutex_unlock(&p->lock);
+		leave_peer(p);
 	} else if (e < 0) {
-		cut_with_reason(p, e == -EPROTO ? "more calls in flight than the window" :
-				   e == -EAGAIN ? "too many calls for the threads" : "not a message");
+		cut_with_reason(p, e == -EAGAIN ? "too many calls for the threads" : "not a message");
+	}
+}
+
+static void read_peer(struct wire_peer *p)
+{
+	take_calls(p, frame_in_fill(&p->in, p->fd));
+}
+
+/* Calls ended: what was read and not taken before comes first. */
+static void go_on(struct wire_server *s)
+{
+	for (struct wire_peer *p = s->peers; p; p = p->next) {
+		bool waits;
+
+		pthread_mutex_lock(&p->lock);
+		waits = p->is_full && !p->is_cut && p->n_calls < s->options.window;
+		pthread_mutex_unlock(&p->lock);
+		if (waits)
+			take_calls(p, 0);
 	}
 }
 
@@ -313,7 +343,7 @@ static unsigned fill_poll(struct wire_server *s, struct pollfd *polls, struct wi
 		if (!p->is_cut) {
 			peers[n] = p;
 			polls[n++] = (struct pollfd){
-				p->fd, (short)(POLLIN | (frame_out_is_empty(&p->out) ? 0 : POLLOUT)), 0
+				p->fd, (short)((p->is_full ? 0 : POLLIN) | (frame_out_is_empty(&p->out) ? 0 : POLLOUT)), 0
 			};
 		}
 		pthread_mutex_unlock(&p->lock);
@@ -338,6 +368,7 @@ static void *run(void *arg)
 		int wait_ms = expect_greetings(s);
 		unsigned n;
 
+		go_on(s);
 		sweep(s);
 		if (ends && !s->peers)
 			return NULL;
@@ -348,7 +379,9 @@ static void *run(void *arg)
 		for (unsigned i = 0; i < n; i++) {
 			if (polls[i].revents & POLLOUT)
 				write_peer(peers[i]);
-			if (polls[i].revents & (POLLIN | POLLHUP | POLLERR))
+			if (!(polls[i].events & POLLIN) && polls[i].revents & (POLLHUP | POLLERR))
+				leave_peer(peers[i]);
+			else if (polls[i].revents & (POLLIN | POLLHUP | POLLERR))
 				read_peer(peers[i]);
 		}
 	}

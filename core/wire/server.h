@@ -1,8 +1,9 @@
 /* The side that answers calls: any number of connections, one thread that reads them all, a pool that runs the calls.
  *
- * A connection that sends what is no message, or more calls at once than its window, is cut. Answers leave in the order
- * in which they are ready. A peer that does not read its answers is cut when they reach a limit: reading never stops
- * for writing (core/wire/link.h is the other side).
+ * A connection that sends what is no message is cut. Of one that has as many calls in flight as its window nothing more
+ * is read until some of them are answered. Answers leave in the order in which they are ready. A peer that does not
+ * read its answers is cut when they reach a limit: reading never stops for writing (core/wire/link.h is the other
+ * side).
  *
  * SPDX-License-Identifier: Apache-2.0
  */

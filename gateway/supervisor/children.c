@@ -18,8 +18,10 @@
 #include "core/base/log.h"
 #include "core/wire/control.h"
 
+#define LOCK_AT (CONTROL_FD + 1)
 #define FIRST_BACK_OFF_MS 100
 #define LAST_BACK_OFF_MS 5000
+#define SEND_S 5
 #define CALM_MS 10000 /* up for so long: the next failure is a first one again */
 
 static const struct {
@@ -49,7 +51,7 @@ const char *role_name(enum role role)
 
 void children_init(struct children *c)
 {
-	*c = (struct children){ 0 };
+	*c = (struct children){ .lock_fd = -1 };
 	for (int i = 0; i < ROLES_; i++) {
 		c->all[i].role = (enum role)i;
 		c->all[i].channel = -1;
@@ -64,6 +66,7 @@ void children_init(struct children *c)
 static void find_program(const char *name, char out[static PATH_MAX])
 {
 	static const char *const places[] = { "../core/signer", "validator" };
+	bool is_installed;
 	char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	char *slash;
@@ -72,24 +75,28 @@ static void find_program(const char *name, char out[static PATH_MAX])
 	slash = strrchr(self, '/');
 	if (slash)
 		*slash = '\0';
-	for (size_t i = 0; slash && i < sizeof(places) / sizeof(*places); i++)
+	is_installed = strcmp(self, GATEHOUSE_SBIN) == 0;
+	for (size_t i = 0; !is_installed && slash && i < sizeof(places) / sizeof(*places); i++)
 		if (snprintf(out, PATH_MAX, "%s/%s/%s", self, places[i], name) < PATH_MAX && access(out, X_OK) == 0)
 			return;
 	snprintf(out, PATH_MAX, "%s/%s", GATEHOUSE_LIBEXEC, name);
 }
 
-/* In the child: only what is meant for it stays open. Never returns. */
-static void become(enum role role, const char *path, int channel)
+/* In the child: only what is meant for it stays open. It holds the lock of the data folder too, without knowing: the
+ * next daemon begins when the last process of this one has gone. Never returns. */
+static void become(enum role role, const char *path, int channel, int lock_fd)
 {
 	const char *program = roles[role].program;
 	char *const self[] = { (char *)"gatehoused", (char *)"--role", (char *)roles[role].name, NULL };
 	char *const other[] = { (char *)program, NULL };
+	/* Out of the way first: either may have the number that is meant for the other. */
+	int high_channel = fcntl(channel, F_DUPFD, LOCK_AT + 1), high_lock = fcntl(lock_fd, F_DUPFD, LOCK_AT + 1);
 	sigset_t none;
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (channel == CONTROL_FD ? fcntl(channel, F_SETFD, 0) == 0 : dup2(channel, CONTROL_FD) == CONTROL_FD) {
-		close_range(CONTROL_FD + 1, ~0U, 0);
+	if (dup2(high_channel, CONTROL_FD) == CONTROL_FD && dup2(high_lock, LOCK_AT) == LOCK_AT) {
+		close_range(LOCK_AT + 1, ~0U, 0);
 		execv(path, program ? other : self);
 	}
 	_exit(127);
@@ -102,13 +109,17 @@ int children_spawn(struct children *c, enum role role)
 	int pair[2];
 	pid_t pid;
 
+	if (child->state != CHILD_DOWN)
+		return -EBUSY;
 	if (roles[role].program)
 		find_program(roles[role].program, path);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return -errno;
+	/* A child that does not read must not stop the only thread that looks after all of them. */
+	setsockopt(pair[0], SOL_SOCKET, SO_SNDTIMEO, &(struct timeval){ SEND_S, 0 }, sizeof(struct timeval));
 	pid = fork();
 	if (pid == 0)
-		become(role, path, pair[1]);
+		become(role, path, pair[1], c->lock_fd);
 	close(pair[1]);
 	if (pid < 0) {
 		close(pair[0]);
@@ -116,6 +127,7 @@ int children_spawn(struct children *c, enum role role)
 	}
 	child->pid = pid;
 	child->channel = pair[0];
+	child->started_ms = clock_mono_ms();
 	child->state = CHILD_STARTING;
 	child->why[0] = '\0';
 	return 0;
@@ -158,9 +170,19 @@ static int give_link(struct children *c, int i, enum role role)
 			return -errno;
 	}
 	e = give_end(c, role, other, &c->ends[i][mine]);
+	/* A neighbour that is gone and not yet noticed gets another end when it is started again. */
 	if (!e && c->ends[i][!mine] >= 0 && takes_now(c, other))
-		e = give_end(c, other, role, &c->ends[i][!mine]);
+		(void)give_end(c, other, role, &c->ends[i][!mine]);
 	return e;
+}
+
+/* Both sides go on, and the connection between them is gone: they get another one. */
+static void renew_link(struct children *c, enum role role, const char *other)
+{
+	for (int i = 0; i < ROLE_LINKS; i++)
+		if (links[i].asks == role && strcmp(roles[links[i].answers].name, other) == 0 &&
+		    takes_now(c, links[i].answers))
+			(void)give_link(c, i, role);
 }
 
 int children_go(struct children *c, enum role role)
@@ -196,12 +218,15 @@ void children_kill(struct children *c, enum role role)
 	kill(child->pid, SIGKILL);
 }
 
-static void take_word(struct child *child, const struct control_message *m)
+static void take_word(struct children *c, struct child *child, const struct control_message *m)
 {
 	if (strcmp(m->word, "ready") == 0) {
 		child->up_ms = clock_mono_ms();
 		if (child->state == CHILD_STARTING)
 			child->state = CHILD_UP;
+	} else if (strcmp(m->word, "lost") == 0) {
+		log_warn("process.link.lost", "process", roles[child->role].name, "with", m->text);
+		renew_link(c, child->role, m->text);
 	} else if (strcmp(m->word, "failed") == 0) {
 		snprintf(child->why, sizeof(child->why), "%.*s", (int)sizeof(child->why) - 1, m->text);
 	} else {
@@ -221,7 +246,7 @@ bool children_listen(struct children *c, enum role role)
 	if (child->channel < 0)
 		return false;
 	while ((e = control_receive(child->channel, &m, false)) == 0) {
-		take_word(child, &m);
+		take_word(c, child, &m);
 		changed = true;
 	}
 	if (e != -EAGAIN)

@@ -34,12 +34,14 @@ struct child {
 	int channel;         /* -1: none */
 	unsigned back_off_ms;
 	int64_t due_ms;      /* monotonic */
-	int64_t up_ms;       /* monotonic; when it became ready */
+	int64_t started_ms, up_ms; /* monotonic; when it was started, when it became ready */
+	bool is_kept;        /* started again when it ends */
 	char why[512];       /* what it said when it could not start; "" */
 };
 
 struct children {
 	struct child all[ROLES_];
+	int lock_fd;             /* of the data folder; every child holds it */
 	int ends[ROLE_LINKS][2]; /* ends that wait for their side to start; -1: none */
 };
 

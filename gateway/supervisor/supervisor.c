@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
+#include "core/base/sanitized.h"
 #include "core/core.h"
 #include "core/wire/control.h"
 #include "gateway/config.h"
@@ -48,7 +50,6 @@ struct supervisor {
 	struct sockets *sockets;
 	int core_sockets[CA_SOCKETS_];
 	int signal_fd;
-	int lock_fd;
 	uint8_t *kek; /* a locked page */
 	bool stops, reloads;
 };
@@ -215,8 +216,8 @@ static int start_process(struct supervisor *s, enum role role)
 		e = give[role](s, channel);
 	if (!e)
 		e = children_go(&s->children, role);
-	/* A child that is gone already closed its channel: it is reaped like any other that ended. */
-	if (e && e != -EPIPE && e != -ECONNRESET)
+	/* It is gone already, or takes nothing: it is reaped and started again like any other that ended. */
+	if (e)
 		children_kill(&s->children, role);
 	return 0;
 }
@@ -250,13 +251,43 @@ static void look(struct supervisor *s, int64_t wait_ms)
 	children_reap(&s->children);
 }
 
-/* Wait until the process has left `state`. */
+static const enum role start_order[] = { ROLE_SIGNER, ROLE_CORE, ROLE_VALIDATOR, ROLE_GATEWAY };
+
+/* Start what ended and is due, and end what does not get ready; how long until there is something to do again. */
+static int64_t start_due(struct supervisor *s)
+{
+	int64_t now = clock_mono_ms(), wait = 60000, left;
+
+	for (size_t i = 0; i < ROLES_; i++) {
+		struct child *child = &s->children.all[start_order[i]];
+
+		if (!child->is_kept || child->state == CHILD_UP || child->state == CHILD_STOPPING)
+			continue;
+		left = (child->state == CHILD_DOWN ? child->due_ms : child->started_ms + START_MS) - now;
+		if (left <= 0 && child->state == CHILD_STARTING) {
+			log_error("process.killed", "process", role_name(child->role), "why", "it was not ready in time");
+			children_kill(&s->children, child->role);
+		} else if (left <= 0) {
+			log_info("process.start", "process", role_name(child->role));
+			if (start_process(s, child->role))
+				child->due_ms = now + 1000;
+		}
+		left = left <= 0 ? 1000 : left;
+		wait = left < wait ? left : wait;
+	}
+	return wait;
+}
+
+/* Wait until the process has left `state`. Whatever else ends meanwhile is started again. */
 static void wait_while(struct supervisor *s, enum role role, enum child_state state, int64_t wait_ms)
 {
-	int64_t end = clock_mono_ms() + wait_ms, left;
+	int64_t end = clock_mono_ms() + wait_ms, left, due;
 
-	while (s->children.all[role].state == state && (left = end - clock_mono_ms()) > 0)
-		look(s, left);
+	while (s->children.all[role].state == state && (left = end - clock_mono_ms()) > 0 &&
+	       !(state == CHILD_STARTING && s->stops)) {
+		due = start_due(s);
+		look(s, due < left ? due : left);
+	}
 }
 
 /* 0 when it is ready. Otherwise `error` says what it said, and it is gone. */
@@ -267,9 +298,13 @@ static int start_and_wait(struct supervisor *s, enum role role, struct conf_erro
 
 	if (!e)
 		wait_while(s, role, CHILD_STARTING, START_MS);
-	if (!e && child->state == CHILD_UP)
+	if (!e && child->state == CHILD_UP) {
+		child->is_kept = true;
 		return 0;
-	if (child->why[0])
+	}
+	if (s->stops)
+		snprintf(error->text, sizeof(error->text), "it was told to stop while it started");
+	else if (child->why[0])
 		snprintf(error->text, sizeof(error->text), "%s", child->why);
 	else
 		snprintf(error->text, sizeof(error->text), "the %s process %s", role_name(role),
@@ -278,7 +313,7 @@ static int start_and_wait(struct supervisor *s, enum role role, struct conf_erro
 							  "ended while it started; the log says why");
 	children_kill(&s->children, role);
 	wait_while(s, role, CHILD_STOPPING, OTHERS_STOP_MS);
-	return e ? e : -ECHILD;
+	return s->stops ? -EINTR : e ? e : -ECHILD;
 }
 
 /* Which processes a configuration needs: one daemon may be all of it, only a core, or only a gateway. */
@@ -290,8 +325,6 @@ static bool is_wanted(const struct setup *setup, enum role role)
 
 	return role == ROLE_SIGNER || role == ROLE_CORE ? has_core : has_gateway;
 }
-
-static const enum role start_order[] = { ROLE_SIGNER, ROLE_CORE, ROLE_VALIDATOR, ROLE_GATEWAY };
 
 static int start_all(struct supervisor *s, struct conf_error *error)
 {
@@ -307,6 +340,7 @@ static int start_all(struct supervisor *s, struct conf_error *error)
 
 static void stop_one(struct supervisor *s, enum role role, int64_t wait_ms)
 {
+	s->children.all[role].is_kept = false;
 	children_stop(&s->children, role);
 	wait_while(s, role, CHILD_STOPPING, wait_ms);
 	if (s->children.all[role].state == CHILD_DOWN)
@@ -320,8 +354,11 @@ static void stop_all(struct supervisor *s)
 {
 	const struct conf_section *gateway = conf_section(root_of(s), "gateway");
 
+	/* Those that end with the connection of whoever used them are not started again for nobody. */
+	s->children.all[ROLE_VALIDATOR].is_kept = false;
 	stop_one(s, ROLE_GATEWAY, conf_duration_ms(gateway, "stop-timeout") + OTHERS_STOP_MS);
 	stop_one(s, ROLE_VALIDATOR, OTHERS_STOP_MS);
+	s->children.all[ROLE_SIGNER].is_kept = false;
 	stop_one(s, ROLE_CORE, CORE_STOP_MS);
 	stop_one(s, ROLE_SIGNER, OTHERS_STOP_MS);
 	children_forget_ends(&s->children);
@@ -375,13 +412,16 @@ static int change_over(struct supervisor *s, struct setup *new, struct conf_erro
 	stop_all(s);
 	use(s, new);
 	e = start_all(s, error);
-	if (!e)
-		return 0;
+	if (!e || s->stops)
+		return e;
 	stop_all(s);
 	use(s, new);
-	/* What does not start now is tried again as if it had ended. */
-	if (start_all(s, &again))
+	if (start_all(s, &again)) {
 		log_error("server.reload.broken", "why", again.text);
+		/* It is tried again as if it had ended. */
+		for (int i = 0; i < ROLES_; i++)
+			s->children.all[i].is_kept = is_wanted(&s->setup, (enum role)i);
+	}
 	return e;
 }
 
@@ -416,8 +456,8 @@ static void reload(struct supervisor *s)
 
 /* ---- life ---- */
 
-/* The lock is inherited by nobody, but its holder's children may still be there: they hold the lock on the core's
- * folder and the ports. All of them end when they notice. */
+/* All children hold the lock too. When the supervisor was killed they end as soon as they notice, and only then are
+ * the ports and the core's own lock free. */
 static int lock_data(struct supervisor *s, struct conf_error *error)
 {
 	const char *data = conf_str(root_of(s), "data");
@@ -427,9 +467,9 @@ static int lock_data(struct supervisor *s, struct conf_error *error)
 
 	if (e)
 		return e;
-	s->lock_fd = open(buf_str(&path), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	e = s->lock_fd < 0 ? -errno : 0;
-	while (!e && flock(s->lock_fd, LOCK_EX | LOCK_NB)) {
+	s->children.lock_fd = open(buf_str(&path), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	e = s->children.lock_fd < 0 ? -errno : 0;
+	while (!e && flock(s->children.lock_fd, LOCK_EX | LOCK_NB)) {
 		if (errno != EWOULDBLOCK || clock_mono_ms() >= end)
 			e = -errno;
 		else
@@ -488,7 +528,10 @@ static int begin(struct supervisor *s, struct conf_error *error)
 	int e;
 
 	set_limits();
-	e = watch_signals(s);
+	/* The key-encryption key stays here for a restart of the signer. */
+	e = prctl(PR_SET_DUMPABLE, IS_SANITIZED, 0, 0, 0) ? -errno : 0;
+	if (!e)
+		e = watch_signals(s);
 	if (!e)
 		e = sockets_new(&s->sockets);
 	if (!e)
@@ -498,11 +541,13 @@ static int begin(struct supervisor *s, struct conf_error *error)
 	if (e)
 		return e;
 	gw_config_set_up_log(root_of(s));
-	e = users_prepare_folders(&s->setup.users, root_of(s), error);
+	/* Before the folders change hands: while there is no CA they still belong to whoever makes one. */
+	if (is_wanted(&s->setup, ROLE_CORE))
+		e = load_kek(s, error);
+	if (!e)
+		e = users_prepare_folders(&s->setup.users, root_of(s), error);
 	if (!e)
 		e = lock_data(s, error);
-	if (!e && is_wanted(&s->setup, ROLE_CORE))
-		e = load_kek(s, error);
 	if (!e && is_wanted(&s->setup, ROLE_CORE))
 		e = ca_core_open_sockets(root_of(s), s->core_sockets, error);
 	if (!e)
@@ -524,30 +569,8 @@ static void end(struct supervisor *s)
 	setup_fini(&s->setup);
 	if (s->signal_fd >= 0)
 		close(s->signal_fd);
-	if (s->lock_fd >= 0)
-		close(s->lock_fd);
-}
-
-/* Start what ended and is due; how long until the next one is. */
-static int64_t start_due(struct supervisor *s)
-{
-	int64_t now = clock_mono_ms(), wait = 60000;
-
-	for (size_t i = 0; i < ROLES_; i++) {
-		struct child *child = &s->children.all[start_order[i]];
-		int64_t left = child->due_ms - now;
-
-		if (child->state != CHILD_DOWN || !is_wanted(&s->setup, child->role))
-			continue;
-		if (left <= 0) {
-			log_info("process.start", "process", role_name(child->role));
-			if (start_process(s, child->role))
-				child->due_ms = now + 1000;
-			left = 1000;
-		}
-		wait = left < wait ? left : wait;
-	}
-	return wait;
+	if (s->children.lock_fd >= 0)
+		close(s->children.lock_fd);
 }
 
 static void run(struct supervisor *s)
@@ -565,7 +588,7 @@ static void run(struct supervisor *s)
 
 int supervise(const char *path, struct conf_error *error)
 {
-	struct supervisor s = { .path = path, .signal_fd = -1, .lock_fd = -1 };
+	struct supervisor s = { .path = path, .signal_fd = -1 };
 	int e;
 
 	s.setup.text_fd = -1;
@@ -575,6 +598,8 @@ int supervise(const char *path, struct conf_error *error)
 	e = begin(&s, error);
 	if (!e)
 		run(&s);
+	else if (s.stops)
+		e = 0; /* told to stop while it started: that is an orderly end */
 	if (s.setup.conf)
 		stop_all(&s);
 	end(&s);

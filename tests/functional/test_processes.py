@@ -79,6 +79,75 @@ def comes_back_when_a_process_is_killed():
         check(slowest < 5, f"a certificate took {slowest:.1f} s after a kill")
 
 
+def comes_back_when_two_are_killed_together():
+    with gatehouse() as g:
+        responder = Responder(g.http01_port)
+        for i, pair in enumerate([("core", "gateway"), ("signer", "core"), ("gateway", "validator")] * 3):
+            before = g.processes()
+            for role in pair:
+                g.kill_role(role)
+            end = time.monotonic() + 15
+            while True:
+                try:
+                    get_one(g, responder, f"two{i}.{DOMAIN}")
+                    break
+                except OSError:  # a connection that the dead gateway had accepted
+                    check(time.monotonic() < end, f"no certificate after {pair} were killed: {g.log_tail()}")
+            for role in pair:
+                g.wait_role(role, not_pid=before[role])
+        responder.close()
+
+
+def survives_a_core_that_stands_still():
+    """Longer than anybody's patience, with more calls than a window holds."""
+    with gatehouse() as g:
+        responder = Responder(g.http01_port)
+        clients = [Client(g, responder).start() for _ in range(12)]
+        stopping = threading.Event()
+
+        def ask(client, number):
+            n = 0
+            while not stopping.is_set():
+                n += 1
+                try:
+                    client.get_order(f"s{number}-{n}.{DOMAIN}")
+                except Exception:  # told to come back, or too late: that is the test
+                    client.connection = None
+
+        threads = [threading.Thread(target=ask, args=(c, i)) for i, c in enumerate(clients)]
+        for t in threads:
+            t.start()
+        core = g.processes()["core"]
+        os.kill(core, signal.SIGSTOP)
+        time.sleep(10)
+        os.kill(core, signal.SIGCONT)
+        stopping.set()
+        begin = time.monotonic()
+        get_one(g, responder, f"after.{DOMAIN}")
+        print(f"        a certificate {time.monotonic() - begin:.1f} s after the core went on")
+        for t in threads:
+            t.join(90)
+        check(g.processes()["core"] == core, "the core was started again")
+        responder.close()
+
+
+def keeps_the_old_configuration_when_the_new_one_does_not_start():
+    with gatehouse() as g:
+        responder = Responder(g.http01_port)
+        with open(g.config) as f:
+            good = f.read()
+        with open(g.config, "w") as f:
+            f.write(good.replace(f"folder: {g.issued}", "folder: /proc/nothing-can-be-written-here"))
+        line = g.reload(event="server.reload.refused")
+        check("file" in line and "gatehouse.yaml:" in line, line)
+        get_one(g, responder, f"old.{DOMAIN}")
+        with open(g.config, "w") as f:
+            f.write(good)
+        g.reload()
+        get_one(g, responder, f"new.{DOMAIN}")
+        responder.close()
+
+
 def nothing_is_left_of_a_killed_daemon():
     with gatehouse() as g:
         for _ in range(5):
@@ -292,8 +361,9 @@ def stops_in_order_when_asked_while_starting():
 
 
 if __name__ == "__main__":
-    main([five_processes_five_users, comes_back_when_a_process_is_killed, nothing_is_left_of_a_killed_daemon,
-          reads_a_new_configuration, refuses_what_only_a_restart_changes, opens_and_closes_listeners,
-          reloads_under_load, tells_the_service_manager, takes_sockets_of_the_service_manager,
+    main([five_processes_five_users, comes_back_when_a_process_is_killed, comes_back_when_two_are_killed_together,
+          survives_a_core_that_stands_still, nothing_is_left_of_a_killed_daemon, reads_a_new_configuration,
+          keeps_the_old_configuration_when_the_new_one_does_not_start, refuses_what_only_a_restart_changes,
+          opens_and_closes_listeners, reloads_under_load, tells_the_service_manager, takes_sockets_of_the_service_manager,
           keeps_its_processes_from_the_admin_socket, uses_a_low_port_without_rights,
           stops_in_order_when_asked_while_starting])
