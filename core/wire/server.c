@@ -343,7 +343,9 @@ static unsigned fill_poll(struct wire_server *s, struct pollfd *polls, struct wi
 		if (!p->is_cut) {
 			peers[n] = p;
 			polls[n++] = (struct pollfd){
-				p->fd, (short)((p->is_full ? 0 : POLLIN) | (frame_out_is_empty(&p->out) ? 0 : POLLOUT)), 0
+				.fd = p->fd,
+				.events = (short)((p->is_full ? 0 : POLLIN) |
+						  (frame_out_is_empty(&p->out) ? 0 : POLLOUT)),
 			};
 		}
 		pthread_mutex_unlock(&p->lock);

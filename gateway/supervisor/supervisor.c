@@ -265,7 +265,8 @@ static int64_t start_due(struct supervisor *s)
 			continue;
 		left = (child->state == CHILD_DOWN ? child->due_ms : child->started_ms + START_MS) - now;
 		if (left <= 0 && child->state == CHILD_STARTING) {
-			log_error("process.killed", "process", role_name(child->role), "why", "it was not ready in time");
+			log_error("process.killed", "process", role_name(child->role), "why",
+				  "it was not ready in time");
 			children_kill(&s->children, child->role);
 		} else if (left <= 0) {
 			log_info("process.start", "process", role_name(child->role));

@@ -12,7 +12,7 @@
 #include "core/wire/link.h"
 #include "validator.pb-c.h"
 
-#define GRACE_MS 1000      /* on top of what the validator itself waits */
+#define GRACE_MS 100       /* on top of what the validator itself waits */
 #define GRACE_AWAY_MS 50   /* while it is known to be away: nobody is held up for it */
 #define STATUS_MS 500
 

@@ -145,13 +145,43 @@ static const char *requester_of(struct acme_call *c)
 	return arena_printf(c->q->arena, "acme:%lld/%.22s", (long long)c->account.id, c->account.thumbprint);
 }
 
+/* A core that is busy or away holds up whoever asks it: so many handlers may wait for it, the others are told that it
+ * is busy. True: leave_wait() follows. */
+static bool enter_wait(const struct acme_call *c)
+{
+	const struct proto_waits *waits = c->acme->waits;
+
+	return !waits || waits->enter(waits->state);
+}
+
+static void leave_wait(const struct acme_call *c)
+{
+	const struct proto_waits *waits = c->acme->waits;
+
+	if (waits)
+		waits->leave(waits->state);
+}
+
+static int retrieve(struct acme_call *c, int64_t core_id, struct ca_outcome *out)
+{
+	const char *requester = requester_of(c);
+	int e;
+
+	if (!requester)
+		return -ENOMEM;
+	if (!enter_wait(c))
+		return CA_CALL_BUSY;
+	e = ca_retrieve(c->acme->ca, requester, core_id, out);
+	leave_wait(c);
+	return e;
+}
+
 /* The gateway has the certificate now: tell the core, which then lets nobody else spend the approval it was made by.
  * As long as that does not work it is tried again whenever the order or its certificate is read. 0: the core knows. */
 static int collect(struct acme_call *c, const char *order, int64_t core_id)
 {
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
-	const char *requester = requester_of(c);
-	int told = requester ? ca_retrieve(c->acme->ca, requester, core_id, &out) : -ENOMEM, e;
+	int told = retrieve(c, core_id, &out), e;
 
 	if (told == CA_CALL_NOT_FOUND || told == CA_CALL_REFUSED)
 		told = 0;
@@ -314,14 +344,12 @@ static int submit_now(struct acme_call *c, const struct acme_order *o, struct ca
  * request is kept as processing, and a later poll submits it. */
 static int submit(struct acme_call *c, const struct acme_order *o, struct ca_outcome *out)
 {
-	const struct proto_waits *waits = c->acme->waits;
 	int e;
 
-	if (waits && !waits->enter(waits->state))
+	if (!enter_wait(c))
 		return CA_CALL_BUSY;
 	e = submit_now(c, o, out);
-	if (waits)
-		waits->leave(waits->state);
+	leave_wait(c);
 	return e;
 }
 
@@ -329,8 +357,15 @@ static int submit(struct acme_call *c, const struct acme_order *o, struct ca_out
 static int look(struct acme_call *c, const struct acme_order *o, struct ca_outcome *out)
 {
 	const char *requester = requester_of(c);
+	int e;
 
-	return requester ? ca_peek(c->acme->ca, requester, o->core_id, out) : -ENOMEM;
+	if (!requester)
+		return -ENOMEM;
+	if (!enter_wait(c))
+		return CA_CALL_BUSY;
+	e = ca_peek(c->acme->ca, requester, o->core_id, out);
+	leave_wait(c);
+	return e;
 }
 
 /* What was proven when the order was finalized may have expired, or been given up, since. */

@@ -142,14 +142,14 @@ static void outcomes_stay_what_they_are(void **state)
 	assert_int_equal(check(10, &result), -EBADMSG);
 }
 
-static void nobody_waits_longer_than_that_plus_a_second(void **state)
+static void nobody_waits_much_longer_than_that(void **state)
 {
 	struct validation_result result;
 	int64_t start_ms = clock_mono_ms();
 
 	played.hangs = true;
 	assert_int_equal(check(100, &result), VALIDATION_RUNNING);
-	assert_in_range(clock_mono_ms() - start_ms, 1000, 3000);
+	assert_in_range(clock_mono_ms() - start_ms, 150, 900);
 	/* Known to be slow: others are not held up. */
 	start_ms = clock_mono_ms();
 	assert_int_equal(check(0, &result), VALIDATION_RUNNING);
@@ -227,7 +227,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(everything_goes_through, start, stop),
 		cmocka_unit_test_setup_teardown(outcomes_stay_what_they_are, start, stop),
-		cmocka_unit_test_setup_teardown(nobody_waits_longer_than_that_plus_a_second, start, stop),
+		cmocka_unit_test_setup_teardown(nobody_waits_much_longer_than_that, start, stop),
 		cmocka_unit_test_setup_teardown(while_it_is_away_a_job_is_running, start, stop),
 		cmocka_unit_test_setup_teardown(a_link_that_breaks_in_the_middle_is_not_a_verdict, start, stop),
 		cmocka_unit_test_setup_teardown(health_is_the_other_sides_or_its_absence, start, stop),
