@@ -4,8 +4,9 @@
  *
  *   version 3 · a positive serial of 8 to 20 octets · the one signature algorithm of the key · begins before it ends ·
  *   no extension twice · the issuer is the key's own · no authority: basicConstraints that are empty, neither
- *   keyCertSign nor cRLSign · valid only while its issuer is · not the issuer's own key, and no weak one · an
- *   authorityKeyIdentifier names the issuer's key · of the extensions of PKIX only known ones are critical
+ *   keyCertSign nor cRLSign · an extKeyUsage neither for any purpose nor for OCSP signing, nor of a registration
+ *   authority (id-kp-cmcRA with clientAuth) · valid only while its issuer is · not the issuer's own key, and no weak
+ *   one · an authorityKeyIdentifier names the issuer's key · of the extensions of PKIX only known ones are critical
  *
  * A key whose CA is being created signs one certificate only: its own, self-issued, of an authority.
  *
