@@ -16,7 +16,6 @@
 
 #define BATCH 64
 
-/* The same octets are signed, never others: whoever saw the serial before sees the same certificate. */
 /* A grant that is written now must say what was approved then. When the profile changed meanwhile that is not known
  * any more: the grant then fits nothing, and the client waits again. */
 static int hash_approved(struct ca_core *core, struct ca_request *r)
@@ -36,6 +35,7 @@ static int hash_approved(struct ca_core *core, struct ca_request *r)
 	return e;
 }
 
+/* The same octets are signed, never others: whoever saw the serial before sees the same certificate. */
 static int finish(struct ca_core *core, struct ca *ca, struct ca_request *r)
 {
 	int e = store_load_approvals(core, r);
