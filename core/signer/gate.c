@@ -385,21 +385,40 @@ const char *gate_refuses(const struct gate *gate, struct bytes tbs)
 	return why ? why : hold(gate->issuer.len ? for_others : for_its_own, gate, &t);
 }
 
-int gate_read_issuer(struct gate *gate, struct bytes certificate)
+/* RFC 5280 4.1: the algorithm stands in it twice, and is the same. */
+static int read_certificate(struct bytes certificate, struct bytes *tbs, struct bytes *algorithm,
+			    struct bytes *signature)
 {
+	struct bytes content, bits;
+
+	if (der_expect(&certificate, DER_SEQUENCE, &content) || certificate.len || read_element(&content, tbs) ||
+	    read_element(&content, algorithm) || der_expect(&content, DER_BIT_STRING, &bits) || content.len ||
+	    bits.len < 2 || bits.ptr[0] != 0)
+		return -EINVAL;
+	*signature = bytes_of(bits.ptr + 1, bits.len - 1);
+	return 0;
+}
+
+const char *gate_read_issuer(struct gate *gate, struct bytes certificate, struct bytes *tbs, struct bytes *signature)
+{
+	static const char *const no_ca = "the CA certificate does not belong to this key or is no CA certificate";
 	const struct extension *x;
-	struct bytes content, der, value;
+	struct bytes algorithm, value;
 	struct tbs t;
 
-	if (der_expect(&certificate, DER_SEQUENCE, &content) || read_element(&content, &der) || read_tbs(&t, der) ||
+	if (read_certificate(certificate, tbs, &algorithm, signature) || read_tbs(&t, *tbs) ||
 	    !bytes_equal(t.spki, gate->spki) || !is_an_authority(gate, &t))
-		return -EINVAL;
+		return no_ca;
+	if (!is_its_own(gate, &t))
+		return "the CA certificate was issued by another authority; only self-signed roots are served here";
+	if (!has_algorithm(gate, &t) || !bytes_equal(algorithm, gate->algorithm))
+		return "the CA certificate is signed with an algorithm that is not the one of this key";
 	x = find(&t, subject_key_identifier);
 	value = x ? x->value : bytes_of(NULL, 0);
 	if (x && (der_expect(&value, DER_OCTET_STRING, &gate->key_identifier) || value.len))
-		return -EINVAL;
+		return no_ca;
 	gate->issuer = t.subject;
 	memcpy(gate->not_before, t.not_before, sizeof(t.not_before));
 	memcpy(gate->not_after, t.not_after, sizeof(t.not_after));
-	return 0;
+	return NULL;
 }

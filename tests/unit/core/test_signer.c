@@ -87,6 +87,91 @@ static void a_key_loads_for_its_own_ca_purpose_and_certificate_only(void **state
 	issue_kit_fini(&k);
 }
 
+/* The certificate of `k` with this part of its TBS changed to as many other octets. */
+static void change(const struct issue_kit *k, const char *from, const char *to, struct buf *out)
+{
+	size_t n = strlen(from), at = 0;
+
+	buf_reset(out);
+	assert_int_equal(n, strlen(to));
+	assert_int_equal(buf_append(out, buf_bytes(&k->certificate)), 0);
+	/* The last one: an issuer stands before a subject. */
+	for (size_t i = 0; i + n <= out->len; i++)
+		if (memcmp(out->ptr + i, from, n) == 0)
+			at = i;
+	assert_true(at > 0);
+	memcpy(out->ptr + at, to, n);
+}
+
+/* What the gate knows of the issuer is what the key has signed, not what the core says. */
+static void a_certificate_that_the_key_has_not_signed_is_refused(void **state)
+{
+	OWNED_BUF certificate = BUF_INIT(65536);
+	char why[SIGNER_WHY_SIZE] = "";
+	struct signer *s = NULL;
+	struct issue_kit k;
+	uint64_t key;
+
+	issue_kit_init(&k, "ec-p256", "One", NOW, NOW + 86400);
+	assert_int_equal(signer_new(&s, issue_kit_kek), 0);
+	/* Longer: notAfter is the second of the two dates. */
+	change(&k, "260302120000Z", "360302120000Z", &certificate);
+	assert_int_equal(signer_load(s, buf_bytes(&k.sealed), SIGNER_PURPOSE_CA, "One", buf_bytes(&certificate), &key,
+				     why), SIGNER_REFUSED);
+	assert_non_null(strstr(why, "was not signed by this key"));
+	change(&k, "One", "Two", &certificate);
+	assert_int_equal(signer_load(s, buf_bytes(&k.sealed), SIGNER_PURPOSE_CA, "One", buf_bytes(&certificate), &key,
+				     why), SIGNER_REFUSED);
+	assert_non_null(strstr(why, "by another authority"));
+	/* Octets after it, and a changed signature. */
+	buf_reset(&certificate);
+	buf_append(&certificate, buf_bytes(&k.certificate));
+	buf_append_char(&certificate, 0);
+	assert_int_equal(load(issue_kit_kek, &k, SIGNER_PURPOSE_CA, "One", buf_bytes(&certificate)), SIGNER_REFUSED);
+	certificate.ptr[k.certificate.len - 1] ^= 1;
+	assert_int_equal(load(issue_kit_kek, &k, SIGNER_PURPOSE_CA, "One",
+			      bytes_of(certificate.ptr, k.certificate.len)), SIGNER_REFUSED);
+	assert_int_equal(signer_load(s, buf_bytes(&k.sealed), SIGNER_PURPOSE_CA, "One", buf_bytes(&k.certificate), &key,
+				     why), 0);
+	signer_drop(&s);
+	issue_kit_fini(&k);
+}
+
+/* The key of a CA that exists would otherwise sign a second root, for whoever took the core over. */
+static void a_key_of_an_earlier_run_is_not_loaded_without_its_certificate(void **state)
+{
+	struct issue_kit k;
+
+	issue_kit_init(&k, "ec-p256", "One", NOW, NOW + 86400);
+	assert_int_equal(load(issue_kit_kek, &k, SIGNER_PURPOSE_CA, "One", bytes_of(NULL, 0)), SIGNER_REFUSED);
+	assert_int_equal(load(issue_kit_kek, &k, SIGNER_PURPOSE_CA, "One", buf_bytes(&k.certificate)), 0);
+	issue_kit_fini(&k);
+}
+
+/* Of the keys that were made only the last ones are remembered, so that nobody fills the memory. */
+static void the_keys_that_were_made_are_forgotten_in_turn(void **state)
+{
+	OWNED_BUF first = BUF_INIT(SIGNER_SEALED_MAX);
+	OWNED_BUF last = BUF_INIT(SIGNER_SEALED_MAX);
+	OWNED_BUF spki = BUF_INIT(4096);
+	char why[SIGNER_WHY_SIZE] = "";
+	struct signer *s = NULL;
+	uint64_t key;
+
+	assert_int_equal(signer_new(&s, issue_kit_kek), 0);
+	assert_int_equal(signer_generate(s, "ec-p256", SIGNER_PURPOSE_CA, "One", &first, &spki, why), 0);
+	for (unsigned i = 0; i < 16; i++) {
+		buf_reset(&last);
+		buf_reset(&spki);
+		assert_int_equal(signer_generate(s, "ec-p256", SIGNER_PURPOSE_CA, "One", &last, &spki, why), 0);
+	}
+	assert_int_equal(signer_load(s, buf_bytes(&last), SIGNER_PURPOSE_CA, "One", bytes_of(NULL, 0), &key, why), 0);
+	assert_int_equal(signer_load(s, buf_bytes(&first), SIGNER_PURPOSE_CA, "One", bytes_of(NULL, 0), &key, why),
+			 SIGNER_REFUSED);
+	assert_non_null(strstr(why, "not made in this run"));
+	signer_drop(&s);
+}
+
 static int sign(struct issue_kit *k, struct bytes tbs)
 {
 	OWNED_BUF signature = BUF_INIT(SIGNER_SIGNATURE_MAX);
@@ -268,6 +353,9 @@ int main(void)
 		cmocka_unit_test(what_is_sealed_opens_with_the_same_key_and_binding_only),
 		cmocka_unit_test(no_changed_octet_of_a_seal_opens),
 		cmocka_unit_test(a_key_loads_for_its_own_ca_purpose_and_certificate_only),
+		cmocka_unit_test(a_certificate_that_the_key_has_not_signed_is_refused),
+		cmocka_unit_test(a_key_of_an_earlier_run_is_not_loaded_without_its_certificate),
+		cmocka_unit_test(the_keys_that_were_made_are_forgotten_in_turn),
 		cmocka_unit_test(a_key_that_is_loaded_again_has_the_same_number),
 		cmocka_unit_test(makes_the_keys_it_says_and_no_others),
 		cmocka_unit_test(refuses_another_issuer),

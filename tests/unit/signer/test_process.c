@@ -121,8 +121,11 @@ static void makes_keys_and_refuses_as_the_one_in_this_process(void **state)
 	serve(&s, NULL, "1");
 	issue_kit_init(&k, "ec-p256", "One", NOW, NOW + 86400);
 	assert_int_equal(signer_generate(s.signer, "ec-p256", SIGNER_PURPOSE_CA, "One", &sealed, &spki, why), 0);
-	assert_int_equal(signer_load(k.signer, buf_bytes(&sealed), SIGNER_PURPOSE_CA, "One", bytes_of(NULL, 0), &key,
+	assert_int_equal(signer_load(s.signer, buf_bytes(&sealed), SIGNER_PURPOSE_CA, "One", bytes_of(NULL, 0), &key,
 				     why), 0);
+	assert_int_equal(signer_load(k.signer, buf_bytes(&sealed), SIGNER_PURPOSE_CA, "One", bytes_of(NULL, 0), &key,
+				     why), SIGNER_REFUSED);
+	assert_non_null(strstr(why, "not made in this run"));
 	assert_int_equal(signer_generate(s.signer, "dsa", SIGNER_PURPOSE_CA, "One", &sealed, &spki, why),
 			 SIGNER_REFUSED);
 	assert_non_null(strstr(why, "ec-p256"));
