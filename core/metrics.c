@@ -17,8 +17,9 @@ static void signer_line(struct buf *out, bool *all_ok, const struct ca_core *cor
 {
 	static const char *const memory[] = {
 		[SIGNER_MEMORY_SHARED] = "ok",
-		[SIGNER_MEMORY_KEYS] = "ok, key buffers locked",
+		[SIGNER_MEMORY_KEYS] = "ok, key heap locked",
 		[SIGNER_MEMORY_ALL] = "ok, memory locked",
+		[SIGNER_MEMORY_NONE] = "ok, memory not locked",
 	};
 
 	*all_ok &= !core->is_signer_failing;
@@ -32,6 +33,9 @@ bool ca_core_health(struct ca_core *core, struct buf *out)
 	health_line(out, &ok, "core", "", !core->is_closed, "stopping");
 	health_line(out, &ok, "store", "", !core->is_store_failing, "cannot write");
 	signer_line(out, &ok, core);
+	for (size_t i = 0; i < core->n_cas; i++)
+		health_line(out, &ok, "key", core->cas[i].name, !core->cas[i].is_key_refused,
+			    "the signer does not load it");
 	health_line(out, &ok, "policy", "", core->policy_failures_in_a_row < UNHEALTHY_AFTER, "gives no valid answers");
 	for (size_t i = 0; i < core->n_cas; i++) {
 		const struct ca *ca = &core->cas[i];

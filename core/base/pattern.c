@@ -22,6 +22,12 @@ static char lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
+/* `?.example.com` would let "*.example.com" in, which is a name for all of them. */
+static bool fits(char pattern, char c)
+{
+	return pattern == '?' ? c != '*' : lower(pattern) == lower(c);
+}
+
 /* Going back to the last '*' alone is enough: what an earlier one takes more, the last one could take too. */
 bool pattern_matches_text(const char *pattern, const char *text)
 {
@@ -31,7 +37,7 @@ bool pattern_matches_text(const char *pattern, const char *text)
 		if (*pattern == '*') {
 			star = ++pattern;
 			resume = text;
-		} else if (*pattern && (*pattern == '?' || lower(*pattern) == lower(*text))) {
+		} else if (*pattern && fits(*pattern, *text)) {
 			pattern++;
 			text++;
 		} else if (star) {

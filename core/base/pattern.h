@@ -1,8 +1,9 @@
 /* Patterns of names and words.
  *
- * `*` stands for any run of characters, also none, and `?` for one; letters are compared without case. A pattern
- * of names may begin with a kind ("dns:", "ip:", "email:", "uri:") and then matches names of that kind only; "ip:"
- * may be followed by a range ("ip:10.0.0.0/8").
+ * `*` stands for any run of characters, also none, and `?` for one that is no `*` itself, so that only `*` matches
+ * the first label of a wildcard name. Letters are compared without case. A pattern of names may begin with a kind
+ * ("dns:", "ip:", "email:", "uri:") and then matches names of that kind only; "ip:" may be followed by a range
+ * ("ip:10.0.0.0/8").
  *
  * SPDX-License-Identifier: Apache-2.0
  */

@@ -30,6 +30,7 @@ struct tbs {
 #define OID(text) { (const uint8_t *)(text), sizeof(text) - 1 }
 
 static const struct bytes key_usage = OID("\x55\x1d\x0f");
+static const struct bytes extended_key_usage = OID("\x55\x1d\x25");
 static const struct bytes basic_constraints = OID("\x55\x1d\x13");
 static const struct bytes authority_key_identifier = OID("\x55\x1d\x23");
 static const struct bytes subject_key_identifier = OID("\x55\x1d\x0e");
@@ -203,6 +204,30 @@ static bool signs_neither_certificates_nor_lists(const struct gate *gate, const 
 	return !usage_has(t, KEY_CERT_SIGN | CRL_SIGN, false);
 }
 
+/* Who signs OCSP for a CA speaks in its name (RFC 6960 4.2.2.2), and any purpose includes that one. id-kp-cmcRA with
+ * clientAuth is an RA, which enrols for others (RFC 7030 3.7). Purposes that cannot be read might be any of these. */
+static bool speaks_for_no_authority(const struct gate *gate, const struct tbs *t)
+{
+	static const struct bytes any = OID("\x55\x1d\x25\x00"), ocsp = OID("\x2b\x06\x01\x05\x05\x07\x03\x09"),
+				  ra = OID("\x2b\x06\x01\x05\x05\x07\x03\x1c"),
+				  client = OID("\x2b\x06\x01\x05\x05\x07\x03\x02");
+	const struct extension *x = find(t, extended_key_usage);
+	struct bytes value = x ? x->value : bytes_of(NULL, 0), list, purpose;
+	bool is_ra = false, is_client = false;
+
+	if (!x)
+		return true;
+	if (der_expect(&value, DER_SEQUENCE, &list) || value.len || !list.len)
+		return false;
+	while (list.len) {
+		if (der_expect(&list, DER_OID, &purpose) || bytes_equal(purpose, any) || bytes_equal(purpose, ocsp))
+			return false;
+		is_ra |= bytes_equal(purpose, ra);
+		is_client |= bytes_equal(purpose, client);
+	}
+	return !(is_ra && is_client);
+}
+
 static bool is_valid_while_its_issuer_is(const struct gate *gate, const struct tbs *t)
 {
 	return strcmp(t->not_before, gate->not_before) >= 0 && strcmp(t->not_after, gate->not_after) <= 0;
@@ -326,6 +351,7 @@ static const struct line for_others[] = {
 	{ is_of_this_issuer, "the issuer is not the one that this key belongs to" },
 	{ is_no_authority, "this key does not sign certificates of other authorities" },
 	{ signs_neither_certificates_nor_lists, "its key usage would let it sign certificates or revocation lists" },
+	{ speaks_for_no_authority, "its extended key usage is any purpose, OCSP signing or a registration authority's" },
 	{ is_valid_while_its_issuer_is, "it would be valid when its issuer is not" },
 	{ has_another_key, "it is for the key of the authority itself" },
 	{ has_strong_key, "its public key is weak or of an unknown kind" },
@@ -359,21 +385,40 @@ const char *gate_refuses(const struct gate *gate, struct bytes tbs)
 	return why ? why : hold(gate->issuer.len ? for_others : for_its_own, gate, &t);
 }
 
-int gate_read_issuer(struct gate *gate, struct bytes certificate)
+/* RFC 5280 4.1: the algorithm stands in it twice, and is the same. */
+static int read_certificate(struct bytes certificate, struct bytes *tbs, struct bytes *algorithm,
+			    struct bytes *signature)
 {
+	struct bytes content, bits;
+
+	if (der_expect(&certificate, DER_SEQUENCE, &content) || certificate.len || read_element(&content, tbs) ||
+	    read_element(&content, algorithm) || der_expect(&content, DER_BIT_STRING, &bits) || content.len ||
+	    bits.len < 2 || bits.ptr[0] != 0)
+		return -EINVAL;
+	*signature = bytes_of(bits.ptr + 1, bits.len - 1);
+	return 0;
+}
+
+const char *gate_read_issuer(struct gate *gate, struct bytes certificate, struct bytes *tbs, struct bytes *signature)
+{
+	static const char *const no_ca = "the CA certificate does not belong to this key or is no CA certificate";
 	const struct extension *x;
-	struct bytes content, der, value;
+	struct bytes algorithm, value;
 	struct tbs t;
 
-	if (der_expect(&certificate, DER_SEQUENCE, &content) || read_element(&content, &der) || read_tbs(&t, der) ||
+	if (read_certificate(certificate, tbs, &algorithm, signature) || read_tbs(&t, *tbs) ||
 	    !bytes_equal(t.spki, gate->spki) || !is_an_authority(gate, &t))
-		return -EINVAL;
+		return no_ca;
+	if (!is_its_own(gate, &t))
+		return "the CA certificate was issued by another authority; only self-signed roots are served here";
+	if (!has_algorithm(gate, &t) || !bytes_equal(algorithm, gate->algorithm))
+		return "the CA certificate is signed with an algorithm that is not the one of this key";
 	x = find(&t, subject_key_identifier);
 	value = x ? x->value : bytes_of(NULL, 0);
 	if (x && (der_expect(&value, DER_OCTET_STRING, &gate->key_identifier) || value.len))
-		return -EINVAL;
+		return no_ca;
 	gate->issuer = t.subject;
 	memcpy(gate->not_before, t.not_before, sizeof(t.not_before));
 	memcpy(gate->not_after, t.not_after, sizeof(t.not_after));
-	return 0;
+	return NULL;
 }

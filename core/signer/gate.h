@@ -4,8 +4,9 @@
  *
  *   version 3 · a positive serial of 8 to 20 octets · the one signature algorithm of the key · begins before it ends ·
  *   no extension twice · the issuer is the key's own · no authority: basicConstraints that are empty, neither
- *   keyCertSign nor cRLSign · valid only while its issuer is · not the issuer's own key, and no weak one · an
- *   authorityKeyIdentifier names the issuer's key · of the extensions of PKIX only known ones are critical
+ *   keyCertSign nor cRLSign · an extKeyUsage neither for any purpose nor for OCSP signing, nor of a registration
+ *   authority (id-kp-cmcRA with clientAuth) · valid only while its issuer is · not the issuer's own key, and no weak
+ *   one · an authorityKeyIdentifier names the issuer's key · of the extensions of PKIX only known ones are critical
  *
  * A key whose CA is being created signs one certificate only: its own, self-issued, of an authority.
  *
@@ -26,8 +27,9 @@ struct gate {
 	char not_before[GATE_TIME_SIZE], not_after[GATE_TIME_SIZE];
 };
 
-/* Fill the part of the CA's certificate (DER), in which `gate` points from then on. 0 or -EINVAL. */
-int gate_read_issuer(struct gate *gate, struct bytes certificate);
+/* Fill the part of the CA's certificate (DER), in which `gate`, `*tbs` and `*signature` point from then on: it is a root,
+ * signed by itself. That its signature is one of this key is for the caller to verify. NULL, or why it is none. */
+const char *gate_read_issuer(struct gate *gate, struct bytes certificate, struct bytes *tbs, struct bytes *signature);
 
 /* May this be signed? NULL, or why not. */
 const char *gate_refuses(const struct gate *gate, struct bytes tbs);

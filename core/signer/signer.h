@@ -35,8 +35,9 @@ enum signer_purpose {
 /* What of the signer's memory can never reach a disk. */
 enum signer_memory {
 	SIGNER_MEMORY_SHARED, /* it is in this process: best effort */
-	SIGNER_MEMORY_KEYS,   /* the buffers that hold keys */
+	SIGNER_MEMORY_KEYS,   /* the heap that holds keys */
 	SIGNER_MEMORY_ALL,
+	SIGNER_MEMORY_NONE,   /* it is a process of its own, which may lock none */
 };
 
 /* Positive outcomes. */
@@ -60,8 +61,9 @@ int signer_generate(struct signer *s, const char *type, enum signer_purpose purp
 		    struct buf *sealed, struct buf *spki, char why[static SIGNER_WHY_SIZE]);
 
 /* Unseal a key; `*key` names it in later calls, until the signer is started again: no other signer ever gives that
- * number, and this one gives it again for the same key. `certificate` is the CA's own (DER), whose key it must be, or
- * empty when the CA is being created: then the key signs nothing but its own self-signed certificate. */
+ * number, and this one gives it again for the same key. `certificate` is the CA's own (DER), a root that this very key
+ * has signed; or empty when the CA is being created, for a key that this signer has made since it was started: then it
+ * signs nothing but its own self-signed certificate. */
 int signer_load(struct signer *s, struct bytes sealed, enum signer_purpose purpose, const char *ca,
 		struct bytes certificate, uint64_t *key, char why[static SIGNER_WHY_SIZE]);
 

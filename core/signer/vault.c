@@ -21,6 +21,7 @@
 
 #define KEYS_MAX 64
 #define CERTIFICATE_MAX 65536
+#define MADE_MAX 16 /* keys whose CA is still being created; of more the oldest is forgotten */
 
 struct key {
 	EVP_PKEY *pkey;
@@ -38,6 +39,8 @@ struct vault {
 	pthread_mutex_t lock;
 	struct key keys[KEYS_MAX];
 	_Atomic unsigned n_keys;
+	uint8_t made[MADE_MAX][SHA256_SIZE]; /* of the SubjectPublicKeyInfos of keys that were made here; under the lock */
+	unsigned n_made;
 };
 
 static int refuse(char why[static SIGNER_WHY_SIZE], const char *text)
@@ -136,9 +139,38 @@ static int write_spki(EVP_PKEY *pkey, struct buf *spki)
 	return e;
 }
 
+/* Only a key that was made in this run may sign a first certificate: that of a CA which exists would be a second one. */
+static int note_made(struct vault *v, struct bytes spki)
+{
+	uint8_t digest[SHA256_SIZE];
+	int e = digest_sha256(spki, digest);
+
+	if (e)
+		return e;
+	pthread_mutex_lock(&v->lock);
+	memcpy(v->made[v->n_made++ % MADE_MAX], digest, sizeof(digest));
+	pthread_mutex_unlock(&v->lock);
+	return 0;
+}
+
+static bool was_made_here(struct vault *v, struct bytes spki)
+{
+	uint8_t digest[SHA256_SIZE];
+	bool is_there = false;
+
+	if (digest_sha256(spki, digest))
+		return false;
+	pthread_mutex_lock(&v->lock);
+	for (unsigned i = 0; i < v->n_made && i < MADE_MAX; i++)
+		is_there |= memcmp(v->made[i], digest, sizeof(digest)) == 0;
+	pthread_mutex_unlock(&v->lock);
+	return is_there;
+}
+
 static int vault_generate(struct signer *s, const char *type, enum signer_purpose purpose, const char *ca,
 			  struct buf *sealed, struct buf *spki, char why[static SIGNER_WHY_SIZE])
 {
+	struct vault *v = (struct vault *)s;
 	OWNED_BUF bound = BUF_INIT(1024);
 	EVP_PKEY *pkey = generate(type);
 	int e;
@@ -147,33 +179,69 @@ static int vault_generate(struct signer *s, const char *type, enum signer_purpos
 		return refuse(why, "the signer makes keys of type ec-p256, ec-p384, rsa-3072 and rsa-4096");
 	e = bind(&bound, purpose, ca);
 	if (!e)
-		e = seal_key((struct vault *)s, pkey, buf_bytes(&bound), sealed);
+		e = seal_key(v, pkey, buf_bytes(&bound), sealed);
 	if (!e)
 		e = write_spki(pkey, spki);
+	if (!e)
+		e = note_made(v, buf_bytes(spki));
 	EVP_PKEY_free(pkey);
 	return e;
 }
 
 /* ---- loading ---- */
 
-static EVP_PKEY *unseal(struct vault *v, struct bytes sealed, struct bytes bound)
+static EVP_PKEY *read_key(struct bytes secret)
 {
-	struct buf secret = BUF_INIT(SIGNER_SEALED_MAX);
-	PKCS8_PRIV_KEY_INFO *info = NULL;
-	EVP_PKEY *pkey = NULL;
-	const uint8_t *p;
+	const uint8_t *p = secret.ptr;
+	PKCS8_PRIV_KEY_INFO *info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &p, (long)secret.len);
+	EVP_PKEY *pkey = info ? EVP_PKCS82PKEY(info) : NULL;
 
-	if (seal_open(v->kek, bound, sealed, &secret) == 0) {
-		p = secret.ptr;
-		info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &p, (long)secret.len);
-		pkey = info ? EVP_PKCS82PKEY(info) : NULL;
-	}
 	PKCS8_PRIV_KEY_INFO_free(info);
-	buf_wipe(&secret);
 	return pkey;
 }
 
-/* The certificate must carry the public half of the key; its subject becomes the issuer of everything it signs. */
+/* What is unsealed stands in libcrypto's locked heap, where the signer's process has one (core/signer/sandbox.c). */
+static int unseal(struct vault *v, struct bytes sealed, struct bytes bound, EVP_PKEY **pkey,
+		  char why[static SIGNER_WHY_SIZE])
+{
+	size_t room = sealed.len, n;
+	uint8_t *secret;
+
+	*pkey = NULL;
+	if (room == 0 || room > SIGNER_SEALED_MAX)
+		return refuse(why, "the sealed key is empty or too long");
+	secret = OPENSSL_secure_malloc(room);
+	if (!secret)
+		return refuse(why, "the signer's locked memory is full: too many keys, or too large ones");
+	if (seal_open(v->kek, bound, sealed, secret, &n) == 0)
+		*pkey = read_key(bytes_of(secret, n));
+	OPENSSL_secure_clear_free(secret, room);
+	return *pkey ? 0 : refuse(why, "the sealed key does not open: another key-encryption key, CA or purpose, or "
+				       "damaged");
+}
+
+static bool verifies(const struct key *key, const char *digest, struct bytes tbs, struct bytes signature)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	int ok = ctx && EVP_DigestVerifyInit_ex(ctx, NULL, digest, NULL, NULL, key->pkey, NULL) == 1 &&
+		 EVP_DigestVerify(ctx, signature.ptr, signature.len, tbs.ptr, tbs.len) == 1;
+
+	EVP_MD_CTX_free(ctx);
+	return ok;
+}
+
+/* Its subject becomes the issuer of everything that the key signs, its dates their limits. Who asks must not choose
+ * them: the key itself has signed them, when the CA was created. */
+static int use_certificate(struct key *key, const char *digest, char why[static SIGNER_WHY_SIZE])
+{
+	struct bytes tbs, signature;
+	const char *wrong = gate_read_issuer(&key->gate, buf_bytes(&key->certificate), &tbs, &signature);
+
+	if (!wrong && !verifies(key, digest, tbs, signature))
+		wrong = "the CA certificate was not signed by this key: it is not the one of this CA, or was changed";
+	return wrong ? refuse(why, wrong) : 0;
+}
+
 static int fill_key(struct key *key, EVP_PKEY *pkey, struct bytes certificate, char why[static SIGNER_WHY_SIZE])
 {
 	const struct key_kind *kind = kind_of(pkey);
@@ -194,9 +262,7 @@ static int fill_key(struct key *key, EVP_PKEY *pkey, struct bytes certificate, c
 	    EVP_DigestSignInit_ex(key->begun, NULL, kind->digest, NULL, NULL, key->pkey, NULL) != 1)
 		return refuse(why, "libcrypto cannot sign with this key");
 	key->gate = (struct gate){ .algorithm = kind->algorithm, .spki = buf_bytes(&key->spki) };
-	if (certificate.len && gate_read_issuer(&key->gate, buf_bytes(&key->certificate)))
-		return refuse(why, "the CA certificate does not belong to this key or is no CA certificate");
-	return 0;
+	return certificate.len ? use_certificate(key, kind->digest, why) : 0;
 }
 
 /* With the lock held. The same key for the same certificate has one number, however often it is loaded. */
@@ -241,13 +307,13 @@ static int vault_load(struct signer *s, struct bytes sealed, enum signer_purpose
 	struct key key;
 	int e = bind(&bound, purpose, ca);
 
+	if (!e)
+		e = unseal(v, sealed, buf_bytes(&bound), &pkey, why);
 	if (e)
 		return e;
-	pkey = unseal(v, sealed, buf_bytes(&bound));
-	if (!pkey)
-		return refuse(why,
-			      "the sealed key does not open: another key-encryption key, CA or purpose, or damaged");
 	e = fill_key(&key, pkey, certificate, why);
+	if (!e && !certificate.len && !was_made_here(v, buf_bytes(&key.spki)))
+		e = refuse(why, "a key that was not made in this run of the signer is loaded with its CA's certificate");
 	if (!e)
 		e = add_key(v, &key, number, why);
 	fini_key(&key);

@@ -45,7 +45,15 @@ static void make_signer(void)
 	root = d2i_X509(NULL, &p, (long)certificate.len);
 }
 
-/* What libcrypto makes of it, whose reader is another one: no authority, no other issuer, nothing after its issuer. */
+/* Absent, the extension allows everything that needs no extension; OCSP signing does need it. */
+static bool signs_ocsp(X509 *read)
+{
+	return (X509_get_extension_flags(read) & EXFLAG_XKUSAGE) &&
+	       (X509_get_extended_key_usage(read) & (XKU_OCSP_SIGN | XKU_ANYEKU));
+}
+
+/* What libcrypto makes of it, whose reader is another one: no authority, nobody who speaks for one, no other issuer,
+ * nothing after its issuer. */
 static void judge(struct bytes tbs, struct bytes signature)
 {
 	OWNED_BUF certificate = BUF_INIT(1u << 18);
@@ -56,7 +64,7 @@ static void judge(struct bytes tbs, struct bytes signature)
 		abort();
 	p = certificate.ptr;
 	read = d2i_X509(NULL, &p, (long)certificate.len);
-	if (read && (X509_check_ca(read) || X509_get_version(read) != X509_VERSION_3 ||
+	if (read && (X509_check_ca(read) || signs_ocsp(read) || X509_get_version(read) != X509_VERSION_3 ||
 		     X509_NAME_cmp(X509_get_issuer_name(read), X509_get_subject_name(root)) ||
 		     ASN1_TIME_compare(X509_get0_notAfter(read), X509_get0_notAfter(root)) > 0))
 		abort();

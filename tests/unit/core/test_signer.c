@@ -16,20 +16,26 @@
 
 #define NOW 1772366400ll
 
+static uint8_t opened[SIGNER_SEALED_MAX];
+static size_t n_opened;
+
+static int open_seal(const uint8_t *by_kek, struct bytes bound, struct bytes sealed)
+{
+	return seal_open(by_kek, bound, sealed, opened, &n_opened);
+}
+
 static void what_is_sealed_opens_with_the_same_key_and_binding_only(void **state)
 {
 	static const uint8_t other_kek[SIGNER_KEK_SIZE] = { 1, 2, 4 };
 	struct bytes secret = bytes_of("a private key", 13), bound = bytes_of("CA one", 6);
 	OWNED_BUF sealed = BUF_INIT(SIGNER_SEALED_MAX);
 	OWNED_BUF again = BUF_INIT(SIGNER_SEALED_MAX);
-	OWNED_BUF out = BUF_INIT(SIGNER_SEALED_MAX);
 
 	assert_int_equal(seal_close(issue_kit_kek, bound, secret, &sealed), 0);
-	assert_int_equal(seal_open(issue_kit_kek, bound, buf_bytes(&sealed), &out), 0);
-	assert_true(bytes_equal(buf_bytes(&out), secret));
-	assert_int_equal(seal_open(other_kek, bound, buf_bytes(&sealed), &again), -EBADMSG);
-	assert_int_equal(seal_open(issue_kit_kek, bytes_of("CA two", 6), buf_bytes(&sealed), &again), -EBADMSG);
-	assert_int_equal(again.len, 0);
+	assert_int_equal(open_seal(issue_kit_kek, bound, buf_bytes(&sealed)), 0);
+	assert_true(bytes_equal(bytes_of(opened, n_opened), secret));
+	assert_int_equal(open_seal(other_kek, bound, buf_bytes(&sealed)), -EBADMSG);
+	assert_int_equal(open_seal(issue_kit_kek, bytes_of("CA two", 6), buf_bytes(&sealed)), -EBADMSG);
 	/* The same secret never looks the same twice. */
 	assert_int_equal(seal_close(issue_kit_kek, bound, secret, &again), 0);
 	assert_false(bytes_equal(buf_bytes(&again), buf_bytes(&sealed)));
@@ -43,12 +49,10 @@ static void no_changed_octet_of_a_seal_opens(void **state)
 
 	assert_int_equal(seal_close(issue_kit_kek, bound, bytes_of("a private key", 13), &sealed), 0);
 	for (size_t i = 0; i < sealed.len; i++) {
-		OWNED_BUF out = BUF_INIT(SIGNER_SEALED_MAX);
-
 		sealed.ptr[i] ^= 0x40;
-		assert_int_equal(seal_open(issue_kit_kek, bound, buf_bytes(&sealed), &out), -EBADMSG);
+		assert_int_equal(open_seal(issue_kit_kek, bound, buf_bytes(&sealed)), -EBADMSG);
 		sealed.ptr[i] ^= 0x40;
-		assert_int_equal(seal_open(issue_kit_kek, bound, bytes_of(sealed.ptr, i), &out), -EBADMSG);
+		assert_int_equal(open_seal(issue_kit_kek, bound, bytes_of(sealed.ptr, i)), -EBADMSG);
 	}
 }
 
@@ -85,6 +89,91 @@ static void a_key_loads_for_its_own_ca_purpose_and_certificate_only(void **state
 	assert_int_equal(load(issue_kit_kek, &k, SIGNER_PURPOSE_CA, "One", bytes_of("\x30\x00", 2)), SIGNER_REFUSED);
 	issue_kit_fini(&other);
 	issue_kit_fini(&k);
+}
+
+/* The certificate of `k` with this part of its TBS changed to as many other octets. */
+static void change(const struct issue_kit *k, const char *from, const char *to, struct buf *out)
+{
+	size_t n = strlen(from), at = 0;
+
+	buf_reset(out);
+	assert_int_equal(n, strlen(to));
+	assert_int_equal(buf_append(out, buf_bytes(&k->certificate)), 0);
+	/* The last one: an issuer stands before a subject. */
+	for (size_t i = 0; i + n <= out->len; i++)
+		if (memcmp(out->ptr + i, from, n) == 0)
+			at = i;
+	assert_true(at > 0);
+	memcpy(out->ptr + at, to, n);
+}
+
+/* What the gate knows of the issuer is what the key has signed, not what the core says. */
+static void a_certificate_that_the_key_has_not_signed_is_refused(void **state)
+{
+	OWNED_BUF certificate = BUF_INIT(65536);
+	char why[SIGNER_WHY_SIZE] = "";
+	struct signer *s = NULL;
+	struct issue_kit k;
+	uint64_t key;
+
+	issue_kit_init(&k, "ec-p256", "One", NOW, NOW + 86400);
+	assert_int_equal(signer_new(&s, issue_kit_kek), 0);
+	/* Longer: notAfter is the second of the two dates. */
+	change(&k, "260302120000Z", "360302120000Z", &certificate);
+	assert_int_equal(signer_load(s, buf_bytes(&k.sealed), SIGNER_PURPOSE_CA, "One", buf_bytes(&certificate), &key,
+				     why), SIGNER_REFUSED);
+	assert_non_null(strstr(why, "was not signed by this key"));
+	change(&k, "One", "Two", &certificate);
+	assert_int_equal(signer_load(s, buf_bytes(&k.sealed), SIGNER_PURPOSE_CA, "One", buf_bytes(&certificate), &key,
+				     why), SIGNER_REFUSED);
+	assert_non_null(strstr(why, "by another authority"));
+	/* Octets after it, and a changed signature. */
+	buf_reset(&certificate);
+	buf_append(&certificate, buf_bytes(&k.certificate));
+	buf_append_char(&certificate, 0);
+	assert_int_equal(load(issue_kit_kek, &k, SIGNER_PURPOSE_CA, "One", buf_bytes(&certificate)), SIGNER_REFUSED);
+	certificate.ptr[k.certificate.len - 1] ^= 1;
+	assert_int_equal(load(issue_kit_kek, &k, SIGNER_PURPOSE_CA, "One",
+			      bytes_of(certificate.ptr, k.certificate.len)), SIGNER_REFUSED);
+	assert_int_equal(signer_load(s, buf_bytes(&k.sealed), SIGNER_PURPOSE_CA, "One", buf_bytes(&k.certificate), &key,
+				     why), 0);
+	signer_drop(&s);
+	issue_kit_fini(&k);
+}
+
+/* The key of a CA that exists would otherwise sign a second root, for whoever took the core over. */
+static void a_key_of_an_earlier_run_is_not_loaded_without_its_certificate(void **state)
+{
+	struct issue_kit k;
+
+	issue_kit_init(&k, "ec-p256", "One", NOW, NOW + 86400);
+	assert_int_equal(load(issue_kit_kek, &k, SIGNER_PURPOSE_CA, "One", bytes_of(NULL, 0)), SIGNER_REFUSED);
+	assert_int_equal(load(issue_kit_kek, &k, SIGNER_PURPOSE_CA, "One", buf_bytes(&k.certificate)), 0);
+	issue_kit_fini(&k);
+}
+
+/* Of the keys that were made only the last ones are remembered, so that nobody fills the memory. */
+static void the_keys_that_were_made_are_forgotten_in_turn(void **state)
+{
+	OWNED_BUF first = BUF_INIT(SIGNER_SEALED_MAX);
+	OWNED_BUF last = BUF_INIT(SIGNER_SEALED_MAX);
+	OWNED_BUF spki = BUF_INIT(4096);
+	char why[SIGNER_WHY_SIZE] = "";
+	struct signer *s = NULL;
+	uint64_t key;
+
+	assert_int_equal(signer_new(&s, issue_kit_kek), 0);
+	assert_int_equal(signer_generate(s, "ec-p256", SIGNER_PURPOSE_CA, "One", &first, &spki, why), 0);
+	for (unsigned i = 0; i < 16; i++) {
+		buf_reset(&last);
+		buf_reset(&spki);
+		assert_int_equal(signer_generate(s, "ec-p256", SIGNER_PURPOSE_CA, "One", &last, &spki, why), 0);
+	}
+	assert_int_equal(signer_load(s, buf_bytes(&last), SIGNER_PURPOSE_CA, "One", bytes_of(NULL, 0), &key, why), 0);
+	assert_int_equal(signer_load(s, buf_bytes(&first), SIGNER_PURPOSE_CA, "One", bytes_of(NULL, 0), &key, why),
+			 SIGNER_REFUSED);
+	assert_non_null(strstr(why, "not made in this run"));
+	signer_drop(&s);
 }
 
 static int sign(struct issue_kit *k, struct bytes tbs)
@@ -268,6 +357,9 @@ int main(void)
 		cmocka_unit_test(what_is_sealed_opens_with_the_same_key_and_binding_only),
 		cmocka_unit_test(no_changed_octet_of_a_seal_opens),
 		cmocka_unit_test(a_key_loads_for_its_own_ca_purpose_and_certificate_only),
+		cmocka_unit_test(a_certificate_that_the_key_has_not_signed_is_refused),
+		cmocka_unit_test(a_key_of_an_earlier_run_is_not_loaded_without_its_certificate),
+		cmocka_unit_test(the_keys_that_were_made_are_forgotten_in_turn),
 		cmocka_unit_test(a_key_that_is_loaded_again_has_the_same_number),
 		cmocka_unit_test(makes_the_keys_it_says_and_no_others),
 		cmocka_unit_test(refuses_another_issuer),

@@ -367,6 +367,42 @@ static void extensions_that_make_an_authority_are_refused(void **state)
 	}
 }
 
+#define PURPOSE(last) "\x06\x08\x2b\x06\x01\x05\x05\x07\x03" last
+#define SERVER_AUTH PURPOSE("\x01")
+#define CLIENT_AUTH PURPOSE("\x02")
+#define OCSP_SIGNING PURPOSE("\x09")
+#define CMC_RA PURPOSE("\x1c")
+#define ANY_PURPOSE "\x06\x04\x55\x1d\x25\x00"
+
+/* Whoever may sign OCSP for a CA says what is revoked; an RA enrols for others. */
+static void purposes_that_speak_for_the_authority_are_refused(void **state)
+{
+	static const struct row rows[] = {
+		{ HEX("\x30\x0a" SERVER_AUTH), NULL },
+		{ HEX("\x30\x14" SERVER_AUTH CLIENT_AUTH), NULL },
+		{ HEX("\x30\x14" SERVER_AUTH CMC_RA), NULL }, /* a server of the CA's own */
+		{ HEX("\x30\x0a" OCSP_SIGNING), "extended key usage" },
+		{ HEX("\x30\x14" SERVER_AUTH OCSP_SIGNING), "extended key usage" },
+		{ HEX("\x30\x06" ANY_PURPOSE), "extended key usage" },
+		{ HEX("\x30\x10" CLIENT_AUTH ANY_PURPOSE), "extended key usage" },
+		{ HEX("\x30\x14" CLIENT_AUTH CMC_RA), "extended key usage" },
+		{ HEX("\x30\x1e" CMC_RA SERVER_AUTH CLIENT_AUTH), "extended key usage" },
+		{ HEX("\x30\x00"), "extended key usage" },
+		{ HEX("\x31\x0a" SERVER_AUTH), "extended key usage" },
+		{ HEX("\x30\x0a" SERVER_AUTH "\x05\x00"), "extended key usage" },
+		{ HEX("\x30\x0c" SERVER_AUTH "\x05\x00"), "extended key usage" },
+	};
+
+	for (size_t i = 0; i < 2 * sizeof(rows) / sizeof(*rows); i++) {
+		const struct row *row = &rows[i / 2];
+		struct parts p = copy_good();
+
+		reset_extensions(&p);
+		add_extension(&p, HEX("\x55\x1d\x25"), i % 2 ? TRUE_FLAG : NULL, row->octets, row->len);
+		expect(&p, row->refusal);
+	}
+}
+
 /* Some readers take the certificate of a CA of before RFC 2459 for one when nothing says no. */
 static void without_basic_constraints_nothing_is_signed(void **state)
 {
@@ -435,7 +471,6 @@ static void critical_extensions_of_pkix_are_known_ones(void **state)
 		size_t len;
 		const char *critical, *refusal;
 	} rows[] = {
-		{ HEX("\x55\x1d\x25"), TRUE_FLAG, NULL },                             /* extKeyUsage */
 		{ HEX("\x55\x1d\x11"), TRUE_FLAG, NULL },                             /* subjectAltName */
 		{ HEX("\x55\x1d\x1e"), TRUE_FLAG, "critical" },                       /* nameConstraints */
 		{ HEX("\x55\x1d\x24"), TRUE_FLAG, "critical" },                       /* policyConstraints */
@@ -512,6 +547,7 @@ int main(void)
 		cmocka_unit_test(weak_and_unknown_keys_and_the_own_one_are_refused),
 		cmocka_unit_test(rsa_numbers_are_looked_at),
 		cmocka_unit_test(extensions_that_make_an_authority_are_refused),
+		cmocka_unit_test(purposes_that_speak_for_the_authority_are_refused),
 		cmocka_unit_test(without_basic_constraints_nothing_is_signed),
 		cmocka_unit_test(an_extension_stands_in_it_once),
 		cmocka_unit_test(the_authority_key_identifier_is_the_issuers),
