@@ -3,6 +3,7 @@
 import http.client
 import os
 import re
+import shutil
 import signal
 import socket
 import ssl
@@ -12,7 +13,8 @@ import time
 
 import processes
 from acme_client import Client, Responder
-from gatehouse import DAEMON, DOMAIN, LONG, ROLES, TOOL, USERS, Gatehouse, check, free_ports, gatehouse, main
+from gatehouse import (DAEMON, DOMAIN, LONG, ROLES, TOOL, USERS, Gatehouse, check, free_ports, gatehouse, hand_to,
+                       main)
 
 
 def status_of(pid, field):
@@ -278,6 +280,27 @@ def is_taken(port):
             return True
 
 
+def starts_before_its_ca_is_made():
+    """Who starts first and makes the CA then loses nothing, also where the folder belongs to the core already."""
+    for is_given in (False, True):
+        g = Gatehouse()
+        shutil.rmtree(g.data)
+        os.makedirs(f"{g.data}/core", mode=0o700)
+        if is_given:
+            hand_to("core", f"{g.data}/core")
+        g.spawn()
+        check(g.process.wait(30) != 0, "it starts without a CA")
+        check("gatehouse ca init" in g.log_tail(), f"it does not say what to do: {g.log_tail()}")
+        g.make_ca()
+        if USERS:
+            check(os.stat(f"{g.data}/kek").st_uid == 0, "the key-encryption key is not root's")
+        g.start()
+        for name in os.listdir(f"{g.data}/core") if USERS else ():
+            check(os.stat(f"{g.data}/core/{name}").st_uid == USERS["core"], f"core/{name} is not the core's")
+        g.stop()
+        shutil.rmtree(g.folder)
+
+
 def stops_in_order_when_asked_while_starting():
     g = Gatehouse()
     for wait in (0, 0.05, 0.2):
@@ -296,4 +319,4 @@ if __name__ == "__main__":
           reads_a_new_configuration, refuses_what_only_a_restart_changes, opens_and_closes_listeners,
           reloads_under_load, tells_the_service_manager, takes_sockets_of_the_service_manager,
           keeps_its_processes_from_the_admin_socket, uses_a_low_port_without_rights,
-          stops_in_order_when_asked_while_starting])
+          starts_before_its_ca_is_made, stops_in_order_when_asked_while_starting])
