@@ -186,11 +186,22 @@ int sockets_adopt(struct sockets *s)
 
 /* ---- from the configuration ---- */
 
+/* On any address of this family. */
+static bool has_port(const struct sockets *s, const struct wanted *w)
+{
+	bool is_v6 = strchr(w->address, ':') != NULL;
+	const struct bound *b = s->all;
+
+	while (b && (b->port != w->port || (strchr(b->address, ':') != NULL) != is_v6))
+		b = b->next;
+	return b != NULL;
+}
+
 static int open_one(struct sockets *s, const struct wanted *w, unsigned n, struct conf_error *error)
 {
 	struct bound *b = bound_new(w->address, w->port, n);
 	char why[512];
-	int e = b ? gw_bind(w->name, w->address, &b->port, b->fds, n, why, sizeof(why)) : -ENOMEM;
+	int e = b ? gw_bind(w->name, w->address, &b->port, has_port(s, w), b->fds, n, why, sizeof(why)) : -ENOMEM;
 
 	if (e) {
 		free(b);

@@ -152,6 +152,22 @@ def opens_and_closes_listeners():
             pass
 
 
+def moves_a_listener_to_another_address():
+    with gatehouse() as g:
+        with open(g.config) as f:
+            text = f.read()
+        with open(g.config, "w") as f:
+            f.write(text.replace(f"    address: 127.0.0.1\n    port: {g.port}\n",
+                                 f"    address: 127.0.0.2\n    port: {g.port}\n"))
+        g.reload()
+        socket.create_connection(("127.0.0.2", g.port), timeout=5).close()
+        try:
+            socket.create_connection(("127.0.0.1", g.port), timeout=5).close()
+            check(False, "the address that the listener had still accepts")
+        except ConnectionRefusedError:
+            pass
+
+
 def reloads_under_load():
     with gatehouse() as g:
         responder = Responder(g.http01_port)
@@ -317,6 +333,7 @@ def stops_in_order_when_asked_while_starting():
 if __name__ == "__main__":
     main([five_processes_five_users, comes_back_when_a_process_is_killed, nothing_is_left_of_a_killed_daemon,
           reads_a_new_configuration, refuses_what_only_a_restart_changes, opens_and_closes_listeners,
-          reloads_under_load, tells_the_service_manager, takes_sockets_of_the_service_manager,
+          moves_a_listener_to_another_address, reloads_under_load, tells_the_service_manager,
+          takes_sockets_of_the_service_manager,
           keeps_its_processes_from_the_admin_socket, uses_a_low_port_without_rights,
           starts_before_its_ca_is_made, stops_in_order_when_asked_while_starting])

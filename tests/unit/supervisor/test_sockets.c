@@ -1,5 +1,7 @@
 /* Which listening sockets the supervisor has: those that it was given, and those that it opens.
  *
+ * What is bound to all addresses never listens here: nobody reaches it.
+ *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "tests/test.h"
@@ -82,8 +84,8 @@ static struct sockets *give(const int *fds, int n)
 	return s;
 }
 
-/* How many sockets the gateway is given for this configuration. */
-static unsigned take_given(const struct sockets *s, const struct conf *conf)
+/* How many sockets the gateway is given for this configuration; it may listen on them. */
+static unsigned take_given(const struct sockets *s, const struct conf *conf, bool listens)
 {
 	struct control_message m;
 	int ends[2];
@@ -93,6 +95,8 @@ static unsigned take_given(const struct sockets *s, const struct conf *conf)
 	assert_int_equal(sockets_give(s, conf_root(conf), ends[0]), 0);
 	while (control_receive(ends[1], &m, false) == 0) {
 		assert_string_equal(m.word, "listener");
+		if (listens)
+			assert_return_code(listen(m.fd, 1), errno);
 		close(m.fd);
 		n++;
 	}
@@ -135,7 +139,7 @@ static void uses_every_given_socket_of_an_address(void **state)
 	s = give(fds, 3);
 	conf = configure("127.0.0.1", port, 4);
 	assert_int_equal(sockets_open(s, conf_root(conf), &error), 0);
-	assert_int_equal(take_given(s, conf), 3);
+	assert_int_equal(take_given(s, conf, false), 3);
 	sockets_drop(&s);
 	for (int i = 0; i < 3; i++) {
 		assert_false(is_open(FIRST_GIVEN + i));
@@ -188,6 +192,28 @@ static void closes_given_sockets_that_no_listener_wants(void **state)
 	close(fds[1]);
 }
 
+/* The socket on one address of the port is our own, and no other program's. */
+static void widens_a_listener_to_all_addresses(void **state)
+{
+	int fd = bind_one("127.0.0.1", 0);
+	uint16_t port = gw_bound_port(fd);
+	struct sockets *s = NULL;
+	struct conf_error error;
+	OWNED(conf) before = configure("127.0.0.1", port, 2);
+	OWNED(conf) after = configure("0.0.0.0", port, 2);
+
+	close(fd);
+	assert_int_equal(sockets_new(&s), 0);
+	assert_int_equal(sockets_open(s, conf_root(before), &error), 0);
+	assert_int_equal(take_given(s, before, true), 2);
+	if (sockets_open(s, conf_root(after), &error))
+		fail_msg("%s", error.text);
+	assert_int_equal(take_given(s, after, false), 2);
+	sockets_keep(s, conf_root(after));
+	assert_int_equal(take_given(s, before, false), 0);
+	sockets_drop(&s);
+}
+
 static void refuses_a_port_of_another_program(void **state)
 {
 	int fd = bind_one("127.0.0.1", 0);
@@ -197,7 +223,7 @@ static void refuses_a_port_of_another_program(void **state)
 
 	assert_int_equal(sockets_new(&s), 0);
 	assert_int_equal(sockets_open(s, conf_root(conf), &error), -EADDRINUSE);
-	assert_int_equal(take_given(s, conf), 0);
+	assert_int_equal(take_given(s, conf, false), 0);
 	sockets_drop(&s);
 	close(fd);
 }
@@ -208,6 +234,7 @@ int main(void)
 		cmocka_unit_test(uses_every_given_socket_of_an_address),
 		cmocka_unit_test(refuses_more_given_sockets_than_loops),
 		cmocka_unit_test(closes_given_sockets_that_no_listener_wants),
+		cmocka_unit_test(widens_a_listener_to_all_addresses),
 		cmocka_unit_test(refuses_a_port_of_another_program),
 	};
 
