@@ -83,8 +83,8 @@ static int create(struct db *db, const char *kek_path, struct creation *c)
 	return e;
 }
 
-/* A file that root made. The folder's owner may put there what he likes while we look: nothing is followed, and what has
- * a second name, or is not root's, stays as it is. */
+/* A file that root made. The folder's owner may put there what he likes while we look: nothing is followed, and what
+ * has a second name, or is not root's, stays as it is. */
 static int hand_over(int dir, const char *name, const struct stat *folder)
 {
 	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), e = 0;
