@@ -14,7 +14,7 @@ import time
 import processes
 from acme_client import Client, Responder
 from gatehouse import (DAEMON, DOMAIN, LONG, ROLES, TOOL, USERS, Gatehouse, check, free_ports, gatehouse, hand_to,
-                       main)
+                       main, user_config)
 
 
 def status_of(pid, field):
@@ -255,8 +255,7 @@ def takes_sockets_of_the_service_manager():
 
 
 def keeps_its_processes_from_the_admin_socket():
-    """A connection from below the supervisor has no right, whatever its user: seen through gdb-less means, a child of
-    the daemon's user at the socket."""
+    """The users of the other processes have no right there."""
     if not USERS:
         return
     with gatehouse() as g:
@@ -265,6 +264,34 @@ def keeps_its_processes_from_the_admin_socket():
                                    TOOL, "--socket", g.socket, "pending"],
                                   capture_output=True, text=True)
             check(done.returncode != 0, f"the user of the {role} may look at the queue")
+
+
+def keeps_its_descendants_from_the_admin_socket():
+    """Where all have one user it is what the supervisor started that has no right: here the tool, as the child of a
+    child that a shell made before it became the supervisor."""
+    g = Gatehouse()
+    with open(g.config) as f:
+        text = f.read()
+    with open(g.config, "w") as f:
+        f.write(text.replace(user_config(), user_config(separates=False)))
+    go, code = os.path.join(g.folder, "go"), os.path.join(g.folder, "code")
+    ask = f"{TOOL} --socket {g.socket} pending >&2"
+    with open(g.log_path, "ab") as log:
+        g.process = subprocess.Popen(
+            ["/bin/sh", "-c", f"(for i in $(seq 300); do [ -e {go} ] && break; sleep 0.1; done; {ask}; "
+                              f"echo $? >{code}.new; mv {code}.new {code}) & exec {DAEMON} --config {g.config}"],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    g.wait_log("server.ready")
+    check("administrator" in g.tool_json("status")["roles"], "an ordinary process of the same user has no right")
+    open(go, "w").close()
+    end = time.monotonic() + 30
+    while not os.path.exists(code) and time.monotonic() < end:
+        time.sleep(0.05)
+    with open(code) as f:
+        check(f.read().strip() != "0", "a process below the supervisor may look at the queue")
+    check("this user has no role that allows it" in g.log_tail(), f"refused for another reason: {g.log_tail()}")
+    g.stop()
+    shutil.rmtree(g.folder)
 
 
 def uses_a_low_port_without_rights():
@@ -334,6 +361,6 @@ if __name__ == "__main__":
     main([five_processes_five_users, comes_back_when_a_process_is_killed, nothing_is_left_of_a_killed_daemon,
           reads_a_new_configuration, refuses_what_only_a_restart_changes, opens_and_closes_listeners,
           moves_a_listener_to_another_address, reloads_under_load, tells_the_service_manager,
-          takes_sockets_of_the_service_manager,
-          keeps_its_processes_from_the_admin_socket, uses_a_low_port_without_rights,
-          starts_before_its_ca_is_made, stops_in_order_when_asked_while_starting])
+          takes_sockets_of_the_service_manager, keeps_its_processes_from_the_admin_socket,
+          keeps_its_descendants_from_the_admin_socket, uses_a_low_port_without_rights, starts_before_its_ca_is_made,
+          stops_in_order_when_asked_while_starting])
