@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/admin_call.h"
+#include "core/ancestry.h"
 #include "core/base/log.h"
 #include "core/wire/frame.h"
 
@@ -49,29 +50,10 @@ struct admin_socket {
 struct peer {
 	char user[128];
 	uid_t uid;
-	pid_t parent; /* 0: not known */
+	enum ancestry ancestry; /* is it one of the daemon's processes? */
 	gid_t groups[GROUPS_MAX];
 	int n_groups;
 };
-
-/* The fourth field of stat, behind a name in brackets that may hold anything. */
-static pid_t parent_of(pid_t pid)
-{
-	char path[32], text[512];
-	const char *end;
-	ssize_t n;
-	int fd, parent;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	text[n > 0 ? n : 0] = '\0';
-	end = strrchr(text, ')');
-	return end && sscanf(end, ") %*c %d", &parent) == 1 ? parent : 0;
-}
 
 static void look_up(const struct ucred *cred, struct peer *p)
 {
@@ -81,7 +63,7 @@ static void look_up(const struct ucred *cred, struct peer *p)
 	struct passwd entry, *found = NULL;
 
 	p->uid = uid;
-	p->parent = parent_of(cred->pid);
+	p->ancestry = ancestry_of(cred->pid, getppid());
 	p->n_groups = GROUPS_MAX;
 	if (getpwuid_r(uid, &entry, space, sizeof(space), &found) == 0 && found) {
 		snprintf(p->user, sizeof(p->user), "%s", found->pw_name);
@@ -118,14 +100,22 @@ static bool is_listed(const struct conf_section *conf, const char *option, const
 	return false;
 }
 
+/* All processes of the daemon have one user, this peer has it too, and nobody can say that it is none of them. */
+static bool cannot_be_placed(const struct ca_core *core, const struct peer *p)
+{
+	return core->env.sockets && !core->env.is_separated && p->uid == geteuid() &&
+	       p->ancestry == ANCESTRY_UNKNOWN;
+}
+
 /* The gateway and the validator are where strangers' octets arrive: whoever takes one of them over must find no way in
- * here, neither as its user nor, where all have one user, as a child of the same supervisor. */
+ * here, neither as its user nor, where all have one user, as a process that the same supervisor or anybody below it
+ * started. */
 static bool is_of_the_daemon(const struct ca_core *core, const struct peer *p)
 {
 	for (int i = 0; core->env.is_separated && i < CA_CORE_OTHERS; i++)
 		if (p->uid == core->env.others[i])
 			return true;
-	return core->env.sockets && p->parent == getppid();
+	return core->env.sockets && p->ancestry == ANCESTRY_BELOW;
 }
 
 static unsigned roles_of(struct ca_core *core, const struct peer *p)
@@ -133,7 +123,7 @@ static unsigned roles_of(struct ca_core *core, const struct peer *p)
 	const struct conf_section *conf = conf_section(core->conf, "core");
 	unsigned roles = 0;
 
-	if (is_of_the_daemon(core, p))
+	if (is_of_the_daemon(core, p) || cannot_be_placed(core, p))
 		return 0;
 	/* Not started as root, everything belongs to one user anyway. */
 	if (is_listed(conf, "administrators", p) ||
@@ -274,6 +264,10 @@ static bool has_no_role(struct admin_socket *a, const struct ucred *cred)
 	if (peer) {
 		look_up(cred, peer);
 		roles = roles_of(a->core, peer);
+		if (cannot_be_placed(a->core, peer))
+			log_warn("admin.unplaced", "user", peer->user, "why",
+				 "roles are not separated and the parents of this process cannot be seen (it is gone, "
+				 "or hidepid= or ProtectProc= hides them): it may be one of the daemon's");
 	}
 	free(peer);
 	return roles == 0;

@@ -5,7 +5,10 @@
 #include "core/create.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <openssl/crypto.h>
 
@@ -80,6 +83,58 @@ static int create(struct db *db, const char *kek_path, struct creation *c)
 	return e;
 }
 
+/* A file that root made. The folder's owner may put there what he likes while we look: nothing is followed, and what
+ * has a second name, or is not root's, stays as it is. */
+static int hand_over(int dir, const char *name, const struct stat *folder)
+{
+	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), e = 0;
+	struct stat st;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 && st.st_uid == 0 &&
+	    fchown(fd, folder->st_uid, folder->st_gid))
+		e = -errno;
+	close(fd);
+	return e;
+}
+
+/* A folder that the daemon gave to the core's user already gets its files from nobody else: it must not keep what the
+ * core cannot open. The key-encryption key lies outside of it. */
+static int hand_over_all(const char *path, char *why)
+{
+	static const char *const names[] = { "lock", "core.db", "core.db-wal", "core.db-shm" };
+	int dir, e = 0;
+	struct stat folder;
+
+	if (geteuid() != 0)
+		return 0;
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0 || fstat(dir, &folder))
+		e = -errno;
+	for (size_t i = 0; !e && folder.st_uid != 0 && i < sizeof(names) / sizeof(*names); i++)
+		e = hand_over(dir, names[i], &folder);
+	if (dir >= 0)
+		close(dir);
+	if (e)
+		snprintf(why, CREATE_WHY_SIZE, "cannot give the files in %s to the owner of that folder: %s", path,
+			 strerror(-e));
+	return e;
+}
+
+static int create_in(const char *folder, const char *kek_path, struct creation *c)
+{
+	struct ca_core core = { .data_folder = (char *)folder };
+	int e = store_open(&core, 0, c->why, CREATE_WHY_SIZE), handed;
+
+	if (!e)
+		e = create(core.db, kek_path, c);
+	db_drop(&core.db);
+	/* Also after a failure, and when the CA is there already: what is left must not keep the core out. */
+	handed = hand_over_all(folder, c->why);
+	return handed ? handed : e;
+}
+
 int ca_create(const struct ca_create_options *options, struct buf *certificate, char why[static CREATE_WHY_SIZE])
 {
 	struct creation c = {
@@ -91,7 +146,6 @@ int ca_create(const struct ca_create_options *options, struct buf *certificate, 
 	};
 	OWNED_BUF folder = BUF_INIT(4096);
 	OWNED_BUF kek_path = BUF_INIT(4096);
-	struct ca_core core = { 0 };
 	int e, lock = -1;
 
 	why[0] = '\0';
@@ -109,14 +163,10 @@ int ca_create(const struct ca_create_options *options, struct buf *certificate, 
 	if (e)
 		snprintf(why, CREATE_WHY_SIZE, "cannot lock %s: %s", buf_str(&folder),
 			 e == -EWOULDBLOCK ? "gatehoused works with it; stop it first" : strerror(-e));
-	core.data_folder = (char *)buf_str(&folder);
 	if (!e)
-		e = store_open(&core, 0, why, CREATE_WHY_SIZE);
-	if (!e)
-		e = create(core.db, buf_str(&kek_path), &c);
+		e = create_in(buf_str(&folder), buf_str(&kek_path), &c);
 	if (!e)
 		e = buf_append(certificate, buf_bytes(&c.certificate));
-	db_drop(&core.db);
 	folder_unlock(&lock);
 	buf_wipe(&c.sealed);
 	buf_fini(&c.spki);

@@ -21,5 +21,6 @@ struct ca_create_options {
 /* The CA has a key already: nothing was changed. */
 enum { CA_CREATE_EXISTS = 1 };
 
-/* 0 with the certificate (DER) appended; CA_CREATE_EXISTS; negative with a sentence in `why`. */
+/* As root in a data folder whose core/ belongs to another user, that user gets the files made there.
+ * 0 with the certificate (DER) appended; CA_CREATE_EXISTS; negative with a sentence in `why`. */
 int ca_create(const struct ca_create_options *options, struct buf *certificate, char why[static CREATE_WHY_SIZE]);

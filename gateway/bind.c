@@ -7,7 +7,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -102,14 +101,14 @@ static int explain(const char *name, const char *address, uint16_t port, int err
 }
 
 /* How many were bound; `*error` is set when not all were. */
-static unsigned bind_all(const char *address, uint16_t *port, int *fds, unsigned n, int *error)
+static unsigned bind_all(const char *address, uint16_t *port, bool is_ours, int *fds, unsigned n, int *error)
 {
 	union address a;
 	socklen_t size;
 	unsigned i;
 
 	*error = parse_address(address, *port, &a, &size);
-	if (!*error && *port)
+	if (!*error && *port && !is_ours)
 		*error = probe(&a, size);
 	for (i = 0; !*error && i < n; i++) {
 		fds[i] = bind_socket(&a, size, true);
@@ -123,13 +122,14 @@ static unsigned bind_all(const char *address, uint16_t *port, int *fds, unsigned
 	return i;
 }
 
-int gw_bind(const char *name, const char *address, uint16_t *port, int *fds, unsigned n, char *why, size_t why_size)
+int gw_bind(const char *name, const char *address, uint16_t *port, bool is_ours, int *fds, unsigned n, char *why,
+	    size_t why_size)
 {
 	uint16_t wanted = *port;
 	unsigned bound;
 	int e;
 
-	bound = bind_all(address, port, fds, n, &e);
+	bound = bind_all(address, port, is_ours, fds, n, &e);
 	while (e && bound > 0)
 		close(fds[--bound]);
 	return e ? explain(name, address, wanted, e, why, why_size) : 0;

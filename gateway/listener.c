@@ -60,7 +60,7 @@ static int get_sockets(struct gw_listener *l, char *why, size_t why_size)
 
 	if (o->n_sockets)
 		return copy_sockets(l, why, why_size);
-	r = gw_bind(o->name, o->address, &l->port, l->sockets, l->n_sockets, why, why_size);
+	r = gw_bind(o->name, o->address, &l->port, false, l->sockets, l->n_sockets, why, why_size);
 	for (unsigned i = 0; r && i < l->n_sockets; i++)
 		l->sockets[i] = -1;
 	return r;

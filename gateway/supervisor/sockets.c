@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/base/log.h"
 #include "core/wire/control.h"
 #include "gateway/bind.h"
 #include "gateway/config.h"
@@ -25,7 +26,8 @@ struct bound {
 	struct bound *next;
 	char address[INET6_ADDRSTRLEN];
 	uint16_t port;
-	bool is_new; /* of the call of sockets_open() under way */
+	bool is_new;   /* of the call of sockets_open() under way */
+	bool is_given; /* by the service manager, and no configuration was asked yet whether it wants them */
 	unsigned n;
 	int fds[];
 };
@@ -67,13 +69,19 @@ void sockets_drop(struct sockets **s)
 	*s = NULL;
 }
 
+/* Where in the list the sockets of this address are, or would be. */
+static struct bound **place_of(struct bound **link, const char *address, uint16_t port)
+{
+	while (*link && ((*link)->port != port || strcmp((*link)->address, address) != 0))
+		link = &(*link)->next;
+	return link;
+}
+
 static struct bound *find(const struct sockets *s, const struct wanted *w)
 {
-	struct bound *b = s->all;
+	struct bound *all = s->all;
 
-	while (b && (b->port != w->port || strcmp(b->address, w->address) != 0))
-		b = b->next;
-	return b;
+	return *place_of(&all, w->address, w->port);
 }
 
 static void copy_address(struct wanted *w, const char *text)
@@ -100,6 +108,16 @@ static bool wanted_at(const struct conf_section *root, size_t i, struct wanted *
 	return true;
 }
 
+static bool is_wanted(const struct bound *b, const struct conf_section *root)
+{
+	struct wanted w;
+
+	for (size_t i = 0; wanted_at(root, i, &w); i++)
+		if (w.port == b->port && strcmp(w.address, b->address) == 0)
+			return true;
+	return false;
+}
+
 static struct bound *bound_new(const char *address, uint16_t port, unsigned n)
 {
 	struct bound *b = calloc(1, sizeof(*b) + n * sizeof(b->fds[0]));
@@ -114,13 +132,32 @@ static struct bound *bound_new(const char *address, uint16_t port, unsigned n)
 
 /* ---- from a service manager: sd_listen_fds(3) ---- */
 
+/* One more socket of an address: a service manager may give several that share it (ReusePort=yes). */
+static int add_given(struct sockets *s, const char *address, uint16_t port, int fd)
+{
+	struct bound **link = place_of(&s->all, address, port), *old = *link;
+	unsigned n = old ? old->n : 0;
+	struct bound *b = bound_new(address, port, n + 1);
+
+	if (!b)
+		return -ENOMEM;
+	if (old) {
+		memcpy(b->fds, old->fds, n * sizeof(b->fds[0]));
+		b->next = old->next;
+		free(old);
+	}
+	b->fds[n] = fd;
+	b->is_given = true;
+	*link = b;
+	return 0;
+}
+
 static int adopt(struct sockets *s, int fd)
 {
 	struct sockaddr_storage space;
 	socklen_t size = sizeof(space);
 	char address[INET6_ADDRSTRLEN];
 	const void *octets;
-	struct bound *b;
 
 	if (getsockname(fd, (struct sockaddr *)&space, &size))
 		return -errno;
@@ -129,15 +166,9 @@ static int adopt(struct sockets *s, int fd)
 	octets = space.ss_family == AF_INET ? (const void *)&((struct sockaddr_in *)&space)->sin_addr :
 					      (const void *)&((struct sockaddr_in6 *)&space)->sin6_addr;
 	inet_ntop(space.ss_family, octets, address, sizeof(address));
-	b = bound_new(address, gw_bound_port(fd), 1);
-	if (!b)
-		return -ENOMEM;
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	fcntl(fd, F_SETFL, O_NONBLOCK);
-	b->fds[0] = fd;
-	b->next = s->all;
-	s->all = b;
-	return 0;
+	return add_given(s, address, gw_bound_port(fd), fd);
 }
 
 int sockets_adopt(struct sockets *s)
@@ -155,11 +186,22 @@ int sockets_adopt(struct sockets *s)
 
 /* ---- from the configuration ---- */
 
+/* On any address of this family. */
+static bool has_port(const struct sockets *s, const struct wanted *w)
+{
+	bool is_v6 = strchr(w->address, ':') != NULL;
+	const struct bound *b = s->all;
+
+	while (b && (b->port != w->port || (strchr(b->address, ':') != NULL) != is_v6))
+		b = b->next;
+	return b != NULL;
+}
+
 static int open_one(struct sockets *s, const struct wanted *w, unsigned n, struct conf_error *error)
 {
 	struct bound *b = bound_new(w->address, w->port, n);
 	char why[512];
-	int e = b ? gw_bind(w->name, w->address, &b->port, b->fds, n, why, sizeof(why)) : -ENOMEM;
+	int e = b ? gw_bind(w->name, w->address, &b->port, has_port(s, w), b->fds, n, why, sizeof(why)) : -ENOMEM;
 
 	if (e) {
 		free(b);
@@ -188,30 +230,63 @@ static void settle(struct sockets *s, bool keeps_new)
 	}
 }
 
+/* The kernel spreads connections over all sockets of an address, and each loop accepts from one. */
+static int check_number(const struct bound *b, const struct wanted *w, unsigned loops, struct conf_error *error)
+{
+	if (b->n <= loops)
+		return 0;
+	return conf_refuse(w->conf, "port", error,
+			   "the service manager gave %u sockets of this address, and only %u loops would accept their "
+			   "connections; set gateway: loops to %u, or give fewer",
+			   b->n, loops, b->n);
+}
+
+/* Clients of a socket that nobody accepts from would wait for ever, and nobody would know. */
+static void drop_unused(struct sockets *s, const struct conf_section *root)
+{
+	struct bound **link = &s->all, *b;
+	char port[8];
+
+	while ((b = *link) != NULL) {
+		bool is_unused = b->is_given && !is_wanted(b, root);
+
+		b->is_given = false;
+		if (!is_unused) {
+			link = &b->next;
+			continue;
+		}
+		snprintf(port, sizeof(port), "%u", b->port);
+		log_warn("server.socket.unused", "address", b->address, "port", port, "why",
+			 "the service manager gave it and no listener has this address; take it out of the socket "
+			 "unit, or name it in the configuration and restart");
+		*link = b->next;
+		bound_drop(b);
+	}
+}
+
 int sockets_open(struct sockets *s, const struct conf_section *root, struct conf_error *error)
 {
 	unsigned loops = gw_config_loops(root);
 	struct wanted w;
 	int e = 0;
 
-	for (size_t i = 0; !e && wanted_at(root, i, &w); i++)
-		if (!find(s, &w))
-			e = open_one(s, &w, loops, error);
+	for (size_t i = 0; !e && wanted_at(root, i, &w); i++) {
+		const struct bound *b = find(s, &w);
+
+		e = b ? check_number(b, &w, loops, error) : open_one(s, &w, loops, error);
+	}
 	settle(s, e == 0);
+	if (!e)
+		drop_unused(s, root);
 	return e;
 }
 
 void sockets_keep(struct sockets *s, const struct conf_section *root)
 {
 	struct bound **link = &s->all, *b;
-	struct wanted w;
 
 	while ((b = *link) != NULL) {
-		bool is_wanted = false;
-
-		for (size_t i = 0; !is_wanted && wanted_at(root, i, &w); i++)
-			is_wanted = w.port == b->port && strcmp(w.address, b->address) == 0;
-		if (is_wanted) {
+		if (is_wanted(b, root)) {
 			link = &b->next;
 			continue;
 		}

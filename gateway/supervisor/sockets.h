@@ -2,7 +2,7 @@
  *
  * The supervisor opens them and keeps them open as long as the configuration wants them: a process that ends leaves
  * clients waiting, not refused, and no process needs a right for a port below 1024. Sockets that a service manager
- * gives (LISTEN_FDS) are taken where their address is one of the configuration.
+ * gives (LISTEN_FDS) are taken where their address is one of the configuration, all of one address together.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -20,8 +20,8 @@ void sockets_drop(struct sockets **sockets);
 /* Take what the service manager gave, once, before anything else is opened. */
 int sockets_adopt(struct sockets *s);
 
-/* Open what this configuration wants and is not open yet. 0; -EINVAL or -errno with `error`, and nothing new is open.
- */
+/* Open what this configuration wants and is not open yet. What was given and the first configuration does not want is
+ * logged and closed. 0; -EINVAL or -errno with `error`, and nothing new is open. */
 int sockets_open(struct sockets *s, const struct conf_section *root, struct conf_error *error);
 
 /* Close what this configuration does not want. */

@@ -94,6 +94,9 @@ class Gatehouse:
         policy = policy or "      module: rules\n      default: deny\n      rules:" + rules
         self.write_config(core, policy, lifetime)
         os.makedirs(self.data, mode=0o700, exist_ok=True)
+        self.make_ca(key_type)
+
+    def make_ca(self, key_type="ec-p256"):
         created = json.loads(self.run_tool("ca", "init", "--name", "Test CA", "--data", self.data, "--config",
                                            self.config, "--key-type", key_type, output="json").stdout)
         with open(self.root, "w") as f:

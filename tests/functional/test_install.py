@@ -29,6 +29,7 @@ def installs_what_a_service_needs():
         unit = f.read()
     daemon = find(root, "gatehoused")[len(root):]
     check(f"ExecStart={daemon}\n" in unit, "the unit starts another program")
+    check("SystemCallErrorNumber=EPERM\n" in unit, "a system call that a library only tries would kill the process")
     with open(os.path.join(os.path.dirname(find(root, "gatehouse.service")), "gatehouse.socket")) as f:
         check("ListenStream=" in f.read(), "the socket unit listens nowhere")
     users = [path for path in (os.path.join(folder, "gatehouse.conf") for folder, _, names in os.walk(root)

@@ -3,6 +3,7 @@
 import http.client
 import os
 import re
+import shutil
 import signal
 import socket
 import ssl
@@ -12,7 +13,8 @@ import time
 
 import processes
 from acme_client import Client, Responder
-from gatehouse import DAEMON, DOMAIN, LONG, ROLES, TOOL, USERS, Gatehouse, check, free_ports, gatehouse, main
+from gatehouse import (DAEMON, DOMAIN, LONG, ROLES, TOOL, USERS, Gatehouse, check, free_ports, gatehouse, hand_to,
+                       main, user_config)
 
 
 def status_of(pid, field):
@@ -219,6 +221,22 @@ def opens_and_closes_listeners():
             pass
 
 
+def moves_a_listener_to_another_address():
+    with gatehouse() as g:
+        with open(g.config) as f:
+            text = f.read()
+        with open(g.config, "w") as f:
+            f.write(text.replace(f"    address: 127.0.0.1\n    port: {g.port}\n",
+                                 f"    address: 127.0.0.2\n    port: {g.port}\n"))
+        g.reload()
+        socket.create_connection(("127.0.0.2", g.port), timeout=5).close()
+        try:
+            socket.create_connection(("127.0.0.1", g.port), timeout=5).close()
+            check(False, "the address that the listener had still accepts")
+        except ConnectionRefusedError:
+            pass
+
+
 def reloads_under_load():
     with gatehouse() as g:
         responder = Responder(g.http01_port)
@@ -306,8 +324,7 @@ def takes_sockets_of_the_service_manager():
 
 
 def keeps_its_processes_from_the_admin_socket():
-    """A connection from below the supervisor has no right, whatever its user: seen through gdb-less means, a child of
-    the daemon's user at the socket."""
+    """The users of the other processes have no right there."""
     if not USERS:
         return
     with gatehouse() as g:
@@ -316,6 +333,34 @@ def keeps_its_processes_from_the_admin_socket():
                                    TOOL, "--socket", g.socket, "pending"],
                                   capture_output=True, text=True)
             check(done.returncode != 0, f"the user of the {role} may look at the queue")
+
+
+def keeps_its_descendants_from_the_admin_socket():
+    """Where all have one user it is what the supervisor started that has no right: here the tool, as the child of a
+    child that a shell made before it became the supervisor."""
+    g = Gatehouse()
+    with open(g.config) as f:
+        text = f.read()
+    with open(g.config, "w") as f:
+        f.write(text.replace(user_config(), user_config(separates=False)))
+    go, code = os.path.join(g.folder, "go"), os.path.join(g.folder, "code")
+    ask = f"{TOOL} --socket {g.socket} pending >&2"
+    with open(g.log_path, "ab") as log:
+        g.process = subprocess.Popen(
+            ["/bin/sh", "-c", f"(for i in $(seq 300); do [ -e {go} ] && break; sleep 0.1; done; {ask}; "
+                              f"echo $? >{code}.new; mv {code}.new {code}) & exec {DAEMON} --config {g.config}"],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    g.wait_log("server.ready")
+    check("administrator" in g.tool_json("status")["roles"], "an ordinary process of the same user has no right")
+    open(go, "w").close()
+    end = time.monotonic() + 30
+    while not os.path.exists(code) and time.monotonic() < end:
+        time.sleep(0.05)
+    with open(code) as f:
+        check(f.read().strip() != "0", "a process below the supervisor may look at the queue")
+    check("this user has no role that allows it" in g.log_tail(), f"refused for another reason: {g.log_tail()}")
+    g.stop()
+    shutil.rmtree(g.folder)
 
 
 def uses_a_low_port_without_rights():
@@ -347,6 +392,27 @@ def is_taken(port):
             return True
 
 
+def starts_before_its_ca_is_made():
+    """Who starts first and makes the CA then loses nothing, also where the folder belongs to the core already."""
+    for is_given in (False, True):
+        g = Gatehouse()
+        shutil.rmtree(g.data)
+        os.makedirs(f"{g.data}/core", mode=0o700)
+        if is_given:
+            hand_to("core", f"{g.data}/core")
+        g.spawn()
+        check(g.process.wait(30) != 0, "it starts without a CA")
+        check("gatehouse ca init" in g.log_tail(), f"it does not say what to do: {g.log_tail()}")
+        g.make_ca()
+        if USERS:
+            check(os.stat(f"{g.data}/kek").st_uid == 0, "the key-encryption key is not root's")
+        g.start()
+        for name in os.listdir(f"{g.data}/core") if USERS else ():
+            check(os.stat(f"{g.data}/core/{name}").st_uid == USERS["core"], f"core/{name} is not the core's")
+        g.stop()
+        shutil.rmtree(g.folder)
+
+
 def stops_in_order_when_asked_while_starting():
     g = Gatehouse()
     for wait in (0, 0.05, 0.2):
@@ -364,6 +430,7 @@ if __name__ == "__main__":
     main([five_processes_five_users, comes_back_when_a_process_is_killed, comes_back_when_two_are_killed_together,
           survives_a_core_that_stands_still, nothing_is_left_of_a_killed_daemon, reads_a_new_configuration,
           keeps_the_old_configuration_when_the_new_one_does_not_start, refuses_what_only_a_restart_changes,
-          opens_and_closes_listeners, reloads_under_load, tells_the_service_manager, takes_sockets_of_the_service_manager,
-          keeps_its_processes_from_the_admin_socket, uses_a_low_port_without_rights,
+          opens_and_closes_listeners, moves_a_listener_to_another_address, reloads_under_load,
+          tells_the_service_manager, takes_sockets_of_the_service_manager, keeps_its_processes_from_the_admin_socket,
+          keeps_its_descendants_from_the_admin_socket, uses_a_low_port_without_rights, starts_before_its_ca_is_made,
           stops_in_order_when_asked_while_starting])
