@@ -5,6 +5,7 @@
 #include "gateway/role.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@ struct gateway_process {
 	struct gateway_env env;
 	struct gateway_socket *sockets;
 	struct link *validator;
+	pthread_t control;
 };
 
 static int take_config(void *arg, const char *text, int take_fd)
@@ -63,10 +65,22 @@ static const struct control_word words[] = {
 	{ "config", take_config }, { "listener", take_listener }, { "link", take_link }, { 0 },
 };
 
+/* A thread of its own: the start waits for the core, which may be started again meanwhile; then its new end of the
+ * connection must be taken, or nobody would ever be ready. */
+static void *serve(void *arg)
+{
+	/* Without a supervisor nobody waits for an orderly end: what was acknowledged is durable. */
+	if (!control_serve(words, arg))
+		_exit(1);
+	return NULL;
+}
+
 static int start(struct gateway_process *p, struct gateway **gateway, struct conf_error *error)
 {
 	int e = control_begin(words, p);
 
+	if (!e)
+		e = -pthread_create(&p->control, NULL, serve, p);
 	if (!e)
 		e = validator_connect(&p->env.validator, p->validator);
 	if (!e)
@@ -92,9 +106,7 @@ int role_gateway(void)
 	if (e)
 		role_fail(&error, e);
 	control_ready();
-	/* Without a supervisor nobody waits for an orderly end: what was acknowledged is durable. */
-	if (!control_serve(words, &p))
-		_exit(1);
+	pthread_join(p.control, NULL);
 	gateway_drop(&gateway);
 	validator_drop(&p.env.validator);
 	ca_link_attach(-1);

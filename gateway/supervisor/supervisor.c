@@ -259,14 +259,62 @@ static void wait_while(struct supervisor *s, enum role role, enum child_state st
 		look(s, left);
 }
 
-/* 0 when it is ready. Otherwise `error` says what it said, and it is gone. */
-static int start_and_wait(struct supervisor *s, enum role role, struct conf_error *error)
+/* Which processes a configuration needs: one daemon may be all of it, only a core, or only a gateway. */
+static bool is_wanted(const struct setup *setup, enum role role)
 {
+	const struct conf_section *root = conf_root(setup->conf);
+	bool has_core = !gw_config_has_other_core(root);
+	bool has_gateway = conf_count(root, "listeners") || conf_int(conf_section(root, "metrics"), "port");
+
+	return role == ROLE_SIGNER || role == ROLE_CORE ? has_core : has_gateway;
+}
+
+static const enum role start_order[] = { ROLE_SIGNER, ROLE_CORE, ROLE_VALIDATOR, ROLE_GATEWAY };
+
+/* Start what ended and is due, of the first `n` in the order of starting; how long until the next one is. */
+static int64_t start_due(struct supervisor *s, size_t n)
+{
+	int64_t now = clock_mono_ms(), wait = 60000;
+
+	for (size_t i = 0; i < n; i++) {
+		struct child *child = &s->children.all[start_order[i]];
+		int64_t left = child->due_ms - now;
+
+		if (child->state != CHILD_DOWN || !is_wanted(&s->setup, child->role))
+			continue;
+		if (left <= 0) {
+			log_info("process.start", "process", role_name(child->role));
+			if (start_process(s, child->role))
+				child->due_ms = now + 1000;
+			left = 1000;
+		}
+		wait = left < wait ? left : wait;
+	}
+	return wait;
+}
+
+/* Those that were started before are started again meanwhile when they end: this one may be waiting for them. */
+static void wait_started(struct supervisor *s, size_t place)
+{
+	const struct child *child = &s->children.all[start_order[place]];
+	int64_t end = clock_mono_ms() + START_MS, left;
+
+	while (child->state == CHILD_STARTING && (left = end - clock_mono_ms()) > 0) {
+		int64_t due = start_due(s, place);
+
+		look(s, due < left ? due : left);
+	}
+}
+
+/* Start the next in the order. 0 when it is ready. Otherwise `error` says what it said, and it is gone. */
+static int start_and_wait(struct supervisor *s, size_t place, struct conf_error *error)
+{
+	enum role role = start_order[place];
 	struct child *child = &s->children.all[role];
 	int e = start_process(s, role);
 
 	if (!e)
-		wait_while(s, role, CHILD_STARTING, START_MS);
+		wait_started(s, place);
 	if (!e && child->state == CHILD_UP)
 		return 0;
 	if (child->why[0])
@@ -281,18 +329,6 @@ static int start_and_wait(struct supervisor *s, enum role role, struct conf_erro
 	return e ? e : -ECHILD;
 }
 
-/* Which processes a configuration needs: one daemon may be all of it, only a core, or only a gateway. */
-static bool is_wanted(const struct setup *setup, enum role role)
-{
-	const struct conf_section *root = conf_root(setup->conf);
-	bool has_core = !gw_config_has_other_core(root);
-	bool has_gateway = conf_count(root, "listeners") || conf_int(conf_section(root, "metrics"), "port");
-
-	return role == ROLE_SIGNER || role == ROLE_CORE ? has_core : has_gateway;
-}
-
-static const enum role start_order[] = { ROLE_SIGNER, ROLE_CORE, ROLE_VALIDATOR, ROLE_GATEWAY };
-
 static int start_all(struct supervisor *s, struct conf_error *error)
 {
 	int e = 0;
@@ -300,7 +336,7 @@ static int start_all(struct supervisor *s, struct conf_error *error)
 	for (size_t i = 0; !e && i < ROLES_; i++) {
 		s->children.all[start_order[i]].back_off_ms = 0;
 		if (is_wanted(&s->setup, start_order[i]))
-			e = start_and_wait(s, start_order[i], error);
+			e = start_and_wait(s, i, error);
 	}
 	return e;
 }
@@ -528,34 +564,12 @@ static void end(struct supervisor *s)
 		close(s->lock_fd);
 }
 
-/* Start what ended and is due; how long until the next one is. */
-static int64_t start_due(struct supervisor *s)
-{
-	int64_t now = clock_mono_ms(), wait = 60000;
-
-	for (size_t i = 0; i < ROLES_; i++) {
-		struct child *child = &s->children.all[start_order[i]];
-		int64_t left = child->due_ms - now;
-
-		if (child->state != CHILD_DOWN || !is_wanted(&s->setup, child->role))
-			continue;
-		if (left <= 0) {
-			log_info("process.start", "process", role_name(child->role));
-			if (start_process(s, child->role))
-				child->due_ms = now + 1000;
-			left = 1000;
-		}
-		wait = left < wait ? left : wait;
-	}
-	return wait;
-}
-
 static void run(struct supervisor *s)
 {
 	log_info("server.ready", "version", GATEHOUSE_VERSION);
 	service_notify("READY=1");
 	while (!s->stops) {
-		look(s, start_due(s));
+		look(s, start_due(s, ROLES_));
 		if (s->reloads && !s->stops)
 			reload(s);
 	}

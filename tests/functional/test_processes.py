@@ -92,6 +92,30 @@ def nothing_is_left_of_a_killed_daemon():
             check(not left, f"processes of the daemon that was killed are left: {left}")
 
 
+def starts_again_what_ends_while_others_start():
+    """The gateway, held still in the middle of its start, needs the core that ends meanwhile."""
+    g = Gatehouse()
+    for _ in range(10):
+        at = os.path.getsize(g.log_path) if os.path.exists(g.log_path) else 0
+        g.spawn()
+        gateway = None
+        while not gateway:
+            gateway = g.processes().get("gateway")
+        os.kill(gateway, signal.SIGSTOP)
+        with open(g.log_path) as f:
+            f.seek(at)
+            was_in_time = "event=core.connected" not in f.read()
+        before = g.kill_role("core")
+        g.wait_role("core", not_pid=before)
+        os.kill(gateway, signal.SIGCONT)
+        g.wait_log("server.ready", at, wait_s=20)
+        g.stop()
+        if was_in_time:
+            break
+    check(was_in_time, "the gateway was never caught while it started")
+    subprocess.run(["rm", "-rf", g.folder], check=True)
+
+
 def reads_a_new_configuration():
     with gatehouse() as g:
         responder = Responder(g.http01_port)
@@ -293,7 +317,7 @@ def stops_in_order_when_asked_while_starting():
 
 if __name__ == "__main__":
     main([five_processes_five_users, comes_back_when_a_process_is_killed, nothing_is_left_of_a_killed_daemon,
-          reads_a_new_configuration, refuses_what_only_a_restart_changes, opens_and_closes_listeners,
-          reloads_under_load, tells_the_service_manager, takes_sockets_of_the_service_manager,
+          starts_again_what_ends_while_others_start, reads_a_new_configuration, refuses_what_only_a_restart_changes,
+          opens_and_closes_listeners, reloads_under_load, tells_the_service_manager, takes_sockets_of_the_service_manager,
           keeps_its_processes_from_the_admin_socket, uses_a_low_port_without_rights,
           stops_in_order_when_asked_while_starting])
