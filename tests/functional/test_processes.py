@@ -116,6 +116,21 @@ def starts_again_what_ends_while_others_start():
     subprocess.run(["rm", "-rf", g.folder], check=True)
 
 
+def removes_what_a_killed_process_left_half_written():
+    with gatehouse() as g:
+        left = [f"{g.data}/gateway/tls-public.key.0123456789abcdef.tmp",
+                f"{g.issued}/00000001-2345.pem.0123456789abcdef.tmp"]
+        for path, role in zip(left, ("gateway", "core")):
+            with open(path, "w"):
+                pass
+            before = g.kill_role(role)
+            g.wait_role(role, not_pid=before)
+            end = time.monotonic() + 10
+            while os.path.exists(path) and time.monotonic() < end:
+                time.sleep(0.02)
+            check(not os.path.exists(path), f"{path} is left")
+
+
 def reads_a_new_configuration():
     with gatehouse() as g:
         responder = Responder(g.http01_port)
@@ -317,7 +332,8 @@ def stops_in_order_when_asked_while_starting():
 
 if __name__ == "__main__":
     main([five_processes_five_users, comes_back_when_a_process_is_killed, nothing_is_left_of_a_killed_daemon,
-          starts_again_what_ends_while_others_start, reads_a_new_configuration, refuses_what_only_a_restart_changes,
-          opens_and_closes_listeners, reloads_under_load, tells_the_service_manager, takes_sockets_of_the_service_manager,
+          starts_again_what_ends_while_others_start, removes_what_a_killed_process_left_half_written,
+          reads_a_new_configuration, refuses_what_only_a_restart_changes, opens_and_closes_listeners,
+          reloads_under_load, tells_the_service_manager, takes_sockets_of_the_service_manager,
           keeps_its_processes_from_the_admin_socket, uses_a_low_port_without_rights,
           stops_in_order_when_asked_while_starting])
