@@ -131,6 +131,22 @@ def removes_what_a_killed_process_left_half_written():
             check(not os.path.exists(path), f"{path} is left")
 
 
+def is_calm_again_after_ten_seconds():
+    """The pause before a process is started again grows with each failure, until it was up for long enough."""
+    def kill_and_wait(g, role):
+        begin, before = time.monotonic(), g.kill_role(role)
+        g.wait_role(role, not_pid=before)
+        return time.monotonic() - begin
+
+    with gatehouse() as g:
+        pauses = [kill_and_wait(g, "validator") for _ in range(4)]
+        check(pauses[0] < 0.4, f"the first restart took {pauses[0]:.2f} s")
+        check(pauses[3] >= 0.8, f"the fourth restart in a row took only {pauses[3]:.2f} s")
+        time.sleep(10.5)  # what this is about: CALM_MS of gateway/supervisor/children.c
+        pauses.append(kill_and_wait(g, "validator"))
+        check(pauses[4] < 0.4, f"after ten quiet seconds the restart took {pauses[4]:.2f} s")
+
+
 def reads_a_new_configuration():
     with gatehouse() as g:
         responder = Responder(g.http01_port)
@@ -333,7 +349,7 @@ def stops_in_order_when_asked_while_starting():
 if __name__ == "__main__":
     main([five_processes_five_users, comes_back_when_a_process_is_killed, nothing_is_left_of_a_killed_daemon,
           starts_again_what_ends_while_others_start, removes_what_a_killed_process_left_half_written,
-          reads_a_new_configuration, refuses_what_only_a_restart_changes, opens_and_closes_listeners,
-          reloads_under_load, tells_the_service_manager, takes_sockets_of_the_service_manager,
+          is_calm_again_after_ten_seconds, reads_a_new_configuration, refuses_what_only_a_restart_changes,
+          opens_and_closes_listeners, reloads_under_load, tells_the_service_manager, takes_sockets_of_the_service_manager,
           keeps_its_processes_from_the_admin_socket, uses_a_low_port_without_rights,
           stops_in_order_when_asked_while_starting])
