@@ -21,6 +21,8 @@ from mutants import MUTANTS
 
 WANTED = 12
 TREES = 2
+PROGRAMS = ("gateway/gatehoused", "gateway/ctl/gatehouse", "core/signer/gatehouse-signer",
+            "gateway/validator/gatehouse-validator")
 
 
 def run(*command):
@@ -41,7 +43,7 @@ class Tree:
         run("cp", "-a", self.build, self.honest)
 
     def make(self):
-        run("ninja", "-C", self.build, "-j1")
+        run("ninja", "-C", self.build, "-j1", *PROGRAMS)
 
     def edit(self, mutant):
         """The files that are no longer what they were, with what they were."""
@@ -65,8 +67,8 @@ _tree = None
 
 def use(build):
     """What the harness starts from now on in this process."""
-    gatehouse.DAEMON = os.path.join(build, "gateway", "gatehoused")
-    gatehouse.TOOL = os.path.join(build, "gateway", "ctl", "gatehouse")
+    gatehouse.DAEMON = os.path.join(build, PROGRAMS[0])
+    gatehouse.TOOL = os.path.join(build, PROGRAMS[1])
 
 
 def begin(folder):
