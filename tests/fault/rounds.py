@@ -18,7 +18,7 @@ def fill(slot):
     slot.kinds = processes.targets(slot.process.pid)
     slot.client = slot.enrol()
     Errand(slot, slot.client, f"first.{DOMAIN}").run()
-    held = Errand(slot, slot.client, HELD)
+    held = Errand(slot, slot.client, HELD, waits=False)
     held.run()
     slot.held_url, slot.held_id = held.url, slot.wait_pending(HELD)["id"]
     slot.stop()
@@ -73,7 +73,7 @@ def start(slot):
 
 
 def hold(slot):
-    errand = Errand(slot, slot.client, f"hold2.{DOMAIN}")
+    errand = Errand(slot, slot.client, f"hold2.{DOMAIN}", waits=False)
     check(insist(slot, errand.run) == "processing", "the order is not held")
 
 
@@ -98,7 +98,7 @@ def grant(slot):
 
 def held_again(slot):
     """An approval is used up by the certificate that was collected."""
-    errand = Errand(slot, slot.client, HELD)
+    errand = Errand(slot, slot.client, HELD, waits=False)
     check(insist(slot, errand.run) == "processing", "one approval gave a second certificate")
 
 

@@ -39,7 +39,9 @@ class Load:
                 client = client or self.slot.enrol()
                 if not errand:
                     number = next(self.numbers)
-                    errand = Errand(self.slot, client, f"{'hold' if number % 4 == 0 else 'n'}{number}.{DOMAIN}")
+                    is_held = number % 4 == 0
+                    errand = Errand(self.slot, client, f"{'hold' if is_held else 'n'}{number}.{DOMAIN}",
+                                    waits=not is_held)
                 if self.finish(errand):
                     errand = None
             except Exception:  # the daemon was killed under us: that is the test
