@@ -33,6 +33,17 @@ static int busy(struct ca *ca, struct ca_outcome *out, unsigned retry_after_s, c
 	return CA_CALL_BUSY;
 }
 
+/* A disk without room for now, or a store that others keep: the same call may be repeated. */
+static bool may_pass(int e)
+{
+	return e == -ENOSPC || e == -EBUSY;
+}
+
+static int busy_store(struct ca *ca, struct ca_outcome *out)
+{
+	return busy(ca, out, 30, "the store cannot write; try again later");
+}
+
 /* ---- what the core accepts from an intermediary at all (T0: no row) ---- */
 
 /* Visible ASCII and blanks: it is stored, shown, and stands in lines that are read by machines. */
@@ -441,11 +452,10 @@ static int decide_new(struct ca *ca, struct ca_request *r, struct bytes der, str
 	trace_event(ca->core->trace, "abandon", r->id, "\"code\":%d", e);
 	if (e == DECIDE_QUOTA)
 		return busy(ca, out, 60, "too many requests of this requester are waiting for a person");
-	/* Somebody was faster, or the disk is full: the same call may be repeated, and finds what was written. */
-	if (e > 0 || e == -ENOSPC || e == -EBUSY)
-		return busy(ca, out, e > 0 ? 1 : 30, e > 0 ? "the request met another one; ask again" :
-							     "the store cannot write; try again later");
-	return e;
+	/* Somebody was faster: the same call finds what was written. */
+	if (e > 0)
+		return busy(ca, out, 1, "the request met another one; ask again");
+	return may_pass(e) ? busy_store(ca, out) : e;
 }
 
 static int submit_in_flight(struct ca *ca, struct ca_request *r, struct bytes der, struct ca_outcome *out)
@@ -518,6 +528,8 @@ int pipeline_ask(struct ca *ca, const struct binding *by, const char *requester,
 		e = collect(ca, r);
 	if (e == STORE_CHANGED)
 		return busy(ca, out, 1, "the certificate was revoked just now; ask again");
+	if (may_pass(e))
+		return busy_store(ca, out);
 	if (!e && collects)
 		worker_kick(ca->core->outbox);
 	return e ? e : answer(ca, r, out);

@@ -26,6 +26,9 @@ static int make_folder(struct gateway *gw, struct conf_error *error)
 		return -ENOMEM;
 	}
 	r = file_make_folder(gw->folder, 0700);
+	/* One of them may have a key. */
+	if (!r)
+		r = file_sweep_temporary(gw->folder);
 	if (r)
 		return conf_refuse(gw->root, "data", error, "the data folder %s cannot be used: %s", gw->folder,
 				   strerror(-r));

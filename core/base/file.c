@@ -8,6 +8,7 @@
 #include "core/base/digest.h"
 #include "core/base/own.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -16,6 +17,8 @@
 #include <unistd.h>
 
 #define PIECE ((size_t)65536)
+#define TAG_SIZE ((size_t)16) /* of a temporary name: NAME.TAG.tmp, hex digits */
+#define ENDING ".tmp"
 
 /* Room for the next read: as much as the limit leaves, and one octet beyond it to see whether the file goes on. */
 static ssize_t read_piece(int fd, struct buf *out)
@@ -159,14 +162,15 @@ static int sync_folder_of(int dirfd, const char *name)
 
 int file_write_atomic_at(int dirfd, const char *name, struct bytes data, mode_t mode)
 {
-	char temporary[PATH_MAX], tag[17];
-	uint8_t random[8];
+	char temporary[PATH_MAX], tag[TAG_SIZE + 1];
+	uint8_t random[TAG_SIZE / 2];
 	int r, n;
 
 	r = random_octets(random, sizeof(random));
 	if (r)
 		return r;
-	n = snprintf(temporary, sizeof(temporary), "%s.%s.tmp", name, hex_print(bytes_of(random, sizeof(random)), tag));
+	hex_print(bytes_of(random, sizeof(random)), tag);
+	n = snprintf(temporary, sizeof(temporary), "%s.%s" ENDING, name, tag);
 	if (n < 0 || (size_t)n >= sizeof(temporary))
 		return -ENAMETOOLONG;
 	r = write_new(dirfd, temporary, data, mode);
@@ -178,6 +182,30 @@ int file_write_atomic_at(int dirfd, const char *name, struct bytes data, mode_t 
 		return r;
 	}
 	return sync_folder_of(dirfd, name);
+}
+
+static bool is_temporary(const char *name)
+{
+	size_t n = strlen(name), tail = 1 + TAG_SIZE + strlen(ENDING);
+	const char *tag = name + n - tail + 1;
+
+	return n > tail && tag[-1] == '.' && strspn(tag, "0123456789abcdef") == TAG_SIZE &&
+	       strcmp(tag + TAG_SIZE, ENDING) == 0;
+}
+
+int file_sweep_temporary(const char *folder)
+{
+	DIR *d = opendir(folder);
+	struct dirent *entry;
+	int r = 0;
+
+	if (!d)
+		return -errno;
+	while ((entry = readdir(d)))
+		if (is_temporary(entry->d_name) && unlinkat(dirfd(d), entry->d_name, 0) < 0 && errno != ENOENT)
+			r = -errno;
+	closedir(d);
+	return r;
 }
 
 static int make_one(const char *path, mode_t mode)

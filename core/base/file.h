@@ -21,5 +21,9 @@ int file_read_secret(const char *path, struct buf *out);
  * or the new one, never a part. `dirfd` may be AT_FDCWD. 0 or -errno; nothing is left behind on failure. */
 int file_write_atomic_at(int dirfd, const char *name, struct bytes data, mode_t mode);
 
+/* Remove the temporary files that file_write_atomic_at() leaves in a folder when the process is killed. For whoever
+ * writes there, before it does: a write that is under way fails (-ENOENT). 0 or -errno. */
+int file_sweep_temporary(const char *folder);
+
 /* Make a folder, and its parents, unless it is there. 0 or -errno. */
 int file_make_folder(const char *path, mode_t mode);

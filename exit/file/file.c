@@ -47,6 +47,8 @@ static int check_folder(const char *folder, const struct conf_section *conf, str
 	e = file_make_folder(folder, 0755);
 	if (!e && access(folder, W_OK | X_OK))
 		e = -errno;
+	if (!e)
+		e = file_sweep_temporary(folder);
 	if (e)
 		return conf_refuse(conf, "folder", error, "cannot write into '%s': %s", folder, strerror(-e));
 	return 0;

@@ -254,10 +254,34 @@ bool children_listen(struct children *c, enum role role)
 	return changed;
 }
 
+/* An end that was kept for the other side of who ended leads nowhere: whoever took it would end at once. */
+static void forget_ends_to(struct children *c, enum role role)
+{
+	for (int i = 0; i < ROLE_LINKS; i++) {
+		if (links[i].asks == role)
+			close_end(&c->ends[i][1]);
+		if (links[i].answers == role)
+			close_end(&c->ends[i][0]);
+	}
+}
+
+/* Who ended in order, with whoever asks it, did not fail: its pause does not grow, so that the two find each other. */
+static void set_due(struct child *child, bool was_orderly)
+{
+	int64_t now = clock_mono_ms();
+
+	if (child->up_ms && now - child->up_ms >= CALM_MS)
+		child->back_off_ms = 0;
+	if (!was_orderly)
+		child->back_off_ms = child->back_off_ms ? child->back_off_ms * 2 : FIRST_BACK_OFF_MS;
+	if (child->back_off_ms > LAST_BACK_OFF_MS)
+		child->back_off_ms = LAST_BACK_OFF_MS;
+	child->due_ms = now + (was_orderly ? FIRST_BACK_OFF_MS : child->back_off_ms);
+}
+
 static void note_end(struct children *c, struct child *child, int status)
 {
-	bool was_told = child->state == CHILD_STOPPING;
-	int64_t now = clock_mono_ms();
+	bool was_told = child->state == CHILD_STOPPING, was_orderly;
 	char how[64];
 
 	(void)children_listen(c, child->role);
@@ -266,17 +290,14 @@ static void note_end(struct children *c, struct child *child, int status)
 	else
 		snprintf(how, sizeof(how), "exit %d", WEXITSTATUS(status));
 	/* Signer and validator end in order when whoever asks them has gone. */
-	if (!was_told && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+	was_orderly = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	if (!was_told && was_orderly)
 		log_info("process.ended", "process", roles[child->role].name, "how", how);
 	else if (!was_told)
 		log_error("process.ended", "process", roles[child->role].name, "how", how, "why",
 			  child->why[0] ? child->why : NULL);
-	if (child->up_ms && now - child->up_ms >= CALM_MS)
-		child->back_off_ms = 0;
-	child->back_off_ms = child->back_off_ms ? child->back_off_ms * 2 : FIRST_BACK_OFF_MS;
-	if (child->back_off_ms > LAST_BACK_OFF_MS)
-		child->back_off_ms = LAST_BACK_OFF_MS;
-	child->due_ms = now + child->back_off_ms;
+	set_due(child, was_orderly);
+	forget_ends_to(c, child->role);
 	child->state = CHILD_DOWN;
 	child->pid = 0;
 	child->up_ms = 0;

@@ -94,15 +94,19 @@ class Folder:
             self.read_gateway(os.path.join(data, "gateway", name))
         self.read_core(os.path.join(data, "core", "core.db"))
         self.files = {}
+        self.unfinished = [n for n in os.listdir(os.path.join(data, "gateway")) if n.endswith(".tmp")]
         for name in os.listdir(issued) if os.path.isdir(issued) else []:
-            if not name.endswith(".tmp"):  # was being written when the daemon was killed
+            if name.endswith(".tmp"):
+                self.unfinished.append(name)
+            else:
                 with open(os.path.join(issued, name), "rb") as f:
                     self.files[name] = f.read()
 
     def read_gateway(self, path):
         db = Database(path)
         self.damage += [f"{os.path.basename(path)}: {text}" for text in db.damage()]
-        self.orders.update({row["name"]: row for row in db.rows("SELECT * FROM orders")})
+        self.orders.update({row["name"]: row for row in db.rows("SELECT name, status, core_id, pem FROM orders"
+                                                                " LEFT JOIN result ON order_id=orders.id")})
         db.close()
 
     def read_core(self, path):
@@ -285,6 +289,20 @@ class Checker:
             if not self.requests_of[number]:
                 self.bad(f"lost: the exit module was told of a certificate of request {number}, which has none")
 
+    def check_orders_once(self):
+        """An order that was answered has one request, and none was issued for nobody."""
+        known = {row["core_id"] for row in self.f.orders.values()}
+        n_open = sum(not row["core_id"] for row in self.f.orders.values())
+        strays = [n for n, row in self.f.requests.items()
+                  if row["protocol"] == "acme" and row["state"] in (ISSUED, REVOKED) and n not in known]
+        if len(strays) > n_open:
+            self.bad(f"requests {strays}: were issued and belong to no order: one order, two certificates")
+
+    def check_leavings(self, settled):
+        """Whoever was killed in the middle of a write removes what is left of it at its next start."""
+        if settled and self.f.unfinished:
+            self.bad(f"files that were never finished are left: {self.f.unfinished}")
+
     def check_states(self, settled):
         for row in self.f.requests.values():
             if settled and row["state"] == ACTIVE:
@@ -299,11 +317,13 @@ class Checker:
             self.check_certificate(row)
         self.check_serials()
         self.check_once()
+        self.check_orders_once()
         self.check_approvals()
         self.check_held_names()
         self.check_timeline()
         self.check_events()
         self.check_states(settled)
+        self.check_leavings(settled)
         return self.problems
 
 

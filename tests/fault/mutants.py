@@ -150,4 +150,24 @@ MUTANTS = [
          ("core/issue.c", "	if (!issuer_verifies(issuer, tbs, signature))\n		return 1;\n",
           "	(void)issuer;\n")],
         undisturbed("issue"), "does not verify"),
+    Mutant(
+        "repeat-is-new", "the gateway repeats a broken call under another transaction key",
+        [("core/remote.c", "		left = end - now_ms();\n	} while",
+          "		if (e == -ECONNRESET && m->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_SUBMIT)\n"
+          "			m->submit->transaction_key.data[0] ^= 1;\n"
+          "		left = end - now_ms();\n	} while")],
+        kills("issue", range(1, 4), calls="sync", file="core.db-wal"), "one order, two certificates"),
+    Mutant(
+        "core-not-found-again", "the gateway does not take its connection to a core that was started again",
+        [("gateway/role_gateway.c", "	if (strcmp(text, \"core\") == 0)\n		return ca_link_attach(take_fd);\n",
+          "	static int n;\n\n"
+          "	if (strcmp(text, \"core\") == 0 && n++)\n		return close(take_fd);\n"
+          "	if (strcmp(text, \"core\") == 0)\n		return ca_link_attach(take_fd);\n")],
+        kills("issue", range(1, 4), calls="sync", file="core.db-wal"),
+        "does not become valid|the daemon answers|does not come back|TimeoutError"),
+    Mutant(
+        "outlives-supervisor", "the core goes on without its supervisor",
+        [("gateway/role_core.c", "	if (!control_serve(words, &p))\n		_exit(1);\n",
+          "	while (!control_serve(words, &p))\n		pause();\n")],
+        kills("start", range(24, 28), calls="send", kind="supervisor"), "without their supervisor"),
 ]

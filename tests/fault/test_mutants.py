@@ -21,6 +21,8 @@ from mutants import MUTANTS
 
 WANTED = 12
 TREES = 2
+PROGRAMS = ("gateway/gatehoused", "gateway/ctl/gatehouse", "core/signer/gatehouse-signer",
+            "gateway/validator/gatehouse-validator")
 
 
 def run(*command):
@@ -29,19 +31,30 @@ def run(*command):
 
 
 class Tree:
-    """A copy of the sources with a build of its own: without sanitizers, optimization and tests, because it is built
-    again for every mutant. `honest` is what it was before any."""
+    """The sources with a build of their own: without sanitizers, optimization and tests, because it is built again for
+    every mutant. `honest` is what it was before any."""
 
     def __init__(self, root):
         self.root, self.build, self.honest = root, os.path.join(root, "build"), os.path.join(root, "honest")
+
+    @staticmethod
+    def copy_of_sources(root):
+        os.mkdir(root)
+        tree = Tree(root)
         run("cp", "-a", *(os.path.join(ROOT, name) for name in sorted(os.listdir(ROOT))
                           if not name.startswith((".", "build"))), root)
-        run("meson", "setup", "-Dtests=false", "-Doptimization=0", "-Ddebug=false", self.build, root)
-        self.make()
-        run("cp", "-a", self.build, self.honest)
+        run("meson", "setup", "-Dtests=false", "-Doptimization=0", "-Ddebug=false", tree.build, root)
+        tree.make(TREES)
+        run("cp", "-a", tree.build, tree.honest)
+        return tree
 
-    def make(self):
-        run("ninja", "-C", self.build, "-j1")
+    def copy(self, root):
+        """What was built is not built again: meson names files from the folder of the build."""
+        run("cp", "-a", self.root, root)
+        return Tree(root)
+
+    def make(self, jobs=1):
+        run("ninja", "-C", self.build, f"-j{jobs}", *PROGRAMS)
 
     def edit(self, mutant):
         """The files that are no longer what they were, with what they were."""
@@ -65,13 +78,13 @@ _tree = None
 
 def use(build):
     """What the harness starts from now on in this process."""
-    gatehouse.DAEMON = os.path.join(build, "gateway", "gatehoused")
-    gatehouse.TOOL = os.path.join(build, "gateway", "ctl", "gatehouse")
+    gatehouse.DAEMON = os.path.join(build, PROGRAMS[0])
+    gatehouse.TOOL = os.path.join(build, PROGRAMS[1])
 
 
-def begin(folder):
+def begin(first):
     global _tree
-    _tree = Tree(tempfile.mkdtemp(dir=folder))
+    _tree = first.copy(f"{first.root}-{os.getpid()}")
     harness.PATIENCE_S = 8  # a mutant may go on and on
 
 
@@ -122,7 +135,8 @@ def report(mutant, problems, n):
 def every_mutant_is_found():
     chosen = [m for m in MUTANTS if not sys.argv[1:] or m.name in sys.argv[1:]]
     with (tempfile.TemporaryDirectory(prefix="gatehouse-mutants-") as folder,
-          concurrent.futures.ProcessPoolExecutor(TREES, initializer=begin, initargs=(folder,)) as pool):
+          concurrent.futures.ProcessPoolExecutor(TREES, initializer=begin,
+                                                 initargs=(Tree.copy_of_sources(f"{folder}/tree"),)) as pool):
         honest = [pool.submit(run_honest, chosen[i::TREES]) for i in range(TREES)]
         found = [pool.submit(find, mutant) for mutant in chosen]
         wrong = [text for future in honest for text in future.result()]

@@ -78,6 +78,8 @@ def check(condition, text):
 class Gatehouse:
     """One data folder and the daemons that run on it, one after the other."""
 
+    separates_users = True  # when root runs the tests
+
     def __init__(self, rules=RULES, core="", folder=None, data=None, key_type="ec-p256", policy=None, lifetime="30d"):
         self.folder = folder or tempfile.mkdtemp(prefix="gatehouse-test-")
         os.chmod(self.folder, 0o777)  # core and gateway, which have users of their own, write into it
@@ -139,7 +141,7 @@ validator:
   allow: [127.0.0.0/8]
   hosts:
     "*.{DOMAIN}": 127.0.0.1
-{user_config()}""")
+{user_config(self.separates_users)}""")
 
     # ---- the daemon ----
 

@@ -40,41 +40,54 @@ def kind_of(pid):
 
 
 def find(root):
-    """{kind: pid} of the daemon that was started as process `root`. A daemon that is one process is a supervisor
-    without children."""
+    """{kind: pid} of the daemon that was started as process `root`."""
     found, waiting = {}, [root]
     while waiting:
         pid = waiting.pop()
         waiting += children(pid)
         kind = kind_of(pid)
         if kind:
-            found[kind] = pid
+            found.setdefault(kind, pid)  # a child that has not become another program yet looks like the supervisor
     return found
 
 
 def targets(root):
-    """Whom to kill: every process that a supervisor starts again, or the one that there is."""
-    kinds = sorted(find(root))
-    return [kind for kind in kinds if kind != "supervisor"] or kinds
+    """Whom to kill: every process that the supervisor starts again."""
+    return sorted(set(find(root)) - {"supervisor"})
+
+
+def read_stat(pid):
+    """State, parent, process group, session and so on; nothing when it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
+            return f.read().rsplit(")", 1)[1].split()
+    except OSError:
+        return []
 
 
 def is_alive(pid):
     """Neither gone nor a zombie."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
-            return f.read().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except OSError:
-        return False
+    stat = read_stat(pid)
+    return bool(stat) and stat[0] not in "ZX"
+
+
+def left_of(root):
+    """Who lives of the session that the daemon was started in as process `root`, whether that lives or not."""
+    found = []
+    for name in os.listdir("/proc"):
+        stat = read_stat(name) if name.isdigit() else []
+        if stat and stat[0] not in "ZX" and int(stat[3]) == root:
+            found.append(int(name))
+    return found
 
 
 def kill_all(root):
     """The supervisor first, so that it starts nobody again."""
-    pids = [root] + [pid for pid in find(root).values() if pid != root]
-    for pid in pids:
+    end = time.monotonic() + 10
+    for pid in [root] + left_of(root):
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-    end = time.monotonic() + 10
-    while any(is_alive(pid) for pid in pids) and time.monotonic() < end:
+    while left_of(root) and time.monotonic() < end:
         time.sleep(0.005)

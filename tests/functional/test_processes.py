@@ -163,6 +163,61 @@ def nothing_is_left_of_a_killed_daemon():
             check(not left, f"processes of the daemon that was killed are left: {left}")
 
 
+def starts_again_what_ends_while_others_start():
+    """The gateway, held still in the middle of its start, needs the core that ends meanwhile."""
+    g = Gatehouse()
+    for _ in range(10):
+        at = os.path.getsize(g.log_path) if os.path.exists(g.log_path) else 0
+        g.spawn()
+        gateway = None
+        while not gateway:
+            gateway = g.processes().get("gateway")
+        os.kill(gateway, signal.SIGSTOP)
+        with open(g.log_path) as f:
+            f.seek(at)
+            was_in_time = "event=core.connected" not in f.read()
+        before = g.kill_role("core")
+        g.wait_role("core", not_pid=before)
+        os.kill(gateway, signal.SIGCONT)
+        g.wait_log("server.ready", at, wait_s=20)
+        g.stop()
+        if was_in_time:
+            break
+    check(was_in_time, "the gateway was never caught while it started")
+    subprocess.run(["rm", "-rf", g.folder], check=True)
+
+
+def removes_what_a_killed_process_left_half_written():
+    with gatehouse() as g:
+        left = [f"{g.data}/gateway/tls-public.key.0123456789abcdef.tmp",
+                f"{g.issued}/00000001-2345.pem.0123456789abcdef.tmp"]
+        for path, role in zip(left, ("gateway", "core")):
+            with open(path, "w"):
+                pass
+            before = g.kill_role(role)
+            g.wait_role(role, not_pid=before)
+            end = time.monotonic() + 10
+            while os.path.exists(path) and time.monotonic() < end:
+                time.sleep(0.02)
+            check(not os.path.exists(path), f"{path} is left")
+
+
+def is_calm_again_after_ten_seconds():
+    """The pause before a process is started again grows with each failure, until it was up for long enough."""
+    def kill_and_wait(g, role):
+        begin, before = time.monotonic(), g.kill_role(role)
+        g.wait_role(role, not_pid=before)
+        return time.monotonic() - begin
+
+    with gatehouse() as g:
+        pauses = [kill_and_wait(g, "validator") for _ in range(4)]
+        check(pauses[0] < 0.4, f"the first restart took {pauses[0]:.2f} s")
+        check(pauses[3] >= 0.8, f"the fourth restart in a row took only {pauses[3]:.2f} s")
+        time.sleep(10.5)  # what this is about: CALM_MS of gateway/supervisor/children.c
+        pauses.append(kill_and_wait(g, "validator"))
+        check(pauses[4] < 0.4, f"after ten quiet seconds the restart took {pauses[4]:.2f} s")
+
+
 def reads_a_new_configuration():
     with gatehouse() as g:
         responder = Responder(g.http01_port)
@@ -433,4 +488,6 @@ if __name__ == "__main__":
           opens_and_closes_listeners, moves_a_listener_to_another_address, reloads_under_load,
           tells_the_service_manager, takes_sockets_of_the_service_manager, keeps_its_processes_from_the_admin_socket,
           keeps_its_descendants_from_the_admin_socket, uses_a_low_port_without_rights, starts_before_its_ca_is_made,
+          starts_again_what_ends_while_others_start, removes_what_a_killed_process_left_half_written,
+          is_calm_again_after_ten_seconds,
           stops_in_order_when_asked_while_starting])

@@ -115,8 +115,9 @@ static const char *joined(const struct step *step, size_t from, char *out, size_
 
 static void use_settings(struct scenario *s)
 {
-	struct rig_settings settings = { s->policy, s->exits, s->core, s->profile, s->endpoints, s->ca_key,
-					 s->over_link };
+	struct rig_settings settings = { .policy = s->policy, .exits = s->exits, .core = s->core,
+					 .profile = s->profile, .endpoints = s->endpoints, .ca_key = s->ca_key,
+					 .over_link = s->over_link };
 
 	if (!s->has_folder)
 		rig_init(&s->rig, &settings);

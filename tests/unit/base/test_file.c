@@ -9,7 +9,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char folder[64];
@@ -97,6 +100,49 @@ static void leaves_nothing_behind_when_it_cannot_write(void **state)
 	close(dirfd);
 }
 
+static void sweeps_its_own_temporary_files_and_no_other(void **state)
+{
+	static const char *const names[] = {
+		"a.0123456789abcdef.tmp", /* the only one that is ours */
+		"a",
+		".0123456789abcdef.tmp",
+		"a.0123456789abcdeg.tmp",
+		"a.0123456789abcde.tmp",
+		"a0123456789abcdef.tmp",
+		"a.0123456789abcdef.tmp.pem",
+		"a.0123456789abcdef",
+	};
+	size_t n = sizeof(names) / sizeof(names[0]);
+
+	for (size_t i = 0; i < n; i++)
+		close(open(in_folder(names[i]), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	assert_int_equal(count_files(), n);
+	assert_int_equal(file_sweep_temporary(folder), 0);
+	assert_int_equal(count_files(), n - 1);
+	for (size_t i = 1; i < n; i++)
+		assert_int_equal(unlink(in_folder(names[i])), 0);
+	assert_int_equal(file_sweep_temporary(in_folder("none")), -ENOENT);
+}
+
+static void sweeps_what_a_killed_writer_left(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		/* The write does not fail with EFBIG, it ends the process. */
+		signal(SIGXFSZ, SIG_DFL);
+		setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+		setrlimit(RLIMIT_FSIZE, &(struct rlimit){ 0, 0 });
+		_exit(file_write_atomic_at(AT_FDCWD, in_folder("a"), bytes_of_str("secret"), 0600) ? 1 : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ);
+	assert_int_equal(count_files(), 1);
+	assert_int_equal(file_sweep_temporary(folder), 0);
+	assert_int_equal(count_files(), 0);
+}
+
 static void reads_up_to_the_limit_and_not_beyond(void **state)
 {
 	static char data[200000];
@@ -144,6 +190,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(replaces_a_file_whole_with_its_mode, make_temporary, remove_temporary),
 		cmocka_unit_test_setup_teardown(leaves_nothing_behind_when_it_cannot_write, make_temporary,
 						remove_temporary),
+		cmocka_unit_test_setup_teardown(sweeps_its_own_temporary_files_and_no_other, make_temporary,
+						remove_temporary),
+		cmocka_unit_test_setup_teardown(sweeps_what_a_killed_writer_left, make_temporary, remove_temporary),
 		cmocka_unit_test_setup_teardown(reads_up_to_the_limit_and_not_beyond, make_temporary, remove_temporary),
 		cmocka_unit_test_setup_teardown(reads_an_open_file_from_its_beginning_for_everybody, make_temporary,
 						remove_temporary),

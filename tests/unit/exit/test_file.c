@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -177,6 +178,17 @@ static void writes_for_no_other_event(void **state)
 	assert_int_equal(count_files(), 0);
 }
 
+static void removes_what_it_left_when_it_was_killed(void **state)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/00000042-0193a5c0.pem.0123456789abcdef.tmp", folder);
+	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	assert_int_equal(count_files(), 1);
+	start_in_folder("\n");
+	assert_int_equal(count_files(), 0);
+}
+
 static void makes_the_folder(void **state)
 {
 	OWNED_BUF text = BUF_INIT(4096);
@@ -248,6 +260,7 @@ int main(void)
 		WITH(writes_der_as_it_is),
 		WITH(bears_repeats),
 		WITH(writes_for_no_other_event),
+		WITH(removes_what_it_left_when_it_was_killed),
 		WITH(makes_the_folder),
 		WITH(fails_so_that_it_is_tried_again_when_the_folder_is_away),
 		WITH(refuses_a_serial_that_is_no_number),
