@@ -66,9 +66,9 @@ def read_stat(pid):
 
 
 def is_alive(pid):
-    """Neither gone nor a zombie."""
+    """Neither gone nor a zombie; one whose other threads are still ending has its sockets open."""
     stat = read_stat(pid)
-    return bool(stat) and stat[0] not in "ZX"
+    return bool(stat) and (stat[0] not in "ZX" or int(stat[17]) > 1)
 
 
 def left_of(root):
@@ -76,7 +76,7 @@ def left_of(root):
     found = []
     for name in os.listdir("/proc"):
         stat = read_stat(name) if name.isdigit() else []
-        if stat and stat[0] not in "ZX" and int(stat[3]) == root:
+        if stat and int(stat[3]) == root and is_alive(name):
             found.append(int(name))
     return found
 
