@@ -11,6 +11,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
+#include "core/keys.h"
 #include "core/store.h"
 #include "core/worker.h"
 
@@ -114,8 +115,10 @@ static int stay_pending(struct ca *ca, struct ca_request *r, const char *why, st
 /* Everything that was checked when it came is checked again: the profile may be another one now. */
 static int check_again(struct ca *ca, const struct ca_request *r, char why[static CA_REASON_SIZE])
 {
-	if (ca->core->is_signer_failing) {
-		snprintf(why, CA_REASON_SIZE, "the signer does not answer; try again when it is back");
+	const char *away = keys_away(ca);
+
+	if (away) {
+		snprintf(why, CA_REASON_SIZE, "%s; try again when it does", away);
 		return 1;
 	}
 	if (!core_endpoint_allows(ca->core, r->endpoint, ca->name, r->profile)) {
@@ -147,7 +150,7 @@ static int resubmit(struct ca *ca, struct ca_request *r, struct ca_outcome *out)
 	decide_verify(ca, r, CA_VERIFY_RESUBMIT);
 	e = decide_apply(ca, r, CA_VERIFY_RESUBMIT);
 	if (e == DECIDE_AWAY)
-		return say(out, CA_ADMIN_LATER, "the signer does not answer; the request is issued when it is back");
+		return say(out, CA_ADMIN_LATER, "nothing can be signed now; the request is issued when the signer is back");
 	if (!e) {
 		describe(r, out);
 		if (r->has_changed)

@@ -63,7 +63,7 @@ struct ca {
 	struct issuer *issuer;          /* the same, read */
 	int64_t not_before_s, not_after_s;
 	_Atomic uint64_t key;           /* the signer's number for it: another one when it was started again */
-	bool is_key_refused;            /* and not loaded: said once, not once a second */
+	_Atomic bool is_key_refused;    /* a signer that answers did not load it: this CA waits, the others do not */
 	int64_t key_row;                /* ca_keys.id */
 };
 
@@ -134,7 +134,7 @@ void decide_verify(struct ca *ca, struct ca_request *r, enum ca_verify_cause cau
 
 /* Besides the outcomes of store_apply() (core/store.h): */
 enum {
-	DECIDE_AWAY = 21,  /* the signer does not answer: the row is ACTIVE with its TBS and will be finished */
+	DECIDE_AWAY = 21,  /* it cannot be signed now: the row is ACTIVE with its TBS and will be finished */
 	DECIDE_QUOTA = 22, /* policy would hold it, and this requester has too many held ones: nothing was written */
 };
 

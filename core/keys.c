@@ -114,25 +114,26 @@ int keys_start(struct ca_core *core, struct conf_error *error)
 
 /* ---- a signer that was started again ---- */
 
-/* With the turn held. What the signer refuses to load now it may load after its next start: nothing is final here. */
+/* With the turn held. What the signer refuses to load now it may load after its next start: nothing is final here. 0;
+ * positive: this key is not loaded, other CAs are none the worse; negative: the signer is away. */
 static int load_again(struct ca *ca)
 {
 	char why[SIGNER_WHY_SIZE] = "";
 	uint64_t before = ca->key;
 	struct ca_key_row row;
-	int e = store_load_ca_key(ca->core->db, ca->name, &row);
+	int e = store_load_ca_key(ca->core->db, ca->name, &row) ? CA_CALL_NOT_FOUND : 0;
 
 	if (!e)
 		e = load_row(ca, &row, why);
 	if (e && !ca->is_key_refused)
 		log_error("signer.reload.failed", "ca", ca->name, "why",
-			  why[0] ? why : e < 0 ? strerror(-e) : "the store has it no longer");
-	if (!e && ca->key != before)
+			  why[0] ? why : e < 0 ? strerror(-e) : "it cannot be read from the store");
+	if (!e && (ca->key != before || ca->is_key_refused))
 		log_info("signer.reload", "ca", ca->name);
-	ca->is_key_refused = e != 0;
+	ca->is_key_refused = e > 0;
 	buf_wipe(&row.sealed);
 	buf_fini(&row.certificate);
-	return e > 0 ? -EKEYREJECTED : e;
+	return e;
 }
 
 /* `unknown` is the number that the signer does not know; one of those who find out loads the key for all. */
@@ -155,6 +156,9 @@ int keys_sign(struct ca *ca, struct bytes tbs, struct buf *signature, char why[s
 
 	if (e == SIGNER_UNKNOWN_KEY) {
 		e = renew_key(ca, key);
+		/* It answers: only this CA waits. */
+		if (e > 0)
+			return -EKEYREJECTED;
 		if (!e)
 			e = signer_sign_certificate(core->signer, ca->key, tbs, signature, why);
 		/* Started once more in between: the next try will find it. */
@@ -165,20 +169,41 @@ int keys_sign(struct ca *ca, struct bytes tbs, struct buf *signature, char why[s
 	return e;
 }
 
+const char *keys_away(const struct ca *ca)
+{
+	if (ca->core->is_signer_failing)
+		return "the signer does not answer";
+	return ca->is_key_refused ? "the signer does not load the key of this CA" : NULL;
+}
+
+static bool is_any_away(const struct ca_core *core)
+{
+	bool is_away = core->is_signer_failing;
+
+	for (size_t i = 0; i < core->n_cas; i++)
+		is_away |= core->cas[i].is_key_refused;
+	return is_away;
+}
+
 bool keys_probe(struct ca_core *core)
 {
 	enum signer_memory memory;
-	int e = signer_ask_memory(core->signer, &memory);
+	int e;
 
-	/* One that answers but cannot open the keys is as good as none. */
+	if (!is_any_away(core))
+		return true;
+	e = signer_ask_memory(core->signer, &memory);
 	pthread_mutex_lock(&core->key_turn);
-	for (size_t i = 0; !e && i < core->n_cas; i++)
+	for (size_t i = 0; e >= 0 && i < core->n_cas; i++)
 		e = load_again(&core->cas[i]);
 	pthread_mutex_unlock(&core->key_turn);
-	if (e)
+	if (e < 0) {
+		core->is_signer_failing = true;
 		return false;
+	}
 	core->signer_memory = (int)memory;
+	if (core->is_signer_failing)
+		log_info("signer.back");
 	core->is_signer_failing = false;
-	log_info("signer.back");
 	return true;
 }

@@ -12,6 +12,7 @@
 #include "core/base/ip.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
+#include "core/keys.h"
 #include "core/store.h"
 #include "core/worker.h"
 
@@ -436,7 +437,7 @@ static int decide_new(struct ca *ca, struct ca_request *r, struct bytes der, str
 	if (e == 0)
 		return answer(ca, r, out);
 	if (e == DECIDE_AWAY)
-		return busy(ca, out, 2, "the signer does not answer; the certificate will be issued when it is back");
+		return busy(ca, out, 2, "nothing can be signed now; the certificate will be issued when the signer is back");
 	trace_event(ca->core->trace, "abandon", r->id, "\"code\":%d", e);
 	if (e == DECIDE_QUOTA)
 		return busy(ca, out, 60, "too many requests of this requester are waiting for a person");
@@ -450,6 +451,7 @@ static int decide_new(struct ca *ca, struct ca_request *r, struct bytes der, str
 static int submit_in_flight(struct ca *ca, struct ca_request *r, struct bytes der, struct ca_outcome *out)
 {
 	struct store_precedent p;
+	const char *away;
 	bool go_on;
 	int e = store_find_precedent(ca->core, r, &p);
 
@@ -458,8 +460,9 @@ static int submit_in_flight(struct ca *ca, struct ca_request *r, struct bytes de
 	if (e || !go_on)
 		return e;
 	/* A dead signer is found out before anything is written; the finisher notices when it is back. */
-	if (ca->core->is_signer_failing)
-		return busy(ca, out, 2, "the signer does not answer");
+	away = keys_away(ca);
+	if (away)
+		return busy(ca, out, 2, away);
 	e = decide_new(ca, r, der, out);
 	if (!e)
 		reply(ca, r, out);

@@ -38,7 +38,7 @@ static int hash_approved(struct ca_core *core, struct ca_request *r)
 /* The same octets are signed, never others: whoever saw the serial before sees the same certificate. */
 static int finish(struct ca_core *core, struct ca *ca, struct ca_request *r)
 {
-	int e = store_load_approvals(core, r);
+	int e = keys_away(ca) ? -EAGAIN : store_load_approvals(core, r);
 
 	if (!e)
 		e = hash_approved(core, r);
@@ -95,7 +95,7 @@ static size_t finish_all(struct ca_core *core)
 	size_t n = BATCH, done = 0;
 
 	/* A signer that is away is asked once, not once for each row. */
-	if (core->is_signer_failing && !keys_probe(core))
+	if (!keys_probe(core))
 		return 0;
 	while (n == BATCH && store_list_unfinished(core, after, ids, BATCH, &n) == 0) {
 		for (size_t i = 0; i < n && !core->is_signer_failing; i++)

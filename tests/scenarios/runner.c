@@ -115,7 +115,7 @@ static const char *joined(const struct step *step, size_t from, char *out, size_
 
 static void use_settings(struct scenario *s)
 {
-	struct rig_settings settings = { s->policy, s->exits, s->core, s->profile, s->endpoints, s->ca_key,
+	struct rig_settings settings = { s->policy, s->exits, s->core, s->profile, s->endpoints, NULL, s->ca_key,
 					 s->over_link };
 
 	if (!s->has_folder)

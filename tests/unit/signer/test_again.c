@@ -11,8 +11,10 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/create.h"
 #include "core/kek.h"
 #include "core/wire/link.h"
+#include "tests/scenarios/csr_maker.h"
 #include "tests/scenarios/modules.h"
 #include "tests/scenarios/rig.h"
 #include "tests/unit/signer/signer_process.h"
@@ -34,9 +36,18 @@ static void start_signer(void)
 	process.link = -1;
 }
 
-static int start(void **state)
+static void make_other_ca(void)
 {
-	struct rig_settings settings = { .policy = "{module: p}", .core = "deny-window: 0s" };
+	OWNED_BUF certificate = BUF_INIT(65536);
+	char why[CREATE_WHY_SIZE] = "";
+
+	if (ca_create(&(struct ca_create_options){ .data_folder = rig.folder, .name = "Other", .key_type = "ec-p256",
+						   .lifetime_s = 86400 }, &certificate, why))
+		fail_msg("%s", why);
+}
+
+static int start_with(struct rig_settings settings)
+{
 	struct conf_error error = { 0 };
 	char why[KEK_WHY_SIZE];
 	char path[128];
@@ -44,6 +55,8 @@ static int start(void **state)
 	log_setup(LOG_FORMAT_LOGFMT, LOG_LEVEL_ERROR);
 	script_reset();
 	rig_init(&rig, &settings);
+	if (settings.cas)
+		make_other_ca();
 	snprintf(path, sizeof(path), "%s/kek", rig.folder);
 	assert_int_equal(kek_load(path, false, kek, why), 0);
 	/* The core must not need it. */
@@ -55,6 +68,21 @@ static int start(void **state)
 	if (rig_start(&rig, &error))
 		fail_msg("%s", error.text);
 	return 0;
+}
+
+static int start(void **state)
+{
+	return start_with((struct rig_settings){ .policy = "{module: p}", .core = "deny-window: 0s" });
+}
+
+static int start_two_cas(void **state)
+{
+	return start_with((struct rig_settings){
+		.policy = "{module: p}",
+		.core = "deny-window: 0s",
+		.cas = "{name: Other, policy: {module: p}}",
+		.endpoints = "{name: other, ca: Other, profile: " RIG_PROFILE "}",
+	});
 }
 
 static int stop(void **state)
@@ -190,13 +218,83 @@ static void a_signer_with_another_key_encryption_key_refuses_no_request(void **s
 	assert_int_equal(rig_number(&rig, UNFINISHED), 1);
 	/* The finisher asks it once a second: that it answers does not make it good. */
 	usleep(2500000);
-	expect_health("signer: does not answer", false);
+	expect_health("signer: ok, ", false);
+	expect_health("key " RIG_CA ": the signer does not load it", false);
 	expect_busy("b.example");
 	assert_int_equal(rig_number(&rig, "SELECT count(*) FROM requests"), 1);
 	child_kill(&process);
 	kek[0] = right;
 	start_signer();
 	wait_for(ISSUED, 1);
+}
+
+static int submit_to_other(const char *name, struct ca_outcome *out)
+{
+	OWNED_BUF der = BUF_INIT(CA_REQUEST_MAX);
+	struct ca_name proven = { CA_NAME_DNS, name, CA_EVIDENCE_ACME_AUTHORIZATION, "authz 1 http-01" };
+	struct ca_submission s = { .protocol = "acme", .endpoint = "other", .profile = RIG_PROFILE,
+				   .requester = "acme:1", .evidence = CA_EVIDENCE_ACME_AUTHORIZATION,
+				   .source_address = "192.0.2.7", .names = &proven, .n_names = 1 };
+	struct ca_door *door = NULL;
+	char where[64];
+	int e;
+
+	snprintf(where, sizeof(where), "%sOther", rig_address(&rig));
+	assert_int_equal(ca_locate(&door, where, RIG_INTERMEDIARY), 0);
+	assert_int_equal(csr_make(&(struct csr_spec){ .names = &name, .n_names = 1 }, &der), 0);
+	s.request = buf_bytes(&der);
+	rig_key(name, s.transaction_key);
+	e = ca_submit(door, &s, out);
+	ca_door_drop(&door);
+	return e;
+}
+
+static void expect_other_busy(const char *name)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+
+	assert_int_equal(submit_to_other(name, &out), CA_CALL_BUSY);
+	assert_true(out.retry_after_s > 0);
+}
+
+/* The blob of one CA is damaged: its requests wait, those of the other CA do not notice. */
+static void a_key_that_does_not_load_stops_its_own_ca_only(void **state)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+
+	assert_true(rig_write(&rig, "CREATE TABLE kept AS SELECT sealed FROM ca_keys WHERE ca='Other'"));
+	assert_true(rig_write(&rig, "UPDATE ca_keys SET sealed=x'00' WHERE ca='Other'"));
+	child_kill(&process);
+	start_signer();
+	expect_issued("a.example");
+	expect_other_busy("x.example");
+	assert_int_equal(rig_number(&rig, UNFINISHED), 1);
+	/* Known from now on: nothing more is written of it. */
+	expect_other_busy("y.example");
+	assert_int_equal(rig_number(&rig, "SELECT count(*) FROM requests"), 2);
+	expect_health("signer: ok, ", false);
+	expect_health("key Other: the signer does not load it", false);
+	expect_health("key " RIG_CA ": ok", false);
+	for (int i = 0; i < 3; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "b%d.example", i);
+		expect_issued(name);
+		/* As long as the finisher takes to find it out once more. */
+		usleep(700000);
+	}
+	/* The signer went away in between and came back: that one CA's key is still missing holds nobody up. */
+	child_kill(&process);
+	expect_busy("c.example");
+	start_signer();
+	wait_for(ISSUED, 5);
+	expect_issued("d.example");
+	assert_true(rig_write(&rig, "UPDATE ca_keys SET sealed=(SELECT sealed FROM kept) WHERE ca='Other'"));
+	wait_for(UNFINISHED, 0);
+	assert_int_equal(submit_to_other("z.example", &out), 0);
+	assert_int_equal(out.disposition, CA_ISSUED);
+	expect_health("key Other: ok", true);
+	assert_true(rig_write(&rig, "DROP TABLE kept"));
 }
 
 static atomic_uint n_issued, n_wrong;
@@ -251,6 +349,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_signer_that_hangs_is_away_too, start, stop),
 		cmocka_unit_test_setup_teardown(a_signer_with_another_key_encryption_key_refuses_no_request, start,
 						stop),
+		cmocka_unit_test_setup_teardown(a_key_that_does_not_load_stops_its_own_ca_only, start_two_cas, stop),
 		cmocka_unit_test_setup_teardown(nothing_is_lost_or_refused_while_signers_die, start, stop),
 	};
 
