@@ -17,8 +17,9 @@ static void signer_line(struct buf *out, bool *all_ok, const struct ca_core *cor
 {
 	static const char *const memory[] = {
 		[SIGNER_MEMORY_SHARED] = "ok",
-		[SIGNER_MEMORY_KEYS] = "ok, key buffers locked",
+		[SIGNER_MEMORY_KEYS] = "ok, key heap locked",
 		[SIGNER_MEMORY_ALL] = "ok, memory locked",
+		[SIGNER_MEMORY_NONE] = "ok, memory not locked",
 	};
 
 	*all_ok &= !core->is_signer_failing;

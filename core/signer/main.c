@@ -188,13 +188,13 @@ static int start(const char **what)
 	struct signer *signer = NULL;
 	struct wire_server *server;
 	struct pool *pool;
-	bool is_locked;
+	enum signer_memory memory;
 	int e;
 
 	*what = "it was given no key-encryption key or no connection to the core";
 	if (!given.has_kek || given.link_fd < 0)
 		return -EINVAL;
-	is_locked = sandbox_lock_memory();
+	memory = sandbox_lock_memory();
 	*what = "libcrypto does not work";
 	e = start_threads(&pool);
 	if (!e)
@@ -202,7 +202,7 @@ static int start(const char **what)
 	OPENSSL_cleanse(given.kek, sizeof(given.kek));
 	if (e)
 		return e;
-	signer_note_memory(signer, is_locked ? SIGNER_MEMORY_ALL : SIGNER_MEMORY_KEYS);
+	signer_note_memory(signer, memory);
 	*what = "it cannot serve its connection";
 	e = wire_server_new(&server, &(struct wire_server_options){
 		.name = "signer", .pool = pool, .window = SIGNER_WINDOW, .is_quick = true, .answer = answer,

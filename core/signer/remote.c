@@ -153,7 +153,9 @@ static int remote_ask_memory(struct signer *s, enum signer_memory *memory)
 	e = ask(s, &call, STATUS_MS, &answer, NULL);
 	if (e)
 		return e;
-	*memory = answer->memory == SIGNER_MEMORY_ALL ? SIGNER_MEMORY_ALL : SIGNER_MEMORY_KEYS;
+	/* What is not known claims nothing. */
+	*memory = answer->memory == SIGNER_MEMORY_ALL || answer->memory == SIGNER_MEMORY_KEYS ?
+			  (enum signer_memory)answer->memory : SIGNER_MEMORY_NONE;
 	gatehouse__signer__answer__free_unpacked(answer, NULL);
 	return 0;
 }

@@ -15,20 +15,25 @@
 #include "core/base/sanitized.h"
 
 #define LOCK_ALL_MIN ((rlim_t)32 << 20) /* 7 MB of libraries, the stacks, and what a busy signer allocates */
-#define KEY_HEAP ((size_t)128 << 10)
+#define KEY_HEAP ((size_t)256 << 10)   /* the numbers of 64 RSA keys are 114 KiB */
 #define DESCRIPTORS_MAX 16              /* poll() wants to be allowed as many as it looks at */
 
-bool sandbox_lock_memory(void)
+enum signer_memory sandbox_lock_memory(void)
 {
 	struct rlimit limit;
+	bool has_limit = getrlimit(RLIMIT_MEMLOCK, &limit) == 0;
+	int heap;
 
-	/* Private numbers of EC keys live here; libcrypto locks it, and keeps it out of core files. */
-	CRYPTO_secure_malloc_init(KEY_HEAP, 32);
-	if (getrlimit(RLIMIT_MEMLOCK, &limit))
-		return false;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_MEMLOCK, &limit);
-	return limit.rlim_cur >= LOCK_ALL_MIN && mlockall(MCL_CURRENT | MCL_FUTURE) == 0;
+	if (has_limit) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_MEMLOCK, &limit);
+	}
+	/* Unsealed keys and private numbers live here; libcrypto locks it, and keeps it out of core files. */
+	heap = CRYPTO_secure_malloc_init(KEY_HEAP, 32);
+	if (has_limit && limit.rlim_cur >= LOCK_ALL_MIN && mlockall(MCL_CURRENT | MCL_FUTURE) == 0)
+		return SIGNER_MEMORY_ALL;
+	/* 2: a heap that could not be locked, or not be kept out of core files. */
+	return heap == 1 ? SIGNER_MEMORY_KEYS : SIGNER_MEMORY_NONE;
 }
 
 static void set_limit(__rlimit_resource_t what, rlim_t n)

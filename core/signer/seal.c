@@ -37,26 +37,24 @@ int seal_close(const uint8_t kek[static 32], struct bytes bound, struct bytes se
 	return e;
 }
 
-int seal_open(const uint8_t kek[static 32], struct bytes bound, struct bytes sealed, struct buf *secret)
+int seal_open(const uint8_t kek[static 32], struct bytes bound, struct bytes sealed, uint8_t *secret, size_t *n)
 {
 	struct bytes head, text = { NULL, 0 };
 	EVP_CIPHER_CTX *ctx;
-	uint8_t *out;
-	int n, e = -EBADMSG;
+	int m, e = -EBADMSG;
 
 	if (!bytes_take(&sealed, 1 + NONCE_SIZE, &head) || head.ptr[0] != SEAL_VERSION || sealed.len < TAG_SIZE)
 		return -EBADMSG;
 	bytes_take(&sealed, sealed.len - TAG_SIZE, &text);
 	ctx = EVP_CIPHER_CTX_new();
-	out = buf_room(secret, text.len);
-	if (!ctx || !out)
-		e = -ENOMEM;
-	else if (EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, kek, head.ptr + 1) &&
-		 EVP_DecryptUpdate(ctx, NULL, &n, bound.ptr, (int)bound.len) &&
-		 EVP_DecryptUpdate(ctx, out, &n, text.ptr, (int)text.len) &&
-		 EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_TAG, TAG_SIZE, (void *)sealed.ptr) &&
-		 EVP_DecryptFinal_ex(ctx, out + n, &n) > 0) {
-		buf_added(secret, text.len);
+	if (!ctx)
+		return -ENOMEM;
+	if (EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, kek, head.ptr + 1) &&
+	    EVP_DecryptUpdate(ctx, NULL, &m, bound.ptr, (int)bound.len) &&
+	    EVP_DecryptUpdate(ctx, secret, &m, text.ptr, (int)text.len) &&
+	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_TAG, TAG_SIZE, (void *)sealed.ptr) &&
+	    EVP_DecryptFinal_ex(ctx, secret + m, &m) > 0) {
+		*n = text.len;
 		e = 0;
 	}
 	EVP_CIPHER_CTX_free(ctx);

@@ -35,8 +35,9 @@ enum signer_purpose {
 /* What of the signer's memory can never reach a disk. */
 enum signer_memory {
 	SIGNER_MEMORY_SHARED, /* it is in this process: best effort */
-	SIGNER_MEMORY_KEYS,   /* the buffers that hold keys */
+	SIGNER_MEMORY_KEYS,   /* the heap that holds keys */
 	SIGNER_MEMORY_ALL,
+	SIGNER_MEMORY_NONE,   /* it is a process of its own, which may lock none */
 };
 
 /* Positive outcomes. */

@@ -23,5 +23,5 @@ struct signer {
 	const struct signer_ways *ways;
 };
 
-/* core/signer/vault.c: say that not only the key buffers are locked, or that they alone are. */
+/* core/signer/vault.c: say what of the memory is locked. */
 void signer_note_memory(struct signer *s, enum signer_memory memory);

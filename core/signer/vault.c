@@ -190,21 +190,34 @@ static int vault_generate(struct signer *s, const char *type, enum signer_purpos
 
 /* ---- loading ---- */
 
-static EVP_PKEY *unseal(struct vault *v, struct bytes sealed, struct bytes bound)
+static EVP_PKEY *read_key(struct bytes secret)
 {
-	struct buf secret = BUF_INIT(SIGNER_SEALED_MAX);
-	PKCS8_PRIV_KEY_INFO *info = NULL;
-	EVP_PKEY *pkey = NULL;
-	const uint8_t *p;
+	const uint8_t *p = secret.ptr;
+	PKCS8_PRIV_KEY_INFO *info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &p, (long)secret.len);
+	EVP_PKEY *pkey = info ? EVP_PKCS82PKEY(info) : NULL;
 
-	if (seal_open(v->kek, bound, sealed, &secret) == 0) {
-		p = secret.ptr;
-		info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &p, (long)secret.len);
-		pkey = info ? EVP_PKCS82PKEY(info) : NULL;
-	}
 	PKCS8_PRIV_KEY_INFO_free(info);
-	buf_wipe(&secret);
 	return pkey;
+}
+
+/* What is unsealed stands in libcrypto's locked heap, where the signer's process has one (core/signer/sandbox.c). */
+static int unseal(struct vault *v, struct bytes sealed, struct bytes bound, EVP_PKEY **pkey,
+		  char why[static SIGNER_WHY_SIZE])
+{
+	size_t room = sealed.len, n;
+	uint8_t *secret;
+
+	*pkey = NULL;
+	if (room == 0 || room > SIGNER_SEALED_MAX)
+		return refuse(why, "the sealed key is empty or too long");
+	secret = OPENSSL_secure_malloc(room);
+	if (!secret)
+		return refuse(why, "the signer's locked memory is full: too many keys, or too large ones");
+	if (seal_open(v->kek, bound, sealed, secret, &n) == 0)
+		*pkey = read_key(bytes_of(secret, n));
+	OPENSSL_secure_clear_free(secret, room);
+	return *pkey ? 0 : refuse(why, "the sealed key does not open: another key-encryption key, CA or purpose, or "
+				       "damaged");
 }
 
 static bool verifies(const struct key *key, const char *digest, struct bytes tbs, struct bytes signature)
@@ -294,12 +307,10 @@ static int vault_load(struct signer *s, struct bytes sealed, enum signer_purpose
 	struct key key;
 	int e = bind(&bound, purpose, ca);
 
+	if (!e)
+		e = unseal(v, sealed, buf_bytes(&bound), &pkey, why);
 	if (e)
 		return e;
-	pkey = unseal(v, sealed, buf_bytes(&bound));
-	if (!pkey)
-		return refuse(why,
-			      "the sealed key does not open: another key-encryption key, CA or purpose, or damaged");
 	e = fill_key(&key, pkey, certificate, why);
 	if (!e && !certificate.len && !was_made_here(v, buf_bytes(&key.spki)))
 		e = refuse(why, "a key that was not made in this run of the signer is loaded with its CA's certificate");
