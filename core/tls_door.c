@@ -4,14 +4,16 @@
  */
 #include "core/tls_door.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/base/ip.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
@@ -20,7 +22,10 @@
 
 #define HANDSHAKES_MAX 8
 #define WAITING_MAX 8
-#define BACKLOG 16
+#define OF_ONE_ADDRESS 4
+#define SILENT_S 2        /* so long the kernel keeps a connection that has sent nothing */
+#define BACKLOG 512       /* the silent ones count here */
+#define REFUSAL_PAUSE_MS 1000
 
 const struct conf_option tls_door_rows[] = {
 	{.name = "address",
@@ -45,6 +50,10 @@ struct tls_door {
 	struct tls_relay *relay;
 	struct pool *handshakes;
 	int fd;
+	pthread_mutex_t lock; /* guards what follows */
+	struct knock *knocks[HANDSHAKES_MAX + WAITING_MAX]; /* NULL: a free place */
+	int64_t said_ms;      /* when the last refusal was logged, and how many have been since */
+	unsigned unsaid;
 };
 
 /* A connection that has not shown a certificate yet. */
@@ -52,36 +61,113 @@ struct knock {
 	struct pool_job job;
 	struct tls_door *door;
 	int fd;
-	char from[IP_TEXT_SIZE];
+	struct ip_address from;
 };
+
+/* Anybody can be refused as often as he likes: the log must not be his. */
+static void refuse(struct tls_door *d, const struct ip_address *from, const char *why)
+{
+	int64_t now_ms = clock_mono_ms();
+	char text[IP_TEXT_SIZE];
+	unsigned unsaid;
+	bool says;
+
+	pthread_mutex_lock(&d->lock);
+	says = now_ms - d->said_ms >= REFUSAL_PAUSE_MS;
+	unsaid = d->unsaid;
+	d->unsaid = says ? 0 : unsaid + 1;
+	d->said_ms = says ? now_ms : d->said_ms;
+	pthread_mutex_unlock(&d->lock);
+	if (says)
+		log_warn("intermediary.refused", "peer", ip_address_print(from, text), "why", why, "others-since",
+			 unsaid ? LOG_NUMBER(unsaid) : NULL);
+}
+
+/* ---- places ---- */
+
+/* Who has an IPv6 network has all its addresses. */
+static bool is_same_peer(const struct ip_address *a, const struct ip_address *b)
+{
+	return a->len == b->len && memcmp(a->octets, b->octets, a->len == 16 ? 8 : a->len) == 0;
+}
+
+/* NULL, or why there is none. */
+static const char *take_place(struct tls_door *d, struct knock *k)
+{
+	struct knock **place = NULL;
+	unsigned same = 0;
+
+	pthread_mutex_lock(&d->lock);
+	for (size_t i = 0; i < HANDSHAKES_MAX + WAITING_MAX; i++) {
+		if (!d->knocks[i])
+			place = &d->knocks[i];
+		else
+			same += is_same_peer(&d->knocks[i]->from, &k->from);
+	}
+	if (place && same < OF_ONE_ADDRESS)
+		*place = k;
+	pthread_mutex_unlock(&d->lock);
+	if (same >= OF_ONE_ADDRESS)
+		return "too many handshakes of this address at once";
+	return place ? NULL : "too many handshakes at once";
+}
+
+static void leave_place(struct tls_door *d, struct knock *k)
+{
+	pthread_mutex_lock(&d->lock);
+	for (size_t i = 0; i < HANDSHAKES_MAX + WAITING_MAX; i++)
+		if (d->knocks[i] == k)
+			d->knocks[i] = NULL;
+	pthread_mutex_unlock(&d->lock);
+}
+
+/* ---- coming in ---- */
 
 static void get_in(struct pool_job *job)
 {
 	struct knock *k = (struct knock *)job;
 	struct tls_door *d = k->door;
 	uint8_t fingerprint[SHA256_SIZE];
-	char why[TLS_RELAY_WHY_SIZE], who[96];
+	char why[TLS_RELAY_WHY_SIZE], who[96], from[IP_TEXT_SIZE];
 	const struct binding *by;
-	int plain;
+	int plain, e;
 
-	if (tls_relay_join(d->relay, k->fd, TLS_RELAY_SERVER, &plain, fingerprint, why)) {
-		log_warn("intermediary.refused", "peer", k->from, "why", why);
+	e = tls_relay_join(d->relay, k->fd, TLS_RELAY_SERVER, &plain, fingerprint, why);
+	leave_place(d, k);
+	if (e) {
+		refuse(d, &k->from, why);
 	} else {
 		by = bindings_find_certificate(d->bindings, fingerprint);
-		snprintf(who, sizeof(who), "tls %s", k->from);
+		snprintf(who, sizeof(who), "tls %s", ip_address_print(&k->from, from));
 		d->enter(d->arg, plain, by, who);
 	}
 	free(k);
 }
 
-static void print_peer(const struct sockaddr_storage *peer, char out[static IP_TEXT_SIZE])
+static struct ip_address address_of(const struct sockaddr_storage *peer)
 {
-	const void *octets = &((const struct sockaddr_in *)peer)->sin_addr;
+	struct ip_address a = { .len = peer->ss_family == AF_INET6 ? 16 : 4 };
 
-	if (peer->ss_family == AF_INET6)
-		octets = &((const struct sockaddr_in6 *)peer)->sin6_addr;
-	if (!inet_ntop(peer->ss_family, octets, out, IP_TEXT_SIZE))
-		snprintf(out, IP_TEXT_SIZE, "?");
+	memcpy(a.octets, peer->ss_family == AF_INET6 ?
+				 (const void *)&((const struct sockaddr_in6 *)peer)->sin6_addr :
+				 (const void *)&((const struct sockaddr_in *)peer)->sin_addr, a.len);
+	return a;
+}
+
+/* Takes `k`. */
+static void let_knock(struct tls_door *d, struct knock *k)
+{
+	const char *why = take_place(d, k);
+
+	if (!why && pool_submit(d->handshakes, &k->job)) {
+		leave_place(d, k);
+		why = "too many handshakes at once";
+	}
+	if (!why)
+		return;
+	close(k->fd);
+	refuse(d, &k->from, why);
+	free(k);
 }
 
 void tls_door_accept(struct tls_door *d)
@@ -98,13 +184,8 @@ void tls_door_accept(struct tls_door *d)
 			usleep(100000);
 		return;
 	}
-	*k = (struct knock){ .job.run = get_in, .door = d, .fd = fd };
-	print_peer(&peer, k->from);
-	if (pool_submit(d->handshakes, &k->job)) {
-		log_warn("intermediary.refused", "peer", k->from, "why", "too many handshakes at once");
-		close(fd);
-		free(k);
-	}
+	*k = (struct knock){ .job.run = get_in, .door = d, .fd = fd, .from = address_of(&peer) };
+	let_knock(d, k);
 }
 
 int tls_door_fd(const struct tls_door *d)
@@ -157,7 +238,7 @@ static int listen_tcp(const struct conf_section *section)
 {
 	struct sockaddr_storage address;
 	socklen_t n;
-	int one = 1, e = fill_address(section, &address, &n), fd;
+	int one = 1, silent_s = SILENT_S, e = fill_address(section, &address, &n), fd;
 
 	if (e)
 		return e;
@@ -165,6 +246,7 @@ static int listen_tcp(const struct conf_section *section)
 	if (fd < 0)
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &silent_s, sizeof(silent_s));
 	if (address.ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
 	if (bind(fd, (const struct sockaddr *)&address, n) == 0 && listen(fd, BACKLOG) == 0)
@@ -212,7 +294,9 @@ int tls_door_start(struct tls_door **out, int fd, const struct conf_section *lis
 
 	if (!d)
 		return -ENOMEM;
-	*d = (struct tls_door){ .bindings = bindings, .enter = enter, .arg = arg, .fd = fd };
+	*d = (struct tls_door){ .bindings = bindings, .enter = enter, .arg = arg, .fd = fd,
+				.said_ms = -REFUSAL_PAUSE_MS };
+	pthread_mutex_init(&d->lock, NULL);
 	e = start_relay(d, listen, error);
 	if (e)
 		tls_door_stop(&d);
@@ -229,6 +313,7 @@ void tls_door_stop(struct tls_door **dp)
 		return;
 	pool_drop(&d->handshakes);
 	tls_relay_drop(&d->relay);
+	pthread_mutex_destroy(&d->lock);
 	free(d);
 	*dp = NULL;
 }

@@ -393,7 +393,7 @@ static int64_t real_ms(void)
 
 static int shake_hands(struct connection *c, enum tls_relay_side side, char why[static TLS_RELAY_WHY_SIZE])
 {
-	int64_t end = real_ms() + TLS_RELAY_HANDSHAKE_MS, left = TLS_RELAY_HANDSHAKE_MS;
+	int64_t left = side == TLS_RELAY_SERVER ? TLS_RELAY_SERVER_MS : TLS_RELAY_CLIENT_MS, end = real_ms() + left;
 	struct pollfd p[] = { { c->tcp, 0, 0 }, { c->relay->end_fd, POLLIN, 0 } };
 	int done;
 

@@ -13,7 +13,9 @@
 
 #include "core/base/digest.h"
 
-#define TLS_RELAY_HANDSHAKE_MS 5000
+/* Of a handshake. Who connects may have to wait for a place first. */
+#define TLS_RELAY_SERVER_MS 2000
+#define TLS_RELAY_CLIENT_MS 5000
 #define TLS_RELAY_WHY_SIZE 256
 
 struct tls_relay; /* our certificate, whom we know, and the connections under way */
@@ -33,7 +35,7 @@ void tls_relay_drop(struct tls_relay **r);
 
 enum tls_relay_side { TLS_RELAY_CLIENT, TLS_RELAY_SERVER };
 
-/* Do the handshake on a connected TCP socket, within TLS_RELAY_HANDSHAKE_MS, and relay from then on. Takes `fd`. 0 with
+/* Do the handshake on a connected TCP socket, within the time of its side, and relay from then on. Takes `fd`. 0 with
  * the plain end, which is the caller's, and the certificate of the other side; -ETIMEDOUT; -EACCES: not TLS 1.3, or not
  * somebody we know; -errno; each with a sentence in `why`. A client that is not known to its server hears so when it
  * reads: the plain end is at its end then. */

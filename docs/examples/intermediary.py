@@ -87,7 +87,8 @@ HELLO_REPLY, CA, OUTCOME = 16, 17, 18                  # from the core
 OK, BUSY, REFUSED, NOT_FOUND, FAILED = range(5)        # Call
 DNS = 1                                                # NameKind
 ACME_AUTHORIZATION = 1                                 # Evidence
-ERROR, DENIED, ISSUED, UNDER_SUBMISSION = 1, 2, 3, 5   # Disposition
+# Disposition
+INCOMPLETE, ERROR, DENIED, ISSUED, UNDER_SUBMISSION, REVOKED = 0, 1, 2, 3, 5, 6
 VERSION = 1
 
 
@@ -109,9 +110,13 @@ class Core:
     """A connection. One call at a time; whoever wants more of them in flight keeps a table of ids."""
 
     def __init__(self, path):
+        self.path = path
+        self.connect()
+
+    def connect(self):
         self.stream = socket.socket(socket.AF_UNIX)
         self.stream.settimeout(15)
-        self.stream.connect(path)
+        self.stream.connect(self.path)
         self.last_id = 0
         self.send(0, HELLO, message((1, VERSION), (2, "intermediary.py")))
         _, what, reply = self.receive()
@@ -119,6 +124,19 @@ class Core:
             raise Refused(first(reply, 5, "this is no core"))
         self.name = first(reply, 4, "")
         self.cas = [name.decode() for name in reply.get(3, [])]
+
+    def connect_again(self, patience_s=300):
+        """The core is being started again, or the connection broke. A refusal is final."""
+        self.stream.close()
+        end = time.monotonic() + patience_s
+        while True:
+            try:
+                return self.connect()
+            except (OSError, EOFError):
+                self.stream.close()
+                if time.monotonic() > end:
+                    raise
+                time.sleep(1)
 
     def send(self, number, what, body, deadline_ms=10000):
         octets = message((1, number), (2, deadline_ms if number else 0), (what, body))
@@ -172,17 +190,49 @@ def pem(der):
     return "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----"])
 
 
+def der_element(octets, at):
+    """(begin of the content, end) of the DER element that begins at `at`."""
+    size, begin = octets[at + 1], at + 2
+    if size & 0x80:
+        begin += size & 0x7F
+        size = int.from_bytes(octets[at + 2:begin], "big")
+    return begin, begin + size
+
+
+def public_key(request):
+    """The SubjectPublicKeyInfo of a PKCS#10 request (RFC 2986 4.1): what comes after version and subject."""
+    try:
+        begin, _ = der_element(request, 0)
+        at, _ = der_element(request, begin)
+        for _ in ("version", "subject"):
+            _, at = der_element(request, at)
+        return request[at:der_element(request, at)[1]]
+    except IndexError:
+        raise Refused("this is no PKCS#10 request") from None
+
+
+# What there is to say where the core gives no reason.
+FINAL = {ERROR: "the request failed", DENIED: "the request was denied", REVOKED: "the certificate was revoked"}
+
+
 def enrol(core, ca, endpoint, profile, name, request):
     """The certificate. Whoever asks is known before: here it is always the same person, who answers for the name."""
-    requester, transaction = "acme:example", f"{endpoint} {name} {hashlib.sha256(request).hexdigest()}"
+    requester = "acme:example"
+    # Not of the request's octets: a client that signs the same request once more means the same request.
+    transaction = f"{endpoint} {name} {hashlib.sha256(public_key(request)).hexdigest()}"
     while True:
-        outcome = core.submit(ca, endpoint, profile, requester, [name], request, transaction)
-        call, disposition = first(outcome, 1, OK), first(outcome, 3, 0)
-        if call == OK and disposition == ISSUED:
-            core.ask(RETRIEVE, ca, requester, first(outcome, 2, 0))
-            return first(outcome, 7, b"")
-        if call in (REFUSED, NOT_FOUND) or (call == OK and disposition in (ERROR, DENIED)):
-            raise Refused(first(outcome, 5, "") or "the request was denied")
+        try:
+            outcome = core.submit(ca, endpoint, profile, requester, [name], request, transaction)
+            call, disposition = first(outcome, 1, OK), first(outcome, 3, INCOMPLETE)
+            if call == OK and disposition == ISSUED:
+                core.ask(RETRIEVE, ca, requester, first(outcome, 2, 0))
+                return first(outcome, 7, b"")
+        except (OSError, EOFError):
+            # What became of the call is unknown. The same transaction again finds out, and makes no second request.
+            core.connect_again()
+            continue
+        if call in (REFUSED, NOT_FOUND) or (call == OK and disposition not in (INCOMPLETE, UNDER_SUBMISSION)):
+            raise Refused(first(outcome, 5, "") or FINAL.get(disposition, "the request was refused"))
         # Busy, failed, or held for a person: the same call again, which is a question then and no second request.
         time.sleep(first(outcome, 6, 1))
 

@@ -114,6 +114,90 @@ def a_peer_that_is_not_configured_is_told_so():
             check("intermediary.refused" in f.read(), "the log does not say it")
 
 
+class PlayedCore(threading.Thread):
+    """A core that says what the test wants: one entry a call, an Outcome, or None to break the connection."""
+
+    def __init__(self, folder, answers):
+        super().__init__(daemon=True)
+        self.path, self.answers, self.submits = os.path.join(folder, "played.sock"), list(answers), []
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen()
+        self.start()
+
+    def run(self):
+        while self.answers:
+            stream = self.listener.accept()[0]
+            stream.settimeout(20)
+            with stream:
+                self.converse(stream)
+        self.listener.close()
+
+    def converse(self, stream):
+        while True:
+            head = stream.recv(4, socket.MSG_WAITALL)
+            if not head:
+                return
+            call = ex.fields(stream.recv(struct.unpack(">I", head)[0], socket.MSG_WAITALL))
+            what = next(number for number in call if number > 2)
+            reply = (ex.HELLO_REPLY, ex.message((1, ex.VERSION), (3, "Test CA"), (4, "played")))
+            if what != ex.HELLO:
+                if what == ex.SUBMIT:
+                    self.submits.append(ex.fields(call[what][0]))
+                answer = self.answers.pop(0)
+                if answer is None:
+                    return
+                reply = ex.OUTCOME, answer
+            octets = ex.message((1, ex.first(call, 1, 0)), reply)
+            stream.sendall(struct.pack(">I", len(octets)) + octets)
+
+
+def make_key(path):
+    subprocess.run(["openssl", "ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", path], check=True)
+    return path
+
+
+def play(answers, key=None):
+    """(what the example did, the Submits that it sent)"""
+    with tempfile.TemporaryDirectory(prefix="gh-played-") as folder:
+        path = os.path.join(folder, "request.pem")
+        subprocess.run(["openssl", "req", "-new", "-key", key or make_key(path + ".key"), "-out", path, "-subj", "/",
+                        "-addext", f"subjectAltName=DNS:{NAME}"], check=True, capture_output=True)
+        core = PlayedCore(folder, answers)
+        done = subprocess.run([sys.executable, EXAMPLE, core.path, "Test CA", "acme", "server", NAME, path],
+                              capture_output=True, text=True, timeout=30)
+        return done, core.submits
+
+
+def issued():
+    return ex.message((2, 7), (3, ex.ISSUED), (7, b"\x30\x00"))
+
+
+def the_example_takes_a_final_answer_for_one():
+    for disposition, reason, said in ((ex.REVOKED, "", "was revoked"), (ex.REVOKED, "key lost", "key lost"),
+                                      (ex.DENIED, "not today", "not today"), (ex.ERROR, "", "failed"),
+                                      (4, "", "was refused"), (99, "something new", "something new")):
+        done, submits = play([ex.message((2, 7), (3, disposition), (5, reason))])
+        check(done.returncode == 1 and said in done.stderr and not done.stdout, f"{disposition}: {done}")
+        check(len(submits) == 1, f"{disposition}: it asked {len(submits)} times")
+
+
+def the_example_connects_again_and_repeats():
+    waits = ex.message((2, 7), (3, ex.UNDER_SUBMISSION), (6, 1))
+    done, submits = play([None, waits, None, issued(), None, issued(), issued()])
+    check(done.returncode == 0 and "BEGIN CERTIFICATE" in done.stdout, f"{done}")
+    check(len(submits) == 5 and len({s[12][0] for s in submits}) == 1, "the transaction is another one")
+
+
+def a_request_that_is_signed_again_is_the_same_transaction():
+    with tempfile.TemporaryDirectory(prefix="gh-key-") as folder:
+        keys = [make_key(os.path.join(folder, name)) for name in ("a.key", "b.key")]
+        sent = [play([issued(), issued()], key)[1][0] for key in (keys[0], keys[0], keys[1])]
+        check(sent[0][9] != sent[1][9], "ECDSA made the same signature twice")
+        check(sent[0][12] == sent[1][12], "another transaction for the same key and name")
+        check(sent[0][12] != sent[2][12], "the same transaction for another key")
+
+
 # ---- one that lies ----
 
 
@@ -248,6 +332,7 @@ def who_says_nothing_is_cut_and_takes_no_place():
 
 if __name__ == "__main__":
     main([the_example_gets_a_certificate, a_held_request_is_collected_after_approval,
-          a_peer_that_is_not_configured_is_told_so, what_lies_outside_the_binding_is_refused,
+          the_example_takes_a_final_answer_for_one, the_example_connects_again_and_repeats,
+          a_request_that_is_signed_again_is_the_same_transaction, a_peer_that_is_not_configured_is_told_so, what_lies_outside_the_binding_is_refused,
           somebody_elses_request_is_not_found, octets_that_are_no_message_end_the_connection,
           more_calls_than_the_window_wait_and_hurt_nobody, who_says_nothing_is_cut_and_takes_no_place])

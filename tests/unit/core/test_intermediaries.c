@@ -18,6 +18,7 @@
 #include <openssl/x509.h>
 
 #include "core/base/base64.h"
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
 #include "core/wire/link.h"
@@ -620,6 +621,60 @@ static void only_tls_1_3_and_not_plain_octets(void **state)
 	rig_fini(&rig);
 }
 
+/* A connection from this address of loopback that has sent one octet, and says nothing more. */
+static int connect_and_fall_silent(const char *from)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = inet_addr(from) };
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+				  .sin_port = htons(tls_port) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	assert_int_equal(send(fd, "\x16", 1, MSG_NOSIGNAL), 1);
+	return fd;
+}
+
+static unsigned count_in_log(const char *text)
+{
+	unsigned n = 0;
+
+	for (const char *at = log_text; (at = strstr(at, text)) != NULL; at++)
+		n++;
+	return n;
+}
+
+/* As many as there are places, and more, of one address; refilled while the other one comes. */
+static void one_address_does_not_keep_others_out(void **state)
+{
+	enum { SILENT = 16 };
+	struct ca_door *door = NULL;
+	int silent[SILENT];
+	int64_t start_ms;
+
+	start_tls();
+	use_identity(&ours, &core_identity);
+	log_text[0] = '\0';
+	for (int i = 0; i < SILENT; i++)
+		silent[i] = connect_and_fall_silent("127.0.0.2");
+	for (int i = 0; i < SILENT; i++) {
+		close(silent[i]);
+		silent[i] = connect_and_fall_silent("127.0.0.2");
+	}
+	start_ms = clock_mono_ms();
+	assert_int_equal(locate(&door, RIG_CA), 0);
+	expect_issued(door, "a.example");
+	assert_in_range(clock_mono_ms() - start_ms, 0, 1500);
+	/* Each of them is a refusal; the log has one a second at most. */
+	assert_in_range(count_in_log("event=intermediary.refused"), 1, 2);
+	assert_non_null(strstr(log_text, "peer=127.0.0.2"));
+	for (int i = 0; i < SILENT; i++)
+		close(silent[i]);
+	ca_door_drop(&door);
+	rig_fini(&rig);
+	(void)ca_link_use_tls(NULL, NULL, 0);
+}
+
 static void who_is_silent_is_cut_and_does_not_keep_others_out(void **state)
 {
 	struct ca_door *door = NULL;
@@ -668,6 +723,7 @@ int main(void)
 		cmocka_unit_test(large_messages_pass_the_relay),
 		cmocka_unit_test(a_certificate_that_is_not_pinned_gets_nowhere),
 		cmocka_unit_test(only_tls_1_3_and_not_plain_octets),
+		cmocka_unit_test(one_address_does_not_keep_others_out),
 		cmocka_unit_test(who_is_silent_is_cut_and_does_not_keep_others_out),
 	};
 
