@@ -67,6 +67,16 @@ int users_load(struct users *u, const struct conf_section *root, struct conf_err
 	return 0;
 }
 
+bool users_are_same(const struct users *a, const struct users *b)
+{
+	if (a->are_separated != b->are_separated)
+		return false;
+	for (int i = 0; a->are_separated && i < ROLES_; i++)
+		if (a->of[i].uid != b->of[i].uid || a->of[i].gid != b->of[i].gid)
+			return false;
+	return true;
+}
+
 /* ---- folders ---- */
 
 /* Files of root in a folder of root: nobody else could have put them there, links to elsewhere included. */

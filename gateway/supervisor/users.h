@@ -21,6 +21,8 @@ struct users {
 /* By the section `processes`. 0; -EINVAL with `error`: a user does not exist, or two roles share one. */
 int users_load(struct users *u, const struct conf_section *root, struct conf_error *error);
 
+bool users_are_same(const struct users *a, const struct users *b);
+
 /* Make the data folder, and in it those of core and gateway, each belonging to its user and closed to others. What
  * belongs to root in a folder of root (`gatehouse ca init` made it) changes hands. 0; negative with `error`. */
 int users_prepare_folders(const struct users *u, const struct conf_section *root, struct conf_error *error);
