@@ -349,6 +349,14 @@ static void write_sql(struct db *db, const char *sql)
 	assert_int_equal(db_write(db, run_sql, (void *)(uintptr_t)sql), 0);
 }
 
+/* Pages go to the log before the COMMIT. */
+static void spill_early(struct db *db)
+{
+	static const char sql[] = "PRAGMA cache_size=10; PRAGMA cache_spill=10";
+
+	assert_int_equal(sqlite3_exec(db->writer.conn->handle, sql, NULL, NULL, NULL), SQLITE_OK);
+}
+
 static uint64_t get_reruns(struct db *db)
 {
 	struct db_stats stats;
@@ -547,7 +555,7 @@ static void loses_only_the_member_that_met_an_io_error(void **state)
 	fill(members);
 	members[GUILTY].size = 400000;
 	members[GUILTY].breaks_disk = true;
-	write_sql(db, "PRAGMA cache_size=10"); /* so that pages go to the log before the COMMIT */
+	spill_early(db);
 	run_batch_of(db, members, BATCH, NULL);
 	expect_only_the_guilty_failed(members, -EIO);
 	assert_int_equal(get_reruns(db), 1);
@@ -616,6 +624,30 @@ static void writes_a_commit_to_the_log_in_one_piece(void **state)
 	assert_int_equal(db_write(db, insert, &larger), 0);
 	assert_in_range(atomic_load(&log_writes), 8, 16); /* a page and its frame need two without this: some 490 */
 	assert_int_equal(count_in_file("larger"), 1);
+}
+
+static int insert_much(struct db_conn *conn, void *arg)
+{
+	int r = 0;
+
+	for (int i = 0; i < 100 && !r; i++)
+		r = db_run(conn, "INSERT INTO t(name, data) VALUES(?, zeroblob(3000))", DB_INT(i));
+	*(int *)arg = atomic_load(&log_writes);
+	return r;
+}
+
+static void writes_nothing_to_the_log_before_the_commit(void **state)
+{
+	OWNED(db) db = open_db();
+	int early = -1;
+
+	expect_it_works(db);
+	write_sql(db, "PRAGMA cache_size=10");
+	atomic_store(&log_writes, 0);
+	assert_int_equal(db_write(db, insert_much, &early), 0);
+	assert_int_equal(early, 0);
+	assert_true(atomic_load(&log_writes) > 0);
+	assert_int_equal(count_in_file(NULL), 101);
 }
 
 static void break_log_writes(void)
@@ -880,6 +912,7 @@ int main(void)
 		TEST(refuses_the_later_of_two_in_one_batch),
 		TEST(takes_back_what_a_member_wrote_before_it_said_no),
 		TEST(writes_a_commit_to_the_log_in_one_piece),
+		TEST(writes_nothing_to_the_log_before_the_commit),
 		TEST(makes_no_conflict_final_when_the_commit_failed),
 		TEST(calls_fatal_when_fsync_fails),
 		TEST(checkpoints_while_it_runs),
