@@ -190,6 +190,14 @@ static int open_readers(struct db *db, unsigned n)
 	return 0;
 }
 
+/* A batch is small, so its pages wait in memory, and the disk can fail at its COMMIT only. A migration may be large. */
+static int keep_until_commit(struct db *db, const struct reason *why)
+{
+	int r = db_conn_run(db->writer.conn, "PRAGMA cache_spill=OFF");
+
+	return r ? refuse_step(why, db, r, "cannot keep a batch in memory") : 0;
+}
+
 static int open_checked(struct db *db, const struct db_options *o, const struct reason *why)
 {
 	int64_t newest = 0;
@@ -208,7 +216,7 @@ static int open_checked(struct db *db, const struct db_options *o, const struct 
 		r = check_settings(db, why);
 	if (!r)
 		r = migrate(db->writer.conn, o, newest, is_new, why);
-	return r;
+	return r ? r : keep_until_commit(db, why);
 }
 
 static int start_threads(struct db *db, const struct db_options *o)

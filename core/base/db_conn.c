@@ -101,6 +101,7 @@ int db_conn_new(struct db_conn **out, struct db *db)
 			       db_log_vfs());
 	if (code != SQLITE_OK)
 		return db_conn_result(conn, code);
+	db_log_watch(conn->handle);
 	r = set_up(conn);
 	if (r)
 		return r;

@@ -107,8 +107,10 @@ bool db_conn_is_intact(const struct db_conn *conn);
 /* Call `fn`, then end what it left running. */
 int db_conn_call(struct db_conn *conn, db_fn *fn, void *arg);
 
-/* db_log.c: the name of the VFS that every connection is opened with. */
+/* db_log.c: the name of the VFS that every connection is opened with. Each must be watched before it begins a
+ * transaction: the VFS has to know when one was rolled back. */
 const char *db_log_vfs(void);
+void db_log_watch(sqlite3 *handle);
 
 /* db_writer.c */
 int db_writer_start(struct db *db);

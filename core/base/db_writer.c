@@ -5,8 +5,9 @@
  * savepoints first, and only when a member failed after it wrote is it rolled back and run again with them.
  *
  * Some failures (disk full, I/O error, no memory, RAISE(ROLLBACK)) make SQLite roll back everything; then ROLLBACK TO
- * fails, and the next SAVEPOINT would silently open a transaction of its own. So after every member the writer looks
- * whether the transaction is still there, and if it is gone runs the members again, each in a transaction of its own.
+ * fails, and the next SAVEPOINT would silently open a transaction of its own. Others of that kind leave it open. So
+ * after every member the writer looks whether the transaction is still there and sound, and if it is not runs the
+ * members again, each in a transaction of its own.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -45,6 +46,12 @@ static void run_alone(struct db *db, struct db_member *m)
 	m->result = r;
 }
 
+/* The member met what SQLite rolls back everything for, sooner or later. What others wrote is not built on that. */
+static bool is_sound(const struct db_conn *conn, const struct db_member *m)
+{
+	return db_conn_is_intact(conn) && m->result != -ENOSPC && m->result != -EIO && m->result != -ENOMEM;
+}
+
 /* Runs one member inside the batch. False: the batch cannot go on. */
 typedef bool run_member(struct db_conn *conn, struct db_member *m);
 
@@ -54,7 +61,7 @@ static bool run_bare(struct db_conn *conn, struct db_member *m)
 	int64_t before = sqlite3_total_changes64(conn->handle);
 
 	m->result = db_conn_call(conn, m->fn, m->arg);
-	return db_conn_is_intact(conn) && (!m->result || sqlite3_total_changes64(conn->handle) == before);
+	return is_sound(conn, m) && (!m->result || sqlite3_total_changes64(conn->handle) == before);
 }
 
 static bool run_guarded(struct db_conn *conn, struct db_member *m)
@@ -62,7 +69,7 @@ static bool run_guarded(struct db_conn *conn, struct db_member *m)
 	if (db_conn_run(conn, "SAVEPOINT member"))
 		return false;
 	m->result = db_conn_call(conn, m->fn, m->arg);
-	if (!db_conn_is_intact(conn))
+	if (!is_sound(conn, m))
 		return false;
 	if (m->result && db_conn_run(conn, "ROLLBACK TO member"))
 		return false;
@@ -79,13 +86,14 @@ static void answer_all(struct db_member *first, int result)
 
 enum outcome {
 	ANSWERED,  /* everybody has a result */
-	STUCK,     /* a member stopped the batch: nothing was committed, nobody has a result */
-	UNDONE,    /* the COMMIT failed: the same */
+	STUCK,     /* a member has to be taken back alone: nothing was committed, nobody has a result */
+	UNDONE,    /* the transaction was lost, or its COMMIT failed: the same, and no batch will do better */
 };
 
 static enum outcome run_together(struct db *db, struct db_member *first, run_member *run)
 {
 	struct db_conn *conn = db->writer.conn;
+	enum outcome stop;
 	struct db_member *m;
 	int r = db_conn_begin(conn, "BEGIN IMMEDIATE");
 
@@ -95,8 +103,9 @@ static enum outcome run_together(struct db *db, struct db_member *first, run_mem
 	}
 	for (m = first; m; m = m->next) {
 		if (!run(conn, m)) {
+			stop = is_sound(conn, m) ? STUCK : UNDONE;
 			db_conn_rollback(conn);
-			return STUCK;
+			return stop;
 		}
 	}
 	r = db_conn_commit(conn);

@@ -22,7 +22,7 @@ static size_t character_length(struct bytes in)
 /* Text from outside as UTF-8 without control characters, at most `max` octets of whole characters; in the arena. */
 static const char *clean(struct arena *a, const char *text, size_t max)
 {
-	struct bytes rest = bytes_of_str(text), piece;
+	struct bytes rest = bytes_of_str(text), piece = { 0 };
 	char *out = arena_alloc(a, (rest.len < max ? rest.len : max) + 1);
 	size_t len = 0;
 

@@ -196,6 +196,7 @@ struct member {
 	const char *name;
 	size_t size;       /* of the blob */
 	bool breaks_disk;  /* log writes fail from here on while it runs */
+	bool in_vain;      /* the disk is full for its statement, which is undone alone */
 	bool swallows;     /* goes on after its error and says that all is well */
 	int regrets;       /* what it returns after it wrote */
 	sem_t *entered, *go; /* a blocker */
@@ -220,6 +221,15 @@ static int insert(struct db_conn *conn, void *arg)
 	return r ? r : m->regrets;
 }
 
+/* Several rows in one statement: SQLite keeps a journal for it, and what it undoes counts no change. */
+static int insert_in_vain(struct db_conn *conn, void *arg)
+{
+	struct member *m = arg;
+
+	return db_run(conn, "INSERT INTO t(name, data) SELECT ? || value, zeroblob(40000) FROM json_each('[1,2,3,4]')",
+		      DB_TEXT(m->name));
+}
+
 static int block(struct db_conn *conn, void *arg)
 {
 	struct member *m = arg;
@@ -234,7 +244,7 @@ static void *write_member(void *arg)
 {
 	struct member *m = arg;
 
-	m->result = db_write(m->db, m->go ? block : insert, m);
+	m->result = db_write(m->db, m->go ? block : m->in_vain ? insert_in_vain : insert, m);
 	return NULL;
 }
 
@@ -337,6 +347,14 @@ static int run_sql(struct db_conn *conn, void *arg)
 static void write_sql(struct db *db, const char *sql)
 {
 	assert_int_equal(db_write(db, run_sql, (void *)(uintptr_t)sql), 0);
+}
+
+/* Pages go to the log before the COMMIT. */
+static void spill_early(struct db *db)
+{
+	static const char sql[] = "PRAGMA cache_size=10; PRAGMA cache_spill=10";
+
+	assert_int_equal(sqlite3_exec(db->writer.conn->handle, sql, NULL, NULL, NULL), SQLITE_OK);
 }
 
 static uint64_t get_reruns(struct db *db)
@@ -502,6 +520,20 @@ static void loses_only_the_member_that_reached_the_page_limit(void **state)
 	expect_it_works(db);
 }
 
+static void ends_a_batch_at_a_full_disk_though_nothing_changed(void **state)
+{
+	OWNED(db) db = open_db();
+	struct member members[BATCH];
+
+	fill(members);
+	members[GUILTY].in_vain = true;
+	write_sql(db, "PRAGMA max_page_count=20");
+	run_batch_of(db, members, BATCH, NULL);
+	expect_only_the_guilty_failed(members, -ENOSPC);
+	assert_int_equal(get_reruns(db), 1);
+	expect_it_works(db);
+}
+
 static void loses_only_the_member_that_rolled_back_from_below(void **state)
 {
 	OWNED(db) db = open_db();
@@ -523,7 +555,7 @@ static void loses_only_the_member_that_met_an_io_error(void **state)
 	fill(members);
 	members[GUILTY].size = 400000;
 	members[GUILTY].breaks_disk = true;
-	write_sql(db, "PRAGMA cache_size=10"); /* so that pages go to the log before the COMMIT */
+	spill_early(db);
 	run_batch_of(db, members, BATCH, NULL);
 	expect_only_the_guilty_failed(members, -EIO);
 	assert_int_equal(get_reruns(db), 1);
@@ -592,6 +624,30 @@ static void writes_a_commit_to_the_log_in_one_piece(void **state)
 	assert_int_equal(db_write(db, insert, &larger), 0);
 	assert_in_range(atomic_load(&log_writes), 8, 16); /* a page and its frame need two without this: some 490 */
 	assert_int_equal(count_in_file("larger"), 1);
+}
+
+static int insert_much(struct db_conn *conn, void *arg)
+{
+	int r = 0;
+
+	for (int i = 0; i < 100 && !r; i++)
+		r = db_run(conn, "INSERT INTO t(name, data) VALUES(?, zeroblob(3000))", DB_INT(i));
+	*(int *)arg = atomic_load(&log_writes);
+	return r;
+}
+
+static void writes_nothing_to_the_log_before_the_commit(void **state)
+{
+	OWNED(db) db = open_db();
+	int early = -1;
+
+	expect_it_works(db);
+	write_sql(db, "PRAGMA cache_size=10");
+	atomic_store(&log_writes, 0);
+	assert_int_equal(db_write(db, insert_much, &early), 0);
+	assert_int_equal(early, 0);
+	assert_true(atomic_load(&log_writes) > 0);
+	assert_int_equal(count_in_file(NULL), 101);
 }
 
 static void break_log_writes(void)
@@ -849,12 +905,14 @@ int main(void)
 		TEST(survives_bugs_of_its_callers),
 		TEST(commits_in_groups),
 		TEST(loses_only_the_member_that_reached_the_page_limit),
+		TEST(ends_a_batch_at_a_full_disk_though_nothing_changed),
 		TEST(loses_only_the_member_that_rolled_back_from_below),
 		TEST(loses_only_the_member_that_met_an_io_error),
 		TEST(runs_nothing_after_a_rollback_that_a_member_overlooked),
 		TEST(refuses_the_later_of_two_in_one_batch),
 		TEST(takes_back_what_a_member_wrote_before_it_said_no),
 		TEST(writes_a_commit_to_the_log_in_one_piece),
+		TEST(writes_nothing_to_the_log_before_the_commit),
 		TEST(makes_no_conflict_final_when_the_commit_failed),
 		TEST(calls_fatal_when_fsync_fails),
 		TEST(checkpoints_while_it_runs),
