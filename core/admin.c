@@ -150,7 +150,8 @@ static int resubmit(struct ca *ca, struct ca_request *r, struct ca_outcome *out)
 	decide_verify(ca, r, CA_VERIFY_RESUBMIT);
 	e = decide_apply(ca, r, CA_VERIFY_RESUBMIT);
 	if (e == DECIDE_AWAY)
-		return say(out, CA_ADMIN_LATER, "nothing can be signed now; the request is issued when the signer is back");
+		return say(out, CA_ADMIN_LATER,
+			   "nothing can be signed now; the request is issued when the signer is back");
 	if (!e) {
 		describe(r, out);
 		if (r->has_changed)

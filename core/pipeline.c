@@ -448,7 +448,8 @@ static int decide_new(struct ca *ca, struct ca_request *r, struct bytes der, str
 	if (e == 0)
 		return answer(ca, r, out);
 	if (e == DECIDE_AWAY)
-		return busy(ca, out, 2, "nothing can be signed now; the certificate will be issued when the signer is back");
+		return busy(ca, out, 2,
+			    "nothing can be signed now; the certificate will be issued when the signer is back");
 	trace_event(ca->core->trace, "abandon", r->id, "\"code\":%d", e);
 	if (e == DECIDE_QUOTA)
 		return busy(ca, out, 60, "too many requests of this requester are waiting for a person");

@@ -1,9 +1,9 @@
 /* Where intermediaries of other machines come in: a TCP socket, and a handshake in which both sides know each other's
  * certificate (core/wire/tls_relay.h).
  *
- * Who has not ended its handshake costs a thread of a few: it has 2 s, and an address has at most 4 such connections (of
- * IPv6 the network, /64), so that one that stays silent keeps no other out. Those that send nothing stay in the kernel
- * at first. When all places are taken, further connections are closed at once.
+ * Who has not ended its handshake costs a thread of a few: it has 2 s, and an address has at most 4 such connections
+ * (of IPv6 the network, /64), so that one that stays silent keeps no other out. Those that send nothing stay in the
+ * kernel at first. When all places are taken, further connections are closed at once.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

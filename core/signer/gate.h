@@ -27,8 +27,9 @@ struct gate {
 	char not_before[GATE_TIME_SIZE], not_after[GATE_TIME_SIZE];
 };
 
-/* Fill the part of the CA's certificate (DER), in which `gate`, `*tbs` and `*signature` point from then on: it is a root,
- * signed by itself. That its signature is one of this key is for the caller to verify. NULL, or why it is none. */
+/* Fill the part of the CA's certificate (DER), in which `gate`, `*tbs` and `*signature` point from then on: it is a
+ * root, signed by itself. That its signature is one of this key is for the caller to verify. NULL, or why it is none.
+ * */
 const char *gate_read_issuer(struct gate *gate, struct bytes certificate, struct bytes *tbs, struct bytes *signature);
 
 /* May this be signed? NULL, or why not. */

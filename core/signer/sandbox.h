@@ -6,8 +6,8 @@
 
 #include "core/signer/signer.h"
 
-/* Before the first key and the first thread: no page of this process reaches a disk, when it may lock so many; otherwise
- * the heap of keys alone, when it may lock that. Says what was locked. */
+/* Before the first key and the first thread: no page of this process reaches a disk, when it may lock so many;
+ * otherwise the heap of keys alone, when it may lock that. Says what was locked. */
 enum signer_memory sandbox_lock_memory(void);
 
 /* After the last thread was started: no descriptor, no process and no thread more; of system calls only those that

@@ -39,7 +39,7 @@ struct vault {
 	pthread_mutex_t lock;
 	struct key keys[KEYS_MAX];
 	_Atomic unsigned n_keys;
-	uint8_t made[MADE_MAX][SHA256_SIZE]; /* of the SubjectPublicKeyInfos of keys that were made here; under the lock */
+	uint8_t made[MADE_MAX][SHA256_SIZE]; /* of the public halves of keys that were made here; under the lock */
 	unsigned n_made;
 };
 
@@ -139,7 +139,8 @@ static int write_spki(EVP_PKEY *pkey, struct buf *spki)
 	return e;
 }
 
-/* Only a key that was made in this run may sign a first certificate: that of a CA which exists would be a second one. */
+/* Only a key that was made in this run may sign a first certificate: that of a CA which exists would be a second one.
+ * */
 static int note_made(struct vault *v, struct bytes spki)
 {
 	uint8_t digest[SHA256_SIZE];
@@ -313,7 +314,8 @@ static int vault_load(struct signer *s, struct bytes sealed, enum signer_purpose
 		return e;
 	e = fill_key(&key, pkey, certificate, why);
 	if (!e && !certificate.len && !was_made_here(v, buf_bytes(&key.spki)))
-		e = refuse(why, "a key that was not made in this run of the signer is loaded with its CA's certificate");
+		e = refuse(why,
+			   "a key that was not made in this run of the signer is loaded with its CA's certificate");
 	if (!e)
 		e = add_key(v, &key, number, why);
 	fini_key(&key);

@@ -374,7 +374,7 @@ static int check_change(const struct supervisor *s, const struct setup *new, str
 
 	if (strcmp(conf_str(now, "data"), conf_str(then, "data")) != 0)
 		return conf_refuse(then, "data", error, "the data folder changes only with a restart");
-	if (memcmp(&s->setup.users, &new->users, sizeof(new->users)) != 0)
+	if (!users_are_same(&s->setup.users, &new->users))
 		return conf_refuse(then, "processes", error, "users change only with a restart");
 	if (gw_config_has_other_core(now) != gw_config_has_other_core(then))
 		return conf_refuse(conf_section(then, "gateway"), "core", error,
@@ -529,8 +529,9 @@ static int begin(struct supervisor *s, struct conf_error *error)
 	int e;
 
 	set_limits();
-	/* The key-encryption key stays here for a restart of the signer. */
-	e = prctl(PR_SET_DUMPABLE, IS_SANITIZED, 0, 0, 0) ? -errno : 0;
+	/* The key-encryption key stays here for a restart of the signer. And whatever a child leaves behind stays below
+	 * this process, where the admin door knows it. */
+	e = prctl(PR_SET_DUMPABLE, IS_SANITIZED, 0, 0, 0) || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) ? -errno : 0;
 	if (!e)
 		e = watch_signals(s);
 	if (!e)
