@@ -195,6 +195,10 @@ int acme_order_reply(struct acme_call *c, const struct acme_order *o, int status
 /* How long a client should wait before it asks for a processing order again. */
 unsigned acme_retry_after_s(const struct acme_order *o, int64_t now_s);
 
+/* How long the core should know a repeat of the order as one: while the order lasts. 0, as long as the core does by
+ * itself, for one that has expired. */
+unsigned acme_collect_s(const struct acme_order *o, int64_t now_s);
+
 /* authz.c */
 
 int acme_authz(struct acme_call *c);

@@ -329,7 +329,7 @@ static int submit_now(struct acme_call *c, const struct acme_order *o, struct ca
 		.names = names_of(c, o),
 		.n_names = o->n_authz,
 		.retry_after_s = acme_retry_after_s(o, c->now_s),
-		.collect_s = (unsigned)(o->expires_s - c->now_s),
+		.collect_s = acme_collect_s(o, c->now_s),
 	};
 	int e;
 

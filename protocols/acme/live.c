@@ -19,6 +19,7 @@ struct entry {
 	struct arena *arena; /* of this too */
 	struct acme_order order;
 	const char *pem;     /* NULL: no certificate */
+	bool is_added;       /* false: only its name is here yet */
 	unsigned writing;    /* writes under way */
 	bool is_doubtful;    /* two met: which was last only the database knows */
 	UT_hash_handle hh;
@@ -118,13 +119,21 @@ static bool own_order(struct arena *a, struct acme_order *o)
 
 /* ---- finding; with the lock ---- */
 
-static struct entry *find(struct live *l, const char *name)
+/* Added or not. */
+static struct entry *find_any(struct live *l, const char *name)
 {
 	struct entry *e = NULL;
 
 	if (strnlen(name, KEY_SIZE) == KEY_SIZE)
 		HASH_FIND(hh, l->table, name, KEY_SIZE, e);
 	return e;
+}
+
+static struct entry *find(struct live *l, const char *name)
+{
+	struct entry *e = find_any(l, name);
+
+	return e && e->is_added ? e : NULL;
 }
 
 static struct acme_authz *find_authz(struct live *l, const char *name)
@@ -147,28 +156,28 @@ static bool is_kept(const struct acme_order *o)
 	for (size_t i = 0; i < o->n_authz; i++)
 		if (strncmp(o->authz[i].name, o->name, KEY_SIZE) != 0)
 			return false;
-	return o->n_authz <= AUTHZ_MAX && strlen(o->name) == KEY_SIZE;
+	return o->n_authz <= AUTHZ_MAX;
 }
 
-static struct entry *entry_new(const struct acme_order *order)
+static struct entry *entry_new(const char *name)
 {
 	struct arena *arena = NULL;
 	struct entry *e;
 
-	if (arena_new(&arena, ENTRY_MAX))
+	if (strlen(name) != KEY_SIZE || arena_new(&arena, ENTRY_MAX))
 		return NULL;
 	e = arena_alloc(arena, sizeof(*e));
 	if (e)
-		*e = (struct entry){ .arena = arena, .order = *order };
-	if (e && own_order(arena, &e->order))
+		*e = (struct entry){ .arena = arena, .order.name = name, .writing = 1 };
+	if (e && own(arena, &e->order.name))
 		return e;
 	arena_drop(&arena);
 	return NULL;
 }
 
-void live_add(struct live *l, const struct acme_order *order)
+void live_add_begins(struct live *l, const char *name)
 {
-	struct entry *e = is_kept(order) ? entry_new(order) : NULL;
+	struct entry *e = entry_new(name);
 
 	if (!e)
 		return;
@@ -243,24 +252,41 @@ void live_write_begins(struct live *l, const char *name)
 	struct entry *e;
 
 	pthread_mutex_lock(&l->lock);
-	e = find(l, name);
+	e = find_any(l, name);
 	if (e && e->writing++ > 0)
 		e->is_doubtful = true;
 	pthread_mutex_unlock(&l->lock);
 }
 
-/* With the lock: the entry that the write is to be applied to, if what is kept can follow it. */
+/* With the lock: the entry that the write is to be applied to, if what is kept can follow it. A write that began before
+ * the entry was made may have been committed before what the entry says or behind it. */
 static struct entry *end_write(struct live *l, bool is_written, const char *name)
 {
-	struct entry *e = find(l, name);
+	struct entry *e = find_any(l, name);
+	bool has_begun = e && e->writing > 0;
 
-	if (e)
+	if (has_begun)
 		e->writing--;
-	if (e && (!is_written || e->is_doubtful)) {
+	if (e && (!has_begun || !is_written || e->is_doubtful)) {
 		forget(l, e);
 		return NULL;
 	}
 	return e;
+}
+
+void live_order_added(struct live *l, bool is_written, const struct acme_order *order)
+{
+	struct entry *e;
+
+	pthread_mutex_lock(&l->lock);
+	e = end_write(l, is_written && is_kept(order), order->name);
+	if (e) {
+		e->order = *order; /* the key stays where it is, in the arena */
+		e->is_added = true;
+		if (!own_order(e->arena, &e->order))
+			forget(l, e);
+	}
+	pthread_mutex_unlock(&l->lock);
 }
 
 static bool apply_result(struct entry *e, const struct acme_order *from, const char *pem)

@@ -1,8 +1,8 @@
 /* Orders whose clients are at work, kept in memory from their making to the download of the certificate.
  *
  * A client looks at its order, its authorizations and its challenges again and again until it has its certificate;
- * none of that needs the database. An order is put in when it was committed, and every write to it goes through here:
- * a write that was committed is applied to what is kept. When it cannot be told what the rows are now, because two
+ * none of that needs the database. Every write to an order goes through here, from the one that makes it: a write that
+ * was committed is applied to what is kept. When it cannot be told what the rows are now, because two
  * writes met or one failed, the order is forgotten and read from the database from then on; a read never fills this
  * table. So what is found here is never older than the last write that was finished. Names tell which order an object
  * belongs to: they begin with the name of the order.
@@ -19,8 +19,10 @@ struct live; /* may be used by any number of threads */
 int live_new(struct live **out, unsigned max);
 void live_drop(struct live **live);
 
-/* The order was committed just now, with these ids. It is not kept when an authorization of another order is in it. */
-void live_add(struct live *l, const struct acme_order *order);
+/* Around the write that makes the order with this name, which nobody else has seen before. `is_written`: it was
+ * committed, with these ids. Only then is it found here, and not if an authorization of another order is in it. */
+void live_add_begins(struct live *l, const char *name);
+void live_order_added(struct live *l, bool is_written, const struct acme_order *order);
 
 /* The rows as they are stored (no status is computed), copied into `a`. False: not here, ask the database. */
 bool live_get_order(struct live *l, struct arena *a, const char *name, struct acme_order *out);

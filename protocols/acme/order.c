@@ -5,6 +5,7 @@
 #include "protocols/acme/acme_int.h"
 
 #include <errno.h>
+#include <limits.h>
 
 #include "core/base/clock.h"
 #include "core/base/own.h"
@@ -23,6 +24,15 @@ unsigned acme_retry_after_s(const struct acme_order *o, int64_t now_s)
 		if (age_s < steps[i].age_s)
 			return steps[i].pause_s;
 	return 600;
+}
+
+unsigned acme_collect_s(const struct acme_order *o, int64_t now_s)
+{
+	int64_t rest_s = o->expires_s - now_s;
+
+	if (rest_s <= 0)
+		return 0;
+	return rest_s < UINT_MAX ? (unsigned)rest_s : UINT_MAX;
 }
 
 int acme_order_load(struct acme_call *c, struct acme_order *out)

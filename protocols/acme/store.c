@@ -283,15 +283,19 @@ int acme_store_add_order(struct acme_store *s, struct arena *a, struct acme_orde
 		.open_max = open_max,
 		.authz = arena_alloc(a, order->n_authz * sizeof(*w.authz)),
 	};
-	int e = w.authz ? no_conflict(db_write(s->db, order_add, &w)) : -ENOMEM;
+	int e;
 
-	if (e)
-		return e;
-	order->id = w.id;
-	order->created_s = now_s;
-	order->authz = w.authz;
-	live_add(s->live, order);
-	return 0;
+	if (!w.authz)
+		return -ENOMEM;
+	live_add_begins(s->live, order->name);
+	e = no_conflict(db_write(s->db, order_add, &w));
+	if (!e) {
+		order->id = w.id;
+		order->created_s = now_s;
+		order->authz = w.authz;
+	}
+	live_order_added(s->live, !e, order);
+	return e;
 }
 
 /* What finalize made of an order, as one of the statements below writes it. */

@@ -2,7 +2,10 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <limits.h>
+
 #include "core/base/clock.h"
+#include "protocols/acme/acme_int.h"
 #include "tests/test.h"
 #include "tests/unit/protocols/acme_rig.h"
 
@@ -388,6 +391,27 @@ static void submits_the_same_octets_again_while_the_core_is_busy(void **state)
 	rig.core.call = 0;
 	expect_order(order, "valid");
 	free(order);
+}
+
+static void submits_an_order_until_it_expires(void **state)
+{
+	static const struct acme_order expired = { .expires_s = RIG_NOW_MS / 1000 };
+	char *order = rig_ready_order(&client, "www.example.com");
+
+	rig.core.call = CA_CALL_BUSY;
+	assert_int_equal(rig_finalize(&client, order, "DNS:www.example.com"), 200);
+	clock_fake_set(RIG_NOW_MS + 7 * DAY_MS - 1000);
+	expect_order(order, "processing");
+	assert_int_equal(rig.core.submits, 2);
+	assert_int_equal(rig.core.last.collect_s, 1);
+	clock_fake_advance(1000);
+	expect_order(order, "invalid");
+	assert_int_equal(rig.core.submits, 2);
+	free(order);
+	for (int64_t late_s = 0; late_s < 3; late_s++)
+		assert_int_equal(acme_collect_s(&expired, expired.expires_s + late_s), 0);
+	assert_int_equal(acme_collect_s(&expired, 0), RIG_NOW_MS / 1000);
+	assert_int_equal(acme_collect_s(&expired, -INT64_C(10000000000)), UINT_MAX);
 }
 
 static void submits_later_when_no_worker_is_to_spare(void **state)
@@ -830,6 +854,7 @@ int main(void)
 		LIFE(takes_another_csr_after_a_bad_one),
 		LIFE(ends_the_order_when_a_held_request_fails),
 		LIFE(submits_the_same_octets_again_while_the_core_is_busy),
+		LIFE(submits_an_order_until_it_expires),
 		LIFE(submits_later_when_no_worker_is_to_spare),
 		LIFE(submits_only_what_is_still_proven),
 		LIFE(keeps_the_order_when_the_core_fails),

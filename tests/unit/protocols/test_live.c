@@ -45,6 +45,12 @@ static struct acme_order make_order(unsigned number)
 	return o;
 }
 
+static void add(const struct acme_order *o)
+{
+	live_add_begins(live, o->name);
+	live_order_added(live, true, o);
+}
+
 static bool is_kept(const struct acme_order *o)
 {
 	struct acme_order out;
@@ -79,7 +85,7 @@ static void shows_each_write(void **state)
 	struct acme_authz z = valid_authz(&o), found;
 	struct acme_certificate cert;
 
-	live_add(live, &o);
+	add(&o);
 	live_write_begins(live, z.name);
 	assert_true(live_get_authz(live, arena, z.name, &found));
 	assert_int_equal(found.status, ACME_PENDING);
@@ -107,7 +113,7 @@ static void forgets_what_two_wrote_at_once(void **state)
 	struct acme_order o = make_order(1);
 	struct acme_authz z = valid_authz(&o);
 
-	live_add(live, &o);
+	add(&o);
 	live_write_begins(live, z.name);
 	live_write_begins(live, o.name);
 	assert_true(is_kept(&o));
@@ -121,10 +127,58 @@ static void forgets_what_was_not_written(void **state)
 {
 	struct acme_order o = make_order(1);
 
-	live_add(live, &o);
+	add(&o);
 	live_write_begins(live, o.name);
 	live_order_collected(live, false, o.name);
 	assert_false(is_kept(&o));
+}
+
+static void shows_an_order_only_when_it_was_committed(void **state)
+{
+	struct acme_order o = make_order(1), lost = make_order(2);
+	struct acme_authz found;
+
+	live_add_begins(live, o.name);
+	assert_false(is_kept(&o));
+	assert_false(live_get_authz(live, arena, o.authz[0].name, &found));
+	live_order_added(live, true, &o);
+	assert_true(is_kept(&o));
+	live_add_begins(live, lost.name);
+	live_order_added(live, false, &lost);
+	assert_false(is_kept(&lost));
+}
+
+/* A client that knows the names may write as soon as the order is committed. */
+static void forgets_what_was_written_before_the_order_was_added(void **state)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct acme_order o = make_order(i + 1);
+		struct acme_authz z = valid_authz(&o);
+
+		live_add_begins(live, o.name);
+		live_write_begins(live, z.name);
+		if (i == 0)
+			live_order_added(live, true, &o);
+		live_authz_written(live, true, &z);
+		if (i == 1)
+			live_order_added(live, true, &o);
+		assert_false(is_kept(&o));
+	}
+}
+
+static void forgets_what_was_written_without_a_begin(void **state)
+{
+	struct acme_order o = make_order(1);
+	struct acme_authz z = valid_authz(&o);
+
+	live_write_begins(live, z.name);
+	add(&o);
+	live_authz_written(live, true, &z);
+	assert_false(is_kept(&o));
+	add(&o);
+	live_write_begins(live, z.name);
+	live_authz_written(live, true, &z);
+	assert_true(is_kept(&o));
 }
 
 static void keeps_no_order_with_the_authorization_of_another(void **state)
@@ -132,7 +186,7 @@ static void keeps_no_order_with_the_authorization_of_another(void **state)
 	struct acme_order first = make_order(1), second = make_order(2);
 
 	second.authz[0] = first.authz[0];
-	live_add(live, &second);
+	add(&second);
 	assert_false(is_kept(&second));
 }
 
@@ -142,7 +196,7 @@ static void forgets_the_oldest_first_and_what_expired(void **state)
 
 	for (unsigned i = 0; i < 4; i++) {
 		o[i] = make_order(i + 1);
-		live_add(live, &o[i]);
+		add(&o[i]);
 	}
 	assert_false(is_kept(&o[0]));
 	assert_true(is_kept(&o[1]));
@@ -159,6 +213,9 @@ int main(void)
 		TEST(shows_each_write),
 		TEST(forgets_what_two_wrote_at_once),
 		TEST(forgets_what_was_not_written),
+		TEST(shows_an_order_only_when_it_was_committed),
+		TEST(forgets_what_was_written_before_the_order_was_added),
+		TEST(forgets_what_was_written_without_a_begin),
 		TEST(keeps_no_order_with_the_authorization_of_another),
 		TEST(forgets_the_oldest_first_and_what_expired),
 	};
