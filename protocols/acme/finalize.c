@@ -146,7 +146,8 @@ static const char *requester_of(struct acme_call *c)
 }
 
 /* A core that is busy or away holds up whoever asks it: so many handlers may wait for it, the others are told that it
- * is busy. True: leave_wait() follows. */
+ * is busy, and their clients poll. (Who collects a certificate is not asked to come back: some clients never would.)
+ * True: leave_wait() follows. */
 static bool enter_wait(const struct acme_call *c)
 {
 	const struct proto_waits *waits = c->acme->waits;
@@ -162,26 +163,13 @@ static void leave_wait(const struct acme_call *c)
 		waits->leave(waits->state);
 }
 
-static int retrieve(struct acme_call *c, int64_t core_id, struct ca_outcome *out)
-{
-	const char *requester = requester_of(c);
-	int e;
-
-	if (!requester)
-		return -ENOMEM;
-	if (!enter_wait(c))
-		return CA_CALL_BUSY;
-	e = ca_retrieve(c->acme->ca, requester, core_id, out);
-	leave_wait(c);
-	return e;
-}
-
 /* The gateway has the certificate now: tell the core, which then lets nobody else spend the approval it was made by.
  * As long as that does not work it is tried again whenever the order or its certificate is read. 0: the core knows. */
 static int collect(struct acme_call *c, const char *order, int64_t core_id)
 {
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
-	int told = retrieve(c, core_id, &out), e;
+	const char *requester = requester_of(c);
+	int told = requester ? ca_retrieve(c->acme->ca, requester, core_id, &out) : -ENOMEM, e;
 
 	if (told == CA_CALL_NOT_FOUND || told == CA_CALL_REFUSED)
 		told = 0;
