@@ -333,6 +333,7 @@ def who_says_nothing_is_cut_and_takes_no_place():
 if __name__ == "__main__":
     main([the_example_gets_a_certificate, a_held_request_is_collected_after_approval,
           the_example_takes_a_final_answer_for_one, the_example_connects_again_and_repeats,
-          a_request_that_is_signed_again_is_the_same_transaction, a_peer_that_is_not_configured_is_told_so, what_lies_outside_the_binding_is_refused,
+          a_request_that_is_signed_again_is_the_same_transaction, a_peer_that_is_not_configured_is_told_so,
+          what_lies_outside_the_binding_is_refused,
           somebody_elses_request_is_not_found, octets_that_are_no_message_end_the_connection,
           more_calls_than_the_window_wait_and_hurt_nobody, who_says_nothing_is_cut_and_takes_no_place])
