@@ -153,8 +153,10 @@ MUTANTS = [
     Mutant(
         "repeat-is-new", "the gateway repeats a broken call under another transaction key",
         [("core/remote.c", "		left = end - now_ms();\n	} while",
-          "		if (e == -ECONNRESET && m->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_SUBMIT)\n"
-          "			m->submit->transaction_key.data[0] ^= 1;\n"
+          "		if (e == -ECONNRESET && m->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_SUBMIT) {\n"
+          "			m->submit->transaction_key.data[0]++;\n"
+          "			end += 5000; /* or a slow start of the core would hide it */\n"
+          "		}\n"
           "		left = end - now_ms();\n	} while")],
         kills("issue", range(1, 4), calls="sync", file="core.db-wal"), "one order, two certificates"),
     Mutant(
