@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "core/admin_rights.h"
 #include "core/base/base64.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -15,28 +16,10 @@
 #include "core/store.h"
 #include "core/worker.h"
 
-#define DECIDES (CA_ROLE_OFFICER | CA_ROLE_ADMINISTRATOR)
-
-/* Which action needs which role. */
-static const struct {
-	enum ca_action action;
-	unsigned roles; /* one of them */
-} rights[] = {
-	{ CA_ACTION_RESUBMIT, DECIDES },
-	{ CA_ACTION_ADMIN_DENY, DECIDES },
-	{ CA_ACTION_SET_ATTRIBUTES, DECIDES },
-	{ CA_ACTION_SET_EXTENSION, DECIDES },
-};
-
-static bool is_permitted(const struct ca_admin_caller *who, enum ca_action action, const struct ca_request *r)
+/* Whoever asked for a certificate does not decide about it. */
+static bool is_permitted(const struct ca_admin_caller *who, const struct ca_request *r)
 {
-	/* Whoever asked for a certificate does not decide about it. */
-	if (strcmp(who->name, r->requester) == 0)
-		return false;
-	for (size_t i = 0; i < sizeof(rights) / sizeof(*rights); i++)
-		if (rights[i].action == action)
-			return (who->roles & rights[i].roles) != 0;
-	return false;
+	return strcmp(who->name, r->requester) != 0 && admin_has_right(who, ADMIN_RIGHT_DECIDE);
 }
 
 static int say(struct ca_outcome *out, int outcome, const char *reason)
@@ -73,7 +56,7 @@ static int begin(struct ca_core *core, const struct ca_admin_caller *who, int64_
 		*ca = core_find_ca(core, (*r)->ca);
 		if (!*ca)
 			e = say(out, CA_ADMIN_NO_ANSWER, "the request's CA is no longer configured");
-		else if (!is_permitted(who, action, *r))
+		else if (!is_permitted(who, *r))
 			e = say(out, CA_ADMIN_NOT_PERMITTED, "this caller may not decide about this request");
 		else if (ca_state_next((*r)->state, action, &next))
 			e = say(out, CA_ADMIN_BAD_STATE, "only a pending request can be changed or decided");

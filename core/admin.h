@@ -3,7 +3,7 @@
  * Resubmit asks policy again, with the original requester, and adds nothing. Approve records one officer's approval of
  * exactly what he was shown (the digest) and then resubmits: policy sees the approvals that count for its rule. Deny,
  * set attributes and set extension are legal while a request is pending, and never otherwise. Who may call what stands
- * in one table (core/admin.c), and each call leaves a line in the request's timeline.
+ * in one table (core/admin_rights.c), and each call leaves a line in the request's timeline.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -16,6 +16,8 @@ enum {
 	CA_ROLE_AUDITOR = 1 << 0,       /* may look */
 	CA_ROLE_OFFICER = 1 << 1,       /* may decide about pending requests */
 	CA_ROLE_ADMINISTRATOR = 1 << 2, /* both */
+	CA_ROLE_OPERATOR = 1 << 3,      /* may back up and restore */
+	CA_ROLES_ = 4
 };
 
 /* Who calls, proven by the transport. */
