@@ -53,6 +53,7 @@ static int begin(struct ca_core *core, const struct ca_admin_caller *who, int64_
 		e = say(out, CA_ADMIN_NOT_FOUND, "there is no such request");
 	if (!e) {
 		describe(*r, out);
+		(*r)->officer = who->name;
 		*ca = core_find_ca(core, (*r)->ca);
 		if (!*ca)
 			e = say(out, CA_ADMIN_NO_ANSWER, "the request's CA is no longer configured");
@@ -87,7 +88,7 @@ static int store_pending(struct ca *ca, struct ca_request *r, struct store_chang
 /* Policy was not asked: say why, and where the next officer looks. The row stands as it is. */
 static int stay_pending(struct ca *ca, struct ca_request *r, const char *why, struct ca_outcome *out)
 {
-	struct store_change change = { 0 };
+	struct store_change change = { .action = CA_ACTION_RETURN };
 	int e;
 
 	request_note(r, "core", "returned reason=\"%s\"", request_quote(r, why));

@@ -54,6 +54,7 @@ struct ca_request {
 	int64_t not_before_s, not_after_s;
 	int64_t template_s;       /* intended seconds of validity, before the CA's own end cuts it: constant in time */
 	const char *const *key_usage, *const *ext_key_usage; /* of the profile, for this key */
+	const char *officer;      /* who acts on it now; NULL: nobody does */
 	bool is_edited;           /* an officer changed it: a grant would not bring his changes back */
 
 	/* What was decided. */

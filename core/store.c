@@ -228,6 +228,11 @@ static int supersede(struct db_conn *conn, const struct apply *a)
 		return STORE_CHANGED;
 	if (!e)
 		e = one_line(conn, old, a->now_ms, text);
+	if (!e)
+		e = audit_append(conn, &(struct audit_record){ .at_ms = a->now_ms, .actor = a->change->r->requester,
+							       .action = ca_action_word(CA_ACTION_SUPERSEDE),
+							       .request_id = old, .before = "pending",
+							       .after = "denied", .detail = text });
 	return e ? e : write_events(conn, a->ca, old, CA_EVENT_DENIED, a->now_ms);
 }
 
@@ -236,6 +241,27 @@ static int carry_first_seen(struct db_conn *conn, const struct apply *a)
 	return db_run(conn,
 		      "UPDATE requests SET first_seen_ms=(SELECT first_seen_ms FROM requests WHERE id=?) WHERE id=?",
 		      DB_INT(a->change->supersedes), DB_INT(a->change->r->id));
+}
+
+/* What the certificate was revoked for, in the trail. */
+static int audit_spent(struct db_conn *conn, const struct apply *a, const char *text)
+{
+	const struct ca_request *r = a->change->r;
+	char serial[2 * SERIAL_SIZE + 1] = "";
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows, "SELECT serial FROM certificates WHERE request_id=?",
+			  DB_INT(r->grant_request_id));
+
+	if (!e)
+		e = db_next(rows);
+	if (e != DB_ROW)
+		return e ? e : -EBADMSG;
+	if (db_col_blob(rows, 0).len == SERIAL_SIZE)
+		hex_print(db_col_blob(rows, 0), serial);
+	return audit_append(conn, &(struct audit_record){ .at_ms = a->now_ms, .actor = r->requester,
+							  .action = ca_action_word(CA_ACTION_REVOKE),
+							  .request_id = r->grant_request_id, .subject = serial,
+							  .before = "issued", .after = "revoked", .detail = text });
 }
 
 /* One use: the first that gets here wins. What was issued for the held request and never collected is revoked, so
@@ -266,6 +292,8 @@ static int spend_grant(struct db_conn *conn, const struct apply *a)
 	snprintf(text, sizeof(text), "grant spent-by=%lld revoked reason=superseded", (long long)r->id);
 	if (!e)
 		e = one_line(conn, r->grant_request_id, a->now_ms, text);
+	if (!e)
+		e = audit_spent(conn, a, text);
 	return e ? e : write_events(conn, a->ca, r->grant_request_id, CA_EVENT_REVOKED, a->now_ms);
 }
 
@@ -316,7 +344,7 @@ static int apply(struct db_conn *conn, void *arg)
 		e = write_lines(conn, c->r->id, c->r->lines);
 	if (!e)
 		e = write_events(conn, a->ca, c->r->id, c->r->events, a->now_ms);
-	return e;
+	return e ? e : store_audit_change(conn, a->ca, c, a->now_ms);
 }
 
 /* DB_CONFLICT and STORE_CHANGED come out of the same call; here they are told apart. */
@@ -398,6 +426,11 @@ static int collected(struct db_conn *conn, void *arg)
 		e = db_run(conn, "DELETE FROM grants WHERE request_id=? AND spent_by IS NULL", DB_INT(r->id));
 	if (!e)
 		e = write_lines(conn, r->id, r->lines);
+	if (!e)
+		e = audit_append(conn, &(struct audit_record){ .at_ms = a->now_ms, .actor = r->requester,
+							       .action = "retrieve", .request_id = r->id,
+							       .before = ca_state_word(r->state),
+							       .after = ca_state_word(r->state) });
 	return e ? e : write_events(conn, a->ca, r->id, r->events, a->now_ms);
 }
 

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "core/audit.h"
 #include "core/core_int.h"
 
 int store_open(struct ca_core *core, unsigned commit_delay_ms, char *why, size_t why_size);
@@ -49,6 +50,12 @@ struct store_change {
 	const char *approved_rule;
 	int64_t grant_until_ms;        /* with ISSUED: write a grant that ends then; 0: none */
 };
+
+/* Write the audit records of the change: one for each transition that it makes. Inside its transaction only. */
+int store_audit_change(struct db_conn *conn, const struct ca *ca, const struct store_change *change, int64_t now_ms);
+
+/* Write one record in a transaction of its own: an act that changes no other row. */
+int store_audit(struct ca_core *core, const struct audit_record *r);
 
 /* Apply the change, its timeline lines (r->lines) and its exit events (r->events, for the modules of `ca` that asked)
  * in one transaction. On 0, r->version is the new one and lines and events are written off. */

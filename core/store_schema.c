@@ -62,6 +62,13 @@ static const char schema_1[] =
 	" request_id INTEGER NOT NULL REFERENCES requests(id), attempts INTEGER NOT NULL, next_ms INTEGER) STRICT;"
 	"CREATE INDEX outbox_order ON outbox(module, request_id, id);"
 	"CREATE INDEX outbox_due ON outbox(next_ms, id) WHERE next_ms IS NOT NULL;"
+	/* Each record holds the hash of the one before it (core/audit.h). */
+	"CREATE TABLE audit("
+	" seq INTEGER PRIMARY KEY, prev BLOB NOT NULL, payload TEXT NOT NULL, hash BLOB NOT NULL) STRICT;"
+	"CREATE TRIGGER audit_keeps_records BEFORE DELETE ON audit BEGIN"
+	" SELECT RAISE(ABORT, 'audit records are never removed'); END;"
+	"CREATE TRIGGER audit_keeps_content BEFORE UPDATE ON audit BEGIN"
+	" SELECT RAISE(ABORT, 'audit records are never changed'); END;"
 	"CREATE TABLE ca_keys("
 	" id INTEGER PRIMARY KEY, ca TEXT NOT NULL UNIQUE COLLATE NOCASE, sealed BLOB NOT NULL, spki BLOB NOT NULL,"
 	" certificate BLOB NOT NULL, created_ms INTEGER NOT NULL) STRICT;";

@@ -1,0 +1,111 @@
+/* Records of the audit trail as text, and their hashes.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/audit.h"
+
+#include <errno.h>
+
+#include "core/base/clock.h"
+
+/* How many octets at `p` are one UTF-8 character (RFC 3629 4); 0: none is there. */
+static size_t utf8_length(const uint8_t *p, size_t left)
+{
+	uint8_t second_min = 0x80, second_max = 0xbf;
+	size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] <= 0xdf ? 2 : p[0] >= 0xe0 && p[0] <= 0xef ? 3 :
+		   p[0] >= 0xf0 && p[0] <= 0xf4 ? 4 : 0;
+
+	if (n == 0 || n > left)
+		return 0;
+	if (p[0] == 0xe0)
+		second_min = 0xa0;
+	else if (p[0] == 0xed)
+		second_max = 0x9f;
+	else if (p[0] == 0xf0)
+		second_min = 0x90;
+	else if (p[0] == 0xf4)
+		second_max = 0x8f;
+	if (n > 1 && (p[1] < second_min || p[1] > second_max))
+		return 0;
+	for (size_t i = 2; i < n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	return n;
+}
+
+static void print_character(struct buf *out, const uint8_t *p, size_t n)
+{
+	if (n == 0)
+		buf_append_str(out, "\xef\xbf\xbd"); /* not UTF-8: U+FFFD */
+	else if (*p < 0x20 || *p == 0x7f)
+		buf_printf(out, "\\u%04x", *p);
+	else if (*p == '"' || *p == '\\')
+		buf_printf(out, "\\%c", *p);
+	else
+		buf_append(out, bytes_of(p, n));
+}
+
+static bool is_plain(uint8_t c)
+{
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+static void print_string(struct buf *out, const char *text)
+{
+	size_t len = strlen(text), n;
+	const uint8_t *p = (const uint8_t *)text;
+
+	if (len > AUDIT_TEXT_MAX)
+		len = AUDIT_TEXT_MAX;
+	buf_append_char(out, '"');
+	for (size_t i = 0; i < len; i += n ? n : 1) {
+		for (n = 0; i + n < len && is_plain(p[i + n]); n++)
+			;
+		if (n) {
+			buf_append(out, bytes_of(p + i, n));
+			continue;
+		}
+		n = utf8_length(p + i, len - i);
+		print_character(out, p + i, n);
+	}
+	buf_append_char(out, '"');
+}
+
+static void print_member(struct buf *out, const char *name, const char *text)
+{
+	if (!text)
+		return;
+	buf_append_str(out, name);
+	print_string(out, text);
+}
+
+int audit_print(const struct audit_record *r, struct buf *out)
+{
+	char at[CLOCK_TEXT_SIZE];
+
+	print_member(out, "{\"time\":", clock_print_ms(r->at_ms, at));
+	print_member(out, ",\"actor\":", r->actor);
+	print_member(out, ",\"action\":", r->action);
+	if (r->request_id)
+		buf_printf(out, ",\"request\":%lld", (long long)r->request_id);
+	print_member(out, ",\"subject\":", r->subject);
+	print_member(out, ",\"before\":", r->before);
+	print_member(out, ",\"after\":", r->after);
+	print_member(out, ",\"detail\":", r->detail);
+	return buf_append_char(out, '}');
+}
+
+int audit_hash(const uint8_t prev[static SHA256_SIZE], int64_t seq, struct bytes payload,
+	       uint8_t out[static SHA256_SIZE])
+{
+	uint8_t head[SHA256_SIZE + 8];
+	OWNED_BUF text = BUF_INIT(sizeof(head) + AUDIT_PAYLOAD_MAX);
+
+	memcpy(head, prev, SHA256_SIZE);
+	for (int i = 0; i < 8; i++)
+		head[SHA256_SIZE + i] = (uint8_t)((uint64_t)seq >> (56 - 8 * i));
+	buf_append(&text, bytes_of(head, sizeof(head)));
+	if (buf_append(&text, payload))
+		return buf_status(&text);
+	return digest_sha256(buf_bytes(&text), out);
+}
