@@ -1,4 +1,4 @@
-/* SHA-256 and random octets.
+/* Digests and random octets.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -52,6 +52,29 @@ int digest_sha256_pieces(const struct bytes *pieces, size_t n, uint8_t out[stati
 	ok = ok && EVP_DigestFinal_ex(ctx, out, NULL);
 	EVP_MD_CTX_free(ctx);
 	return ok ? 0 : -EIO;
+}
+
+static const struct {
+	const char *name;
+	size_t size;
+} kinds[] = {
+	[DIGEST_SHA1] = { "SHA1", 20 },
+	[DIGEST_SHA256] = { "SHA256", 32 },
+	[DIGEST_SHA384] = { "SHA384", 48 },
+};
+
+size_t digest_size(enum digest_kind kind)
+{
+	return kinds[kind].size;
+}
+
+int digest_of(enum digest_kind kind, struct bytes data, uint8_t out[static DIGEST_MAX])
+{
+	size_t n;
+
+	if (!EVP_Q_digest(NULL, kinds[kind].name, NULL, data.ptr ? data.ptr : (const void *)"", data.len, out, &n))
+		return -EIO;
+	return 0;
 }
 
 int random_octets(void *out, size_t n)

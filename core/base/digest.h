@@ -1,4 +1,4 @@
-/* SHA-256 and random octets, from libcrypto.
+/* Digests and random octets, from libcrypto.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -14,6 +14,16 @@ int digest_sha256(struct bytes data, uint8_t out[static SHA256_SIZE]);
 /* Several pieces as one message; each piece is preceded by its length (8 octets, big endian), so that moving octets
  * from one piece to the next changes the digest. */
 int digest_sha256_pieces(const struct bytes *pieces, size_t n, uint8_t out[static SHA256_SIZE]);
+
+/* Other digests, where a protocol lets its client choose one to name a key by. */
+enum digest_kind { DIGEST_SHA1, DIGEST_SHA256, DIGEST_SHA384, DIGEST_KINDS_ };
+
+#define DIGEST_MAX 48
+
+size_t digest_size(enum digest_kind kind);
+
+/* digest_size() octets. 0 or -EIO. */
+int digest_of(enum digest_kind kind, struct bytes data, uint8_t out[static DIGEST_MAX]);
 
 /* Octets of the CSPRNG. 0 or -EIO; on failure `out` must not be used. */
 int random_octets(void *out, size_t n);
