@@ -22,6 +22,7 @@
 #include "core/create.h"
 #include "core/worker.h"
 #include "tests/scenarios/csr_maker.h"
+#include "tests/scenarios/trail.h"
 
 static const struct conf_option endpoint_rows[] = {
 	{ .name = "name", .type = CONF_STRING, .fallback = CONF_NEEDED },
@@ -244,7 +245,7 @@ int64_t rig_number(const struct rig *r, const char *sql)
 	return answer;
 }
 
-bool rig_write(const struct rig *r, const char *sql)
+bool rig_write(struct rig *r, const char *sql)
 {
 	sqlite3 *db = open_database(r, SQLITE_OPEN_READWRITE);
 	bool ok = sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
@@ -252,6 +253,7 @@ bool rig_write(const struct rig *r, const char *sql)
 	if (!ok)
 		fprintf(stderr, "%s: %s\n", sql, sqlite3_errmsg(db));
 	sqlite3_close(db);
+	r->was_written = true;
 	return ok;
 }
 
@@ -267,11 +269,22 @@ void rig_finish_interrupted(struct rig *r)
 	rig_settle(r);
 }
 
+static bool check_trail(const struct rig *r)
+{
+	sqlite3 *db = open_database(r, SQLITE_OPEN_READONLY);
+	bool ok = trail_check(db, !r->was_written);
+
+	sqlite3_close(db);
+	return ok;
+}
+
 bool rig_check_trace(const struct rig *r, const char *checker)
 {
 	int status = 0;
 	pid_t pid;
 
+	if (!check_trail(r))
+		return false;
 	if (!checker || access(r->trace, R_OK))
 		return true;
 	fflush(stdout);

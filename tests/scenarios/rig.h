@@ -34,6 +34,7 @@ struct rig {
 	struct conf *conf;
 	struct ca_core *core;
 	struct ca_door *door;
+	bool was_written; /* rows are others than the core left them */
 };
 
 /* Make the folder and the CA. Aborts the process when the machine cannot: no test can go on then. */
@@ -60,10 +61,10 @@ int rig_submit(struct ca_door *door, const char *requester, const char *name, co
 int64_t rig_number(const struct rig *r, const char *sql);
 
 /* Run SQL that changes core.db behind the core's back, for states that no step reaches. False when SQLite refused. */
-bool rig_write(const struct rig *r, const char *sql);
+bool rig_write(struct rig *r, const char *sql);
 
-/* Hold the trace against the state table with the program `checker` (check_trace.py); NULL: nothing to hold it against.
- * False when it breaks a rule; the program has said which. */
+/* Hold the audit trail against the rows, and the trace against the state table with the program `checker`
+ * (check_trace.py; NULL: without that). False when one breaks a rule; which was printed. */
 bool rig_check_trace(const struct rig *r, const char *checker);
 
 /* Run the exit thread until nothing is due, and the finisher once. */
