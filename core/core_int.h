@@ -54,6 +54,8 @@ struct exit_instance {
 struct ca {
 	struct ca_core *core;
 	const char *name;
+	const char *public_url;         /* of its status endpoint, for its certificates; NULL: they name none */
+	int64_t ocsp_validity_s;
 	const struct ca_policy_module *policy;
 	void *policy_state;
 	pthread_mutex_t policy_turn;    /* held during verify unless the module is thread-safe */

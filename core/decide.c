@@ -261,6 +261,7 @@ static int build_tbs(struct ca *ca, struct ca_request *r, char why[static CA_REA
 		.key_usage = r->key_usage,
 		.ext_key_usage = r->ext_key_usage,
 		.extensions = enabled,
+		.public_url = ca->public_url,
 	};
 
 	for (size_t i = 0; i < r->n_extensions; i++)

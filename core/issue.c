@@ -205,6 +205,38 @@ static int write_alt_names(struct buf *out, const struct issue_plan *plan)
 	return write_extension(out, "2.5.29.17", plan->n_subject == 0, buf_bytes(&value));
 }
 
+static int write_access_description(struct buf *out, const char *method, const char *url)
+{
+	OWNED_BUF description = BUF_INIT(2048);
+	OWNED_BUF oid = BUF_INIT(64);
+
+	if (der_oid_parse(method, &oid))
+		return -EINVAL;
+	der_write(&description, DER_OID, buf_bytes(&oid));
+	if (der_write(&description, 0x86, bytes_of_str(url)))
+		return -EMSGSIZE;
+	return der_write(out, DER_SEQUENCE, buf_bytes(&description));
+}
+
+/* RFC 5280 4.2.2.1: who says whether it is revoked, and where its issuer's certificate is. */
+static int write_authority_access(struct buf *out, const struct issue_plan *plan)
+{
+	OWNED_BUF ocsp = BUF_INIT(1024);
+	OWNED_BUF issuer = BUF_INIT(1024);
+	OWNED_BUF list = BUF_INIT(4096);
+	OWNED_BUF value = BUF_INIT(4096);
+
+	if (!plan->public_url)
+		return 0;
+	if (buf_printf(&ocsp, "%s/ocsp", plan->public_url) ||
+	    buf_printf(&issuer, "%s/ca/%u.cer", plan->public_url, plan->key_index) ||
+	    write_access_description(&list, "1.3.6.1.5.5.7.48.1", buf_str(&ocsp)) ||
+	    write_access_description(&list, "1.3.6.1.5.5.7.48.2", buf_str(&issuer)) ||
+	    der_write(&value, DER_SEQUENCE, buf_bytes(&list)))
+		return -EMSGSIZE;
+	return write_extension(out, "1.3.6.1.5.5.7.1.1", false, buf_bytes(&value));
+}
+
 static int write_extensions(struct buf *out, const struct issue_plan *plan, char why[static CA_REASON_SIZE])
 {
 	static const uint8_t not_ca[] = { DER_SEQUENCE, 0 };
@@ -215,6 +247,8 @@ static int write_extensions(struct buf *out, const struct issue_plan *plan, char
 		return fail(why, "an extension of the profile cannot be encoded, or would be empty");
 	if (write_alt_names(out, plan))
 		return fail(why, "a name cannot be encoded");
+	if (write_authority_access(out, plan))
+		return fail(why, "the URLs of its status cannot be encoded");
 	for (size_t i = 0; i < plan->n_extensions; i++) {
 		const struct ca_extension *ext = &plan->extensions[i];
 

@@ -31,6 +31,8 @@ struct issue_plan {
 	const char *const *ext_key_usage; /* words, or dotted OIDs */
 	const struct ca_extension *extensions; /* enabled rows; the disabled flag is not looked at */
 	size_t n_extensions;
+	const char *public_url;          /* where the status of its certificates is served; NULL: nowhere */
+	unsigned key_index;              /* of the issuer's key, in the URLs below that one */
 };
 
 /* Write the TBSCertificate. 0; positive CA_STATUS_BUILD_FAILURE with a sentence; negative. */

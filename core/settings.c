@@ -13,6 +13,8 @@
 #include "core/tls_door.h"
 #include "core/x509/key.h"
 
+#define PUBLIC_URL_MAX 255
+
 const struct conf_option ca_core_rows[] = {
 	{.name = "socket",
 	 .type = CONF_STRING,
@@ -178,6 +180,15 @@ static const struct conf_option *exit_rows_of(const char *module)
 	return NULL;
 }
 
+static const struct conf_option status_rows[] = {
+	{ .name = "public-url", .type = CONF_STRING,
+	  .summary = "Where clients reach the status endpoint of this CA, as in http://pki.example.com/status; its "
+		     "certificates name it for OCSP, CRLs and the issuer's certificate." },
+	{ .name = "ocsp-validity", .type = CONF_DURATION, .range = "1m..7d", .fallback = "1h",
+	  .summary = "How long an OCSP response is good; in half that time it is made anew." },
+	{ 0 },
+};
+
 const struct conf_option ca_ca_rows[] = {
 	{ .name = "name", .type = CONF_STRING, .fallback = CONF_NEEDED,
 	  .summary = "Name of the CA, as given to `gatehouse ca init`." },
@@ -185,6 +196,8 @@ const struct conf_option ca_ca_rows[] = {
 	  .summary = "The one policy module that decides about every request." },
 	{ .name = "exits", .type = CONF_VARIANTS, .rows_of = exit_rows_of,
 	  .summary = "Exit modules, told of events after the result is stored." },
+	{ .name = "status", .type = CONF_SECTION, .rows = status_rows,
+	  .summary = "What its certificates say about where their status is told." },
 	{ 0 },
 };
 
@@ -371,6 +384,39 @@ static int check_endpoints(struct ca_core *core, struct conf_error *error)
 	return 0;
 }
 
+/* A client that cannot check the certificate of a server before it asked this one must not need TLS to ask. */
+static int check_public_url(const struct conf_section *status, struct conf_error *error)
+{
+	const char *url = conf_str(status, "public-url");
+	size_t n = url ? strlen(url) : 0;
+
+	if (!url)
+		return 0;
+	if (strncmp(url, "http://", 7) != 0 || n < 8 || n > PUBLIC_URL_MAX || url[n - 1] == '/' ||
+	    url[strspn(url, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~:/[]")])
+		return conf_refuse(status, "public-url", error,
+				   "it is http://HOST[:PORT][/PATH], without '/' at its end, and at most %d octets",
+				   PUBLIC_URL_MAX);
+	return 0;
+}
+
+static int load_ca(struct ca_core *core, const struct conf_section *conf, struct conf_error *error)
+{
+	const struct conf_section *status = conf_section(conf, "status");
+
+	if (core_find_ca(core, conf_str(conf, "name")))
+		return conf_refuse(conf, "name", error, "there are two CAs of this name");
+	core->cas[core->n_cas++] = (struct ca){
+		.core = core,
+		.name = conf_str(conf, "name"),
+		.public_url = conf_str(status, "public-url"),
+		.ocsp_validity_s = conf_duration_ms(status, "ocsp-validity") / 1000,
+		.certificate = BUF_INIT(65536),
+		.policy_turn = PTHREAD_MUTEX_INITIALIZER,
+	};
+	return check_public_url(status, error);
+}
+
 int settings_load(struct ca_core *core, struct conf_error *error)
 {
 	size_t n_profiles = conf_count(core->conf, "profiles"), n_cas = conf_count(core->conf, "cas");
@@ -385,18 +431,8 @@ int settings_load(struct ca_core *core, struct conf_error *error)
 	load_numbers(&core->settings, conf_section(core->conf, "core"));
 	for (size_t i = 0; !e && i < n_profiles; i++)
 		e = load_profile(core, conf_section_at(core->conf, "profiles", i), error);
-	for (size_t i = 0; !e && i < n_cas; i++) {
-		const struct conf_section *c = conf_section_at(core->conf, "cas", i);
-
-		if (core_find_ca(core, conf_str(c, "name")))
-			return conf_refuse(c, "name", error, "there are two CAs of this name");
-		core->cas[core->n_cas++] = (struct ca){
-			.core = core,
-			.name = conf_str(c, "name"),
-			.certificate = BUF_INIT(65536),
-			.policy_turn = PTHREAD_MUTEX_INITIALIZER,
-		};
-	}
+	for (size_t i = 0; !e && i < n_cas; i++)
+		e = load_ca(core, conf_section_at(core->conf, "cas", i), error);
 	if (!e)
 		e = add_gateway_profile(core);
 	if (!e)

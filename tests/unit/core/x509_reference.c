@@ -236,6 +236,37 @@ static int add_key_identifiers(X509 *cert, X509 *issuer)
 	return ok ? 0 : -EINVAL;
 }
 
+static bool add_access(AUTHORITY_INFO_ACCESS *list, int method, const char *url)
+{
+	ACCESS_DESCRIPTION *d = ACCESS_DESCRIPTION_new();
+	ASN1_IA5STRING *text = ASN1_IA5STRING_new();
+	bool ok = d && text && ASN1_STRING_set(text, url, -1);
+
+	if (!ok) {
+		ASN1_IA5STRING_free(text);
+		ACCESS_DESCRIPTION_free(d);
+		return false;
+	}
+	ASN1_OBJECT_free(d->method);
+	d->method = OBJ_nid2obj(method);
+	GENERAL_NAME_set0_value(d->location, GEN_URI, text);
+	return sk_ACCESS_DESCRIPTION_push(list, d) > 0;
+}
+
+static int add_authority_access(X509 *cert, const struct issue_plan *plan)
+{
+	AUTHORITY_INFO_ACCESS *list = AUTHORITY_INFO_ACCESS_new();
+	char ocsp[512], issuer[512];
+	bool ok = list != NULL;
+
+	snprintf(ocsp, sizeof(ocsp), "%s/ocsp", plan->public_url);
+	snprintf(issuer, sizeof(issuer), "%s/ca/%u.cer", plan->public_url, plan->key_index);
+	ok = ok && add_access(list, NID_ad_OCSP, ocsp) && add_access(list, NID_ad_ca_issuers, issuer) &&
+	     X509_add1_ext_i2d(cert, NID_info_access, list, 0, X509V3_ADD_DEFAULT);
+	AUTHORITY_INFO_ACCESS_free(list);
+	return ok ? 0 : -EINVAL;
+}
+
 static int set_common(X509 *cert, struct bytes spki, int64_t not_before_s, int64_t not_after_s,
 		      const uint8_t serial[static SERIAL_SIZE])
 {
@@ -275,7 +306,7 @@ static int add_extensions(X509 *cert, X509 *issuer, const struct issue_plan *pla
 	if (add_constraints(cert, false, -1) || add_key_usage(cert, plan->key_usage) ||
 	    add_ext_key_usage(cert, plan->ext_key_usage) || add_key_identifiers(cert, issuer))
 		return -EINVAL;
-	if (add_alt_names(cert, plan))
+	if (add_alt_names(cert, plan) || (plan->public_url && add_authority_access(cert, plan)))
 		return -EINVAL;
 	for (size_t i = 0; i < plan->n_extensions; i++) {
 		const struct ca_extension *ext = &plan->extensions[i];
