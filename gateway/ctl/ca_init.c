@@ -107,7 +107,7 @@ static void tell(const struct ctl *ctl, const struct ca_create_options *o, const
 {
 	ProtobufCBinaryData der = { certificate->len, certificate->ptr };
 
-	if (ctl->format == CTL_JSON) {
+	if (is_json(ctl)) {
 		cJSON *document = cJSON_CreateObject();
 
 		cJSON_AddStringToObject(document, "ca", o->name);
@@ -135,18 +135,23 @@ static int parse_days(const char *text, int64_t *seconds)
 	return CTL_DONE;
 }
 
+static const char *option_or(const struct ctl *ctl, const char *name, const char *otherwise)
+{
+	return option_given(ctl, name) ? option_value(ctl, name) : otherwise;
+}
+
 int ctl_ca_init(struct ctl *ctl)
 {
 	struct ca_create_options o = {
-		.data_folder = ctl->data ? ctl->data : DATA_DEFAULT,
-		.name = ctl->name ? ctl->name : NAME_DEFAULT,
-		.organization = ctl->organization,
-		.key_type = ctl->key_type ? ctl->key_type : "ec-p256",
+		.data_folder = option_or(ctl, "data", DATA_DEFAULT),
+		.name = option_or(ctl, "name", NAME_DEFAULT),
+		.organization = option_value(ctl, "organization"),
+		.key_type = option_or(ctl, "key-type", "ec-p256"),
 	};
-	const char *config = ctl->config ? ctl->config : CTL_CONFIG_DEFAULT;
+	const char *config = option_or(ctl, "config", CTL_CONFIG_DEFAULT);
 	OWNED_BUF certificate = BUF_INIT(65536);
 	char why[CREATE_WHY_SIZE], host[256] = "localhost";
-	int code = parse_days(ctl->lifetime ? ctl->lifetime : "3650", &o.lifetime_s);
+	int code = parse_days(option_or(ctl, "lifetime", "3650"), &o.lifetime_s);
 	int e;
 
 	if (code)
@@ -162,7 +167,7 @@ int ctl_ca_init(struct ctl *ctl)
 	if (e)
 		return ctl_fail(CTL_FAILED, "the CA cannot be created", why[0] ? why : strerror(-e), NULL);
 	gethostname(host, sizeof(host) - 1);
-	e = write_configuration(config, o.name, o.data_folder, ctl->domain ? ctl->domain : host);
+	e = write_configuration(config, o.name, o.data_folder, option_or(ctl, "domain", host));
 	if (e && e != -EEXIST)
 		code = ctl_fail(CTL_PARTLY, config, strerror(-e),
 				"write the configuration by hand; gatehoused --list-options");

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/admin.h"
+#include "core/base/base64.h"
 #include "core/base/log.h"
 #include "core/wire/frame.h"
 
@@ -26,7 +27,7 @@ int ctl_fail(int code, const char *what, const char *why, const char *next)
 	if (why && *why)
 		fprintf(stderr, "  because: %s\n", log_escape(why, text, sizeof(text)));
 	if (next)
-		fprintf(stderr, "  next:    %s\n", next);
+		fprintf(stderr, "  next:    %s\n", log_escape(next, text, sizeof(text)));
 	return code;
 }
 
@@ -39,6 +40,14 @@ int ctl_parse_id(const char *text, int64_t *id)
 	if (errno || *end || *text < '0' || *text > '9' || *id == 0)
 		return ctl_fail(CTL_USAGE, text, "that is not a request number", "gatehouse pending");
 	return 0;
+}
+
+int ctl_parse_serial(const char *text, uint8_t serial[static CTL_SERIAL_MAX], size_t *n)
+{
+	*n = strlen(text) / 2;
+	if (*n > 0 && *n <= CTL_SERIAL_MAX && hex_parse(text, serial, *n) == 0)
+		return CTL_DONE;
+	return ctl_fail(CTL_USAGE, text, "a serial is written as 2 to 40 hexadecimal digits", "gatehouse cert list");
 }
 
 static int connect_to_core(struct ctl *ctl)

@@ -10,50 +10,67 @@
 #include "admin.pb-c.h"
 
 #include "core/base/buf.h"
+#include "gateway/ctl/command.h"
 
-/* Exit codes, the same for every command. */
+/* Exit codes, the same for every command; their meaning in words is in gateway/ctl/commands.c. */
 enum ctl_exit {
 	CTL_DONE = 0,
 	CTL_FAILED = 1,
-	CTL_USAGE = 2,         /* or a confirmation is missing */
+	CTL_USAGE = 2,
 	CTL_NOT_FOUND = 3,
-	CTL_DENIED = 4,        /* policy denied */
-	CTL_PENDING = 5,       /* still pending */
-	CTL_WRONG_STATE = 6,   /* or changed since it was seen */
+	CTL_DENIED = 4,
+	CTL_PENDING = 5,
+	CTL_WRONG_STATE = 6,
 	CTL_NOT_PERMITTED = 7,
 	CTL_UNREACHABLE = 8,
 	CTL_PARTLY = 9,
 };
 
-enum ctl_format { CTL_TABLE, CTL_JSON };
+enum ctl_format { CTL_TABLE, CTL_WIDE, CTL_JSON, CTL_JSONL, CTL_CSV, CTL_ID };
 
-#define CTL_ATTRIBUTES_MAX 16
+#define CTL_GIVEN_MAX 64
+#define CTL_WORDS_MAX 1024
 #define CTL_SOCKET_DEFAULT "/run/gatehouse/admin.sock"
 #define CTL_CONFIG_DEFAULT "/etc/gatehouse/gatehouse.yaml"
 
-/* Options of all commands; a command refuses those that are not its own. */
+/* One run of the tool. */
 struct ctl {
 	const char *socket_path;
 	enum ctl_format format;
+	bool has_color;         /* on standard output */
 	bool is_utc;            /* times as RFC 3339 instead of ages */
 	int fd;                 /* -1: not connected */
-	/* what the command line said */
-	const char *const *arguments; /* without the command's words; ends with NULL */
+	/* what the command line said; read the options with option_value() and its siblings */
+	const struct command *command;
+	const char *noun;
+	const char *words[CTL_WORDS_MAX + 1];
+	const char *const *arguments; /* without the command's own words; ends with NULL */
 	int n_arguments;
-	bool yes, timeline;
-	const char *digest, *reason, *name, *data, *config, *key_type, *organization, *lifetime, *domain;
-	const char *set_attributes[CTL_ATTRIBUTES_MAX], *delete_attributes[CTL_ATTRIBUTES_MAX];
-	int n_set_attributes, n_delete_attributes;
+	struct {
+		const struct option_row *row;
+		const char *value;
+	} given[CTL_GIVEN_MAX];
+	int n_given;
+	bool wants_help, wants_version;
 };
 
-struct ctl_command {
-	const char *words;     /* "ca init" */
-	const char *arguments; /* "ID..." */
-	const char *options;   /* letters of the options it takes (gateway/ctl/main.c) */
-	const char *summary;
-	int (*run)(struct ctl *ctl);
-};
+/* What an option of this command was given: the last value, NULL without one; the i-th value of one that repeats,
+ * NULL after the last; whether it was given at all. The command must have that option. */
+const char *option_value(const struct ctl *ctl, const char *name);
+const char *option_nth(const struct ctl *ctl, const char *name, int i);
+bool option_given(const struct ctl *ctl, const char *name);
 
+/* A whole number from `least` to `most` as an option's value; `*n` is left alone when the option was not given.
+ * CTL_DONE or CTL_USAGE, told. */
+int option_number(const struct ctl *ctl, const char *name, int64_t least, int64_t most, int64_t *n);
+
+/* -o json or -o jsonl. */
+bool is_json(const struct ctl *ctl);
+
+/* Somebody sits there who can be asked. */
+bool has_terminal(void);
+
+/* The functions of the commands (gateway/ctl/commands.c). */
 int ctl_pending(struct ctl *ctl);
 int ctl_list(struct ctl *ctl);
 int ctl_show(struct ctl *ctl);
@@ -65,6 +82,9 @@ int ctl_cert_list(struct ctl *ctl);
 int ctl_status(struct ctl *ctl);
 int ctl_ca_show(struct ctl *ctl);
 int ctl_ca_init(struct ctl *ctl);
+int ctl_help(struct ctl *ctl);
+int ctl_manual(struct ctl *ctl);
+int ctl_parse(struct ctl *ctl);
 
 /* A Reply that is freed at the end of the block. */
 #define OWNED_REPLY __attribute__((cleanup(ctl_reply_drop))) Gatehouse__Admin__Reply
@@ -81,5 +101,7 @@ int ctl_outcome(const Gatehouse__Admin__Reply *reply, const char *what);
 /* Three lines on standard error: what failed, why, what to do next (NULL: nothing more to say). Returns `code`. */
 int ctl_fail(int code, const char *what, const char *why, const char *next);
 
-/* A request number of the command line. 0 or CTL_USAGE, told. */
+/* A request number, and the serial of a certificate in hex, of the command line. CTL_DONE or CTL_USAGE, told. */
+#define CTL_SERIAL_MAX 20
 int ctl_parse_id(const char *text, int64_t *id);
+int ctl_parse_serial(const char *text, uint8_t serial[static CTL_SERIAL_MAX], size_t *n);

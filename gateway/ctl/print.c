@@ -20,12 +20,23 @@
 
 struct print_table {
 	struct libscols_table *table;
+	struct libscols_line *last;
 	unsigned n_columns;
+	bool has_color;
 };
 
-struct print_table *print_table_new(const char *const *headings)
+/* Columns of the terminal that standard output is, or was before the pager got it; 0: none. */
+static size_t terminal_width;
+
+void print_set_width(size_t columns)
+{
+	terminal_width = columns;
+}
+
+struct print_table *print_table_new(const struct ctl *ctl, const char *const *headings)
 {
 	struct print_table *t = calloc(1, sizeof(*t));
+	bool shrinks = terminal_width && ctl->format == CTL_TABLE;
 
 	if (!t)
 		abort();
@@ -33,17 +44,48 @@ struct print_table *print_table_new(const char *const *headings)
 	t->table = scols_new_table();
 	if (!t->table)
 		abort();
+	t->has_color = ctl->has_color;
+	scols_table_enable_colors(t->table, t->has_color);
+	scols_table_enable_noheadings(t->table, option_given(ctl, "no-headings"));
+	if (shrinks)
+		scols_table_set_termwidth(t->table, terminal_width);
+	scols_table_set_termforce(t->table, shrinks ? SCOLS_TERMFORCE_ALWAYS : SCOLS_TERMFORCE_NEVER);
 	for (; *headings; headings++, t->n_columns++)
 		scols_table_new_column(t->table, *headings, 0.1, 0);
 	return t;
 }
 
+void print_table_may_shrink(struct print_table *t, size_t column)
+{
+	scols_column_set_flags(scols_table_get_column(t->table, column), SCOLS_FL_TRUNC);
+}
+
 void print_row(struct print_table *t, const char *const *cells)
 {
-	struct libscols_line *line = scols_table_new_line(t->table, NULL);
+	t->last = scols_table_new_line(t->table, NULL);
+	for (unsigned i = 0; t->last && i < t->n_columns; i++)
+		scols_line_set_data(t->last, i, cells[i]);
+}
 
-	for (unsigned i = 0; line && i < t->n_columns; i++)
-		scols_line_set_data(line, i, cells[i]);
+void print_cell_color(struct print_table *t, size_t column, const char *color)
+{
+	if (t->has_color && color && t->last)
+		scols_cell_set_color(scols_line_get_cell(t->last, column), color);
+}
+
+const char *print_state_color(const char *state)
+{
+	static const struct {
+		const char *state, *color;
+	} colors[] = {
+		{ "pending", "yellow" }, { "issued", "green" }, { "valid", "green" },  { "denied", "red" },
+		{ "error", "red" },	 { "revoked", "red" },	{ "expired", "gray" }, { "held", "yellow" },
+	};
+
+	for (size_t i = 0; i < sizeof(colors) / sizeof(*colors); i++)
+		if (strcmp(colors[i].state, state) == 0)
+			return colors[i].color;
+	return NULL;
 }
 
 void print_table_end(struct print_table *t, bool print)
@@ -54,10 +96,70 @@ void print_table_end(struct print_table *t, bool print)
 	free(t);
 }
 
+/* The code point that the octets begin with, and how many they are; what is no UTF-8 is one octet of U+FFFD. */
+static size_t read_code_point(const unsigned char *at, uint32_t *code)
+{
+	static const struct {
+		unsigned char mask, head;
+		size_t n;
+		uint32_t least;
+	} forms[] = { { 0xe0, 0xc0, 2, 0x80 }, { 0xf0, 0xe0, 3, 0x800 }, { 0xf8, 0xf0, 4, 0x10000 } };
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
+		size_t n = 1;
+
+		if ((at[0] & forms[i].mask) != forms[i].head)
+			continue;
+		*code = at[0] & (unsigned char)~forms[i].mask;
+		for (; n < forms[i].n && (at[n] & 0xc0) == 0x80; n++)
+			*code = *code << 6 | (at[n] & 0x3f);
+		if (n == forms[i].n && *code >= forms[i].least && *code <= 0x10ffff && (*code & 0xfffff800) != 0xd800)
+			return n;
+	}
+	*code = 0xfffd;
+	return 1;
+}
+
+/* JSON in ASCII alone: a terminal shows it as it is, and a reader never sees octets that are no UTF-8. Outside of
+ * strings JSON has no other characters. */
+static void print_ascii(const char *text)
+{
+	const unsigned char *at = (const unsigned char *)text;
+
+	while (*at) {
+		size_t plain = 0;
+		uint32_t code;
+
+		while (at[plain] && at[plain] < 0x7f)
+			plain++;
+		fwrite(at, 1, plain, stdout);
+		at += plain;
+		if (!*at)
+			break;
+		if (*at == 0x7f)
+			at++, code = 0x7f;
+		else
+			at += read_code_point(at, &code);
+		if (code > 0xffff)
+			printf("\\u%04x\\u%04x", 0xd800 + ((code - 0x10000) >> 10), 0xdc00 + (code & 0x3ff));
+		else
+			printf("\\u%04x", code);
+	}
+}
+
+void print_json_text(const cJSON *value)
+{
+	char *text = cJSON_PrintUnformatted(value);
+
+	if (!text)
+		abort();
+	print_ascii(text);
+	cJSON_free(text);
+}
+
 int print_json(cJSON *document)
 {
 	cJSON *whole = cJSON_CreateObject();
-	char *text;
 
 	cJSON_AddNumberToObject(whole, "schema", 1);
 	while (document->child) {
@@ -65,13 +167,11 @@ int print_json(cJSON *document)
 
 		cJSON_AddItemToObject(whole, item->string, item);
 	}
-	text = cJSON_PrintUnformatted(whole);
-	if (text)
-		puts(text);
-	cJSON_free(text);
+	print_json_text(whole);
+	putchar('\n');
 	cJSON_Delete(whole);
 	cJSON_Delete(document);
-	return text ? CTL_DONE : CTL_FAILED;
+	return CTL_DONE;
 }
 
 /* Every text that was made for printing; a tool that has no memory for it cannot go on. */
@@ -86,7 +186,7 @@ static char *room(size_t size)
 	return out;
 }
 
-static const char *keep(const char *text)
+const char *print_kept(const char *text)
 {
 	size_t size = strlen(text) + 1;
 
@@ -101,7 +201,7 @@ static size_t write_escape(char *to, unsigned char octet)
 	return 4;
 }
 
-void print_end(void)
+void print_forget(void)
 {
 	arena_drop(&texts);
 }
@@ -125,7 +225,7 @@ const char *print_number(int64_t n)
 	char text[24];
 
 	snprintf(text, sizeof(text), "%lld", (long long)n);
-	return keep(text);
+	return print_kept(text);
 }
 
 const char *print_hex(ProtobufCBinaryData data)
@@ -137,14 +237,14 @@ const char *print_time_ms(int64_t at_ms)
 {
 	char text[CLOCK_TEXT_SIZE];
 
-	return keep(clock_print_ms(at_ms, text));
+	return print_kept(clock_print_ms(at_ms, text));
 }
 
 const char *print_time_s(int64_t at_s)
 {
 	char text[CLOCK_TEXT_SIZE];
 
-	return keep(clock_print_s(at_s, text));
+	return print_kept(clock_print_s(at_s, text));
 }
 
 const char *print_age(const struct ctl *ctl, int64_t at_ms)
@@ -165,7 +265,14 @@ const char *print_age(const struct ctl *ctl, int64_t at_ms)
 			snprintf(text, sizeof(text), "%lld%c", (long long)(age / units[i].unit), units[i].letter);
 			break;
 		}
-	return keep(text);
+	return print_kept(text);
+}
+
+const char *print_age_of(const struct ctl *ctl, const char *time)
+{
+	int64_t at_s;
+
+	return clock_parse_s(time, &at_s) ? print_text(time) : print_age(ctl, at_s * 1000);
 }
 
 const char *print_names(char **names, size_t n)
@@ -176,7 +283,7 @@ const char *print_names(char **names, size_t n)
 		buf_append_str(&out, print_text(names[0]));
 	if (n > 1)
 		buf_printf(&out, " +%zu", n - 1);
-	return keep(buf_str(&out));
+	return print_kept(buf_str(&out));
 }
 
 cJSON *print_names_json(char **names, size_t n)
@@ -201,7 +308,7 @@ const char *print_pem(ProtobufCBinaryData der)
 	for (size_t i = 0; i < text.len; i += 64)
 		buf_printf(&out, "%.64s\n", buf_str(&text) + i);
 	buf_append_str(&out, "-----END CERTIFICATE-----\n");
-	return keep(buf_str(&out));
+	return print_kept(buf_str(&out));
 }
 
 const char *print_fingerprint(ProtobufCBinaryData der)
@@ -213,5 +320,5 @@ const char *print_fingerprint(ProtobufCBinaryData der)
 		return "?";
 	for (size_t i = 0; i < SHA256_SIZE; i++)
 		buf_printf(&out, "%s%02X", i ? ":" : "", hash[i]);
-	return keep(buf_str(&out));
+	return print_kept(buf_str(&out));
 }

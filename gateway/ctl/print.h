@@ -1,4 +1,6 @@
-/* How the tool writes: tables and JSON. Text from outside is escaped in tables.
+/* How the tool writes: tables and JSON. Text from outside is escaped in tables, and JSON is ASCII.
+ *
+ * Lists go through gateway/ctl/list.h; what stands here is for everything else.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -8,25 +10,40 @@
 
 #include "gateway/ctl/ctl.h"
 
-/* A table: headings end with NULL; print_row() takes as many texts. */
+/* A table: headings end with NULL; print_row() takes as many texts, which live until the table ends. */
 struct print_table;
-struct print_table *print_table_new(const char *const *headings);
+struct print_table *print_table_new(const struct ctl *ctl, const char *const *headings);
 void print_row(struct print_table *t, const char *const *cells);
 void print_table_end(struct print_table *t, bool print); /* prints, when asked to, and frees */
 
-/* Print the document with `"schema":1` in front, and free it. Returns CTL_DONE or CTL_FAILED. */
+/* A column whose texts are cut when the terminal is too narrow; without that the lines wrap. */
+void print_table_may_shrink(struct print_table *t, size_t column);
+
+/* Colour a cell of the last row, when colours are printed at all. NULL: none. */
+void print_cell_color(struct print_table *t, size_t column, const char *color);
+const char *print_state_color(const char *state);
+
+/* How wide the terminal is; 0, and at the start: there is none. */
+void print_set_width(size_t columns);
+
+/* Print the document with `"schema":1` in front, and free it. Returns CTL_DONE. */
 int print_json(cJSON *document);
 
-/* The texts below are kept until print_end(), which main() calls last. Never NULL. */
-void print_end(void);
+/* The value on one line, without the newline. */
+void print_json_text(const cJSON *value);
 
-/* Text for a table cell, escaped. */
+/* The texts below are kept until print_forget(), which main() calls last. Never NULL. */
+void print_forget(void);
+
+/* Text for a table cell, escaped; and as it is. */
 const char *print_text(const char *text);
+const char *print_kept(const char *text);
 const char *print_number(int64_t n);
 const char *print_hex(ProtobufCBinaryData data);
 
 /* "3m", "2h", "12d"; or RFC 3339 with --utc. */
 const char *print_age(const struct ctl *ctl, int64_t at_ms);
+const char *print_age_of(const struct ctl *ctl, const char *time); /* RFC 3339 */
 const char *print_time_ms(int64_t at_ms);
 const char *print_time_s(int64_t at_s);
 

@@ -11,6 +11,7 @@
 #include "core/base/digest.h"
 #include "core/module.h"
 #include "gateway/ctl/print.h"
+#include "gateway/ctl/shapes.h"
 
 typedef Gatehouse__Admin__Call Call;
 typedef Gatehouse__Admin__Reply Reply;
@@ -46,119 +47,106 @@ static cJSON *request_json(const Request *q)
 }
 
 /* "rule hold: a person must look" */
-static const char *why_held(const Request *q)
+static const char *held_text(const cJSON *row)
 {
-	OWNED_BUF out = BUF_INIT(1024);
+	const char *rule = cJSON_GetObjectItemCaseSensitive(row, "rule")->valuestring;
+	const char *reason = cJSON_GetObjectItemCaseSensitive(row, "reason")->valuestring;
+	OWNED_BUF out = BUF_INIT(65536);
 
-	buf_printf(&out, "%s%s%s%s", q->rule[0] ? "rule " : "", q->rule, q->rule[0] && q->reason[0] ? ": " : "",
-		   q->reason);
-	return print_text(buf_str(&out));
+	buf_printf(&out, "%s%s%s%s", rule[0] ? "rule " : "", rule, rule[0] && reason[0] ? ": " : "", reason);
+	return print_kept(buf_str(&out));
 }
 
-static void print_request_row(struct ctl *ctl, struct print_table *t, const Request *q, bool with_state)
-{
-	const char *cells[] = { print_number(q->id),
-				with_state ? ca_state_word((enum ca_state)q->state) : print_text(q->protocol),
-				print_text(q->profile),
-				print_text(q->subject),
-				print_names(q->names, q->n_names),
-				print_text(q->source),
-				print_age(ctl, q->first_seen_ms),
-				why_held(q),
-				NULL };
+#define REQUEST_COLUMNS                                                                                                \
+	{ .name = "endpoint", .shown = COLUMN_WIDE }, { .name = "profile" },                                           \
+		{ .name = "ca", .shown = COLUMN_WHEN_ASKED }, { .name = "requester", .shown = COLUMN_WIDE },           \
+		{ .name = "subject" }, { .name = "names", .kind = COLUMN_NAMES }, { .name = "from" },                  \
+		{ .name = "age", .member = "first_seen", .kind = COLUMN_AGE },                                         \
+		{ .name = "submitted", .kind = COLUMN_TIME, .shown = COLUMN_WHEN_ASKED },                              \
+		{ .name = "resolved", .kind = COLUMN_TIME, .shown = COLUMN_WHEN_ASKED },                               \
+		{ .name = "rule", .shown = COLUMN_WHEN_ASKED }, { .name = "reason", .shown = COLUMN_WHEN_ASKED },      \
+		{ .name = "status", .shown = COLUMN_WIDE }, { .name = "serial", .shown = COLUMN_WHEN_ASKED },          \
+		{ .name = "digest", .shown = COLUMN_WHEN_ASKED }
 
-	print_row(t, cells);
-}
+static const struct column pending_columns[] = {
+	{ .name = "id", .kind = COLUMN_NUMBER },
+	{ .name = "via" },
+	REQUEST_COLUMNS,
+	{ .name = "why", .heading = "WHY HELD", .text = held_text },
+	{ 0 },
+};
 
-/* Fetch every page; `each` sees the requests in order. Returns CTL_DONE or what went wrong. */
-static int list_requests(struct ctl *ctl, unsigned state, void (*each)(struct ctl *ctl, void *arg, const Request *q),
-			 void *arg, size_t *n)
+static const struct column request_columns[] = {
+	{ .name = "id", .kind = COLUMN_NUMBER },
+	{ .name = "state", .kind = COLUMN_STATE },
+	{ .name = "via", .shown = COLUMN_WIDE },
+	REQUEST_COLUMNS,
+	{ .name = "why", .text = held_text },
+	{ 0 },
+};
+
+const struct list_shape pending_shape = { "requests", pending_columns, "nothing is pending" };
+const struct list_shape request_shape = { "requests", request_columns, "no requests" };
+
+/* Fetch page by page and put each row into the list. */
+static int fetch_requests(struct ctl *ctl, struct list *list, unsigned state, int64_t after, int64_t *oldest_ms)
 {
-	Gatehouse__Admin__ListRequests list = GATEHOUSE__ADMIN__LIST_REQUESTS__INIT;
+	Gatehouse__Admin__ListRequests query = GATEHOUSE__ADMIN__LIST_REQUESTS__INIT;
 	Call call = GATEHOUSE__ADMIN__CALL__INIT;
 	bool more = true;
 
-	list.state = state;
+	query.state = state;
+	query.after = after;
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_LIST_REQUESTS;
-	call.list_requests = &list;
+	call.list_requests = &query;
 	while (more) {
 		OWNED_REPLY *reply = ctl_call(ctl, &call);
 		int code = reply ? ctl_outcome(reply, "list requests") : CTL_UNREACHABLE;
 
 		if (code)
 			return code;
-		for (size_t i = 0; i < reply->n_requests; i++) {
-			each(ctl, arg, reply->requests[i]);
-			list.after = reply->requests[i]->id;
-		}
-		*n += reply->n_requests;
 		more = reply->more && reply->n_requests;
+		for (size_t i = 0; i < reply->n_requests; i++) {
+			const Request *q = reply->requests[i];
+
+			query.after = q->id;
+			if (!*oldest_ms || q->first_seen_ms < *oldest_ms)
+				*oldest_ms = q->first_seen_ms;
+			if (!list_add(list, request_json(q)))
+				return CTL_DONE;
+		}
 	}
 	return CTL_DONE;
 }
 
-static void add_json(struct ctl *ctl, void *arg, const Request *q)
+static int list_requests(struct ctl *ctl, unsigned state)
 {
-	(void)ctl;
-	cJSON_AddItemToArray(arg, request_json(q));
-}
+	struct list *list = NULL;
+	int64_t after = 0, oldest_ms = 0;
+	size_t n;
+	int code = option_number(ctl, "after", 1, INT64_MAX, &after);
 
-struct rows {
-	struct print_table *table;
-	bool with_state;
-	int64_t oldest_ms;
-};
-
-static void add_row(struct ctl *ctl, void *arg, const Request *q)
-{
-	struct rows *rows = arg;
-
-	print_request_row(ctl, rows->table, q, rows->with_state);
-	if (!rows->oldest_ms || q->first_seen_ms < rows->oldest_ms)
-		rows->oldest_ms = q->first_seen_ms;
-}
-
-static int list(struct ctl *ctl, unsigned state)
-{
-	static const char *const headings[] = {"ID",   "VIA", "PROFILE",  "SUBJECT", "NAMES",
-					       "FROM", "AGE", "WHY HELD", NULL};
-	static const char *const all_headings[] = { "ID",    "STATE", "PROFILE", "SUBJECT", "NAMES",
-						    "FROM", "AGE",   "WHY",     NULL };
-	struct rows rows = { .with_state = state == 0 };
-	size_t n = 0;
-	int code;
-
-	if (ctl->format == CTL_JSON) {
-		cJSON *document = cJSON_CreateObject();
-		cJSON *requests = cJSON_AddArrayToObject(document, "requests");
-
-		code = list_requests(ctl, state, add_json, requests, &n);
-		if (!code)
-			return print_json(document);
-		cJSON_Delete(document);
-		return code;
-	}
-	rows.table = print_table_new(state ? headings : all_headings);
-	code = list_requests(ctl, state, add_row, &rows, &n);
-	print_table_end(rows.table, code == CTL_DONE && n);
+	if (!code)
+		code = list_new(&list, ctl);
 	if (code)
 		return code;
-	if (state && n)
-		printf("%zu pending, oldest %s.   gatehouse show ID | approve ID | deny ID --reason \"…\"\n",
-		       n, print_age(ctl, rows.oldest_ms));
-	else if (!n)
-		puts(state ? "nothing is pending" : "no requests");
-	return CTL_DONE;
+	code = fetch_requests(ctl, list, state, after, &oldest_ms);
+	n = list_count(list);
+	code = list_end(&list, code);
+	if (!code && n && state && ctl->format == CTL_TABLE && !option_given(ctl, "no-headings"))
+		printf("%zu pending, oldest %s.   gatehouse show ID | approve ID | deny ID --reason \"…\"\n", n,
+		       print_age(ctl, oldest_ms));
+	return code;
 }
 
 int ctl_pending(struct ctl *ctl)
 {
-	return list(ctl, CA_STATE_PENDING);
+	return list_requests(ctl, CA_STATE_PENDING);
 }
 
 int ctl_list(struct ctl *ctl)
 {
-	return list(ctl, 0);
+	return list_requests(ctl, 0);
 }
 
 static Reply *fetch_detail(struct ctl *ctl, int64_t id, bool timeline, int *code)
@@ -203,7 +191,7 @@ static int show_json(const struct ctl *ctl, const Detail *d)
 	list = cJSON_AddArrayToObject(o, "approvals");
 	for (size_t i = 0; i < d->n_approvals; i++)
 		cJSON_AddItemToArray(list, cJSON_CreateString(d->approvals[i]));
-	if (ctl->timeline) {
+	if (option_given(ctl, "timeline")) {
 		list = cJSON_AddArrayToObject(o, "timeline");
 		for (size_t i = 0; i < d->n_timeline; i++) {
 			cJSON *l = cJSON_CreateObject();
@@ -283,9 +271,9 @@ static void show_text(struct ctl *ctl, const Detail *d)
 	if (q->serial.len)
 		field("serial", print_hex(q->serial));
 	field("digest", print_hex(q->digest));
-	if (ctl->timeline && d->n_timeline)
+	if (option_given(ctl, "timeline") && d->n_timeline)
 		puts("");
-	for (size_t i = 0; ctl->timeline && i < d->n_timeline; i++)
+	for (size_t i = 0; option_given(ctl, "timeline") && i < d->n_timeline; i++)
 		printf("%s  %-16s %s\n", print_time_ms(d->timeline[i]->at_ms), print_text(d->timeline[i]->actor),
 		       print_text(d->timeline[i]->text));
 }
@@ -294,11 +282,11 @@ int ctl_show(struct ctl *ctl)
 {
 	int64_t id;
 	int code = ctl_parse_id(ctl->arguments[0], &id);
-	OWNED_REPLY *reply = code ? NULL : fetch_detail(ctl, id, ctl->timeline, &code);
+	OWNED_REPLY *reply = code ? NULL : fetch_detail(ctl, id, option_given(ctl, "timeline"), &code);
 
 	if (code)
 		return code;
-	if (ctl->format == CTL_JSON)
+	if (is_json(ctl))
 		return show_json(ctl, reply->detail);
 	show_text(ctl, reply->detail);
 	return CTL_DONE;
@@ -310,7 +298,7 @@ static int report(struct ctl *ctl, const Reply *reply, int64_t id)
 	const Request *q = reply->decided;
 	enum ca_state state = q ? (enum ca_state)q->state : CA_STATE_ERROR;
 
-	if (ctl->format == CTL_JSON && q) {
+	if (is_json(ctl) && q) {
 		cJSON *document = cJSON_CreateObject();
 
 		cJSON_AddItemToObject(document, "request", request_json(q));
@@ -355,18 +343,19 @@ static int approve_one(struct ctl *ctl, int64_t id)
 {
 	Gatehouse__Admin__Decide decide = GATEHOUSE__ADMIN__DECIDE__INIT;
 	Call call = GATEHOUSE__ADMIN__CALL__INIT;
+	const char *wanted = option_value(ctl, "digest");
 	uint8_t digest[SHA256_SIZE];
 	char what[48];
 	int code = CTL_DONE;
 
 	decide.id = id;
 	decide.digest.data = digest;
-	if (ctl->digest) {
-		if (hex_parse(ctl->digest, digest, sizeof(digest)))
-			return ctl_fail(CTL_USAGE, ctl->digest, "a digest has 64 hexadecimal digits",
+	if (wanted) {
+		if (hex_parse(wanted, digest, sizeof(digest)))
+			return ctl_fail(CTL_USAGE, wanted, "a digest has 64 hexadecimal digits",
 					"gatehouse show ID");
 		decide.digest.len = sizeof(digest);
-	} else if (!ctl->yes) {
+	} else if (!option_given(ctl, "yes")) {
 		if (!isatty(STDIN_FILENO))
 			return ctl_fail(CTL_USAGE, "not approved", "there is no terminal to confirm it at",
 					"add --yes, or --digest with what gatehouse show printed");
@@ -408,7 +397,7 @@ static int deny_one(struct ctl *ctl, int64_t id)
 	int code;
 
 	decide.id = id;
-	decide.reason = (char *)(ctl->reason ? ctl->reason : "");
+	decide.reason = (char *)(option_given(ctl, "reason") ? option_value(ctl, "reason") : "");
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_DENY;
 	call.deny = &decide;
 	OWNED_REPLY *reply = ctl_call(ctl, &call);
@@ -437,24 +426,25 @@ static int set_attribute(struct ctl *ctl, int64_t id, const char *name, const ch
 
 static int edit_one(struct ctl *ctl, int64_t id)
 {
+	const char *given;
 	int code = CTL_DONE;
 
-	if (ctl->n_set_attributes + ctl->n_delete_attributes == 0)
+	if (!option_given(ctl, "set-attr") && !option_given(ctl, "del-attr"))
 		return ctl_fail(CTL_USAGE, "nothing to edit", "no --set-attr and no --del-attr was given", NULL);
-	for (int i = 0; !code && i < ctl->n_set_attributes; i++) {
-		char *name = strdup(ctl->set_attributes[i]), *value = name ? strchr(name, '=') : NULL;
+	for (int i = 0; !code && (given = option_nth(ctl, "set-attr", i)); i++) {
+		char *name = strdup(given), *value = name ? strchr(name, '=') : NULL;
 
 		if (!value || value == name)
-			code = ctl_fail(CTL_USAGE, ctl->set_attributes[i], "an attribute is written name=value", NULL);
+			code = ctl_fail(CTL_USAGE, given, "an attribute is written name=value", NULL);
 		if (!code) {
 			*value++ = '\0';
 			code = set_attribute(ctl, id, name, value);
 		}
 		free(name);
 	}
-	for (int i = 0; !code && i < ctl->n_delete_attributes; i++)
-		code = set_attribute(ctl, id, ctl->delete_attributes[i], "");
-	if (!code && ctl->format == CTL_TABLE)
+	for (int i = 0; !code && (given = option_nth(ctl, "del-attr", i)); i++)
+		code = set_attribute(ctl, id, given, "");
+	if (!code && !is_json(ctl))
 		printf("request %lld is changed; policy has not been asked: gatehouse resubmit %lld\n", (long long)id,
 		       (long long)id);
 	return code;
@@ -483,7 +473,7 @@ static int for_each(struct ctl *ctl, int (*one)(struct ctl *ctl, int64_t id))
 
 int ctl_approve(struct ctl *ctl)
 {
-	if (ctl->digest && ctl->n_arguments > 1)
+	if (option_given(ctl, "digest") && ctl->n_arguments > 1)
 		return ctl_fail(CTL_USAGE, "--digest goes with one request", NULL, NULL);
 	return for_each(ctl, approve_one);
 }

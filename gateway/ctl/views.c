@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gateway/ctl/print.h"
+#include "gateway/ctl/shapes.h"
 
 typedef Gatehouse__Admin__Call Call;
 typedef Gatehouse__Admin__Reply Reply;
@@ -24,33 +25,38 @@ static cJSON *certificate_json(const Certificate *c)
 	cJSON_AddItemToObject(o, "names", print_names_json(c->names, c->n_names));
 	cJSON_AddStringToObject(o, "not_before", print_time_s(c->not_before_s));
 	cJSON_AddStringToObject(o, "not_after", print_time_s(c->not_after_s));
+	cJSON_AddStringToObject(o, "state", c->revoked_ms ? "revoked" : "valid");
 	if (c->revoked_ms)
 		cJSON_AddStringToObject(o, "revoked", print_time_ms(c->revoked_ms));
 	return o;
 }
 
-static void certificate_row(struct print_table *t, const Certificate *c)
-{
-	const char *cells[] = { print_hex(c->serial),
-				print_number(c->request_id),
-				print_text(c->profile),
-				print_text(c->subject),
-				print_names(c->names, c->n_names),
-				print_time_s(c->not_after_s),
-				c->revoked_ms ? "revoked" : "valid",
-				NULL };
+static const struct column certificate_columns[] = {
+	{ .name = "serial" },
+	{ .name = "request", .kind = COLUMN_NUMBER },
+	{ .name = "state", .kind = COLUMN_STATE },
+	{ .name = "profile" },
+	{ .name = "ca", .shown = COLUMN_WIDE },
+	{ .name = "requester", .shown = COLUMN_WIDE },
+	{ .name = "subject" },
+	{ .name = "names", .kind = COLUMN_NAMES },
+	{ .name = "not-before", .kind = COLUMN_TIME, .shown = COLUMN_WIDE },
+	{ .name = "not-after", .kind = COLUMN_TIME },
+	{ .name = "revoked", .kind = COLUMN_TIME, .shown = COLUMN_WIDE },
+	{ 0 },
+};
 
-	print_row(t, cells);
-}
+const struct list_shape certificate_shape = { "certificates", certificate_columns, "no certificates" };
 
-/* Every page, each certificate into the table or the JSON list. */
-static int list_certificates(struct ctl *ctl, struct print_table *table, cJSON *list, size_t *n)
+/* Fetch page by page and put each row into the list. */
+static int fetch_certificates(struct ctl *ctl, struct list *list, uint8_t last[static CTL_SERIAL_MAX], size_t n_last)
 {
 	Gatehouse__Admin__ListCertificates query = GATEHOUSE__ADMIN__LIST_CERTIFICATES__INIT;
 	Call call = GATEHOUSE__ADMIN__CALL__INIT;
-	uint8_t last[64];
 	bool more = true;
 
+	query.after.data = last;
+	query.after.len = n_last;
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_LIST_CERTIFICATES;
 	call.list_certificates = &query;
 	while (more) {
@@ -59,46 +65,32 @@ static int list_certificates(struct ctl *ctl, struct print_table *table, cJSON *
 
 		if (code)
 			return code;
+		more = reply->more && reply->n_certificates;
 		for (size_t i = 0; i < reply->n_certificates; i++) {
 			const Certificate *c = reply->certificates[i];
 
-			if (table)
-				certificate_row(table, c);
-			else
-				cJSON_AddItemToArray(list, certificate_json(c));
-			query.after.len = c->serial.len < sizeof(last) ? c->serial.len : sizeof(last);
+			query.after.len = c->serial.len < CTL_SERIAL_MAX ? c->serial.len : CTL_SERIAL_MAX;
 			memcpy(last, c->serial.data, query.after.len);
-			query.after.data = last;
+			if (!list_add(list, certificate_json(c)))
+				return CTL_DONE;
 		}
-		*n += reply->n_certificates;
-		more = reply->more && reply->n_certificates;
 	}
 	return CTL_DONE;
 }
 
 int ctl_cert_list(struct ctl *ctl)
 {
-	static const char *const headings[] = {"SERIAL", "REQUEST",   "PROFILE", "SUBJECT",
-					       "NAMES",  "NOT AFTER", "STATE",   NULL};
-	size_t n = 0;
-	int code;
+	const char *after = option_value(ctl, "after");
+	uint8_t last[CTL_SERIAL_MAX] = { 0 };
+	size_t n_last = 0;
+	struct list *list = NULL;
+	int code = after ? ctl_parse_serial(after, last, &n_last) : CTL_DONE;
 
-	if (ctl->format == CTL_JSON) {
-		cJSON *document = cJSON_CreateObject();
-
-		code = list_certificates(ctl, NULL, cJSON_AddArrayToObject(document, "certificates"), &n);
-		if (!code)
-			return print_json(document);
-		cJSON_Delete(document);
+	if (!code)
+		code = list_new(&list, ctl);
+	if (code)
 		return code;
-	}
-	struct print_table *table = print_table_new(headings);
-
-	code = list_certificates(ctl, table, NULL, &n);
-	print_table_end(table, code == CTL_DONE && n);
-	if (!code && !n)
-		puts("no certificates");
-	return code;
+	return list_end(&list, fetch_certificates(ctl, list, last, n_last));
 }
 
 static cJSON *status_json(const Gatehouse__Admin__Status *s)
@@ -136,7 +128,7 @@ int ctl_status(struct ctl *ctl)
 	s = reply->status;
 	if (!s)
 		return ctl_fail(CTL_FAILED, "the core sent no status", NULL, NULL);
-	if (ctl->format == CTL_JSON) {
+	if (is_json(ctl)) {
 		print_json(status_json(s));
 	} else {
 		printf("%s", s->health);
@@ -154,7 +146,7 @@ int ctl_status(struct ctl *ctl)
 	return s->healthy ? CTL_DONE : CTL_FAILED;
 }
 
-static void show_ca(const struct ctl *ctl, const Gatehouse__Admin__Ca *ca)
+static void show_ca(const Gatehouse__Admin__Ca *ca)
 {
 	printf("%-12s %s\n%-12s %s\n%-12s %s to %s\n", "ca", print_text(ca->name), "subject", print_text(ca->subject),
 	       "validity", print_time_s(ca->not_before_s), print_time_s(ca->not_after_s));
@@ -162,7 +154,6 @@ static void show_ca(const struct ctl *ctl, const Gatehouse__Admin__Ca *ca)
 	for (size_t i = 0; i < ca->n_exits; i++)
 		printf("%-12s %s\n", i ? "" : "exits", print_text(ca->exits[i]));
 	printf("%-12s %s\n%s", "sha-256", print_fingerprint(ca->certificate), print_pem(ca->certificate));
-	(void)ctl;
 }
 
 int ctl_ca_show(struct ctl *ctl)
@@ -178,7 +169,7 @@ int ctl_ca_show(struct ctl *ctl)
 
 	if (code)
 		return code;
-	if (ctl->format == CTL_JSON) {
+	if (is_json(ctl)) {
 		cJSON *document = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(document, "cas");
 
 		for (size_t i = 0; i < reply->n_cas; i++) {
@@ -197,6 +188,6 @@ int ctl_ca_show(struct ctl *ctl)
 		return print_json(document);
 	}
 	for (size_t i = 0; i < reply->n_cas; i++)
-		show_ca(ctl, reply->cas[i]);
+		show_ca(reply->cas[i]);
 	return CTL_DONE;
 }

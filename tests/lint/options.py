@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""The manual pages against the programs: every option and command that they print stands in the page, and the daemon
-takes the configuration that the page gives as an example.
+"""The manual pages of the daemon against it: every option that it prints stands in the page, and it takes the
+configuration that the page gives as an example.
 
-    options.py GATEHOUSED GATEHOUSE MAN-FOLDER
+    options.py GATEHOUSED MAN-FOLDER
 """
 import os
 import re
@@ -53,7 +53,7 @@ def run(*words):
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
 
-def main(daemon, tool, folder):
+def main(daemon, folder):
     def page(name):
         with open(os.path.join(folder, name)) as f:
             return f.read().replace("\\_", "_")
@@ -62,14 +62,13 @@ def main(daemon, tool, folder):
     listed = run(daemon, "--list-options")
     filled = fill_options.fill(page("gatehouse.yaml.5.scd"), listed).replace("\\_", "_")
     for name, names, text in (("gatehouse.yaml.5.scd", listed_options(listed), filled),
-                              ("gatehoused.8.scd", listed_words(run(daemon, "--help")), page("gatehoused.8.scd")),
-                              ("gatehouse.1.scd", listed_words(run(tool, "--help")), page("gatehouse.1.scd"))):
+                              ("gatehoused.8.scd", listed_words(run(daemon, "--help")), page("gatehoused.8.scd"))):
         if not names:
             findings.append(f"{name}: the program printed nothing to hold against it")
         findings += [f"{name}: {wanted} is missing" for wanted in missing(names, text)]
     said = refused(daemon, example(page("gatehouse.yaml.5.scd")))
     findings += [f"gatehouse.yaml.5.scd: the example is refused: {said}"] if said else []
-    print("\n".join(findings) or "every option and command stands in its page, and the example is taken")
+    print("\n".join(findings) or "every option stands in its page, and the example is taken")
     sys.exit(1 if findings else 0)
 
 

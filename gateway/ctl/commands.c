@@ -1,0 +1,202 @@
+/* The one table of commands.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "gateway/ctl/command.h"
+
+#include <string.h>
+
+#include "gateway/ctl/ctl.h"
+#include "gateway/ctl/shapes.h"
+
+static const struct option_row common_options[] = {
+	{ "output", .letter = 'o', .value = "FORMAT",
+	  .summary = "table, wide, json (one document), jsonl (a line each), csv or id",
+	  .choices = "table wide json jsonl csv id" },
+	{ "utc", .summary = "times in full (RFC 3339, UTC) instead of ages" },
+	{ "color", .value = "WHEN",
+	  .summary = "auto (default), always or never; NO_COLOR is obeyed", .choices = "auto always never" },
+	{ "socket", .value = "PATH",
+	  .summary = "the admin socket; GATEHOUSE_SOCKET, else " CTL_SOCKET_DEFAULT },
+	{ "help", .letter = 'h', .summary = "help about a command, a noun or everything" },
+	{ "version", .summary = "the version" },
+	{ 0 },
+};
+
+/* Every command that prints a list takes these. */
+static const struct option_row list_options[] = {
+	{ "columns", .value = "COLUMNS", .summary = "which columns, in which order: a,b,c" },
+	{ "sort", .value = "COLUMN",
+	  .summary = "order by a column, from the greatest with a '-' before it; several: a,-b" },
+	{ "limit", .value = "N", .summary = "at most so many rows" },
+	{ "after", .value = "ID", .summary = "begin after this row" },
+	{ "no-headings", .summary = "without headings and without the line at the end" },
+	{ 0 },
+};
+
+static const struct option_row show_options[] = {
+	{ "timeline", .summary = "with every step, its time and who did it" },
+	{ 0 },
+};
+
+static const struct option_row confirm_options[] = {
+	{ "yes", .letter = 'y', .summary = "do not ask" },
+	{ 0 },
+};
+
+static const struct option_row approve_options[] = {
+	{ "digest", .value = "HEX",
+	  .summary = "only what has this digest (from show or pending -o json); for one request" },
+	{ 0 },
+};
+
+static const struct option_row deny_options[] = {
+	{ "reason", .value = "TEXT", .summary = "told to the requester" },
+	{ 0 },
+};
+
+static const struct option_row edit_options[] = {
+	{ "set-attr", .value = "NAME=VALUE", .summary = "set an attribute", .repeats = true },
+	{ "del-attr", .value = "NAME", .summary = "remove an attribute", .repeats = true },
+	{ 0 },
+};
+
+static const struct option_row ca_init_options[] = {
+	{ "name", .value = "TEXT", .summary = "name of the CA, also its common name; Gatehouse CA" },
+	{ "organization", .value = "TEXT", .summary = "organization in the CA's subject" },
+	{ "key-type", .value = "TYPE", .summary = "ec-p256 (default), ec-p384, rsa-3072 or rsa-4096",
+	  .choices = "ec-p256 ec-p384 rsa-3072 rsa-4096" },
+	{ "lifetime", .value = "DAYS", .summary = "of the CA certificate; 3650" },
+	{ "data", .value = "FOLDER", .summary = "data folder, an absolute path; /var/lib/gatehouse" },
+	{ "config", .value = "FILE",
+	  .summary = "configuration to write unless it is there; " CTL_CONFIG_DEFAULT },
+	{ "domain", .value = "DOMAIN",
+	  .summary = "DNS name under which clients reach this gateway; the host's own name" },
+	{ 0 },
+};
+
+static const struct noun_row nouns[] = {
+	{ "request", "requests for certificates: look, decide, edit" },
+	{ "cert", "certificates that were issued" },
+	{ "ca", "the CAs: create, show" },
+	{ "server", "the daemon: health" },
+};
+
+/* In the order in which help shows them. */
+static const struct command commands[] = {
+	{ "request", "pending", "pending", "", "list the requests that wait for a person", .prints = PRINTS_LIST,
+	  .list = &pending_shape, .is_paged = true, .run = ctl_pending,
+	  .text = "Oldest first.",
+	  .example = "gatehouse pending\ngatehouse pending -o json" },
+	{ "request", "list", "list", "", "list all requests", .prints = PRINTS_LIST, .list = &request_shape,
+	  .is_paged = true, .run = ctl_list },
+	{ "request", "show", "show", "REQUEST", "show one request: what was asked for and what will be issued",
+	  .prints = PRINTS_DOCUMENT, .is_paged = true, .options = { show_options }, .run = ctl_show,
+	  .text = "What was asked for, with the evidence for each name, what would be issued, the rule that decided "
+		  "and why, and the digest of all that.",
+	  .example = "gatehouse show 41\ngatehouse show 41 --timeline" },
+	{ "request", "approve", "approve", "REQUEST...", "approve what was shown, and ask policy again",
+	  .prints = PRINTS_DOCUMENT, .options = { confirm_options, approve_options }, .run = ctl_approve,
+	  .text = "Shows the request, asks, records the approval of exactly what was shown, and asks policy again. If "
+		  "policy issues, the certificate is there when the command returns. Without a terminal --yes or "
+		  "--digest is needed.",
+	  .example = "gatehouse approve 41\ngatehouse approve 41 --yes" },
+	{ "request", "deny", "deny", "REQUEST...", "deny, with a reason for the requester",
+	  .prints = PRINTS_DOCUMENT, .options = { deny_options }, .run = ctl_deny,
+	  .text = "Repeats of the request get the same answer for core.deny-window.",
+	  .example = "gatehouse deny 41 --reason 'ask the network team'" },
+	{ "request", "resubmit", "resubmit", "REQUEST...", "ask policy again, without an approval",
+	  .prints = PRINTS_DOCUMENT, .run = ctl_resubmit, .text = "After an edit, or after the policy changed." },
+	{ "request", "edit", "edit", "REQUEST...", "change attributes of a pending request",
+	  .prints = PRINTS_DOCUMENT, .options = { edit_options }, .run = ctl_edit,
+	  .text = "Policy is not asked until the next resubmit, and approvals given so far are void.",
+	  .example = "gatehouse edit 41 --set-attr ticket=CHG-4711" },
+
+	{ "cert", "list", NULL, "", "list the certificates", .prints = PRINTS_LIST, .list = &certificate_shape,
+	  .is_paged = true, .run = ctl_cert_list },
+
+	{ "ca", "init", NULL, "", "create a CA, and a first configuration", .prints = PRINTS_DOCUMENT,
+	  .options = { ca_init_options }, .run = ctl_ca_init,
+	  .text = "Creates the key, sealed under the key-encryption key, its self-signed certificate, and a first "
+		  "configuration unless the file exists. It works on the data folder itself; run it as the user that "
+		  "gatehoused will run as.",
+	  .example = "gatehouse ca init --name 'Example CA' --domain ca.example.com" },
+	{ "ca", "show", NULL, "[CA]", "show the CA, its certificate and fingerprint", .prints = PRINTS_DOCUMENT,
+	  .is_paged = true, .run = ctl_ca_show },
+
+	{ "server", "status", "status", "", "health, queue, and who the core takes you for",
+	  .prints = PRINTS_DOCUMENT, .run = ctl_status },
+
+	{ "", "help", NULL, "[COMMAND...]", "help about a command, a noun or everything", .run = ctl_help,
+	  .example = "gatehouse help approve\ngatehouse help request" },
+	{ "", "__manual", NULL, "PART", "a part of the manual pages, in scdoc", .is_hidden = true, .run = ctl_manual },
+	{ "", "__parse", NULL, "WORD...", "whether these words are a command line", .is_hidden = true,
+	  .run = ctl_parse },
+};
+
+/* Exit codes of every command; enum ctl_exit has their names. */
+static const struct exit_row exit_rows[] = {
+	{ CTL_DONE, "done; for approve and resubmit: issued" },
+	{ CTL_FAILED, "failed" },
+	{ CTL_USAGE, "the command line is wrong, or a confirmation is missing" },
+	{ CTL_NOT_FOUND, "not found" },
+	{ CTL_DENIED, "denied by policy" },
+	{ CTL_PENDING, "still pending, or decided and not signed yet" },
+	{ CTL_WRONG_STATE, "wrong state, or changed since it was seen" },
+	{ CTL_NOT_PERMITTED, "not permitted" },
+	{ CTL_UNREACHABLE, "the core cannot be reached" },
+	{ CTL_PARTLY, "of several some were done and others not" },
+};
+
+#define ROWS(array) (sizeof(array) / sizeof(*(array)))
+
+const struct command *command_at(size_t i)
+{
+	return i < ROWS(commands) ? &commands[i] : NULL;
+}
+
+const struct noun_row *noun_at(size_t i)
+{
+	return i < ROWS(nouns) ? &nouns[i] : NULL;
+}
+
+const struct exit_row *exit_row_at(size_t i)
+{
+	return i < ROWS(exit_rows) ? &exit_rows[i] : NULL;
+}
+
+const struct option_row *common_option_at(size_t i)
+{
+	return i + 1 < ROWS(common_options) ? &common_options[i] : NULL;
+}
+
+const struct option_row *command_option_at(const struct command *c, size_t i)
+{
+	for (size_t group = 0; group < COMMAND_GROUPS_MAX && c->options[group]; group++)
+		for (const struct option_row *o = c->options[group]; o->name; o++)
+			if (i-- == 0)
+				return o;
+	if (c->prints != PRINTS_LIST)
+		return NULL;
+	return i + 1 < ROWS(list_options) ? &list_options[i] : NULL;
+}
+
+const struct command *command_find(const char *noun, const char *verb)
+{
+	for (size_t i = 0; i < ROWS(commands); i++) {
+		const struct command *c = &commands[i];
+
+		if (verb ? strcmp(c->noun, noun) == 0 && strcmp(c->verb, verb) == 0
+			 : (c->alias && strcmp(c->alias, noun) == 0) || (!*c->noun && strcmp(c->verb, noun) == 0))
+			return c;
+	}
+	return NULL;
+}
+
+const struct noun_row *noun_find(const char *name)
+{
+	for (size_t i = 0; i < ROWS(nouns); i++)
+		if (strcmp(nouns[i].name, name) == 0)
+			return &nouns[i];
+	return NULL;
+}

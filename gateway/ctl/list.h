@@ -1,0 +1,54 @@
+/* Lists in every format.
+ *
+ * A row is a JSON object, the same in each format: a table shows some of its members by the columns of the list's
+ * shape, `-o json` is one document with all of them, `-o jsonl` a line each, `-o csv` columns with headings, `-o id`
+ * the first column alone. What needs no widths and no order is printed as it comes.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include <cjson/cJSON.h>
+
+#include "gateway/ctl/ctl.h"
+
+enum column_kind {
+	COLUMN_TEXT,
+	COLUMN_NUMBER,
+	COLUMN_AGE,   /* a time of the past, in a table as "3m" */
+	COLUMN_TIME,
+	COLUMN_NAMES, /* a list of texts, in a table the first and how many more */
+	COLUMN_STATE, /* a text with a colour */
+};
+
+enum column_shown { COLUMN_ALWAYS, COLUMN_WIDE, COLUMN_WHEN_ASKED };
+
+struct column {
+	const char *name;    /* for --columns and --sort: "not-after"; NULL ends the columns */
+	const char *member;  /* of the row; NULL: that of the name, "not_after" */
+	const char *heading; /* NULL: made of the name, "NOT AFTER" */
+	enum column_kind kind;
+	enum column_shown shown;
+	const char *(*text)(const cJSON *row); /* a text made from several members; NULL: the member */
+};
+
+struct list_shape {
+	const char *member;            /* of the document: "requests" */
+	const struct column *columns;  /* the first one names the row: `-o id`, --after */
+	const char *empty;             /* what a table without rows says */
+};
+
+struct list;
+
+/* Begin the list of `ctl->command`. CTL_DONE, or CTL_USAGE, told: --columns or --sort names no column. */
+int list_new(struct list **out, const struct ctl *ctl);
+
+/* Takes the row. False when --limit is reached and no further row is wanted. */
+bool list_add(struct list *l, cJSON *row);
+
+/* How many rows were added. */
+size_t list_count(const struct list *l);
+
+/* Print what has to be printed at the end, and free. With a `code` other than CTL_DONE nothing more is printed.
+ * Returns `code`, or what went wrong. */
+int list_end(struct list **l, int code);

@@ -1,0 +1,10 @@
+/* The shapes of the lists that commands print, for their rows in the table of commands.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "gateway/ctl/list.h"
+
+extern const struct list_shape pending_shape, request_shape; /* gateway/ctl/requests.c */
+extern const struct list_shape certificate_shape;            /* gateway/ctl/views.c */
