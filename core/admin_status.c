@@ -52,18 +52,21 @@ void admin_get_status(const struct admin_ask *a)
 static Gatehouse__Admin__Ca *describe_ca(const struct ca *ca, struct arena *arena)
 {
 	Gatehouse__Admin__Ca *c = arena_alloc(arena, sizeof(*c));
-	char subject[1024];
+	const struct ca_key *key = ca_current_key(ca);
+	char subject[1024] = "";
 
 	if (!c)
 		return NULL;
 	gatehouse__admin__ca__init(c);
-	certificate_subject(buf_bytes(&ca->certificate), subject, sizeof(subject));
 	c->name = (char *)ca->name;
-	c->certificate.data = ca->certificate.ptr;
-	c->certificate.len = ca->certificate.len;
+	if (key) {
+		certificate_subject(buf_bytes(&key->certificate), subject, sizeof(subject));
+		c->certificate.data = key->certificate.ptr;
+		c->certificate.len = key->certificate.len;
+		c->not_before_s = key->not_before_s;
+		c->not_after_s = key->not_after_s;
+	}
 	c->subject = arena_strdup(arena, subject);
-	c->not_before_s = ca->not_before_s;
-	c->not_after_s = ca->not_after_s;
 	c->policy = (char *)ca->policy->name;
 	c->exits = arena_alloc(arena, (ca->n_exits + 1) * sizeof(*c->exits));
 	for (size_t i = 0; c->exits && i < ca->n_exits; i++)

@@ -319,8 +319,7 @@ static void free_settings(struct ca_core *core)
 		free((void *)p->ext_key_usage);
 	}
 	for (size_t i = 0; i < core->n_cas; i++) {
-		buf_fini(&core->cas[i].certificate);
-		issuer_drop(&core->cas[i].issuer);
+		keys_free(&core->cas[i]);
 		free(core->cas[i].exits);
 	}
 	bindings_fini(&core->bindings);

@@ -51,6 +51,22 @@ struct exit_instance {
 	bool is_disabled;               /* init failed and it is not required */
 };
 
+#define CA_KEYS_MAX 16
+
+/* A key of a CA, with the certificate under which it signs. Nothing of it changes once it is in the list of its CA,
+ * but for what the signer says of it; it stays there until the core ends. CRLs and OCSP answers are made for each key
+ * by itself: certificates.key_id says which one signed a certificate. */
+struct ca_key {
+	struct ca *ca;
+	int64_t row;                    /* ca_keys.id */
+	unsigned index;                 /* ca_keys.position: names it, for ever */
+	struct buf certificate;         /* DER */
+	struct issuer *issuer;          /* the same, read */
+	int64_t not_before_s, not_after_s;
+	_Atomic uint64_t signer;        /* the signer's number for it: another one when it was started again */
+	_Atomic bool is_refused;        /* a signer that answers did not load it: this key waits, the others do not */
+};
+
 struct ca {
 	struct ca_core *core;
 	const char *name;
@@ -61,13 +77,18 @@ struct ca {
 	pthread_mutex_t policy_turn;    /* held during verify unless the module is thread-safe */
 	struct exit_instance *exits;
 	size_t n_exits;
-	struct buf certificate;         /* DER */
-	struct issuer *issuer;          /* the same, read */
-	int64_t not_before_s, not_after_s;
-	_Atomic uint64_t key;           /* the signer's number for it: another one when it was started again */
-	_Atomic bool is_key_refused;    /* a signer that answers did not load it: this CA waits, the others do not */
-	int64_t key_row;                /* ca_keys.id */
+	struct ca_key *keys[CA_KEYS_MAX]; /* in the order of their lives; only ever added to */
+	_Atomic unsigned n_keys;
+	struct ca_key *_Atomic current; /* signs what is new; NULL: none can, keys_away() says why */
 };
+
+/* Who uses it for more than one thing takes it once: another one may be current the next moment. */
+static inline struct ca_key *ca_current_key(const struct ca *ca)
+{
+	return atomic_load(&ca->current);
+}
+
+struct ca_key *ca_find_key(const struct ca *ca, int64_t row); /* NULL */
 
 struct ca_core {
 	const struct conf_section *conf;

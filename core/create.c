@@ -56,10 +56,9 @@ static int create(struct db *db, const char *kek_path, struct creation *c)
 	uint8_t kek[SIGNER_KEK_SIZE];
 	struct ca_key_row row;
 	bool has_keys;
-	int e = store_load_ca_key(db, c->options->name, &row);
+	int e = store_load_ca_key(db, c->options->name, SIGNER_PURPOSE_CA, 0, &row);
 
-	buf_fini(&row.sealed);
-	buf_fini(&row.certificate);
+	ca_key_row_fini(&row);
 	if (e != CA_CALL_NOT_FOUND)
 		return e ? e : CA_CREATE_EXISTS;
 	/* A key-encryption key that is missing while others' keys are sealed under it is lost, not new. */
@@ -75,8 +74,8 @@ static int create(struct db *db, const char *kek_path, struct creation *c)
 	if (!e)
 		e = self_sign(signer, c);
 	if (!e)
-		e = store_add_ca_key(db, c->options->name, buf_bytes(&c->sealed), buf_bytes(&c->spki),
-				     buf_bytes(&c->certificate), clock_wall_ms());
+		e = store_add_ca_key(db, c->options->name, SIGNER_PURPOSE_CA, CA_KEY_CURRENT, buf_bytes(&c->sealed),
+				     buf_bytes(&c->spki), buf_bytes(&c->certificate), clock_wall_ms());
 	signer_drop(&signer);
 	if (e > 0)
 		e = e == DB_CONFLICT && !c->why[0] ? CA_CREATE_EXISTS : -EINVAL;

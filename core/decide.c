@@ -44,11 +44,13 @@ int decide_check_key(struct ca *ca, const struct ca_request *r, char why[static 
 int decide_prepare(struct ca *ca, struct ca_request *r)
 {
 	const struct ca_profile *p = core_find_profile(ca->core, r->profile);
+	const struct ca_key *key = ca_current_key(ca);
 	int64_t now_s = clock_wall_s();
 	const char *cn = NULL;
 
-	if (!p)
+	if (!p || !key)
 		return CA_STATUS_BUILD_FAILURE;
+	r->key_id = key->row;
 	r->shown.subject_text = r->subject_text;
 	r->shown.not_before_s = r->not_before_s;
 	r->shown.not_after_s = r->not_after_s;
@@ -60,12 +62,12 @@ int decide_prepare(struct ca *ca, struct ca_request *r)
 	r->n_subject = 0;
 	r->subject_text = NULL;
 	r->not_before_s = now_s - p->backdate_s;
-	if (r->not_before_s < ca->not_before_s)
-		r->not_before_s = ca->not_before_s;
+	if (r->not_before_s < key->not_before_s)
+		r->not_before_s = key->not_before_s;
 	/* The last second belongs to the validity (RFC 5280 4.1.2.5). */
 	r->not_after_s = now_s - p->backdate_s + p->lifetime_s - 1;
-	if (r->not_after_s > ca->not_after_s)
-		r->not_after_s = ca->not_after_s;
+	if (r->not_after_s > key->not_after_s)
+		r->not_after_s = key->not_after_s;
 	for (size_t i = 0; p->common_name && i < r->n_names; i++) {
 		bool asked = r->csr.common_name && strcasecmp(r->csr.common_name, r->names[i].value) == 0;
 
@@ -250,7 +252,7 @@ static int build_tbs(struct ca *ca, struct ca_request *r, char why[static CA_REA
 {
 	struct ca_extension enabled[REQUEST_EXTENSIONS_MAX];
 	struct issue_plan plan = {
-		.issuer = ca->issuer,
+		.issuer = ca_find_key(ca, r->key_id)->issuer,
 		.subject = r->subject,
 		.n_subject = r->n_subject,
 		.names = r->names,
@@ -295,8 +297,9 @@ static int store_plan(struct ca *ca, struct ca_request *r, enum ca_state from)
 static int sign(struct ca *ca, struct ca_request *r, char why[static CA_REASON_SIZE])
 {
 	OWNED_BUF signature = BUF_INIT(SIGNER_SIGNATURE_MAX);
+	struct ca_key *key = ca_find_key(ca, r->key_id);
 	char refused[SIGNER_WHY_SIZE] = "";
-	int e = keys_sign(ca, buf_bytes(&r->tbs), &signature, refused);
+	int e = key ? keys_sign(key, buf_bytes(&r->tbs), &signature, refused) : -EKEYREJECTED;
 
 	if (e > 0)
 		snprintf(why, CA_REASON_SIZE, "the signer refused: %s", refused);
@@ -304,7 +307,7 @@ static int sign(struct ca *ca, struct ca_request *r, char why[static CA_REASON_S
 		return e;
 	trace_step(ca->core->trace, "sign", r->id);
 	buf_reset(&r->certificate);
-	e = issue_assemble(buf_bytes(&r->tbs), buf_bytes(&signature), ca->issuer, &r->certificate);
+	e = issue_assemble(buf_bytes(&r->tbs), buf_bytes(&signature), key->issuer, &r->certificate);
 	if (e)
 		snprintf(why, CA_REASON_SIZE, e > 0 ? "the signature that was made does not verify" :
 						      "no certificate can be made of what was signed");

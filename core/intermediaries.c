@@ -16,6 +16,7 @@
 #include "core/base/own.h"
 #include "core/base/pool.h"
 #include "core/core_int.h"
+#include "core/keys.h"
 #include "core/message.h"
 #include "core/tls_door.h"
 #include "core/wire/server.h"
@@ -100,8 +101,10 @@ static void locate(struct answer *a)
 	if (ca) {
 		reply->call = GATEHOUSE__CORE__CALL__CALL_OK;
 		reply->name = (char *)(uintptr_t)ca->name;
-		reply->chain.data = ca->certificate.ptr;
-		reply->chain.len = ca->certificate.len;
+		if (ca_current_key(ca) && keys_append_chain(ca_current_key(ca), &a->text))
+			reply->call = GATEHOUSE__CORE__CALL__CALL_FAILED;
+		reply->chain.data = a->text.ptr;
+		reply->chain.len = a->text.len;
 		trace_event(a->core->trace, "locate", 0, "\"intermediary\":\"%s\",\"ca\":\"%s\"", a->by->name,
 			    ca->name);
 	}

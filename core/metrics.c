@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "core/core_int.h"
+#include "core/keys.h"
 #include "core/store.h"
 
 #define UNHEALTHY_AFTER 3 /* failures of policy, one after the other */
@@ -33,9 +34,11 @@ bool ca_core_health(struct ca_core *core, struct buf *out)
 	health_line(out, &ok, "core", "", !core->is_closed, "stopping");
 	health_line(out, &ok, "store", "", !core->is_store_failing, "cannot write");
 	signer_line(out, &ok, core);
-	for (size_t i = 0; i < core->n_cas; i++)
-		health_line(out, &ok, "key", core->cas[i].name, !core->cas[i].is_key_refused,
-			    "the signer does not load it");
+	for (size_t i = 0; i < core->n_cas; i++) {
+		const char *trouble = keys_trouble(&core->cas[i]);
+
+		health_line(out, &ok, "ca", core->cas[i].name, !trouble, trouble);
+	}
 	health_line(out, &ok, "policy", "", core->policy_failures_in_a_row < UNHEALTHY_AFTER, "gives no valid answers");
 	for (size_t i = 0; i < core->n_cas; i++) {
 		const struct ca *ca = &core->cas[i];

@@ -293,9 +293,10 @@ static int read_request(struct ca *ca, struct ca_request *r, struct bytes der, c
 
 static int fill_issued(struct ca *ca, const struct ca_request *r, struct ca_outcome *out)
 {
+	const struct ca_key *key = ca_find_key(ca, r->key_id);
 	int e = buf_append(&out->certificate, buf_bytes(&r->certificate));
 
-	return e ? e : buf_append(&out->chain, buf_bytes(&ca->certificate));
+	return !e && key ? keys_append_chain(key, &out->chain) : e;
 }
 
 /* The older a request, the longer the pause: a person who has not looked for an hour will not look within the next

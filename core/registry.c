@@ -13,6 +13,7 @@
 #include "core/connect.h"
 #include "core/core_int.h"
 #include "core/door.h"
+#include "core/keys.h"
 #include "core/registry_int.h"
 #include "core/remote.h"
 
@@ -83,7 +84,9 @@ static int direct_ask(struct ca_door *door, const char *requester, int64_t id, b
 
 static int direct_get_chain(struct ca_door *door, struct buf *out)
 {
-	return buf_append(out, buf_bytes(&((struct direct_door *)door)->ca->certificate));
+	const struct ca_key *key = ca_current_key(((struct direct_door *)door)->ca);
+
+	return key ? keys_append_chain(key, out) : 0;
 }
 
 static const char *direct_name(const struct ca_door *door)

@@ -66,6 +66,7 @@ struct ca_request {
 	uint8_t template_hash[SHA256_SIZE]; /* of what the certificate says, whatever its key */
 	uint8_t serial[SERIAL_SIZE];
 	struct buf tbs;
+	int64_t key_id;           /* ca_keys.id of the key that signs, or signed, the TBS */
 	struct buf certificate;
 
 	/* What the next write adds. */

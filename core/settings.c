@@ -411,7 +411,6 @@ static int load_ca(struct ca_core *core, const struct conf_section *conf, struct
 		.name = conf_str(conf, "name"),
 		.public_url = conf_str(status, "public-url"),
 		.ocsp_validity_s = conf_duration_ms(status, "ocsp-validity") / 1000,
-		.certificate = BUF_INIT(65536),
 		.policy_turn = PTHREAD_MUTEX_INITIALIZER,
 	};
 	return check_public_url(status, error);

@@ -94,6 +94,11 @@ static struct bytes tbs_of(const struct ca_request *r)
 	return r->tbs.len ? buf_bytes(&r->tbs) : bytes_of(NULL, 0);
 }
 
+static struct db_value key_of(const struct ca_request *r)
+{
+	return r->tbs.len ? DB_INT(r->key_id) : DB_NULL;
+}
+
 /* Octets that the gate did not even copy: none, or too many. */
 static struct bytes csr_of(const struct ca_request *r)
 {
@@ -120,10 +125,10 @@ static int insert_request(struct db_conn *conn, const struct apply *a)
 			"requester, intermediary, source_address, evidence, received_ms, submitted_ms, "
 			"first_seen_ms, resolved_ms, retry_after_s, collect_ms, csr, csr_hash, spki_hash, "
 			"names_key, asked_subject, subject, raw_attributes, transaction_key, key_until_ms, "
-			"status, reason, rule, trace, digest, serial, tbs, not_before_s, not_after_s, "
+			"status, reason, rule, trace, digest, serial, tbs, key_id, not_before_s, not_after_s, "
 			"template_s, edited, key_type, key_bits)"
 			" VALUES(?,?,1,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-			"?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			"?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 			DB_INT(r->id), DB_INT(r->state), DB_TEXT(r->ca), DB_TEXT(r->protocol), DB_TEXT(r->endpoint),
 			DB_TEXT(r->profile), DB_TEXT(r->requester), DB_TEXT(r->intermediary),
 			DB_TEXT(r->source_address), DB_INT(r->evidence), DB_INT(r->received_ms),
@@ -136,8 +141,8 @@ static int insert_request(struct db_conn *conn, const struct apply *a)
 			DB_INT(a->change->key_until_ms), DB_INT(r->status), DB_TEXT(r->reason),
 			DB_TEXT(r->verdict.rule), DB_TEXT(r->verdict.trace),
 			DB_BLOB(bytes_of(r->digest, SHA256_SIZE)), DB_BLOB(serial_of(r)), DB_BLOB(tbs_of(r)),
-			DB_INT(r->not_before_s), DB_INT(r->not_after_s), DB_INT(r->template_s), DB_INT(r->is_edited),
-			DB_TEXT(r->csr.key_type ? r->csr.key_type : ""), DB_INT(r->csr.key_bits));
+			key_of(r), DB_INT(r->not_before_s), DB_INT(r->not_after_s), DB_INT(r->template_s),
+			DB_INT(r->is_edited), DB_TEXT(r->csr.key_type ? r->csr.key_type : ""), DB_INT(r->csr.key_bits));
 	for (size_t i = 0; !e && i < r->n_names; i++)
 		e = db_run(
 			conn,
@@ -154,13 +159,13 @@ static int update_request(struct db_conn *conn, const struct apply *a)
 	int e = db_run(
 		conn,
 		"UPDATE requests SET state=?, version=version+1, resolved_ms=?, key_until_ms=?, status=?, reason=?,"
-		" rule=?, trace=?, digest=?, serial=?, tbs=?, not_before_s=?, not_after_s=?, template_s=?, edited=?,"
-		" subject=?"
+		" rule=?, trace=?, digest=?, serial=?, tbs=?, key_id=?, not_before_s=?, not_after_s=?, template_s=?,"
+		" edited=?, subject=?"
 		" WHERE id=? AND version=? AND state=?",
 		DB_INT(r->state), DB_INT(r->resolved_ms), DB_INT(a->change->key_until_ms), DB_INT(r->status),
 		DB_TEXT(r->reason), DB_TEXT(r->verdict.rule), DB_TEXT(r->verdict.trace),
 		DB_BLOB(bytes_of(r->digest, SHA256_SIZE)), DB_BLOB(serial_of(r)), DB_BLOB(tbs_of(r)),
-		DB_INT(r->not_before_s), DB_INT(r->not_after_s), DB_INT(r->template_s), DB_INT(r->is_edited),
+		key_of(r), DB_INT(r->not_before_s), DB_INT(r->not_after_s), DB_INT(r->template_s), DB_INT(r->is_edited),
 		DB_TEXT(request_subject_text(r)), DB_INT(r->id), DB_INT(r->version), DB_INT(a->change->from));
 
 	if (!e && db_changes(conn) != 1)
@@ -199,7 +204,7 @@ static int write_certificate(struct db_conn *conn, const struct apply *a)
 	return db_run(conn,
 		      "INSERT INTO certificates(serial, request_id, ca, key_id, certificate, not_before_s, not_after_s,"
 		      " issued_ms) VALUES(?,?,?,?,?,?,?,?)",
-		      DB_BLOB(bytes_of(r->serial, SERIAL_SIZE)), DB_INT(r->id), DB_TEXT(r->ca), DB_INT(a->ca->key_row),
+		      DB_BLOB(bytes_of(r->serial, SERIAL_SIZE)), DB_INT(r->id), DB_TEXT(r->ca), DB_INT(r->key_id),
 		      DB_BLOB(buf_bytes(&r->certificate)), DB_INT(r->not_before_s), DB_INT(r->not_after_s),
 		      DB_INT(r->resolved_ms));
 }
@@ -458,28 +463,6 @@ static int release_denied(struct db_conn *conn, void *arg)
 int store_release_denied(struct ca_core *core)
 {
 	return db_write(core->db, release_denied, NULL);
-}
-
-struct key_add {
-	const char *ca;
-	struct bytes sealed, spki, certificate;
-	int64_t now_ms;
-};
-
-static int add_ca_key(struct db_conn *conn, void *arg)
-{
-	const struct key_add *k = arg;
-
-	return db_run(conn, "INSERT INTO ca_keys(ca, sealed, spki, certificate, created_ms) VALUES(?,?,?,?,?)",
-		      DB_TEXT(k->ca), DB_BLOB(k->sealed), DB_BLOB(k->spki), DB_BLOB(k->certificate), DB_INT(k->now_ms));
-}
-
-int store_add_ca_key(struct db *db, const char *ca, struct bytes sealed, struct bytes spki, struct bytes certificate,
-		     int64_t now_ms)
-{
-	struct key_add k = { ca, sealed, spki, certificate, now_ms };
-
-	return db_write(db, add_ca_key, &k);
 }
 
 struct event_write {

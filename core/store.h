@@ -8,6 +8,7 @@
 
 #include "core/audit.h"
 #include "core/core_int.h"
+#include "core/store_keys.h"
 
 int store_open(struct ca_core *core, unsigned commit_delay_ms, char *why, size_t why_size);
 
@@ -76,19 +77,6 @@ int store_is_renewal(struct ca_core *core, const struct ca_request *r, int64_t n
 int store_list_unfinished(struct ca_core *core, int64_t after, int64_t *ids, size_t max, size_t *n);
 int store_list_expired(struct ca_core *core, int64_t before_ms, int64_t after, int64_t *ids, size_t max, size_t *n);
 
-/* ---- CA keys ---- */
-
-struct ca_key_row {
-	int64_t id;
-	struct buf sealed, certificate;
-};
-/* Is any CA's key kept here, sealed under a key-encryption key that must not be replaced? */
-int store_has_ca_keys(struct db *db, bool *answer);
-/* The newest key of the CA. 0; CA_CALL_NOT_FOUND. */
-int store_load_ca_key(struct db *db, const char *ca, struct ca_key_row *out);
-/* 0; DB_CONFLICT when the CA has one. */
-int store_add_ca_key(struct db *db, const char *ca, struct bytes sealed, struct bytes spki, struct bytes certificate,
-		     int64_t now_ms);
 extern const char *const store_migrations[];
 #define STORE_APPLICATION_ID 0x47484341 /* "GHCA" */
 

@@ -69,6 +69,7 @@ static void read_request(struct ca_request *r, struct db_rows *rows)
 	r->is_edited = db_col_int(rows, 34) != 0;
 	r->csr.key_type = copy_text(r, rows, 35);
 	r->csr.key_bits = (unsigned)db_col_int(rows, 36);
+	r->key_id = db_col_int(rows, 37);
 }
 
 static int load_names(struct db_conn *conn, struct ca_request *r)
@@ -137,7 +138,7 @@ static int load_request(struct db_conn *conn, void *arg)
 		" r.resolved_ms, r.retry_after_s, r.collect_ms, r.csr, r.spki_hash, r.names_key, r.raw_attributes,"
 		" r.transaction_key, r.status, r.reason, r.rule, r.trace, r.digest, r.serial, r.tbs,"
 		" r.not_before_s, r.not_after_s, c.certificate, r.subject, r.template_s, r.edited, r.key_type,"
-		" r.key_bits"
+		" r.key_bits, r.key_id"
 		" FROM requests r LEFT JOIN certificates c ON c.request_id=r.id WHERE r.id=?",
 		DB_INT(l->id));
 
@@ -454,35 +455,6 @@ int store_list_expired(struct ca_core *core, int64_t before_ms, int64_t after, i
 	return db_read(core->db, list_ids, &l);
 }
 
-struct key_read {
-	const char *ca;
-	struct ca_key_row *out;
-};
-
-static int load_ca_key(struct db_conn *conn, void *arg)
-{
-	struct key_read *k = arg;
-	OWNED(db_rows) rows = NULL;
-	int e = db_select(conn, &rows, "SELECT id, sealed, certificate FROM ca_keys WHERE ca=?", DB_TEXT(k->ca));
-
-	if (e)
-		return e;
-	e = db_next(rows);
-	if (e != DB_ROW)
-		return e ? e : CA_CALL_NOT_FOUND;
-	k->out->id = db_col_int(rows, 0);
-	e = buf_append(&k->out->sealed, db_col_blob(rows, 1));
-	return e ? e : buf_append(&k->out->certificate, db_col_blob(rows, 2));
-}
-
-int store_load_ca_key(struct db *db, const char *ca, struct ca_key_row *out)
-{
-	struct key_read k = { ca, out };
-
-	*out = (struct ca_key_row){ .sealed = BUF_INIT(SIGNER_SEALED_MAX), .certificate = BUF_INIT(65536) };
-	return db_read(db, load_ca_key, &k);
-}
-
 struct due_read {
 	int64_t now_ms;
 	struct outbox_row *rows;
@@ -562,22 +534,4 @@ static int last_id(struct db_conn *conn, void *arg)
 int store_last_id(struct ca_core *core, int64_t *id)
 {
 	return db_read(core->db, last_id, id);
-}
-
-static int has_ca_keys(struct db_conn *conn, void *arg)
-{
-	OWNED(db_rows) rows = NULL;
-	int e = db_select(conn, &rows, "SELECT 1 FROM ca_keys LIMIT 1");
-
-	if (!e && (e = db_next(rows)) == DB_ROW) {
-		*(bool *)arg = true;
-		e = 0;
-	}
-	return e;
-}
-
-int store_has_ca_keys(struct db *db, bool *answer)
-{
-	*answer = false;
-	return db_read(db, has_ca_keys, answer);
 }

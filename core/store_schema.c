@@ -17,7 +17,7 @@ static const char schema_1[] =
 	" asked_subject TEXT NOT NULL, subject TEXT NOT NULL, raw_attributes TEXT NOT NULL,"
 	" transaction_key BLOB NOT NULL, key_until_ms INTEGER NOT NULL,"
 	" status INTEGER NOT NULL, reason TEXT NOT NULL, rule TEXT NOT NULL, trace TEXT NOT NULL,"
-	" digest BLOB, serial BLOB, tbs BLOB, not_before_s INTEGER, not_after_s INTEGER,"
+	" digest BLOB, serial BLOB, tbs BLOB, key_id INTEGER, not_before_s INTEGER, not_after_s INTEGER,"
 	" template_s INTEGER NOT NULL, edited INTEGER NOT NULL,"
 	" key_type TEXT NOT NULL, key_bits INTEGER NOT NULL) STRICT;"
 	/* key_until_ms 0: the key is released and may be used again. */
@@ -70,7 +70,9 @@ static const char schema_1[] =
 	"CREATE TRIGGER audit_keeps_content BEFORE UPDATE ON audit BEGIN"
 	" SELECT RAISE(ABORT, 'audit records are never changed'); END;"
 	"CREATE TABLE ca_keys("
-	" id INTEGER PRIMARY KEY, ca TEXT NOT NULL UNIQUE COLLATE NOCASE, sealed BLOB NOT NULL, spki BLOB NOT NULL,"
-	" certificate BLOB NOT NULL, created_ms INTEGER NOT NULL) STRICT;";
+	" id INTEGER PRIMARY KEY, ca TEXT NOT NULL COLLATE NOCASE, purpose INTEGER NOT NULL, position INTEGER NOT NULL,"
+	" state INTEGER NOT NULL, sealed BLOB NOT NULL, spki BLOB NOT NULL, certificate BLOB NOT NULL,"
+	" created_ms INTEGER NOT NULL, UNIQUE(ca, purpose, position)) STRICT;"
+	"CREATE UNIQUE INDEX ca_keys_state ON ca_keys(ca, purpose, state) WHERE state <> 3;";
 
 const char *const store_migrations[] = { schema_1, NULL };

@@ -4,6 +4,7 @@
  */
 #include "tests/test.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -219,7 +220,7 @@ static void a_signer_with_another_key_encryption_key_refuses_no_request(void **s
 	/* The finisher asks it once a second: that it answers does not make it good. */
 	usleep(2500000);
 	expect_health("signer: ok, ", false);
-	expect_health("key " RIG_CA ": the signer does not load it", false);
+	expect_health("ca " RIG_CA ": the signer does not load the key of this CA", false);
 	expect_busy("b.example");
 	assert_int_equal(rig_number(&rig, "SELECT count(*) FROM requests"), 1);
 	child_kill(&process);
@@ -273,8 +274,8 @@ static void a_key_that_does_not_load_stops_its_own_ca_only(void **state)
 	expect_other_busy("y.example");
 	assert_int_equal(rig_number(&rig, "SELECT count(*) FROM requests"), 2);
 	expect_health("signer: ok, ", false);
-	expect_health("key Other: the signer does not load it", false);
-	expect_health("key " RIG_CA ": ok", false);
+	expect_health("ca Other: the signer does not load the key of this CA", false);
+	expect_health("ca " RIG_CA ": ok", false);
 	for (int i = 0; i < 3; i++) {
 		char name[32];
 
@@ -293,8 +294,35 @@ static void a_key_that_does_not_load_stops_its_own_ca_only(void **state)
 	wait_for(UNFINISHED, 0);
 	assert_int_equal(submit_to_other("z.example", &out), 0);
 	assert_int_equal(out.disposition, CA_ISSUED);
-	expect_health("key Other: ok", true);
+	expect_health("ca Other: ok", true);
 	assert_true(rig_write(&rig, "DROP TABLE kept"));
+}
+
+/* A start with what is damaged: the other CA works, and what is mended is noticed without another start. */
+static void a_key_that_does_not_load_stops_no_start(void **state)
+{
+	struct conf_error error = { 0 };
+
+	assert_true(rig_write(&rig, "CREATE TABLE kept AS SELECT sealed FROM ca_keys WHERE ca='Other'"));
+	assert_true(rig_write(&rig, "UPDATE ca_keys SET sealed=x'00' WHERE ca='Other'"));
+	rig_stop(&rig);
+	if (rig_start(&rig, &error))
+		fail_msg("%s", error.text);
+	expect_issued("a.example");
+	expect_other_busy("x.example");
+	expect_health("ca Other: the signer does not load the key of this CA", false);
+	assert_true(rig_write(&rig, "UPDATE ca_keys SET sealed=(SELECT sealed FROM kept) WHERE ca='Other'"));
+	for (int i = 0; i < 50 && ca_core_health(rig.core, &(struct buf)BUF_INIT(0)) == false; i++)
+		usleep(100000);
+	expect_health("ca Other: ok", true);
+	/* When it is so for every CA there is nothing to start. */
+	assert_true(rig_write(&rig, "UPDATE ca_keys SET sealed=x'00'"));
+	rig_stop(&rig);
+	assert_int_equal(rig_start(&rig, &error), -EKEYREJECTED);
+	assert_non_null(strstr(error.text, "the key of CA '" RIG_CA "' cannot be used: the sealed key does not open"));
+	assert_true(rig_write(&rig, "UPDATE ca_keys SET sealed=(SELECT sealed FROM kept) WHERE ca='Other'"));
+	assert_true(rig_write(&rig, "DROP TABLE kept"));
+	assert_int_equal(rig_start(&rig, &error), 0);
 }
 
 static atomic_uint n_issued, n_wrong;
@@ -350,6 +378,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_signer_with_another_key_encryption_key_refuses_no_request, start,
 						stop),
 		cmocka_unit_test_setup_teardown(a_key_that_does_not_load_stops_its_own_ca_only, start_two_cas, stop),
+		cmocka_unit_test_setup_teardown(a_key_that_does_not_load_stops_no_start, start_two_cas, stop),
 		cmocka_unit_test_setup_teardown(nothing_is_lost_or_refused_while_signers_die, start, stop),
 	};
 
