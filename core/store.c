@@ -349,7 +349,7 @@ static int apply(struct db_conn *conn, void *arg)
 		e = write_lines(conn, c->r->id, c->r->lines);
 	if (!e)
 		e = write_events(conn, a->ca, c->r->id, c->r->events, a->now_ms);
-	return e ? e : store_audit_change(conn, a->ca, c, a->now_ms);
+	return e ? e : store_audit_change(conn, c, a->now_ms);
 }
 
 /* DB_CONFLICT and STORE_CHANGED come out of the same call; here they are told apart. */

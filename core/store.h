@@ -53,7 +53,7 @@ struct store_change {
 };
 
 /* Write the audit records of the change: one for each transition that it makes. Inside its transaction only. */
-int store_audit_change(struct db_conn *conn, const struct ca *ca, const struct store_change *change, int64_t now_ms);
+int store_audit_change(struct db_conn *conn, const struct store_change *change, int64_t now_ms);
 
 /* Write one record in a transaction of its own: an act that changes no other row. */
 int store_audit(struct ca_core *core, const struct audit_record *r);

@@ -94,7 +94,7 @@ static const char *line_of(const struct ca_request *r, const char *actor)
 }
 
 /* Everything that makes the certificate known again when only this record is left of it. */
-static int print_issued(const struct ca *ca, const struct ca_request *r, struct buf *out)
+static int print_issued(const struct ca_request *r, struct buf *out)
 {
 	uint8_t hash[SHA256_SIZE];
 	char text[2 * SHA256_SIZE + 1];
@@ -102,7 +102,7 @@ static int print_issued(const struct ca *ca, const struct ca_request *r, struct 
 
 	hex_print(bytes_of(hash, sizeof(hash)), text);
 	buf_printf(out, "certificate=%s key=%lld not-before=%lld not-after=%lld profile=\"%s\" endpoint=\"%s\""
-		   " requester=\"%s\"", text, (long long)ca->key_row, (long long)r->not_before_s,
+		   " requester=\"%s\"", text, (long long)r->key_id, (long long)r->not_before_s,
 		   (long long)r->not_after_s, r->profile, r->endpoint, request_quote(r, r->requester));
 	return e ? e : buf_status(out);
 }
@@ -122,7 +122,6 @@ static int print_received(const struct store_change *c, struct buf *out)
 
 struct step {
 	struct db_conn *conn;
-	const struct ca *ca;
 	const struct store_change *change;
 	int64_t now_ms;
 };
@@ -143,7 +142,7 @@ static int append_step(const struct step *s, enum ca_action action, const char *
 	int e = 0;
 
 	if (action == CA_ACTION_ISSUE) {
-		e = print_issued(s->ca, r, &detail);
+		e = print_issued(r, &detail);
 		hex_print(bytes_of(r->serial, SERIAL_SIZE), serial);
 		record.subject = serial;
 	} else if (action == CA_ACTION_RECEIVE) {
@@ -171,9 +170,9 @@ static int append_approval(const struct step *s)
 							     .detail = line_of(r, s->change->approved_by) });
 }
 
-int store_audit_change(struct db_conn *conn, const struct ca *ca, const struct store_change *c, int64_t now_ms)
+int store_audit_change(struct db_conn *conn, const struct store_change *c, int64_t now_ms)
 {
-	const struct step s = { conn, ca, c, now_ms };
+	const struct step s = { conn, c, now_ms };
 	const char *before = NULL;
 	int e = 0;
 
