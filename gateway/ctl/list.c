@@ -56,17 +56,13 @@ static int no_such_column(const struct list_shape *shape, const char *option, co
 
 static int choose_columns(struct list *l)
 {
-	const char *names = option_value(l->ctl, "columns");
 	bool is_wide = l->ctl->format == CTL_WIDE || l->ctl->format == CTL_CSV;
+	const char *names = option_value(l->ctl, "columns");
 
-	for (const struct column *c = l->shape->columns; !names && c->name && l->n_columns < COLUMNS_MAX; c++)
-		if (c->shown == COLUMN_ALWAYS || (is_wide && c->shown == COLUMN_WIDE))
-			l->columns[l->n_columns++] = c;
-	if (l->ctl->format == CTL_ID) {
-		l->columns[0] = l->shape->columns;
-		l->n_columns = 1;
-		return CTL_DONE;
-	}
+	if (!names)
+		names = is_wide ? l->shape->wide : l->shape->usual;
+	if (l->ctl->format == CTL_ID)
+		names = l->shape->columns->name;
 	while (names) {
 		size_t length = strcspn(names, ",");
 		const struct column *c = find_column(l->shape, names, length);

@@ -21,20 +21,18 @@ enum column_kind {
 	COLUMN_STATE, /* a text with a colour */
 };
 
-enum column_shown { COLUMN_ALWAYS, COLUMN_WIDE, COLUMN_WHEN_ASKED };
-
 struct column {
 	const char *name;    /* for --columns and --sort: "not-after"; NULL ends the columns */
 	const char *member;  /* of the row; NULL: that of the name, "not_after" */
 	const char *heading; /* NULL: made of the name, "NOT AFTER" */
 	enum column_kind kind;
-	enum column_shown shown;
 	const char *(*text)(const cJSON *row); /* a text made from several members; NULL: the member */
 };
 
 struct list_shape {
 	const char *member;            /* of the document: "requests" */
-	const struct column *columns;  /* the first one names the row: `-o id`, --after */
+	const struct column *columns;  /* all; the first one names the row: `-o id`, --after */
+	const char *usual, *wide;      /* those of a table, and of `-o wide` and csv: "id,state" */
 	const char *empty;             /* what a table without rows says */
 };
 

@@ -57,36 +57,37 @@ static const char *held_text(const cJSON *row)
 	return print_kept(buf_str(&out));
 }
 
-#define REQUEST_COLUMNS                                                                                                \
-	{ .name = "endpoint", .shown = COLUMN_WIDE }, { .name = "profile" },                                           \
-		{ .name = "ca", .shown = COLUMN_WHEN_ASKED }, { .name = "requester", .shown = COLUMN_WIDE },           \
-		{ .name = "subject" }, { .name = "names", .kind = COLUMN_NAMES }, { .name = "from" },                  \
-		{ .name = "age", .member = "first_seen", .kind = COLUMN_AGE },                                         \
-		{ .name = "submitted", .kind = COLUMN_TIME, .shown = COLUMN_WHEN_ASKED },                              \
-		{ .name = "resolved", .kind = COLUMN_TIME, .shown = COLUMN_WHEN_ASKED },                               \
-		{ .name = "rule", .shown = COLUMN_WHEN_ASKED }, { .name = "reason", .shown = COLUMN_WHEN_ASKED },      \
-		{ .name = "status", .shown = COLUMN_WIDE }, { .name = "serial", .shown = COLUMN_WHEN_ASKED },          \
-		{ .name = "digest", .shown = COLUMN_WHEN_ASKED }
-
-static const struct column pending_columns[] = {
-	{ .name = "id", .kind = COLUMN_NUMBER },
-	{ .name = "via" },
-	REQUEST_COLUMNS,
-	{ .name = "why", .heading = "WHY HELD", .text = held_text },
-	{ 0 },
-};
-
-static const struct column request_columns[] = {
+static const struct column columns[] = {
 	{ .name = "id", .kind = COLUMN_NUMBER },
 	{ .name = "state", .kind = COLUMN_STATE },
-	{ .name = "via", .shown = COLUMN_WIDE },
-	REQUEST_COLUMNS,
-	{ .name = "why", .text = held_text },
+	{ .name = "via" },
+	{ .name = "endpoint" },
+	{ .name = "profile" },
+	{ .name = "ca" },
+	{ .name = "requester" },
+	{ .name = "subject" },
+	{ .name = "names", .kind = COLUMN_NAMES },
+	{ .name = "from" },
+	{ .name = "age", .member = "first_seen", .kind = COLUMN_AGE },
+	{ .name = "submitted", .kind = COLUMN_TIME },
+	{ .name = "resolved", .kind = COLUMN_TIME },
+	{ .name = "rule" },
+	{ .name = "reason" },
+	{ .name = "why", .heading = "WHY HELD", .text = held_text },
+	{ .name = "status" },
+	{ .name = "serial" },
+	{ .name = "digest" },
 	{ 0 },
 };
 
-const struct list_shape pending_shape = { "requests", pending_columns, "nothing is pending" };
-const struct list_shape request_shape = { "requests", request_columns, "no requests" };
+const struct list_shape pending_shape = {
+	"requests", columns, "id,via,profile,subject,names,from,age,why",
+	"id,via,endpoint,profile,requester,subject,names,from,age,why", "nothing is pending",
+};
+const struct list_shape request_shape = {
+	"requests", columns, "id,state,via,profile,subject,names,from,age,reason",
+	"id,state,via,endpoint,profile,requester,subject,names,from,age,rule,reason,status", "no requests",
+};
 
 /* Fetch page by page and put each row into the list. */
 static int fetch_requests(struct ctl *ctl, struct list *list, unsigned state, int64_t after, int64_t *oldest_ms)

@@ -36,17 +36,20 @@ static const struct column certificate_columns[] = {
 	{ .name = "request", .kind = COLUMN_NUMBER },
 	{ .name = "state", .kind = COLUMN_STATE },
 	{ .name = "profile" },
-	{ .name = "ca", .shown = COLUMN_WIDE },
-	{ .name = "requester", .shown = COLUMN_WIDE },
+	{ .name = "ca" },
+	{ .name = "requester" },
 	{ .name = "subject" },
 	{ .name = "names", .kind = COLUMN_NAMES },
-	{ .name = "not-before", .kind = COLUMN_TIME, .shown = COLUMN_WIDE },
+	{ .name = "not-before", .kind = COLUMN_TIME },
 	{ .name = "not-after", .kind = COLUMN_TIME },
-	{ .name = "revoked", .kind = COLUMN_TIME, .shown = COLUMN_WIDE },
+	{ .name = "revoked", .kind = COLUMN_TIME },
 	{ 0 },
 };
 
-const struct list_shape certificate_shape = { "certificates", certificate_columns, "no certificates" };
+const struct list_shape certificate_shape = {
+	"certificates", certificate_columns, "serial,request,state,profile,subject,names,not-after",
+	"serial,request,state,profile,ca,requester,subject,names,not-before,not-after,revoked", "no certificates",
+};
 
 /* Fetch page by page and put each row into the list. */
 static int fetch_certificates(struct ctl *ctl, struct list *list, uint8_t last[static CTL_SERIAL_MAX], size_t n_last)
