@@ -59,10 +59,13 @@ class Problem(Exception):
 class Client:
     def __init__(self, g, responder, key=None):
         self.g, self.responder = g, responder
-        self.key = key or ec.generate_private_key(ec.SECP256R1())
+        self.use_key(key or ec.generate_private_key(ec.SECP256R1()))
         self.context = ssl.create_default_context(cafile=g.root)
         self.connection = None
         self.nonce = self.kid = None
+
+    def use_key(self, key):
+        self.key = key
         numbers = self.key.public_key().public_numbers()
         self.jwk = {"crv": "P-256", "kty": "EC", "x": b64(numbers.x.to_bytes(32, "big")),
                     "y": b64(numbers.y.to_bytes(32, "big"))}
@@ -93,13 +96,16 @@ class Client:
         r, s = decode_dss_signature(self.key.sign(signed, ec.ECDSA(hashes.SHA256())))
         return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
+    def message(self, protected, payload):
+        p = b64(json.dumps(protected).encode())
+        q = "" if payload is None else b64(json.dumps(payload).encode())
+        return {"protected": p, "payload": q, "signature": b64(self.sign(f"{p}.{q}".encode()))}
+
     def jws(self, url, payload, nonce=None, **header):
         protected = {"alg": "ES256", "nonce": nonce or self.nonce, "url": url}
         protected.update({"kid": self.kid} if self.kid else {"jwk": self.jwk})
         protected.update(header)
-        p = b64(json.dumps(protected).encode())
-        q = "" if payload is None else b64(json.dumps(payload).encode())
-        return json.dumps({"protected": p, "payload": q, "signature": b64(self.sign(f"{p}.{q}".encode()))})
+        return json.dumps(self.message(protected, payload))
 
     def post(self, url, payload=None):
         for _ in range(3):
@@ -125,6 +131,18 @@ class Client:
         reply, _ = self.post(self.directory["newAccount"], {"termsOfServiceAgreed": True})
         self.kid = reply.headers["Location"]
         return self
+
+    def change_key(self, key=None):
+        """The account gets this key, or one that is made now; from then on it signs."""
+        new = Client(self.g, self.responder, key)
+        url = self.directory["keyChange"]
+        claim = {"account": self.kid, "oldKey": self.jwk}
+        reply = self.post(url, new.message({"alg": "ES256", "jwk": new.jwk, "url": url}, claim))
+        self.use_key(new.key)
+        return reply
+
+    def deactivate(self):
+        return self.post(self.kid, {"status": "deactivated"})
 
     def order(self, *names):
         reply, data = self.post(self.directory["newOrder"],

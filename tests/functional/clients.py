@@ -36,11 +36,20 @@ class Certbot:
         output, _ = process.communicate(timeout=150)
         return process.returncode, output
 
-    def renew(self, *words):
-        """Exit code and output; without the wait that certbot puts before a renewal that nobody watches."""
-        process = self.popen("renew", "--force-renewal", "--no-random-sleep-on-renew", *words)
+    def run(self, *words):
+        """Exit code and output."""
+        process = self.popen(*words)
         output, _ = process.communicate(timeout=150)
         return process.returncode, output
+
+    def renew(self, *words):
+        """Exit code and output; without the wait that certbot puts before a renewal that nobody watches."""
+        return self.run("renew", "--force-renewal", "--no-random-sleep-on-renew", *words)
+
+    def must(self, *words):
+        code, output = self.run(*words, "--server", self.g.directory)
+        check(code == 0, f"certbot {words}:\n{output}\n{self.g.log_tail()}")
+        return output
 
     def must_get(self, *names):
         code, output = self.get(*names)
@@ -72,25 +81,40 @@ esac
 """
 
 
-def uacme(g, name):
+class Uacme:
     """uacme trusts only the system's bundle, so it gets a mount namespace in which the bundle is the test's root."""
-    folder = f"{g.folder}/uacme"
-    web = f"{folder}/web"
-    os.makedirs(f"{web}/.well-known/acme-challenge", exist_ok=True)
-    hook = f"{folder}/hook"
-    with open(hook, "w") as f:
-        f.write(HOOK.format(web=web))
-    os.chmod(hook, 0o755)
-    server = subprocess.Popen(["/usr/bin/python3", "-m", "http.server", "--bind", "127.0.0.1", "--directory", web,
-                               str(g.http01_port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    inside = (f"mount --bind {g.root} /etc/ssl/certs/ca-certificates.crt && "
-              f"uacme -v -a {g.directory} -c {folder}/config -y new && "
-              f"uacme -v -a {g.directory} -c {folder}/config -h {hook} -y issue {name}")
-    try:
+
+    def __init__(self, g):
+        self.g, self.folder = g, f"{g.folder}/uacme"
+        self.web, self.hook = f"{self.folder}/web", f"{self.folder}/hook"
+        os.makedirs(f"{self.web}/.well-known/acme-challenge", exist_ok=True)
+        with open(self.hook, "w") as f:
+            f.write(HOOK.format(web=self.web))
+        os.chmod(self.hook, 0o755)
+
+    def run(self, *words):
+        inside = (f"mount --bind {self.g.root} /etc/ssl/certs/ca-certificates.crt && "
+                  f"uacme -v -a {self.g.directory} -c {self.folder}/config -y {' '.join(words)}")
         unshare = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-rm"]
-        done = subprocess.run([*unshare, "sh", "-c", inside], capture_output=True, text=True, timeout=120)
-    finally:
-        server.terminate()
-        server.wait()
-    check(done.returncode == 0, f"uacme: {done.stdout}{done.stderr}{g.log_tail()}")
-    return f"{folder}/config/{name}/cert.pem"
+        return subprocess.run([*unshare, "sh", "-c", inside], capture_output=True, text=True, timeout=120)
+
+    def must(self, *words):
+        done = self.run(*words)
+        check(done.returncode == 0, f"uacme {words}: {done.stdout}{done.stderr}{self.g.log_tail()}")
+
+    def issue(self, name):
+        server = subprocess.Popen(["/usr/bin/python3", "-m", "http.server", "--bind", "127.0.0.1", "--directory",
+                                   self.web, str(self.g.http01_port)], stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL)
+        try:
+            self.must("-h", self.hook, "issue", name)
+        finally:
+            server.terminate()
+            server.wait()
+        return f"{self.folder}/config/{name}/cert.pem"
+
+
+def uacme(g, name):
+    client = Uacme(g)
+    client.must("new")
+    return client.issue(name)
