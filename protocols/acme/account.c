@@ -6,20 +6,24 @@
 
 #include <errno.h>
 
+#include "core/base/log.h"
 #include "core/base/own.h"
 
 #define CONTACTS_MAX 10
 #define CONTACT_SIZE_MAX 320 /* mailto: and an address of RFC 5321 4.5.3.1 */
 
-static int reply_account(struct acme_call *c, const struct acme_account *a, int status, bool with_location)
+const char *acme_requester(struct acme_call *c)
+{
+	return arena_printf(c->q->arena, "acme:%lld/%.22s", (long long)c->account.id, c->account.first_thumbprint);
+}
+
+int acme_reply_account(struct acme_call *c, const struct acme_account *a, int status)
 {
 	OWNED_BUF body = BUF_INIT(ACME_DOCUMENT_MAX);
 	struct json_writer w = { .out = &body };
 	char *url = acme_url(c, "/account/%lld", (long long)a->id);
-	int e = url ? 0 : -ENOMEM;
+	int e = url ? http_reply_header(c->r, "Location", "%s", url) : -ENOMEM;
 
-	if (!e && with_location)
-		e = http_reply_header(c->r, "Location", "%s", url);
 	if (e)
 		return e;
 	json_open(&w, NULL, '{');
@@ -108,7 +112,7 @@ static int reply_existing(struct acme_call *c, const struct acme_account *a)
 {
 	if (a->status != ACME_VALID)
 		return acme_problem_status(c, 401, ACME_ERR_UNAUTHORIZED, "the account is deactivated");
-	return reply_account(c, a, 200, true);
+	return acme_reply_account(c, a, 200);
 }
 
 static int make_account(struct acme_call *c)
@@ -130,7 +134,7 @@ static int make_account(struct acme_call *c)
 		a.contact = "[]";
 	e = acme_store_add_account(c->acme->store, &a, c->now_s, &a.id);
 	if (e != ACME_STORE_EXISTS)
-		return e ? e : reply_account(c, &a, 201, true);
+		return e ? e : acme_reply_account(c, &a, 201);
 	e = acme_store_find_account(c->acme->store, c->q->arena, c->key->thumbprint, &a); /* made meanwhile */
 	return e ? (e < 0 ? e : -EBADMSG) : reply_existing(c, &a);
 }
@@ -158,6 +162,19 @@ static bool is_own_account(const struct acme_call *c)
 	return strcmp(c->q->params[0], arena_printf(c->q->arena, "%lld", (long long)c->account.id) ?: "") == 0;
 }
 
+/* RFC 8555 7.3.6. */
+static int deactivate(struct acme_call *c)
+{
+	int e = account_cache_deactivate(c->acme->accounts, c->account.id);
+
+	if (e)
+		return e;
+	log_info("acme.account.deactivated", "endpoint", c->acme->endpoint, "requester", acme_requester(c) ?: "-",
+		 "address", c->q->peer_address);
+	c->account.status = ACME_DEACTIVATED;
+	return acme_reply_account(c, &c->account, 200);
+}
+
 /* RFC 8555 7.3.2: an update may change the contacts; other members are ignored. */
 int acme_account(struct acme_call *c)
 {
@@ -167,7 +184,7 @@ int acme_account(struct acme_call *c)
 	if (!is_own_account(c))
 		return acme_not_found(c);
 	if (status && strcmp(status, "deactivated") == 0)
-		return acme_problem(c, ACME_ERR_MALFORMED, "this server does not deactivate accounts");
+		return deactivate(c);
 	e = read_contacts(c, &contact);
 	if (e)
 		return e < 0 ? e : 0;
@@ -175,7 +192,7 @@ int acme_account(struct acme_call *c)
 		e = account_cache_set_contact(c->acme->accounts, c->account.id, contact);
 		c->account.contact = contact;
 	}
-	return e ? e : reply_account(c, &c->account, 200, true);
+	return e ? e : acme_reply_account(c, &c->account, 200);
 }
 
 /* "after=4711"; 0 without a query, -1 for another one. */

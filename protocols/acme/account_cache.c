@@ -21,7 +21,7 @@
 struct entry {
 	struct known_account known;
 	atomic_uint refs; /* the table's and those of requests */
-	char *contact;
+	char *contact, *first_thumbprint;
 	UT_hash_handle hh; /* only while the table holds it */
 };
 
@@ -47,6 +47,7 @@ static void entry_drop(struct entry **ep)
 		return;
 	jwk_drop(&e->known.key);
 	free(e->contact);
+	free(e->first_thumbprint);
 	free(e);
 }
 
@@ -133,12 +134,14 @@ static int entry_new(struct entry **out, const struct acme_account *row)
 	if (outcome)
 		return outcome < 0 ? outcome : -EBADMSG;
 	e->contact = strdup(row->contact);
-	if (!e->contact)
+	e->first_thumbprint = strdup(row->first_thumbprint);
+	if (!e->contact || !e->first_thumbprint)
 		return -ENOMEM;
 	e->known.row = *row;
 	e->known.row.jwk = e->known.key->text;
 	e->known.row.thumbprint = e->known.key->thumbprint;
 	e->known.row.contact = e->contact;
+	e->known.row.first_thumbprint = e->first_thumbprint;
 	*out = MOVE(e);
 	return 0;
 }
@@ -204,6 +207,23 @@ static void forget(struct account_cache *c, int64_t id)
 int account_cache_set_contact(struct account_cache *c, int64_t id, const char *contact)
 {
 	int e = acme_store_set_contact(c->store, id, contact);
+
+	forget(c, id);
+	return e;
+}
+
+int account_cache_set_key(struct account_cache *c, int64_t id, const char *from, const char *jwk,
+			  const char *thumbprint)
+{
+	int e = acme_store_set_key(c->store, id, from, jwk, thumbprint);
+
+	forget(c, id);
+	return e;
+}
+
+int account_cache_deactivate(struct account_cache *c, int64_t id)
+{
+	int e = acme_store_deactivate_account(c->store, id);
 
 	forget(c, id);
 	return e;

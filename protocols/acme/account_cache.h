@@ -29,5 +29,8 @@ void account_cache_drop(struct account_cache **cache);
 int account_cache_get(struct account_cache *cache, int64_t id, struct known_account **out);
 void known_account_unref(struct known_account **account);
 
-/* acme_store_set_contact(); who gets the account from now on sees the new one. 0 or negative. */
+/* What the store's functions of these names do; who gets the account from their return on sees what they wrote. */
 int account_cache_set_contact(struct account_cache *cache, int64_t id, const char *contact);
+int account_cache_set_key(struct account_cache *cache, int64_t id, const char *from, const char *jwk,
+			  const char *thumbprint);
+int account_cache_deactivate(struct account_cache *cache, int64_t id);

@@ -40,6 +40,8 @@ static const struct conf_option acme_options[] = {
 	  "Names an account may ask for in new orders at once, and again each hour.", NULL, NULL },
 	{ "challenges-per-hour", CONF_INTEGER, "1..10000000", "36000",
 	  "Challenges an account may have checked at once, and again each hour.", NULL, NULL },
+	{ "key-changes-per-hour", CONF_INTEGER, "1..1000000", "500",
+	  "Changes of account keys one address may ask for at once, and again each hour.", NULL, NULL },
 	{ "attributes", CONF_MAP, NULL, NULL, "Attributes that go with every request of this endpoint to the policy.",
 	  NULL, NULL },
 	{ 0 },
@@ -82,6 +84,13 @@ static int post_account_orders(void *state, const struct http_request *q, struct
 	return acme_post_as_get(state, q, r, acme_account_orders);
 }
 
+static int post_key_change(void *state, const struct http_request *q, struct http_reply *r)
+{
+	struct acme *acme = state;
+
+	return acme_post_limited(acme, q, r, ACME_BY_ACCOUNT, acme_key_change, acme->key_change_limit, "key changes");
+}
+
 static int post_new_order(void *state, const struct http_request *q, struct http_reply *r)
 {
 	return acme_post(state, q, r, ACME_BY_ACCOUNT, acme_new_order);
@@ -120,6 +129,7 @@ static const struct proto_route acme_routes[] = {
 	{ "POST", "/new-account", post_new_account },
 	{ "POST", "/account/{id}", post_account },
 	{ "POST", "/account/{id}/orders", post_account_orders },
+	{ "POST", "/key-change", post_key_change },
 	{ "POST", "/new-order", post_new_order },
 	{ "POST", "/order/{id}", post_order },
 	{ "POST", "/order/{id}/finalize", post_finalize },
@@ -158,6 +168,7 @@ static void acme_drop(struct acme **ap)
 	limit_drop(&a->account_limit);
 	limit_drop(&a->order_limit);
 	limit_drop(&a->challenge_limit);
+	limit_drop(&a->key_change_limit);
 	pthread_mutex_destroy(&a->claims_lock);
 	settings_fini(&a->set);
 	free(a->endpoint);
@@ -233,13 +244,16 @@ static int limits_init(struct acme *a, const struct conf_section *conf)
 	unsigned accounts = (unsigned)conf_int(conf, "accounts-per-hour");
 	unsigned orders = (unsigned)conf_int(conf, "orders-per-hour");
 	unsigned challenges = (unsigned)conf_int(conf, "challenges-per-hour");
+	unsigned key_changes = (unsigned)conf_int(conf, "key-changes-per-hour");
 	int e = limit_new(&a->nonce_limit, nonces, (unsigned)conf_int(conf, "nonces-burst"));
 
 	if (!e)
 		e = limit_new(&a->account_limit, accounts, accounts);
 	if (!e)
 		e = limit_new(&a->order_limit, orders, orders);
-	return e ? e : limit_new(&a->challenge_limit, challenges, challenges);
+	if (!e)
+		e = limit_new(&a->challenge_limit, challenges, challenges);
+	return e ? e : limit_new(&a->key_change_limit, key_changes, key_changes);
 }
 
 /* The files of this instance: acme-NAME.db and acme-NAME.nonces. */

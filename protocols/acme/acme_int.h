@@ -63,6 +63,7 @@ struct acme {
 	struct limit *account_limit;
 	struct limit *order_limit;          /* of an account, in identifiers */
 	struct limit *challenge_limit;      /* of an account */
+	struct limit *key_change_limit;     /* of an address */
 	pthread_mutex_t claims_lock;        /* for the two below */
 	int64_t claims[ACME_CLAIMS_MAX];    /* orders for which a handler is asking the core right now */
 	size_t n_claims;
@@ -95,6 +96,11 @@ typedef int acme_action(struct acme_call *c);
 
 int acme_post(struct acme *acme, const struct http_request *q, struct http_reply *r, enum acme_signer signer,
 	      acme_action *action);
+
+/* The same for what is asked for rarely and takes more to check: before anything is read, the address takes one from
+ * `limit`. `what`: "key changes". */
+int acme_post_limited(struct acme *acme, const struct http_request *q, struct http_reply *r, enum acme_signer signer,
+		      acme_action *action, struct limit *limit, const char *what);
 
 /* For resources that are read only: a payload is refused. */
 int acme_post_as_get(struct acme *acme, const struct http_request *q, struct http_reply *r, acme_action *action);
@@ -172,9 +178,21 @@ int acme_new_nonce(struct acme_call *c);
 
 /* account.c */
 
+/* Who the account is for the core: the same for ever, whatever key it has. The number is for people; the key that
+ * it was made with makes it nobody else's, should this database be lost and the numbers begin anew while the core
+ * remembers who had which certificate. NULL when memory is short. */
+const char *acme_requester(struct acme_call *c);
+
+/* Answer with the account and its URL. */
+int acme_reply_account(struct acme_call *c, const struct acme_account *a, int status);
+
 int acme_new_account(struct acme_call *c);
 int acme_account(struct acme_call *c);
 int acme_account_orders(struct acme_call *c);
+
+/* key_change.c */
+
+int acme_key_change(struct acme_call *c);
 
 /* new_order.c */
 

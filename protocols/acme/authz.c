@@ -84,10 +84,10 @@ static int job_key(const struct acme_challenge *ch, uint64_t *key)
 	return e;
 }
 
-/* The account, told apart from those of other endpoints. */
+/* The account, whatever key it has, told apart from those of other endpoints. */
 static int job_owner(const struct acme_call *c, uint64_t *owner)
 {
-	struct bytes pieces[] = { bytes_of_str(c->acme->endpoint), bytes_of_str(c->account.thumbprint) };
+	struct bytes pieces[] = { bytes_of_str(c->acme->endpoint), bytes_of_str(c->account.first_thumbprint) };
 	uint8_t digest[SHA256_SIZE];
 	int e = digest_sha256_pieces(pieces, 2, digest);
 

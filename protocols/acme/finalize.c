@@ -138,13 +138,6 @@ static int print_chain(struct acme_call *c, const struct ca_outcome *out, struct
 
 /* Results. */
 
-/* The number is for people; the key makes it nobody else's, should this database be lost and the numbers begin anew
- * while the core remembers who had which certificate. */
-static const char *requester_of(struct acme_call *c)
-{
-	return arena_printf(c->q->arena, "acme:%lld/%.22s", (long long)c->account.id, c->account.thumbprint);
-}
-
 /* A core that is busy or away holds up whoever asks it: so many handlers may wait for it, the others are told that it
  * is busy, and their clients poll. (Who collects a certificate is not asked to come back: some clients never would.)
  * True: leave_wait() follows. */
@@ -168,7 +161,7 @@ static void leave_wait(const struct acme_call *c)
 static int collect(struct acme_call *c, const char *order, int64_t core_id)
 {
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
-	const char *requester = requester_of(c);
+	const char *requester = acme_requester(c);
 	int told = requester ? ca_retrieve(c->acme->ca, requester, core_id, &out) : -ENOMEM, e;
 
 	if (told == CA_CALL_NOT_FOUND || told == CA_CALL_REFUSED)
@@ -309,7 +302,7 @@ static int submit_now(struct acme_call *c, const struct acme_order *o, struct ca
 		.protocol = "acme",
 		.endpoint = acme->endpoint,
 		.profile = acme->profile,
-		.requester = requester_of(c),
+		.requester = acme_requester(c),
 		.evidence = CA_EVIDENCE_ACME_AUTHORIZATION,
 		.source_address = c->q->peer_address,
 		.received_ms = c->q->received_ms,
@@ -344,7 +337,7 @@ static int submit(struct acme_call *c, const struct acme_order *o, struct ca_out
 /* What the core says of a request it knows, without collecting the result: that comes after our own commit. */
 static int look(struct acme_call *c, const struct acme_order *o, struct ca_outcome *out)
 {
-	const char *requester = requester_of(c);
+	const char *requester = acme_requester(c);
 	int e;
 
 	if (!requester)

@@ -74,6 +74,17 @@ static int answered(int e)
 	return e ? e : ANSWERED;
 }
 
+static int admit(struct acme_call *c, struct limit *limit, const char *what)
+{
+	unsigned retry_after_s = 0;
+	int e;
+
+	if (limit_take(limit, c->q->peer_address, 1, &retry_after_s))
+		return 0;
+	e = http_reply_retry_after(c->r, retry_after_s);
+	return e ? e : answered(acme_problem(c, ACME_ERR_RATE_LIMITED, "too many %s for this address", what));
+}
+
 static int read_message(struct acme_call *c)
 {
 	const char *why = "";
@@ -167,7 +178,7 @@ static int find_key(struct acme_call *c, enum acme_signer signer)
 	return e == JWK_MALFORMED ? answered(acme_problem(c, ACME_ERR_MALFORMED, "%s", why)) : e;
 }
 
-static int verify(struct acme_call *c, enum acme_signer signer)
+static int verify(struct acme_call *c)
 {
 	const char *why = "";
 	int e = jws_verify(c->jws, c->key, &why);
@@ -176,7 +187,7 @@ static int verify(struct acme_call *c, enum acme_signer signer)
 		return answered(acme_problem(c, ACME_ERR_BAD_SIGNATURE_ALGORITHM, "%s", why));
 	if (e > 0)
 		return answered(acme_problem(c, ACME_ERR_MALFORMED, "%s", why));
-	if (!e && signer == ACME_BY_ACCOUNT && c->account.status != ACME_VALID)
+	if (!e && c->known && c->account.status != ACME_VALID)
 		return answered(acme_problem_status(c, 401, ACME_ERR_UNAUTHORIZED, "the account is deactivated"));
 	return e;
 }
@@ -205,7 +216,7 @@ static int open_message(struct acme_call *c, enum acme_signer signer)
 	if (!e)
 		e = find_key(c, signer);
 	if (!e)
-		e = verify(c, signer);
+		e = verify(c);
 	if (!e)
 		e = read_payload(c);
 	return e;
@@ -263,9 +274,17 @@ static int finish(struct acme_call *c, int e, bool with_nonce)
 int acme_post(struct acme *acme, const struct http_request *q, struct http_reply *r, enum acme_signer signer,
 	      acme_action *action)
 {
-	struct acme_call c = { .acme = acme, .q = q, .r = r, .now_s = clock_wall_s() };
-	int e = open_message(&c, signer);
+	return acme_post_limited(acme, q, r, signer, action, NULL, NULL);
+}
 
+int acme_post_limited(struct acme *acme, const struct http_request *q, struct http_reply *r, enum acme_signer signer,
+		      acme_action *action, struct limit *limit, const char *what)
+{
+	struct acme_call c = { .acme = acme, .q = q, .r = r, .now_s = clock_wall_s() };
+	int e = limit ? admit(&c, limit, what) : 0;
+
+	if (!e)
+		e = open_message(&c, signer);
 	return finish(&c, e ? e : action(&c), true);
 }
 

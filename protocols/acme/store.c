@@ -81,6 +81,8 @@ static const char *const migrations[] = {
 	"INSERT INTO result(order_id, csr, pem) SELECT id, csr, pem FROM orders WHERE csr IS NOT NULL;"
 	"ALTER TABLE orders DROP COLUMN csr;"
 	"ALTER TABLE orders DROP COLUMN pem;",
+	"ALTER TABLE account ADD COLUMN first_thumbprint TEXT NOT NULL DEFAULT '';"
+	"UPDATE account SET first_thumbprint=thumbprint;",
 	NULL,
 };
 
@@ -146,10 +148,10 @@ static int account_add(struct db_conn *conn, void *arg)
 	struct account_add *w = arg;
 	const struct acme_account *a = w->account;
 	int e = db_run(conn,
-		       "INSERT INTO account(status, jwk, thumbprint, contact, terms_s, created_s)"
-		       " VALUES(?,?,?,?,?,?)",
-		       DB_INT(a->status), DB_TEXT(a->jwk), DB_TEXT(a->thumbprint), DB_TEXT(a->contact),
-		       DB_INT(a->terms_s), DB_INT(w->now_s));
+		       "INSERT INTO account(status, jwk, thumbprint, first_thumbprint, contact, terms_s, created_s)"
+		       " VALUES(?,?,?,?,?,?,?)",
+		       DB_INT(a->status), DB_TEXT(a->jwk), DB_TEXT(a->thumbprint), DB_TEXT(a->thumbprint),
+		       DB_TEXT(a->contact), DB_INT(a->terms_s), DB_INT(w->now_s));
 
 	w->id = e ? 0 : db_last_id(conn);
 	return e;
@@ -181,6 +183,39 @@ static int contact_set(struct db_conn *conn, void *arg)
 int acme_store_set_contact(struct acme_store *s, int64_t account, const char *contact)
 {
 	return no_conflict(db_write(s->db, contact_set, &(struct contact_set){ account, contact }));
+}
+
+struct key_set {
+	int64_t account;
+	const char *from, *jwk, *thumbprint;
+};
+
+/* Of two changes at once one is late. */
+static int key_set(struct db_conn *conn, void *arg)
+{
+	struct key_set *w = arg;
+	int e = db_run(conn, "UPDATE account SET jwk=?, thumbprint=? WHERE id=? AND thumbprint=? AND status=4",
+		       DB_TEXT(w->jwk), DB_TEXT(w->thumbprint), DB_INT(w->account), DB_TEXT(w->from));
+
+	return e || db_changes(conn) == 1 ? e : ACME_STORE_LATE;
+}
+
+int acme_store_set_key(struct acme_store *s, int64_t account, const char *from, const char *jwk,
+		       const char *thumbprint)
+{
+	int e = db_write(s->db, key_set, &(struct key_set){ account, from, jwk, thumbprint });
+
+	return e == DB_CONFLICT ? ACME_STORE_EXISTS : e;
+}
+
+static int account_deactivate(struct db_conn *conn, void *arg)
+{
+	return db_run(conn, "UPDATE account SET status=6 WHERE id=?", DB_INT(*(const int64_t *)arg));
+}
+
+int acme_store_deactivate_account(struct acme_store *s, int64_t account)
+{
+	return no_conflict(db_write(s->db, account_deactivate, &account));
 }
 
 /* Orders. */

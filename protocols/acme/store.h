@@ -41,6 +41,7 @@ struct acme_account {
 	enum acme_status status;
 	const char *jwk;        /* as of jwk.text */
 	const char *thumbprint;
+	const char *first_thumbprint; /* of the key that it was made with: its name for the core, for ever */
 	const char *contact;    /* a JSON array of URLs */
 	int64_t terms_s;        /* when the terms were agreed to; 0: they were not */
 };
@@ -100,12 +101,20 @@ enum {
 	ACME_STORE_NONE = 1,   /* there is no such object */
 	ACME_STORE_EXISTS = 2, /* an account with this key is there */
 	ACME_STORE_FULL = 3,   /* the account has too many open orders */
+	ACME_STORE_LATE = 4,   /* the account is not what it was when the request was read */
 };
 
+/* `account->first_thumbprint` is not read: it is the thumbprint. */
 int acme_store_add_account(struct acme_store *s, const struct acme_account *account, int64_t now_s, int64_t *id);
 int acme_store_get_account(struct acme_store *s, struct arena *a, int64_t id, struct acme_account *out);
 int acme_store_find_account(struct acme_store *s, struct arena *a, const char *thumbprint, struct acme_account *out);
 int acme_store_set_contact(struct acme_store *s, int64_t account, const char *contact);
+/* From the key with the thumbprint `from` to another one. 0, ACME_STORE_EXISTS, ACME_STORE_LATE, negative. */
+int acme_store_set_key(struct acme_store *s, int64_t account, const char *from, const char *jwk,
+		       const char *thumbprint);
+/* For ever. Its orders and authorizations end with it and need no write: they are good for their own account only,
+ * which is refused from now on. */
+int acme_store_deactivate_account(struct acme_store *s, int64_t account);
 
 /* Adds the order; fills in the ids and when it was made. Where its account has a valid authorization for the identifier
  * that lives until `reuse_s` at least, that one takes the place of the one in `order->authz`, its texts in `a`.

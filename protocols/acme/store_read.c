@@ -53,11 +53,12 @@ static int read_account(struct query *q, struct db_rows *rows)
 		.thumbprint = copy_text(q, rows, 3, &e),
 		.contact = copy_text(q, rows, 4, &e),
 		.terms_s = db_col_int(rows, 5),
+		.first_thumbprint = copy_text(q, rows, 6, &e),
 	};
 	return e;
 }
 
-#define ACCOUNT_COLUMNS "SELECT id, status, jwk, thumbprint, contact, terms_s FROM account "
+#define ACCOUNT_COLUMNS "SELECT id, status, jwk, thumbprint, contact, terms_s, first_thumbprint FROM account "
 
 static int account_by_id(struct db_conn *conn, void *arg)
 {

@@ -150,6 +150,43 @@ static void shows_a_write_to_the_next_request(void **state)
 	expect_contact(1, "[\"mailto:a@example.com\"]");
 }
 
+static void shows_another_key_to_the_next_request(void **state)
+{
+	struct signing_key k = signing_key_make("ES384", 0);
+	struct known_account *before = get(1), *after;
+	struct jwk *key = NULL;
+	const char *why = NULL;
+
+	assert_int_equal(jwk_read(&key, bytes_of_str(k.jwk), &why), 0);
+	assert_int_equal(account_cache_set_key(cache, 1, keys[1]->thumbprint, key->text, key->thumbprint),
+			 ACME_STORE_LATE);
+	assert_int_equal(account_cache_set_key(cache, 1, keys[0]->thumbprint, keys[1]->text, keys[1]->thumbprint),
+			 ACME_STORE_EXISTS);
+	assert_int_equal(account_cache_set_key(cache, 1, keys[0]->thumbprint, key->text, key->thumbprint), 0);
+	after = get(1);
+	assert_string_equal(before->row.thumbprint, keys[0]->thumbprint);
+	assert_string_equal(after->row.thumbprint, key->thumbprint);
+	assert_string_equal(after->key->text, key->text);
+	assert_string_equal(after->row.first_thumbprint, keys[0]->thumbprint);
+	known_account_unref(&before);
+	known_account_unref(&after);
+	jwk_drop(&key);
+	signing_key_fini(&k);
+}
+
+static void shows_the_end_of_an_account_to_the_next_request(void **state)
+{
+	struct known_account *known = get(1);
+
+	assert_int_equal(account_cache_deactivate(cache, 1), 0);
+	assert_int_equal(known->row.status, ACME_VALID);
+	known_account_unref(&known);
+	known = get(1);
+	assert_int_equal(known->row.status, ACME_DEACTIVATED);
+	known_account_unref(&known);
+	assert_int_equal(account_cache_set_key(cache, 1, keys[0]->thumbprint, "{}", "new"), ACME_STORE_LATE);
+}
+
 static void write_contact(void)
 {
 	assert_int_equal(account_cache_set_contact(cache, 1, "[\"mailto:a@example.com\"]"), 0);
@@ -269,6 +306,8 @@ int main(void)
 		CACHE(gives_the_row_and_its_key),
 		CACHE(reads_the_store_once),
 		CACHE(shows_a_write_to_the_next_request),
+		CACHE(shows_another_key_to_the_next_request),
+		CACHE(shows_the_end_of_an_account_to_the_next_request),
 		CACHE(keeps_no_row_that_was_written_while_it_was_read),
 		CACHE(does_not_remember_that_an_account_was_absent),
 		CACHE(says_when_a_stored_key_is_none),

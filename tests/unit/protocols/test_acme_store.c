@@ -262,6 +262,7 @@ static int go_back(struct db_conn *conn, void *arg)
 		"UPDATE orders SET csr=(SELECT csr FROM result WHERE order_id=id),"
 		" pem=(SELECT pem FROM result WHERE order_id=id)",
 		"DROP TABLE result",
+		"ALTER TABLE account DROP COLUMN first_thumbprint",
 		"PRAGMA user_version=2",
 	};
 	int e = 0;
@@ -273,9 +274,10 @@ static int go_back(struct db_conn *conn, void *arg)
 
 static void takes_over_what_an_older_version_wrote(void **state)
 {
-	static const char *const three[] = { "", "", "", NULL };
+	static const char *const four[] = { "", "", "", "", NULL };
 	struct acme_order waiting = add_live_order(), out;
 	struct acme_certificate cert;
+	struct acme_account account;
 	struct db *db = NULL;
 	char why[256] = "", path[64];
 
@@ -290,7 +292,7 @@ static void takes_over_what_an_older_version_wrote(void **state)
 	assert_int_equal(acme_store_set_valid(store, &out, "pem"), 0);
 	acme_store_drop(&store);
 	assert_int_equal(db_open(&db, &(struct db_options){ .path = path, .application_id = 0x47484143,
-							    .migrations = three }, why, sizeof(why)), 0);
+							    .migrations = four }, why, sizeof(why)), 0);
 	assert_int_equal(db_write(db, go_back, NULL), 0);
 	db_drop(&db);
 	assert_int_equal(acme_store_open(&store, path, why, sizeof(why)), 0);
@@ -299,6 +301,8 @@ static void takes_over_what_an_older_version_wrote(void **state)
 	assert_true(bytes_equal(out.csr, bytes_of_str("octets")));
 	assert_int_equal(acme_store_get_certificate(store, arena, "valid-0-c", &cert), 0);
 	assert_true(bytes_equal(cert.pem, bytes_of_str("pem")));
+	assert_int_equal(acme_store_get_account(store, arena, 1, &account), 0);
+	assert_string_equal(account.first_thumbprint, "t");
 }
 
 int main(void)

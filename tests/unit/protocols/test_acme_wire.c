@@ -62,8 +62,9 @@ static void lists_its_resources_in_the_directory(void **state)
 	assert_string_equal(rig_json(&client, "newNonce"), NEW_NONCE);
 	assert_string_equal(rig_json(&client, "newAccount"), NEW_ACCOUNT);
 	assert_string_equal(rig_json(&client, "newOrder"), NEW_ORDER);
+	assert_string_equal(rig_json(&client, "keyChange"), RIG_BASE "/acme/key-change");
 	assert_null(json_get(client.a.json, "meta"));
-	assert_int_equal(cJSON_GetArraySize(client.a.json), 4); /* and one that means nothing */
+	assert_int_equal(cJSON_GetArraySize(client.a.json), 5); /* and one that means nothing */
 	assert_null(rig_answer_link(&client, "index"));
 	assert_string_equal(rig_answer_header(&client, "Access-Control-Allow-Origin"), "*");
 	assert_int_equal(rig_post(&client, DIRECTORY, ""), 200); /* RFC 8555 6.3 */
@@ -366,14 +367,6 @@ static void judges_contacts(void **state)
 	}
 	assert_int_equal(rig_post(&client, client.kid, ""), 200);
 	assert_int_equal(cJSON_GetArraySize(json_get(client.a.json, "contact")), 0);
-}
-
-static void says_that_it_does_not_deactivate_accounts(void **state)
-{
-	assert_int_equal(rig_post(&client, client.kid, "{\"status\":\"deactivated\"}"), 400);
-	expect_problem(400, "malformed");
-	assert_int_equal(rig_post(&client, client.kid, "{\"status\":\"valid\"}"), 200);
-	assert_string_equal(rig_json(&client, "status"), "valid");
 }
 
 static void wants_the_terms_agreed_to(void **state)
@@ -697,7 +690,6 @@ int main(void)
 		WIRE(makes_accounts_for_each_kind_of_key),
 		WIRE(refuses_small_keys),
 		WIRE(judges_contacts),
-		WIRE(says_that_it_does_not_deactivate_accounts),
 		WIRE(wants_the_terms_agreed_to),
 		WIRE(limits_new_accounts_of_an_address),
 		WIRE(lists_the_orders_of_an_account_in_pages),
