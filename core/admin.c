@@ -16,12 +16,6 @@
 #include "core/store.h"
 #include "core/worker.h"
 
-/* Whoever asked for a certificate does not decide about it. */
-static bool is_permitted(const struct ca_admin_caller *who, const struct ca_request *r)
-{
-	return strcmp(who->name, r->requester) != 0 && admin_has_right(who, ADMIN_RIGHT_DECIDE);
-}
-
 static int say(struct ca_outcome *out, int outcome, const char *reason)
 {
 	snprintf(out->reason, sizeof(out->reason), "%s", reason);
@@ -41,6 +35,7 @@ static int begin(struct ca_core *core, const struct ca_admin_caller *who, int64_
 		 struct ca_request **r, struct ca **ca, struct ca_outcome *out)
 {
 	enum ca_state next;
+	const char *why;
 	int e;
 
 	if (core->is_closed)
@@ -57,8 +52,8 @@ static int begin(struct ca_core *core, const struct ca_admin_caller *who, int64_
 		*ca = core_find_ca(core, (*r)->ca);
 		if (!*ca)
 			e = say(out, CA_ADMIN_NO_ANSWER, "the request's CA is no longer configured");
-		else if (!is_permitted(who, *r))
-			e = say(out, CA_ADMIN_NOT_PERMITTED, "this caller may not decide about this request");
+		else if ((e = admin_check_officer(who, (*r)->profile, (*r)->requester, &why)))
+			e = say(out, e, why);
 		else if (ca_state_next((*r)->state, action, &next))
 			e = say(out, CA_ADMIN_BAD_STATE, "only a pending request can be changed or decided");
 	}

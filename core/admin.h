@@ -12,18 +12,26 @@
 #include "core/core.h"
 #include "core/module.h"
 
+/* What a role may do stands in core/admin_rights.h; each of them may look at requests and certificates, but for the
+ * operator. */
 enum {
-	CA_ROLE_AUDITOR = 1 << 0,       /* may look */
-	CA_ROLE_OFFICER = 1 << 1,       /* may decide about pending requests */
-	CA_ROLE_ADMINISTRATOR = 1 << 2, /* both */
-	CA_ROLE_OPERATOR = 1 << 3,      /* may back up and restore */
+	CA_ROLE_AUDITOR = 1 << 0,       /* reads the audit trail */
+	CA_ROLE_OFFICER = 1 << 1,       /* decides about requests, revokes */
+	CA_ROLE_ADMINISTRATOR = 1 << 2, /* sets up CAs, publishes CRLs, makes credentials */
+	CA_ROLE_OPERATOR = 1 << 3,      /* backs up and restores */
+	CA_ROLES_ALL = (1 << 4) - 1,
 	CA_ROLES_ = 4
 };
 
-/* Who calls, proven by the transport. */
+/* Who calls, proven by the transport. Made anew for each call (core/roles.h). */
 struct ca_admin_caller {
 	const char *name; /* "unix:alice" */
 	unsigned roles;
+	bool has_uid;
+	uid_t uid;        /* the person behind the name */
+	bool is_limited;  /* an officer who handles what his rows of `officer-rights` say, and nothing else */
+	uint64_t rights;  /* his rows, a bit each */
+	const struct conf_section *conf; /* where they stand */
 };
 
 /* Outcomes of the calls below besides 0. */
@@ -35,6 +43,7 @@ enum {
 	CA_ADMIN_INVALID = 5,       /* a value breaks its bounds; out->reason says which */
 	CA_ADMIN_LATER = 7,         /* decided; the certificate comes when the signer is back */
 	CA_ADMIN_NO_ANSWER = 6,     /* policy, signer or store gave no answer: the request is pending as before */
+	CA_ADMIN_RESTRICTED = 8,    /* an officer, but not for this profile or requester (RESTRICTEDOFFICER) */
 };
 
 /* `digest` NULL: whatever stands there now. `out->disposition` is what came of it: issued, denied, or still under

@@ -20,6 +20,12 @@ enum admin_right {
 
 bool admin_has_right(const struct ca_admin_caller *who, enum admin_right right);
 
+/* May the caller decide about what this requester asked for under this profile? 0; CA_ADMIN_NOT_PERMITTED;
+ * CA_ADMIN_RESTRICTED; `why` gets a sentence that lives for ever. Whoever asked for a certificate does not decide about
+ * it, by whatever name he comes. */
+int admin_check_officer(const struct ca_admin_caller *who, const char *profile, const char *requester,
+			const char **why);
+
 /* Who has the right, as a sentence names him: "an officer". */
 const char *admin_right_holder(enum admin_right right);
 

@@ -6,9 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -18,6 +16,7 @@
 #include "core/admin_call.h"
 #include "core/ancestry.h"
 #include "core/base/log.h"
+#include "core/roles.h"
 #include "core/wire/frame.h"
 
 #define SESSIONS_MAX 64
@@ -26,7 +25,6 @@
 #define IDLE_S 300
 #define STRANGER_S 2       /* for who has no role */
 #define CALL_ARENA_MAX (16u << 20)
-#define GROUPS_MAX 256
 
 struct session {
 	struct admin_socket *socket;
@@ -48,62 +46,20 @@ struct admin_socket {
 /* ---- who is it ---- */
 
 struct peer {
-	char user[128];
-	uid_t uid;
+	struct roles_user user;
 	enum ancestry ancestry; /* is it one of the daemon's processes? */
-	gid_t groups[GROUPS_MAX];
-	int n_groups;
 };
 
 static void look_up(const struct ucred *cred, struct peer *p)
 {
-	uid_t uid = cred->uid;
-	gid_t gid = cred->gid;
-	char space[16384];
-	struct passwd entry, *found = NULL;
-
-	p->uid = uid;
 	p->ancestry = ancestry_of(cred->pid, getppid());
-	p->n_groups = GROUPS_MAX;
-	if (getpwuid_r(uid, &entry, space, sizeof(space), &found) == 0 && found) {
-		snprintf(p->user, sizeof(p->user), "%s", found->pw_name);
-		if (getgrouplist(found->pw_name, gid, p->groups, &p->n_groups) >= 0)
-			return;
-	} else {
-		snprintf(p->user, sizeof(p->user), "%u", (unsigned)uid);
-	}
-	p->groups[0] = gid;
-	p->n_groups = 1;
-}
-
-static bool is_member(const struct peer *p, const char *group)
-{
-	char space[16384];
-	struct group entry, *found = NULL;
-
-	if (getgrnam_r(group, &entry, space, sizeof(space), &found) || !found)
-		return false;
-	for (int i = 0; i < p->n_groups; i++)
-		if (p->groups[i] == found->gr_gid)
-			return true;
-	return false;
-}
-
-static bool is_listed(const struct conf_section *conf, const char *option, const struct peer *p)
-{
-	for (size_t i = 0; i < conf_count(conf, option); i++) {
-		const char *entry = conf_str_at(conf, option, i);
-
-		if (entry[0] == '%' ? is_member(p, entry + 1) : strcmp(entry, p->user) == 0)
-			return true;
-	}
-	return false;
+	roles_look_up(cred->uid, cred->gid, &p->user);
 }
 
 /* All processes of the daemon have one user, this peer has it too, and nobody can say that it is none of them. */
 static bool cannot_be_placed(const struct ca_core *core, const struct peer *p)
 {
-	return core->env.sockets && !core->env.is_separated && p->uid == geteuid() &&
+	return core->env.sockets && !core->env.is_separated && p->user.uid == geteuid() &&
 	       p->ancestry == ANCESTRY_UNKNOWN;
 }
 
@@ -113,27 +69,20 @@ static bool cannot_be_placed(const struct ca_core *core, const struct peer *p)
 static bool is_of_the_daemon(const struct ca_core *core, const struct peer *p)
 {
 	for (int i = 0; core->env.is_separated && i < CA_CORE_OTHERS; i++)
-		if (p->uid == core->env.others[i])
+		if (p->user.uid == core->env.others[i])
 			return true;
 	return core->env.sockets && p->ancestry == ANCESTRY_BELOW;
 }
 
-static unsigned roles_of(struct ca_core *core, const struct peer *p)
+static void find_roles(struct ca_core *core, const struct peer *p, struct ca_admin_caller *out)
 {
-	const struct conf_section *conf = conf_section(core->conf, "core");
-	unsigned roles = 0;
-
-	if (is_of_the_daemon(core, p) || cannot_be_placed(core, p))
-		return 0;
 	/* Not started as root, everything belongs to one user anyway. */
-	if (is_listed(conf, "administrators", p) ||
-	    (!core->env.is_separated && geteuid() != 0 && p->uid == geteuid()))
-		roles |= CA_ROLE_ADMINISTRATOR;
-	if (is_listed(conf, "officers", p))
-		roles |= CA_ROLE_OFFICER;
-	if (is_listed(conf, "auditors", p))
-		roles |= CA_ROLE_AUDITOR;
-	return roles;
+	bool is_owner = !core->env.is_separated && geteuid() != 0 && p->user.uid == geteuid();
+
+	out->has_uid = true;
+	out->uid = p->user.uid;
+	if (!is_of_the_daemon(core, p) && !cannot_be_placed(core, p))
+		roles_find(conf_section(core->conf, "core"), &p->user, is_owner, out);
 }
 
 /* ---- sessions ---- */
@@ -192,8 +141,9 @@ static int answer_one(struct session *s, const struct ca_admin_caller *who, stru
 static void identify(const struct session *s, struct peer *peer, struct ca_admin_caller *who, char *name, size_t size)
 {
 	look_up(&s->cred, peer);
-	snprintf(name, size, "unix:%s", peer->user);
-	*who = (struct ca_admin_caller){ name, roles_of(s->socket->core, peer) };
+	snprintf(name, size, "unix:%s", peer->user.name);
+	*who = (struct ca_admin_caller){ .name = name };
+	find_roles(s->socket->core, peer, who);
 }
 
 static void set_patience(int fd, int seconds)
@@ -259,18 +209,18 @@ static struct session *find_slot(struct admin_socket *a, const struct ucred *cre
 static bool has_no_role(struct admin_socket *a, const struct ucred *cred)
 {
 	struct peer *peer = calloc(1, sizeof(*peer));
-	unsigned roles = 0;
+	struct ca_admin_caller who = { 0 };
 
 	if (peer) {
 		look_up(cred, peer);
-		roles = roles_of(a->core, peer);
+		find_roles(a->core, peer, &who);
 		if (cannot_be_placed(a->core, peer))
-			log_warn("admin.unplaced", "user", peer->user, "why",
+			log_warn("admin.unplaced", "user", peer->user.name, "why",
 				 "roles are not separated and the parents of this process cannot be seen (it is gone, "
 				 "or hidepid= or ProtectProc= hides them): it may be one of the daemon's");
 	}
 	free(peer);
-	return roles == 0;
+	return who.roles == 0;
 }
 
 static void start_session(struct admin_socket *a, int fd)

@@ -10,6 +10,7 @@
 
 #include "core/base/own.h"
 #include "core/base/der.h"
+#include "core/roles.h"
 #include "core/tls_door.h"
 #include "core/x509/key.h"
 
@@ -90,13 +91,24 @@ const struct conf_option ca_core_rows[] = {
 	{.name = "administrators",
 	 .type = CONF_STRINGS,
 	 .fallback = "root",
-	 .summary = "Users (or groups, written %group) who may do everything at the admin socket."},
+	 .summary = "Users (or groups, written %group) who set up CAs, publish CRLs and make credentials."},
 	{.name = "officers",
 	 .type = CONF_STRINGS,
-	 .summary = "Users (or groups, written %group) who may decide about pending requests."},
+	 .summary = "Users (or groups, written %group) who decide about requests and revoke."},
 	{.name = "auditors",
 	 .type = CONF_STRINGS,
-	 .summary = "Users (or groups, written %group) who may look and change nothing."},
+	 .summary = "Users (or groups, written %group) who read the audit trail, and look at everything."},
+	{.name = "operators",
+	 .type = CONF_STRINGS,
+	 .summary = "Users (or groups, written %group) who back up and restore."},
+	{.name = "role-separation",
+	 .type = CONF_BOOL,
+	 .fallback = "false",
+	 .summary = "Nobody may hold two of these roles; whoever comes to two holds none."},
+	{.name = "officer-rights",
+	 .type = CONF_SECTIONS,
+	 .rows = roles_right_rows,
+	 .summary = "Which officer handles which requests; with one row here, whoever has none handles nothing."},
 	{0},
 };
 
@@ -436,6 +448,8 @@ int settings_load(struct ca_core *core, struct conf_error *error)
 		e = add_gateway_profile(core);
 	if (!e)
 		e = check_endpoints(core, error);
+	if (!e)
+		e = roles_check(core->conf, error);
 	if (!e)
 		e = tls_door_check(conf_section(conf_section(core->conf, "core"), "listen"), error);
 	return e ? e : bindings_load(&core->bindings, core->conf, error);

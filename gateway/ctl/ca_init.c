@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,13 +23,17 @@
 #define DATA_DEFAULT "/var/lib/gatehouse"
 #define NAME_DEFAULT "Gatehouse CA"
 
-/* %1$s CA, %2$s data folder, %3$s domain */
+/* %1$s CA, %2$s data folder, %3$s domain, %4$s who runs the command */
 static const char first_configuration[] =
 	"# Gatehouse. Every option: gatehoused --list-options\n"
 	"data: %2$s\n"
 	"core:\n"
 	"  admin-socket: /run/gatehouse/admin.sock\n"
-	"  administrators: [root]\n"
+	"  # Who does what at the admin socket, by user or %%group. Nobody decides about what he asked for himself.\n"
+	"  administrators: [%4$s]\n"
+	"  officers: [%4$s]\n"
+	"  auditors: [%4$s]\n"
+	"  operators: [%4$s]\n"
 	"cas:\n"
 	"  - name: %1$s\n"
 	"    policy:\n"
@@ -84,20 +89,23 @@ static int write_configuration(const char *path, const char *ca, const char *dat
 	OWNED_BUF name = BUF_INIT(1024);
 	OWNED_BUF folder = BUF_INIT(8192);
 	OWNED_BUF text = BUF_INIT(65536);
+	OWNED_BUF user = BUF_INIT(1024);
 	OWNED_BUF parent = BUF_INIT(PATH_MAX);
+	const struct passwd *entry = getpwuid(geteuid());
 	char *slash;
 
 	if (access(path, F_OK) == 0)
 		return -EEXIST;
 	quote(&name, ca);
 	quote(&folder, data);
+	quote(&user, entry ? entry->pw_name : "root");
 	buf_append_str(&parent, path);
 	slash = strrchr(buf_str(&parent), '/');
 	if (slash && slash != buf_str(&parent)) {
 		*slash = '\0';
 		file_make_folder(buf_str(&parent), 0755);
 	}
-	if (buf_printf(&text, first_configuration, buf_str(&name), buf_str(&folder), domain))
+	if (buf_printf(&text, first_configuration, buf_str(&name), buf_str(&folder), domain, buf_str(&user)))
 		return -ENOMEM;
 	return file_write_atomic_at(AT_FDCWD, path, buf_bytes(&text), 0644);
 }

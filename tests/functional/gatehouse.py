@@ -70,6 +70,11 @@ def user_config(separates=True):
     return "processes:\n" + "".join(f"  {role}-user: {uid}\n" for role, uid in USERS.items())
 
 
+def roles(core):
+    """root holds every role, but for those that the test gives to others."""
+    return "".join(f"  {role}: [root]\n" for role in ("officers", "auditors", "operators") if f"{role}:" not in core)
+
+
 def check(condition, text):
     if not condition:
         raise AssertionError(text)
@@ -110,7 +115,7 @@ class Gatehouse:
 core:
   admin-socket: {self.socket}
   trace-file: {self.trace}
-{core}
+{roles(core)}{core}
 cas:
   - name: Test CA
     policy:

@@ -427,7 +427,8 @@ void step_admin(struct scenario *s, const struct step *step)
 	struct admin_step a = {
 		.s = s,
 		.step = step,
-		.who = { value_or(step, "by", "unix:alice"), roles_of(value_or(step, "roles", "officer")) },
+		.who = { .name = value_or(step, "by", "unix:alice"),
+			 .roles = roles_of(value_or(step, "roles", "officer")) },
 		.id = step->n > 2 ? strtoll(step->words[2], NULL, 10) : 0,
 	};
 

@@ -13,7 +13,7 @@
 #include "tests/scenarios/modules.h"
 #include "tests/scenarios/rig.h"
 
-static const struct ca_admin_caller alice = { "unix:alice", CA_ROLE_OFFICER };
+static const struct ca_admin_caller alice = { .name = "unix:alice", .roles = CA_ROLE_OFFICER };
 
 /* Where to die: the line of the trace that has both texts. */
 struct place {

@@ -190,7 +190,7 @@ static void submit_for_grant(struct one *o)
 
 static void a_grant_is_spent_once_however_many_come(void **state)
 {
-	static const struct ca_admin_caller alice = { "unix:alice", CA_ROLE_OFFICER };
+	static const struct ca_admin_caller alice = { .name = "unix:alice", .roles = CA_ROLE_OFFICER };
 	unsigned issued = 0;
 
 	start("{module: p-safe}");
@@ -216,8 +216,10 @@ static void a_grant_is_spent_once_however_many_come(void **state)
 	stop();
 }
 
-static const struct ca_admin_caller officers[] = { { "unix:alice", CA_ROLE_OFFICER },
-						   { "unix:bob", CA_ROLE_OFFICER } };
+static const struct ca_admin_caller officers[] = {
+	{ .name = "unix:alice", .roles = CA_ROLE_OFFICER },
+	{ .name = "unix:bob", .roles = CA_ROLE_OFFICER },
+};
 
 static void resubmit(struct one *o)
 {
