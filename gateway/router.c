@@ -64,13 +64,14 @@ static bool match_pattern(const char *pattern, const char *path, struct gw_match
 	out->n_params = 0;
 	while (*pattern) {
 		if (*pattern == '{') {
-			n = strcspn(path, "/");
+			const char *end = pattern + strcspn(pattern, "}");
+
+			n = end[-1] == '.' ? strlen(path) : strcspn(path, "/");
 			if (n == 0)
 				return false;
 			out->params[out->n_params++] = bytes_of(path, n);
 			path += n;
-			pattern += strcspn(pattern, "}");
-			pattern += *pattern == '}';
+			pattern = *end ? end + 1 : end;
 		} else if (*pattern++ != *path++) {
 			return false;
 		}

@@ -1,8 +1,9 @@
 /* Which handler serves a path: routes of mounts, compared octet for octet with what was sent.
  *
  * A mount is what stands below one path prefix: an adapter's instance, or the gateway's own pages. A pattern is the
- * prefix followed by the route's pattern; `{name}` matches one non-empty segment as it was sent, everything else
- * matches literally. Nothing is decoded or normalized, so `//`, `/./`, `%2e` or `;x` never reach another route.
+ * prefix followed by the route's pattern; `{name}` matches one non-empty segment as it was sent, `{name...}` at the end
+ * of a pattern all that is left, which is not empty either; everything else matches literally. Nothing is decoded or
+ * normalized, so `//`, `/./`, `%2e` or `;x` never reach another route.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

@@ -35,7 +35,8 @@ struct proto_env {
 	const struct proto_waits *waits;
 };
 
-/* `{name}` in a pattern matches one non-empty path segment as it was sent; everything else matches octet for octet.
+/* `{name}` in a pattern matches one non-empty path segment as it was sent, `{name...}` at its end all that is left;
+ * everything else matches octet for octet.
  * The router answers 404 for an unknown path and 405 with Allow for a known one; HEAD is served by a GET route. */
 struct proto_route {
 	const char *method;  /* "GET" or "POST" */

@@ -25,6 +25,13 @@ static const struct proto_route acme_routes[] = {
 
 static const struct proto_route page_routes[] = { { "GET", "/healthz", handle }, { "GET", "/", handle }, { 0 } };
 
+static const struct proto_route status_routes[] = {
+	{ "POST", "/ocsp", handle },
+	{ "GET", "/ocsp/{request...}", handle },
+	{ 0 },
+};
+
+static const struct gw_mount status = { .name = "status", .prefix = "/status", .routes = status_routes };
 static const struct gw_mount acme = { .name = "acme", .prefix = "/acme", .routes = acme_routes };
 static const struct gw_mount pages = { .name = "gateway", .prefix = "", .routes = page_routes };
 
@@ -34,6 +41,7 @@ static struct gw_router *make(void)
 
 	assert_int_equal(gw_router_new(&router), 0);
 	assert_int_equal(gw_router_add(router, &acme), 0);
+	assert_int_equal(gw_router_add(router, &status), 0);
 	assert_int_equal(gw_router_add(router, &pages), 0);
 	return router;
 }
@@ -51,6 +59,13 @@ static void finds_exact_paths_and_nothing_else(void **state)
 		{ "POST", "/acme/order/7", 0 },
 		{ "POST", "/acme/order/7/finalize", 0 },
 		{ "POST", "/acme/order/%37", 0 },
+		{ "POST", "/status/ocsp", 0 },
+		{ "GET", "/status/ocsp/MEUw+w==", 0 },
+		{ "GET", "/status/ocsp/a/b//c/", 0 },
+		{ "GET", "/status/ocsp//", 0 },
+		{ "GET", "/status/ocsp/", GW_ROUTE_NOT_FOUND },
+		{ "GET", "/status/ocsp", GW_ROUTE_NOT_ALLOWED },
+		{ "POST", "/status/ocsp/a/b", GW_ROUTE_NOT_ALLOWED },
 		{ "GET", "/acme", GW_ROUTE_NOT_FOUND },
 		{ "GET", "/acme/", GW_ROUTE_NOT_FOUND },
 		{ "GET", "/acme/directory/", GW_ROUTE_NOT_FOUND },
@@ -95,6 +110,18 @@ static void gives_segments_as_they_were_sent(void **state)
 	gw_router_drop(&router);
 }
 
+static void gives_all_that_is_left_as_it_was_sent(void **state)
+{
+	struct gw_router *router = make();
+	struct gw_match match;
+
+	assert_int_equal(gw_router_find(router, "GET", "/status/ocsp/MEUw%2f/x//=", &match), 0);
+	assert_ptr_equal(match.route, &status_routes[1]);
+	assert_int_equal(match.n_params, 1);
+	assert_true(bytes_equal_str(match.params[0], "MEUw%2f/x//="));
+	gw_router_drop(&router);
+}
+
 static void says_what_is_allowed(void **state)
 {
 	struct gw_router *router = make();
@@ -124,6 +151,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_exact_paths_and_nothing_else),
 		cmocka_unit_test(gives_segments_as_they_were_sent),
+		cmocka_unit_test(gives_all_that_is_left_as_it_was_sent),
 		cmocka_unit_test(says_what_is_allowed),
 		cmocka_unit_test(refuses_more_parameters_than_a_request_holds),
 	};
