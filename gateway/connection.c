@@ -10,6 +10,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/own.h"
 #include "gateway/exchange.h"
 #include "gateway/streams.h"
 
@@ -19,6 +20,7 @@
 
 #define OUT_MAX ((size_t)4 << 20)
 #define KEEP_CAPACITY ((size_t)65536)
+#define LARGE_PIECE ((size_t)65536)
 
 /* A client that reads slowly is served as long as it takes this much within each write deadline. */
 #define WRITE_PROGRESS ((size_t)8192)
@@ -62,6 +64,8 @@ struct gw_connection {
 
 	struct gw_exchange x;               /* the request at the worker, and its reply */
 	struct buf wire;                    /* the reply as octets, before TLS */
+	struct http_octets *large;          /* what follows it, in pieces; NULL: nothing */
+	size_t large_sent;
 
 	struct buf out, late;               /* to the network: being written, and what came meanwhile */
 };
@@ -104,6 +108,7 @@ static void unref(struct gw_connection *c)
 	gw_tls_drop(&c->tls);
 	http1_fini(&c->http);
 	buf_fini(&c->wire);
+	http_octets_drop(&c->large);
 	buf_fini(&c->out);
 	buf_fini(&c->late);
 	free(c);
@@ -188,7 +193,7 @@ static void set_deadline(struct gw_connection *c, enum deadline kind)
 /* ---- writing ---- */
 
 static void flush(struct gw_connection *c);
-static void reply_is_gone(struct gw_connection *c);
+static void send_rest(struct gw_connection *c);
 static void move_streams(struct gw_connection *c);
 
 static void swap(struct buf *a, struct buf *b)
@@ -217,7 +222,7 @@ static void on_written(uv_write_t *write, int status)
 	if (c->streams && c->state == STATE_READING)
 		move_streams(c);
 	else if (!c->is_writing && c->state == STATE_WRITING)
-		reply_is_gone(c);
+		send_rest(c);
 }
 
 /* Give the kernel what it takes at once; only what is left needs a callback. */
@@ -399,16 +404,34 @@ static void reply_is_gone(struct gw_connection *c)
 	advance(c);
 }
 
-static void send_reply(struct gw_connection *c)
+/* A large body goes piece by piece: of what a client does not read no more than one is kept for it. */
+static void send_rest(struct gw_connection *c)
 {
-	c->state = STATE_WRITING;
-	transmit(c, &c->wire);
+	struct bytes all = c->large ? http_octets_get(c->large) : bytes_of(NULL, 0);
+
+	while (c->large && !c->is_writing && c->state != STATE_CLOSED) {
+		size_t n = all.len - c->large_sent < LARGE_PIECE ? all.len - c->large_sent : LARGE_PIECE;
+
+		(void)buf_append(&c->wire, bytes_of(all.ptr + c->large_sent, n));
+		c->large_sent += n;
+		if (c->large_sent == all.len)
+			http_octets_drop(&c->large);
+		transmit(c, &c->wire);
+		set_deadline(c, DEADLINE_NONE);
+	}
 	if (c->state == STATE_CLOSED)
 		return;
 	if (c->is_writing)
 		set_deadline(c, DEADLINE_WRITE);
 	else
 		reply_is_gone(c);
+}
+
+static void send_reply(struct gw_connection *c)
+{
+	c->state = STATE_WRITING;
+	transmit(c, &c->wire);
+	send_rest(c);
 }
 
 static bool closes_after(const struct gw_connection *c)
@@ -437,9 +460,12 @@ static void print_reply(struct gw_connection *c)
 		r->status = 500;
 		r->n_headers = 0;
 		buf_reset(&r->body);
+		http_octets_drop(&r->large);
 		buf_append_str(&r->body, "server error\n");
 		http1_reply_print(&c->wire, r, &options);
 	}
+	c->large = options.is_head || r->status == 304 ? NULL : MOVE(r->large);
+	c->large_sent = 0;
 	if (r->body.capacity > KEEP_CAPACITY)
 		buf_fini(&r->body);
 	c->x.version = c->http.is_http10 ? GW_HTTP_1_0 : GW_HTTP_1_1;

@@ -22,6 +22,7 @@ void gw_exchange_fini(struct gw_exchange *x)
 {
 	arena_drop(&x->arena);
 	buf_fini(&x->reply.body);
+	http_octets_drop(&x->reply.large);
 }
 
 int gw_exchange_route(struct gw_exchange *x, const char *method, const char *path, size_t *body_max)
@@ -80,6 +81,7 @@ void gw_exchange_begin_reply(struct gw_exchange *x)
 
 	body.max = HTTP_REPLY_BODY_MAX;
 	buf_reset(&body);
+	http_octets_drop(&x->reply.large);
 	x->reply = (struct http_reply){ .body = body, .arena = x->arena };
 }
 

@@ -58,6 +58,7 @@ static int print_headers(struct buf *out, const struct http_reply *r)
 int http1_reply_print(struct buf *out, const struct http_reply *r, const struct http1_reply_options *options)
 {
 	bool has_body = r->status != 204 && r->status != 304;
+	size_t length = r->large ? http_octets_get(r->large).len : r->body.len;
 	char date[HTTP_DATE_SIZE];
 	int e;
 
@@ -66,20 +67,20 @@ int http1_reply_print(struct buf *out, const struct http_reply *r, const struct 
 	if (buf_status(&r->body))
 		return buf_status(&r->body);
 	buf_printf(out, "HTTP/1.1 %d %s\r\n", r->status, http1_status_words(r->status));
-	http_rule_date(options->now_s, date);
+	http_date_print(options->now_s, date);
 	if (*date)
 		print_header(out, "Date", date);
 	e = print_headers(out, r);
 	if (e)
 		return e;
 	if (has_body)
-		buf_printf(out, "Content-Length: %zu\r\n", r->body.len);
+		buf_printf(out, "Content-Length: %zu\r\n", length);
 	if (options->closes)
 		buf_append_str(out, "Connection: close\r\n");
 	else if (options->is_http10)
 		buf_append_str(out, "Connection: keep-alive\r\n");
 	buf_append_str(out, "\r\n");
-	if (has_body && !options->is_head)
+	if (has_body && !options->is_head && !r->large)
 		buf_append(out, buf_bytes(&r->body));
 	return buf_status(out);
 }

@@ -15,6 +15,7 @@
 #include <strings.h>
 
 #include "core/base/clock.h"
+#include "core/base/own.h"
 #include "gateway/http2_guard.h"
 #include "gateway/http_rules.h"
 
@@ -162,6 +163,7 @@ static void drop_stream(struct http2 *h2, struct http2_stream *s)
 	arena_drop(&s->arena);
 	buf_fini(&s->body);
 	buf_fini(&s->reply);
+	http_octets_drop(&s->large);
 	free(s);
 }
 
@@ -464,17 +466,23 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 
 /* ---- replies ---- */
 
+static struct bytes body_of(const struct http2_stream *s)
+{
+	return s->large ? http_octets_get(s->large) : buf_bytes(&s->reply);
+}
+
 static ssize_t read_reply(nghttp2_session *session, int32_t id, uint8_t *out, size_t size, uint32_t *flags,
 			  nghttp2_data_source *source, void *arg)
 {
 	struct http2 *h2 = arg;
 	struct http2_stream *s = source->ptr;
-	size_t n = s->reply.len - s->sent;
+	struct bytes body = body_of(s);
+	size_t n = body.len - s->sent;
 
 	n = n < size ? n : size;
-	memcpy(out, s->reply.ptr + s->sent, n);
+	memcpy(out, body.ptr + s->sent, n);
 	s->sent += n;
-	if (s->sent == s->reply.len)
+	if (s->sent == body.len)
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
 	if (s->sent - s->sent_at >= WRITE_PROGRESS) {
 		s->sent_at = s->sent;
@@ -535,7 +543,7 @@ static bool make_section(struct section *out, const struct http_reply *r, bool h
 		return false;
 	snprintf(out->status, sizeof(out->status), "%d", r->status);
 	add_field(out, ":status", out->status);
-	http_rule_date(clock_wall_s(), out->date);
+	http_date_print(clock_wall_s(), out->date);
 	if (*out->date)
 		add_field(out, "date", out->date);
 	for (i = 0; i < r->n_headers; i++) {
@@ -548,7 +556,8 @@ static bool make_section(struct section *out, const struct http_reply *r, bool h
 		copy_lower(out->names[i], h->name);
 		add_field(out, out->names[i], h->value);
 	}
-	snprintf(out->length, sizeof(out->length), "%zu", r->body.len);
+	snprintf(out->length, sizeof(out->length), "%zu",
+		 r->large ? http_octets_get(r->large).len : r->body.len);
 	if (has_body)
 		add_field(out, "content-length", out->length);
 	return true;
@@ -570,13 +579,15 @@ int http2_reply(struct http2 *h2, struct http2_stream *s, struct http_reply *r, 
 		e = r->status = 500;
 		r->n_headers = 0;
 		buf_reset(&r->body);
+		http_octets_drop(&r->large);
 		buf_append_str(&r->body, "server error\n");
 		make_section(&section, r, true);
 	}
-	sends_body = may_have_body(r) && r->body.len && !s->is_head;
+	sends_body = may_have_body(r) && (r->body.len || r->large) && !s->is_head;
 	buf_fini(&s->reply);
 	if (sends_body) {
 		s->reply = r->body;
+		s->large = MOVE(r->large);
 		r->body = BUF_INIT(HTTP_REPLY_BODY_MAX);
 	}
 	if (s->phase == PHASE_BODY)
@@ -738,7 +749,7 @@ size_t http2_unsent(const struct http2 *h2)
 	size_t n = 0;
 
 	for (s = h2->streams; s; s = s->next)
-		n += s->reply.len - s->sent;
+		n += s->large ? 0 : s->reply.len - s->sent;
 	return n;
 }
 

@@ -4,9 +4,7 @@
  */
 #include "gateway/http_rules.h"
 
-#include <stdio.h>
 #include <strings.h>
-#include <time.h>
 
 static bool is_token_char(unsigned char c)
 {
@@ -108,23 +106,4 @@ bool http_rule_is_framing(const char *name)
 		if (strcasecmp(names[i], name) == 0)
 			return true;
 	return false;
-}
-
-/* strftime() would use the words of the locale. */
-const char *http_rule_date(int64_t now_s, char out[static HTTP_DATE_SIZE])
-{
-	static const char days[] = "SunMonTueWedThuFriSat";
-	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	time_t t = (time_t)now_s;
-	struct tm tm;
-	int n;
-
-	*out = 0;
-	if (!gmtime_r(&t, &tm))
-		return out;
-	n = snprintf(out, HTTP_DATE_SIZE, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + (size_t)tm.tm_wday * 3,
-		     tm.tm_mday, months + (size_t)tm.tm_mon * 3, tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
-	if (n < 0 || n >= HTTP_DATE_SIZE)
-		*out = 0;
-	return out;
 }

@@ -20,7 +20,3 @@ int http_rule_length(const char *value, uint64_t *length, const char **why);
 bool http_rule_sendable(const struct http_header *h);
 /* A header that the version of HTTP writes itself: handlers do not choose it. */
 bool http_rule_is_framing(const char *name);
-
-#define HTTP_DATE_SIZE 32
-/* RFC 9110 5.6.7; "" for a time beyond the calendar. */
-const char *http_rule_date(int64_t now_s, char out[static HTTP_DATE_SIZE]);

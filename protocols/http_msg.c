@@ -5,8 +5,99 @@
 #include "protocols/http_msg.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
+#include <time.h>
+
+struct http_octets {
+	_Atomic unsigned refs;
+	struct buf octets;
+};
+
+int http_octets_new(struct http_octets **out, struct buf *take)
+{
+	struct http_octets *o = malloc(sizeof(*o));
+
+	if (!o) {
+		buf_fini(take);
+		return -ENOMEM;
+	}
+	*o = (struct http_octets){ .refs = 1, .octets = *take };
+	*take = BUF_INIT(take->max);
+	*out = o;
+	return 0;
+}
+
+struct http_octets *http_octets_hold(struct http_octets *o)
+{
+	atomic_fetch_add(&o->refs, 1);
+	return o;
+}
+
+void http_octets_drop(struct http_octets **op)
+{
+	struct http_octets *o = *op;
+
+	*op = NULL;
+	if (!o || atomic_fetch_sub(&o->refs, 1) > 1)
+		return;
+	buf_fini(&o->octets);
+	free(o);
+}
+
+struct bytes http_octets_get(const struct http_octets *o)
+{
+	return buf_bytes(&o->octets);
+}
+
+/* ---- dates ---- */
+
+static const char days[] = "SunMonTueWedThuFriSat";
+static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
+/* strftime() would use the words of the locale. */
+const char *http_date_print(int64_t seconds, char out[static HTTP_DATE_SIZE])
+{
+	time_t t = (time_t)seconds;
+	struct tm tm;
+	int n;
+
+	*out = 0;
+	if (!gmtime_r(&t, &tm))
+		return out;
+	n = snprintf(out, HTTP_DATE_SIZE, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + (size_t)tm.tm_wday * 3,
+		     tm.tm_mday, months + (size_t)tm.tm_mon * 3, tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+	if (n < 0 || n >= HTTP_DATE_SIZE)
+		*out = 0;
+	return out;
+}
+
+int http_date_parse(const char *text, int64_t *seconds)
+{
+	char month[4] = "", again[HTTP_DATE_SIZE];
+	struct tm tm = { 0 };
+	const char *found;
+	int64_t t;
+
+	if (sscanf(text, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d GMT", &tm.tm_mday, month, &tm.tm_year,
+		   &tm.tm_hour, &tm.tm_min, &tm.tm_sec) != 6)
+		return -EINVAL;
+	found = strlen(month) == 3 ? strstr(months, month) : NULL;
+	if (!found || (found - months) % 3)
+		return -EINVAL;
+	tm.tm_mon = (int)(found - months) / 3;
+	tm.tm_year -= 1900;
+	t = timegm(&tm);
+	/* Written again it is the same: a real day, its own weekday, nothing behind it. */
+	if (strcmp(http_date_print(t, again), text) != 0)
+		return -EINVAL;
+	*seconds = t;
+	return 0;
+}
+
+/* ---- requests and replies ---- */
 
 const char *http_request_header(const struct http_request *q, const char *name)
 {
@@ -53,6 +144,15 @@ int http_reply_body(struct http_reply *r, int status, const char *type, struct b
 	buf_reset(&r->body);
 	e = http_reply_header(r, "Content-Type", "%s", type);
 	return e ? e : buf_append(&r->body, body);
+}
+
+int http_reply_large(struct http_reply *r, int status, const char *type, struct http_octets *body)
+{
+	r->status = status;
+	buf_reset(&r->body);
+	http_octets_drop(&r->large);
+	r->large = http_octets_hold(body);
+	return http_reply_header(r, "Content-Type", "%s", type);
 }
 
 int http_reply_text(struct http_reply *r, int status, const char *text)

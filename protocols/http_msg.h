@@ -35,11 +35,21 @@ struct http_request {
 	struct arena *arena;                  /* dies with the request */
 };
 
+/* Octets of any size that many replies send at once, and no reply copies. They do not change. */
+struct http_octets;
+
+/* Takes the memory of `take`, also when it fails. 0 or -ENOMEM. */
+int http_octets_new(struct http_octets **out, struct buf *take);
+struct http_octets *http_octets_hold(struct http_octets *o); /* another reference */
+void http_octets_drop(struct http_octets **o);               /* gives one back */
+struct bytes http_octets_get(const struct http_octets *o);
+
 struct http_reply {
 	int status;                           /* 0 until the handler set it */
 	struct http_header headers[HTTP_REPLY_HEADERS_MAX];
 	size_t n_headers;
 	struct buf body;
+	struct http_octets *large;            /* instead of `body`; a reference of the reply's own */
 	struct arena *arena;                  /* holds the headers' text */
 };
 
@@ -49,10 +59,18 @@ const char *http_request_header(const struct http_request *q, const char *name);
 /* The media type of the request without parameters equals `type`, without case. */
 bool http_request_has_type(const struct http_request *q, const char *type);
 
+#define HTTP_DATE_SIZE 32
+/* RFC 9110 5.6.7; "" for a time beyond the calendar. */
+const char *http_date_print(int64_t seconds, char out[static HTTP_DATE_SIZE]);
+
+/* The form that http_date_print() writes, and no other. 0 or -EINVAL. */
+int http_date_parse(const char *text, int64_t *seconds);
+
 /* All return 0, -ENOMEM, or -EMSGSIZE (too many headers, body over HTTP_REPLY_BODY_MAX), so that a handler can end
  * with `return http_reply_…`. */
 int http_reply_header(struct http_reply *r, const char *name, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 int http_reply_body(struct http_reply *r, int status, const char *type, struct bytes body);
+int http_reply_large(struct http_reply *r, int status, const char *type, struct http_octets *body); /* holds it */
 int http_reply_text(struct http_reply *r, int status, const char *text); /* text/plain, with a newline */
 int http_reply_retry_after(struct http_reply *r, unsigned seconds);

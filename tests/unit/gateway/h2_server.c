@@ -71,6 +71,22 @@ static int handle_middle(void *state, const struct http_request *q, struct http_
 	return fill(r, H2_MIDDLE);
 }
 
+static int handle_shared(void *state, const struct http_request *q, struct http_reply *r)
+{
+	struct buf octets = BUF_INIT(H2_LARGE);
+	struct http_octets *shared;
+	int e;
+
+	memset(buf_room(&octets, H2_LARGE), 'y', H2_LARGE);
+	buf_added(&octets, H2_LARGE);
+	e = http_octets_new(&shared, &octets);
+	if (e)
+		return e;
+	e = http_reply_large(r, 200, "text/plain", shared);
+	http_octets_drop(&shared);
+	return e;
+}
+
 static int handle_fail(void *state, const struct http_request *q, struct http_reply *r)
 {
 	http_reply_text(r, 200, "secret");
@@ -86,6 +102,7 @@ static int handle_split(void *state, const struct http_request *q, struct http_r
 static const struct proto_route routes[] = {
 	{ "GET", "/hello", handle_hello }, { "POST", "/echo", handle_echo },     { "GET", "/item/{id}", handle_item },
 	{ "GET", "/slow", handle_slow },   { "GET", "/large", handle_large },    { "GET", "/fail", handle_fail },
+	{ "GET", "/shared", handle_shared },
 	{ "GET", "/split", handle_split }, { "GET", "/middle", handle_middle }, { 0 },
 };
 

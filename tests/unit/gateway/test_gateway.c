@@ -19,6 +19,7 @@
 #define TLS_1_2 0x0303
 #define TLS_1_3 0x0304
 #define LARGE (900u << 10)
+#define SHARED (9u << 20)
 
 /* ---- the adapter ---- */
 
@@ -73,6 +74,23 @@ static int handle_large(void *state, const struct http_request *q, struct http_r
 	return 0;
 }
 
+/* A body that all replies share. */
+static struct http_octets *shared;
+
+static int handle_shared(void *state, const struct http_request *q, struct http_reply *r)
+{
+	return http_reply_large(r, 200, "application/octet-stream", shared);
+}
+
+static void make_shared(void)
+{
+	struct buf octets = BUF_INIT(SHARED);
+
+	for (uint32_t i = 0; i < SHARED / sizeof(i); i++)
+		assert_int_equal(buf_append(&octets, bytes_of(&i, sizeof(i))), 0);
+	assert_int_equal(http_octets_new(&shared, &octets), 0);
+}
+
 static int handle_fail(void *state, const struct http_request *q, struct http_reply *r)
 {
 	http_reply_text(r, 200, "secret");
@@ -88,7 +106,7 @@ static int handle_split(void *state, const struct http_request *q, struct http_r
 static const struct proto_route routes[] = {
 	{ "GET", "/hello", handle_hello }, { "POST", "/echo", handle_echo }, { "GET", "/item/{id}", handle_item },
 	{ "GET", "/slow", handle_slow },   { "GET", "/large", handle_large }, { "GET", "/fail", handle_fail },
-	{ "GET", "/split", handle_split }, { 0 },
+	{ "GET", "/split", handle_split }, { "GET", "/shared", handle_shared }, { 0 },
 };
 
 /* ---- the server ---- */
@@ -404,6 +422,58 @@ static void sends_a_reply_that_does_not_fit_into_the_socket(void **state)
 	stop(&f);
 }
 
+/* In pieces, whole and in order, to several clients at once. */
+static void sends_a_body_that_many_replies_share(void **state)
+{
+	OWNED_BUF reply = BUF_INIT(SHARED + 4096);
+	struct fixture f;
+	int fds[4];
+
+	make_shared();
+	start(&f, HABITS_DEFAULT);
+	for (int i = 0; i < 4; i++) {
+		fds[i] = dial(&f);
+		say(fds[i], GET("/t/shared") "HEAD /t/shared HTTP/1.1\r\n" HOST "\r\n" GET("/t/hello"));
+	}
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(hear(fds[i], false, &reply), 200);
+		assert_memory_equal(reply.ptr + reply.len - SHARED, http_octets_get(shared).ptr, SHARED);
+		assert_int_equal(hear(fds[i], true, &reply), 200);
+		assert_non_null(strstr(buf_str(&reply), "Content-Length: 9437184\r\n"));
+		assert_int_equal(hear(fds[i], false, &reply), 200);
+		assert_non_null(strstr(buf_str(&reply), "hello"));
+		close(fds[i]);
+	}
+	stop(&f);
+	http_octets_drop(&shared);
+}
+
+static void cuts_a_client_that_stops_reading_a_shared_body(void **state)
+{
+	struct habits habits = HABITS_DEFAULT;
+	struct gw_server_stats stats;
+	struct fixture f;
+	int fd, i = 4096;
+
+	make_shared();
+	habits.deadlines.write = 100;
+	start(&f, habits);
+	fd = dial(&f);
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &i, sizeof(i));
+	say(fd, GET("/t/shared"));
+	for (i = 0; i < 1000; i++) {
+		gw_server_count(f.server, &stats);
+		if (stats.timeouts == 1 && stats.connections == 0)
+			break;
+		usleep(5000);
+	}
+	assert_int_equal(stats.timeouts, 1);
+	assert_int_equal(stats.connections, 0);
+	close(fd);
+	stop(&f);
+	http_octets_drop(&shared);
+}
+
 static int64_t time_until_closed(struct fixture *f, const char *text)
 {
 	int64_t began = clock_mono_ms();
@@ -660,6 +730,37 @@ static void stays_closed_until_it_has_a_certificate(void **state)
 	stop(&f);
 }
 
+static void sends_a_shared_body_over_tls(void **state)
+{
+	OWNED_BUF reply = BUF_INIT(SHARED + 4096);
+	struct habits habits = HABITS_DEFAULT;
+	struct tls_client *c;
+	struct fixture f;
+	int fd;
+
+	make_shared();
+	habits.is_tls = true;
+	start(&f, habits);
+	use_certificate(&f, "first");
+	gw_server_open(f.server, f.listener);
+	fd = dial(&f);
+	c = tls_client_new(fd, TLS_1_3, NULL);
+	assert_non_null(c);
+	assert_true(tls_client_write(c, GET("/t/shared")));
+	while (!strstr(buf_str(&reply), "\r\n\r\n") ||
+	       reply.len < SHARED + (size_t)(strstr(buf_str(&reply), "\r\n\r\n") + 4 - buf_str(&reply))) {
+		long n = tls_client_read(c, (char *)buf_room(&reply, 16384), 16384);
+
+		assert_true(n > 0);
+		buf_added(&reply, (size_t)n);
+	}
+	assert_memory_equal(reply.ptr + reply.len - SHARED, http_octets_get(shared).ptr, SHARED);
+	tls_client_drop(&c);
+	close(fd);
+	stop(&f);
+	http_octets_drop(&shared);
+}
+
 static void changes_its_certificate_without_losing_connections(void **state)
 {
 	struct habits habits = HABITS_DEFAULT;
@@ -805,6 +906,9 @@ int main(void)
 		cmocka_unit_test(says_continue_only_when_it_wants_the_body),
 		cmocka_unit_test(answers_pipelined_requests_in_order),
 		cmocka_unit_test(sends_a_reply_that_does_not_fit_into_the_socket),
+		cmocka_unit_test(sends_a_body_that_many_replies_share),
+		cmocka_unit_test(sends_a_shared_body_over_tls),
+		cmocka_unit_test(cuts_a_client_that_stops_reading_a_shared_body),
 		cmocka_unit_test(cuts_slow_clients),
 		cmocka_unit_test(refuses_politely_when_the_workers_are_busy),
 		cmocka_unit_test(drops_the_reply_of_a_client_that_went_away),

@@ -48,9 +48,14 @@ static void serves_requests_as_over_http_1(void **state)
 	a = h2_ask(&c, "GET", "/t/large", NULL, NOTHING);
 	assert_int_equal(a.body.len, H2_LARGE);
 	buf_fini(&a.body);
+	a = h2_ask(&c, "GET", "/t/shared", NULL, NOTHING);
+	assert_int_equal(a.body.len, H2_LARGE);
+	assert_int_equal(a.body.ptr[H2_LARGE - 1], 'y');
+	assert_int_equal(strtoul(a.length, NULL, 10), H2_LARGE);
+	buf_fini(&a.body);
 	h2_hang_up(&c);
 	h2_server_stop(&f);
-	assert_int_equal(atomic_load(&f.stats.by_version[GW_HTTP_2]), 9);
+	assert_int_equal(atomic_load(&f.stats.by_version[GW_HTTP_2]), 10);
 	assert_int_equal(atomic_load(&f.stats.by_version[GW_HTTP_1_1]), 0);
 }
 
