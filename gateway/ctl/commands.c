@@ -129,6 +129,12 @@ static const struct command commands[] = {
 
 	{ "", "help", NULL, "[COMMAND...]", "help about a command, a noun or everything", .run = ctl_help,
 	  .example = "gatehouse help approve\ngatehouse help request" },
+	{ "", "completion", NULL, "SHELL", "the completion script for bash, zsh or fish", .run = ctl_completion,
+	  .text = "Installed with the tool. It completes commands, options, their values, and the numbers and serials "
+		  "that the daemon knows.",
+	  .example = "gatehouse completion bash > /etc/bash_completion.d/gatehouse" },
+	{ "", "__complete", NULL, "WORD...", "what may stand where the last word begins", .is_hidden = true,
+	  .run = ctl_complete },
 	{ "", "__manual", NULL, "PART", "a part of the manual pages, in scdoc", .is_hidden = true, .run = ctl_manual },
 	{ "", "__parse", NULL, "WORD...", "whether these words are a command line", .is_hidden = true,
 	  .run = ctl_parse },

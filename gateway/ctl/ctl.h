@@ -85,6 +85,8 @@ int ctl_ca_init(struct ctl *ctl);
 int ctl_help(struct ctl *ctl);
 int ctl_manual(struct ctl *ctl);
 int ctl_parse(struct ctl *ctl);
+int ctl_complete(struct ctl *ctl);
+int ctl_completion(struct ctl *ctl);
 
 /* A Reply that is freed at the end of the block. */
 #define OWNED_REPLY __attribute__((cleanup(ctl_reply_drop))) Gatehouse__Admin__Reply

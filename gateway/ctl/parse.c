@@ -83,6 +83,13 @@ static const struct option_row *any_option(const char *name, char letter)
 	return o;
 }
 
+const struct option_row *parse_option(const char *word)
+{
+	if (word[0] != '-' || !word[1])
+		return NULL;
+	return word[1] == '-' ? any_option(word + 2, 0) : any_option(NULL, word[1]);
+}
+
 #define NAMES_MAX 512
 
 static void add_name(const char **names, size_t *n, const char *name)

@@ -14,3 +14,6 @@ int parse_command_line(struct ctl *ctl, int argc, char **argv);
 
 /* The nearest of `words` (ends with NULL) to what was typed, or NULL when none is near. */
 const char *parse_nearest(const char *typed, const char *const *words);
+
+/* The option that a word such as "--yes" or "-y" names, of any command; NULL: none. */
+const struct option_row *parse_option(const char *word);

@@ -23,8 +23,13 @@ def installs_what_a_service_needs():
     subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", root], check=True, capture_output=True)
     for name in ("gatehoused", "gatehouse", "gatehouse-signer", "gatehouse-validator"):
         check(os.access(find(root, name), os.X_OK), f"{name} cannot be executed")
-    for name in ("gatehoused.8", "gatehouse.1", "gatehouse.yaml.5"):
+    for name in ("gatehoused.8", "gatehouse.1", "gatehouse-request.1", "gatehouse.yaml.5"):
         find(root, name)
+    for shell, name in (("bash", "completions/gatehouse"), ("zsh", "_gatehouse"), ("fish", "gatehouse.fish")):
+        path = [os.path.join(folder, f) for folder, _, names in os.walk(root) for f in names
+                if os.path.join(folder, f).endswith("/" + name)]
+        with open(path[0]) as f:
+            check(f"made by `gatehouse completion {shell}`" in f.read(), f"completion for {shell}")
     with open(find(os.path.join(root), "gatehouse.service")) as f:
         unit = f.read()
     daemon = find(root, "gatehoused")[len(root):]
