@@ -1,7 +1,7 @@
 /* Completion: what may stand where the cursor is.
  *
- * The shells' scripts ask `gatehouse __complete -- WORDS`, the last word being the one that is typed, and get a line for
- * each candidate: the word, a tab, what it means. ":files" and ":folders" leave it to the shell.
+ * The shells' scripts ask `gatehouse __complete -- WORDS`, the last word being the one that is typed, and get a line
+ * for each candidate: the word, a tab, what it means. ":files" and ":folders" leave it to the shell.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

@@ -158,22 +158,19 @@ static int keep_given(struct ctl *ctl, const struct option_row *row, const char 
 }
 
 /* One word that begins with '-'; `*next` is the word after it, taken when it is the option's value. */
-static int take_option(struct ctl *ctl, char *word, char ***next)
+static int take_option(struct ctl *ctl, const char *word, char ***next)
 {
-	char *name = word[1] == '-' ? word + 2 : NULL, *value = NULL;
+	bool is_long = word[1] == '-';
+	const char *equals = is_long ? strchr(word, '=') : NULL, *value = equals ? equals + 1 : NULL;
 	const struct option_row *row;
-	char what[128];
+	char name[64], what[80];
 
-	if (name) {
-		value = strchr(name, '=');
-		if (value)
-			*value++ = '\0';
-	} else if (word[2]) {
+	snprintf(name, sizeof(name), "%.*s", is_long ? (int)strcspn(word + 2, "=") : 1, word + 1 + is_long);
+	if (!is_long && word[2])
 		value = word + 2;
-	}
-	row = any_option(name, name ? 0 : word[1]);
+	row = any_option(is_long ? name : NULL, is_long ? 0 : word[1]);
 	if (!row)
-		return unknown_option(name ? name : (char[]){ word[1], '\0' }, NULL);
+		return unknown_option(name, NULL);
 	snprintf(what, sizeof(what), "--%s", row->name);
 	if (!row->value && value)
 		return ctl_fail(CTL_USAGE, what, "this option takes no value", NULL);

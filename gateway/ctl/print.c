@@ -44,6 +44,8 @@ struct print_table *print_table_new(const struct ctl *ctl, const char *const *he
 	t->table = scols_new_table();
 	if (!t->table)
 		abort();
+	/* Cells are escaped already; the library would escape our escapes. */
+	scols_table_enable_noencoding(t->table, true);
 	t->has_color = ctl->has_color;
 	scols_table_enable_colors(t->table, t->has_color);
 	scols_table_enable_noheadings(t->table, option_given(ctl, "no-headings"));

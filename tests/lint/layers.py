@@ -54,6 +54,7 @@ TESTS = {
     "tests/unit/protocols": ("protocols", "protocols/acme", "protocols/jose"),
     "tests/unit/validator": ("gateway/validator",),
     "tests/unit/gateway": ("gateway",),
+    "tests/unit/ctl": ("gateway/ctl",),
     "tests/unit/supervisor": ("gateway", "gateway/supervisor"),
     # The core without sockets, with its own adapter and modules: the unit tests of the core as a whole.
     "tests/scenarios": ("core", "core/signer", "policy/", "exit/"),
