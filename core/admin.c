@@ -95,6 +95,7 @@ static int stay_pending(struct ca *ca, struct ca_request *r, const char *why, st
 static int check_again(struct ca *ca, const struct ca_request *r, char why[static CA_REASON_SIZE])
 {
 	const char *away = keys_away(ca);
+	int e;
 
 	if (away) {
 		snprintf(why, CA_REASON_SIZE, "%s; try again when it does", away);
@@ -104,7 +105,8 @@ static int check_again(struct ca *ca, const struct ca_request *r, char why[stati
 		snprintf(why, CA_REASON_SIZE, "the endpoint is no longer configured for this CA and profile");
 		return 1;
 	}
-	return decide_check_key(ca, r, why);
+	e = decide_check_key(ca, r, why);
+	return e ? e : decide_check_blocked(ca, r, why);
 }
 
 /* Ask policy again and make its answer durable. */

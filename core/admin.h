@@ -58,6 +58,24 @@ int ca_admin_deny(struct ca_core *core, const struct ca_admin_caller *who, int64
 int ca_admin_set_attribute(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *name,
 			   const char *value, struct ca_outcome *out);
 
+/* A certificate: by the request that it was issued for, or by its serial without leading zeros. */
+struct ca_certificate_ref {
+	int64_t request_id; /* 0: by serial */
+	struct bytes serial;
+};
+
+/* Revoke it, also once more: another reason, or an earlier date. `reason` of enum ca_revocation_reason but hold;
+ * `when_ms` 0: now, or as it stands. A date is never in the future, never later than the one that stands, never before
+ * the certificate began. out->id is its request. CA_ADMIN_BAD_STATE: not issued, or nothing would change. */
+int ca_admin_revoke(struct ca_core *core, const struct ca_admin_caller *who, const struct ca_certificate_ref *which,
+		    int reason, int64_t when_ms, struct ca_outcome *out);
+
+/* Revoke it until it is released or revoked for good. */
+int ca_admin_hold(struct ca_core *core, const struct ca_admin_caller *who, const struct ca_certificate_ref *which,
+		  struct ca_outcome *out);
+int ca_admin_release(struct ca_core *core, const struct ca_admin_caller *who, const struct ca_certificate_ref *which,
+		     struct ca_outcome *out);
+
 /* Only an OID of the profile's `officer-extensions`; origin ADMIN. `flags`: CA_EXT_CRITICAL, CA_EXT_DISABLED. */
 int ca_admin_set_extension(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *oid,
 			   struct bytes der, unsigned flags, struct ca_outcome *out);

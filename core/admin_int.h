@@ -45,5 +45,8 @@ admin_call_fn admin_list_requests, admin_show_request, admin_approve, admin_resu
 /* core/admin_certificates.c */
 admin_call_fn admin_list_certificates;
 
+/* core/admin_revocation.c */
+admin_call_fn admin_revoke, admin_hold, admin_release;
+
 /* core/admin_status.c */
 admin_call_fn admin_get_status, admin_show_ca;

@@ -19,6 +19,7 @@
 #include "core/recover.h"
 #include "core/registry_int.h"
 #include "core/store.h"
+#include "core/store_revoke.h"
 #include "core/worker.h"
 
 #define OUTBOX_INTERVAL_MS 1000
@@ -182,14 +183,17 @@ static int open_sockets(struct ca_core *core, struct conf_error *error)
 
 static int start_work(struct ca_core *core, struct conf_error *error)
 {
-	int64_t last = 0;
+	int64_t last = 0, blocked = 0;
 	int e = store_last_id(core, &last);
 
 	if (!e)
 		e = store_release_denied(core);
+	if (!e)
+		e = store_count_blocked_keys(core, &blocked);
 	if (e)
 		return e;
 	core->last_id = last;
+	core->has_blocked_keys = blocked > 0;
 	recover_run(core);
 	outbox_announce(core, CA_EVENT_STARTUP);
 	e = worker_start(&core->outbox, "exit", OUTBOX_INTERVAL_MS, outbox_run, core);

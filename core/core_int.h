@@ -113,6 +113,7 @@ struct ca_core {
 	_Atomic bool is_closed;
 	_Atomic bool is_signer_failing;
 	_Atomic bool is_store_failing;
+	_Atomic bool has_blocked_keys;  /* a public key is blocked; while none is, nobody needs to look */
 	_Atomic int64_t policy_failures;
 	_Atomic unsigned policy_failures_in_a_row;
 	struct worker *outbox, *finisher;
@@ -141,6 +142,16 @@ int pipeline_submit(struct ca *ca, const struct binding *by, const struct ca_sub
 int pipeline_ask(struct ca *ca, const struct binding *by, const char *requester, int64_t id, bool collect,
 		 struct ca_outcome *out);
 
+/* Two intermediaries may share an endpoint; neither sees what the other alone may ask for. */
+bool pipeline_is_business_of(const struct binding *by, const struct ca_request *row);
+
+/* What the core takes as text from an intermediary: visible ASCII and blanks, 1 to `max` octets, no '"'. */
+bool pipeline_is_text(const char *s, size_t max);
+
+/* core/revoke.c. Contract as ca_revoke(). */
+int pipeline_revoke(struct ca *ca, const struct binding *by, const struct ca_revocation *revocation,
+		    struct ca_outcome *out);
+
 /* core/decide.c: from a loaded or new request to a verdict and to its durable consequence. */
 
 /* Subject and widest validity, from profile and CA. 0; CA_STATUS_BUILD_FAILURE when the profile is gone. */
@@ -148,6 +159,9 @@ int decide_prepare(struct ca *ca, struct ca_request *r);
 
 /* May this profile certify this key? 0; CA_STATUS_BAD_KEY with a sentence. */
 int decide_check_key(struct ca *ca, const struct ca_request *r, char why[static CA_REASON_SIZE]);
+
+/* Is its public key one whose private half others have? 0; CA_STATUS_BAD_KEY with a sentence; negative. */
+int decide_check_blocked(struct ca *ca, const struct ca_request *r, char why[static CA_REASON_SIZE]);
 
 /* Point `r` at what the profile gives its kind of key. */
 void decide_use_profile(struct ca_request *r, const struct ca_profile *p);

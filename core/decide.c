@@ -14,6 +14,7 @@
 #include "core/keys.h"
 #include "core/policy_view.h"
 #include "core/store.h"
+#include "core/store_revoke.h"
 
 #define VERDICT_UNSET (-1)
 
@@ -37,6 +38,18 @@ int decide_check_key(struct ca *ca, const struct ca_request *r, char why[static 
 		return CA_STATUS_BAD_KEY;
 	}
 	snprintf(why, CA_REASON_SIZE, "profile %s does not certify keys of type %s", r->profile, r->csr.key_type);
+	return CA_STATUS_BAD_KEY;
+}
+
+int decide_check_blocked(struct ca *ca, const struct ca_request *r, char why[static CA_REASON_SIZE])
+{
+	bool is_blocked = false;
+	int e = ca->core->has_blocked_keys ? store_is_key_blocked(ca->core, r->spki_hash, &is_blocked) : 0;
+
+	if (e || !is_blocked)
+		return e;
+	snprintf(why, CA_REASON_SIZE,
+		 "the public key was revoked because its private key is known to others; make a new key");
 	return CA_STATUS_BAD_KEY;
 }
 

@@ -10,6 +10,7 @@
 struct ca_door_calls {
 	int (*submit)(struct ca_door *door, const struct ca_submission *submission, struct ca_outcome *out);
 	int (*ask)(struct ca_door *door, const char *requester, int64_t id, bool collects, struct ca_outcome *out);
+	int (*revoke)(struct ca_door *door, const struct ca_revocation *revocation, struct ca_outcome *out);
 	int (*get_chain)(struct ca_door *door, struct buf *out);
 	const char *(*name)(const struct ca_door *door);
 	void (*drop)(struct ca_door *door);

@@ -22,12 +22,19 @@ static void remember(const struct ca_exit_view *v, const char *group)
 const char *ca_exit_get_text(const struct ca_exit_view *v, enum ca_property p)
 {
 	remember(v, property_group(p));
+	if (p == CA_PROP_CA)
+		return v->ca;
 	return v->r ? property_text(v->r, p, READER_EXIT) : NULL;
 }
 
 int64_t ca_exit_get_number(const struct ca_exit_view *v, enum ca_property p)
 {
 	remember(v, property_group(p));
+	/* Of the event, not of the row: that may have moved on. */
+	if (p == CA_PROP_REVOCATION_REASON)
+		return v->event == CA_EVENT_REVOKED ? v->about : 0;
+	if (p == CA_PROP_CRL_NUMBER)
+		return v->event == CA_EVENT_CRL_ISSUED ? v->about : 0;
 	return v->r ? property_number(v->r, p, READER_EXIT) : 0;
 }
 

@@ -10,5 +10,8 @@
 struct ca_exit_view {
 	const struct ca_request *r;
 	int64_t event_id;
+	enum ca_event event;
+	int64_t about;   /* the reason of a revocation, the number of a CRL */
+	const char *ca;
 	char reads[128]; /* the groups really read: "certificate,names"; filled by the getters */
 };

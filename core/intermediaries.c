@@ -163,6 +163,20 @@ static void retrieve(struct answer *a)
 	ask(a, a->call->retrieve, true);
 }
 
+static void revoke_certificate(struct answer *a)
+{
+	struct ca *ca = find_ca(a, a->call->revoke->ca);
+	struct ca_revocation v;
+	const char *why;
+	int e = ca ? message_to_revocation(a->arena, a->call->revoke, &v, &why) : CA_CALL_REFUSED;
+
+	if (!e)
+		e = pipeline_revoke(ca, a->by, &v, &a->out);
+	else if (e > 0)
+		e = refuse(a, ca ? why : "this core has no such CA for this intermediary");
+	reply_outcome(a, e);
+}
+
 static void get_health(struct answer *a)
 {
 	Gatehouse__Core__Health *reply = &a->body.health;
@@ -197,6 +211,7 @@ static const struct {
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_SUBMIT, submit },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_PEEK, peek },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_RETRIEVE, retrieve },
+	{ GATEHOUSE__CORE__MESSAGE__WHAT_REVOKE, revoke_certificate },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_GET_HEALTH, get_health },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_GET_METRICS, get_metrics },
 };

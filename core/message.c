@@ -18,7 +18,8 @@ _Static_assert((int)GATEHOUSE__CORE__NAME_KIND__NAME_KIND_URI == CA_NAME_URI, "k
 _Static_assert((int)GATEHOUSE__CORE__EVIDENCE__EVIDENCE_LOCAL_CONFIG == CA_EVIDENCE_LOCAL_CONFIG, "evidence");
 _Static_assert((int)GATEHOUSE__CORE__DISPOSITION__DISPOSITION_REVOKED == CA_REVOKED, "dispositions");
 _Static_assert((int)GATEHOUSE__CORE__STATUS__STATUS_BUILD_FAILURE == CA_STATUS_BUILD_FAILURE, "statuses");
-_Static_assert((int)GATEHOUSE__CORE__CALL__CALL_NOT_FOUND == CA_CALL_NOT_FOUND, "outcomes of calls");
+_Static_assert((int)GATEHOUSE__CORE__CALL__CALL_ALREADY == CA_CALL_ALREADY, "outcomes of calls");
+_Static_assert((int)GATEHOUSE__CORE__REVOKE_PROOF__REVOKE_PROOF_NAMES == CA_REVOKE_BY_NAMES, "proofs");
 
 /* ---- octets ---- */
 
@@ -67,20 +68,21 @@ static char *text_of(const char *text)
 
 /* ---- submissions ---- */
 
-static int add_names(struct arena *arena, const struct ca_submission *s, Gatehouse__Core__Submit *out)
+static int add_names(struct arena *arena, const struct ca_name *names, size_t n, Gatehouse__Core__Name ***out,
+		     size_t *n_out)
 {
-	Gatehouse__Core__Name *all = arena_alloc(arena, (s->n_names + 1) * sizeof(*all));
+	Gatehouse__Core__Name *all = arena_alloc(arena, (n + 1) * sizeof(*all));
 
-	out->names = arena_alloc(arena, (s->n_names + 1) * sizeof(*out->names));
-	if (!all || !out->names)
+	*out = arena_alloc(arena, (n + 1) * sizeof(**out));
+	if (!all || !*out)
 		return -ENOMEM;
-	for (size_t i = 0; i < s->n_names; i++) {
+	for (size_t i = 0; i < n; i++) {
 		gatehouse__core__name__init(&all[i]);
-		all[i].kind = (Gatehouse__Core__NameKind)s->names[i].kind;
-		all[i].value = text_of(s->names[i].value);
-		all[i].evidence = (Gatehouse__Core__Evidence)s->names[i].evidence;
-		all[i].evidence_text = text_of(s->names[i].evidence_text);
-		out->names[out->n_names++] = &all[i];
+		all[i].kind = (Gatehouse__Core__NameKind)names[i].kind;
+		all[i].value = text_of(names[i].value);
+		all[i].evidence = (Gatehouse__Core__Evidence)names[i].evidence;
+		all[i].evidence_text = text_of(names[i].evidence_text);
+		(*out)[(*n_out)++] = &all[i];
 	}
 	return 0;
 }
@@ -116,26 +118,22 @@ int message_from_submission(struct arena *arena, const struct ca_submission *s, 
 	out->transaction_key = data_of(bytes_of(s->transaction_key, sizeof(s->transaction_key)));
 	out->retry_after_s = s->retry_after_s;
 	out->collect_s = s->collect_s;
-	e = add_names(arena, s, out);
+	e = add_names(arena, s->names, s->n_names, &out->names, &out->n_names);
 	return e ? e : add_attributes(arena, s, out);
 }
 
-static int take_names(struct arena *arena, const Gatehouse__Core__Submit *m, struct ca_submission *out)
+static struct ca_name *take_names(struct arena *arena, Gatehouse__Core__Name *const *from, size_t n)
 {
-	struct ca_name *names = arena_alloc(arena, (m->n_names + 1) * sizeof(*names));
+	struct ca_name *names = arena_alloc(arena, (n + 1) * sizeof(*names));
 
-	if (!names)
-		return -ENOMEM;
-	for (size_t i = 0; i < m->n_names; i++)
+	for (size_t i = 0; names && i < n; i++)
 		names[i] = (struct ca_name){
-			.kind = (enum ca_name_kind)m->names[i]->kind,
-			.value = m->names[i]->value,
-			.evidence = (enum ca_evidence_kind)m->names[i]->evidence,
-			.evidence_text = m->names[i]->evidence_text,
+			.kind = (enum ca_name_kind)from[i]->kind,
+			.value = from[i]->value,
+			.evidence = (enum ca_evidence_kind)from[i]->evidence,
+			.evidence_text = from[i]->evidence_text,
 		};
-	out->names = names;
-	out->n_names = m->n_names;
-	return 0;
+	return names;
 }
 
 static int take_attributes(struct arena *arena, const Gatehouse__Core__Submit *m, struct ca_submission *out)
@@ -167,8 +165,6 @@ static int64_t plausible_ms(int64_t received_ms)
 int message_to_submission(struct arena *arena, const Gatehouse__Core__Submit *m, struct ca_submission *out,
 			  const char **why)
 {
-	int e;
-
 	*why = NULL;
 	if (m->transaction_key.len != CA_TRANSACTION_KEY_SIZE)
 		*why = "a transaction key has 32 octets";
@@ -189,10 +185,45 @@ int message_to_submission(struct arena *arena, const Gatehouse__Core__Submit *m,
 		.request = bytes_of(m->request.data, m->request.len),
 		.retry_after_s = at_most(m->retry_after_s, RETRY_AFTER_MAX_S),
 		.collect_s = at_most(m->collect_s, COLLECT_MAX_S),
+		.names = take_names(arena, m->names, m->n_names),
+		.n_names = m->n_names,
 	};
 	memcpy(out->transaction_key, m->transaction_key.data, CA_TRANSACTION_KEY_SIZE);
-	e = take_names(arena, m, out);
-	return e ? e : take_attributes(arena, m, out);
+	return out->names ? take_attributes(arena, m, out) : -ENOMEM;
+}
+
+/* ---- revocations ---- */
+
+int message_from_revocation(struct arena *arena, const struct ca_revocation *v, Gatehouse__Core__Revoke *out)
+{
+	out->protocol = text_of(v->protocol);
+	out->endpoint = text_of(v->endpoint);
+	out->requester = text_of(v->requester);
+	out->certificate = data_of(v->certificate);
+	out->reason = (uint32_t)v->reason;
+	out->proof = (Gatehouse__Core__RevokeProof)v->proof;
+	out->source_address = text_of(v->source_address);
+	return add_names(arena, v->names, v->n_names, &out->names, &out->n_names);
+}
+
+int message_to_revocation(struct arena *arena, const Gatehouse__Core__Revoke *m, struct ca_revocation *out,
+			  const char **why)
+{
+	*why = "a revocation has at most 1000 names, and a reason of RFC 5280";
+	if (m->n_names > CA_NAMES_MAX || m->reason > CA_REASON_PRIVILEGE_WITHDRAWN)
+		return CA_CALL_REFUSED;
+	*out = (struct ca_revocation){
+		.protocol = m->protocol,
+		.endpoint = m->endpoint,
+		.requester = *m->requester ? m->requester : NULL,
+		.certificate = bytes_of(m->certificate.data, m->certificate.len),
+		.reason = (int)m->reason,
+		.proof = (enum ca_revoke_proof)m->proof,
+		.names = take_names(arena, m->names, m->n_names),
+		.n_names = m->n_names,
+		.source_address = *m->source_address ? m->source_address : NULL,
+	};
+	return out->names ? 0 : -ENOMEM;
 }
 
 /* ---- outcomes ---- */
@@ -220,7 +251,7 @@ int message_to_outcome(const Gatehouse__Core__Outcome *m, struct ca_outcome *out
 
 	if (m->call == GATEHOUSE__CORE__CALL__CALL_FAILED)
 		return -EIO;
-	if ((int)m->call < 0 || (int)m->call > CA_CALL_NOT_FOUND || !is_disposition((int)m->disposition) ||
+	if ((int)m->call < 0 || (int)m->call > CA_CALL_ALREADY || !is_disposition((int)m->disposition) ||
 	    (int)m->status < 0 || (int)m->status > CA_STATUS_BUILD_FAILURE)
 		return -EBADMSG;
 	out->id = m->request;

@@ -28,6 +28,11 @@ int message_from_submission(struct arena *arena, const struct ca_submission *s, 
 int message_to_submission(struct arena *arena, const Gatehouse__Core__Submit *m, struct ca_submission *out,
 			  const char **why);
 
+/* The same for revocations. */
+int message_from_revocation(struct arena *arena, const struct ca_revocation *v, Gatehouse__Core__Revoke *out);
+int message_to_revocation(struct arena *arena, const Gatehouse__Core__Revoke *m, struct ca_revocation *out,
+			  const char **why);
+
 /* `call`: what the call returned. Pointers into `out`. */
 void message_from_outcome(int call, struct ca_outcome *from, Gatehouse__Core__Outcome *out);
 

@@ -39,6 +39,11 @@ enum ca_property {
 	CA_PROP_SERIAL,          /* text, hex */
 	CA_PROP_CERTIFICATE,     /* octets */
 	CA_PROP_SUBJECT,         /* text, RFC 4514, of the certificate */
+	/* Of the event that is told: */
+	CA_PROP_CA,              /* text: the CA's name */
+	CA_PROP_REVOCATION_REASON, /* number: enum ca_revocation_reason; removeFromCRL when it was released from hold */
+	CA_PROP_CRL_NUMBER,      /* number */
+	CA_PROP_REVOKED_MS,      /* number: since when it is revoked; 0: it is not */
 	CA_PROP_COUNT_
 };
 

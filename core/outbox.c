@@ -44,8 +44,8 @@ static int notify(struct ca_core *core, struct exit_instance *x, enum ca_event e
 	int64_t id = v->r ? v->r->id : 0;
 	int e;
 
-	trace_event(core->trace, "notify", id, "\"module\":\"%s\",\"event_name\":\"%s\"", x->label,
-		    ca_event_word(event));
+	trace_event(core->trace, "notify", id, "\"module\":\"%s\",\"event_name\":\"%s\",\"about\":%lld", x->label,
+		    ca_event_word(event), (long long)v->about);
 	e = x->module->notify(x->state, event, v);
 	trace_event(core->trace, "notified", id, "\"module\":\"%s\",\"event_name\":\"%s\",\"result\":%d", x->label,
 		    ca_event_word(event), e);
@@ -74,7 +74,7 @@ static int deliver(struct ca_core *core, const struct outbox_row *row)
 {
 	OWNED(ca_request) r = NULL;
 	struct exit_instance *x = find_instance(core, row);
-	struct ca_exit_view v = { .event_id = row->id };
+	struct ca_exit_view v = { .event_id = row->id, .event = row->event, .about = row->about, .ca = row->ca };
 	char notified[256], inspected[384];
 	int64_t started;
 	int e;
@@ -86,7 +86,7 @@ static int deliver(struct ca_core *core, const struct outbox_row *row)
 		return store_event_failed(core, row, now,
 					  row->attempts ? now + BACKOFF_MAX_MS : now + BACKOFF_FIRST_MS, NULL);
 	}
-	e = store_load(core, row->request_id, &r);
+	e = row->request_id ? store_load(core, row->request_id, &r) : 0;
 	/* One row that cannot be read must not keep the others' events. */
 	if (e == -EBADMSG || e > 0)
 		return record_failure(core, row, e);
@@ -126,7 +126,7 @@ void outbox_announce(struct ca_core *core, enum ca_event event)
 	for (size_t i = 0; i < core->n_cas; i++)
 		for (size_t j = 0; j < core->cas[i].n_exits; j++) {
 			struct exit_instance *x = &core->cas[i].exits[j];
-			struct ca_exit_view v = { 0 };
+			struct ca_exit_view v = { .event = event, .ca = core->cas[i].name };
 
 			if ((x->events & event) && !x->is_disabled && notify(core, x, event, &v))
 				log_warn("exit.failed", "module", x->label, "event", ca_event_word(event));

@@ -47,7 +47,7 @@ static int busy_store(struct ca *ca, struct ca_outcome *out)
 /* ---- what the core accepts from an intermediary at all (T0: no row) ---- */
 
 /* Visible ASCII and blanks: it is stored, shown, and stands in lines that are read by machines. */
-static bool is_text(const char *s, size_t max)
+bool pipeline_is_text(const char *s, size_t max)
 {
 	size_t n = s ? strnlen(s, max + 1) : 0;
 
@@ -85,7 +85,7 @@ static int check_names(struct ca *ca, const struct ca_submission *s, struct ca_o
 
 		if (n->evidence == CA_EVIDENCE_NONE || n->evidence != s->evidence)
 			return refused(out, "a name comes without evidence");
-		if (!is_text(n->value, 253) || (n->kind != CA_NAME_DNS && n->kind != CA_NAME_IP))
+		if (!pipeline_is_text(n->value, 253) || (n->kind != CA_NAME_DNS && n->kind != CA_NAME_IP))
 			return refused(out, "a name is of a kind that this evidence cannot prove");
 		if (n->kind == CA_NAME_DNS && (dns_name_normalise(bytes_of_str(n->value), true, dns) ||
 					       strcmp(dns, n->value) != 0))
@@ -94,7 +94,7 @@ static int check_names(struct ca *ca, const struct ca_submission *s, struct ca_o
 			return refused(out, "a proven address is not in its normal form");
 		if (is_repeated(s, i))
 			return refused(out, "a name is given twice");
-		if (n->evidence_text && *n->evidence_text && !is_text(n->evidence_text, 255))
+		if (n->evidence_text && *n->evidence_text && !pipeline_is_text(n->evidence_text, 255))
 			return refused(out, "the evidence of a name is too long or has control characters");
 		if (n->evidence == CA_EVIDENCE_LOCAL_CONFIG && !core_is_listener_name(ca->core, n))
 			return refused(out, "a name belongs to no listener of this gateway");
@@ -135,8 +135,9 @@ static int check_submission(struct ca *ca, const struct binding *by, const struc
 	bool fits = false;
 	int e;
 
-	if (!is_text(s->protocol, 32) || !is_text(s->endpoint, 64) || !is_text(s->profile, 64) ||
-	    !is_text(s->requester, 255) || (s->source_address && !is_text(s->source_address, 64)))
+	if (!pipeline_is_text(s->protocol, 32) || !pipeline_is_text(s->endpoint, 64) ||
+	    !pipeline_is_text(s->profile, 64) || !pipeline_is_text(s->requester, 255) ||
+	    (s->source_address && !pipeline_is_text(s->source_address, 64)))
 		return refused(out, "the submission names no protocol, endpoint, profile or requester");
 	for (size_t i = 0; i < sizeof(evidence_of) / sizeof(*evidence_of); i++)
 		fits |= strcmp(evidence_of[i].protocol, s->protocol) == 0 && evidence_of[i].evidence == s->evidence &&
@@ -275,6 +276,8 @@ static int read_request(struct ca *ca, struct ca_request *r, struct bytes der, c
 		e = compare_names(r, why);
 	if (!e)
 		e = digest_sha256(r->csr.spki, r->spki_hash);
+	if (!e)
+		e = decide_check_blocked(ca, r, why);
 	for (size_t i = 0; !e && i < r->csr.n_extensions; i++) {
 		struct ca_extension *x = &r->csr.extensions[i];
 
@@ -337,8 +340,7 @@ static void reply(struct ca *ca, const struct ca_request *r, const struct ca_out
 	trace_event(ca->core->trace, "reply", r->id, "\"disposition\":%d", (int)out->disposition);
 }
 
-/* Two intermediaries may share an endpoint; neither sees what the other alone may ask for. */
-static bool is_business_of(const struct binding *by, const struct ca_request *row)
+bool pipeline_is_business_of(const struct binding *by, const struct ca_request *row)
 {
 	if (row->evidence == CA_EVIDENCE_LOCAL_CONFIG)
 		return by->peer == BINDING_INHERITED;
@@ -358,7 +360,7 @@ static int answer_from_row(struct ca *ca, const struct ca_request *asker, int64_
 		return e < 0 ? e : busy(ca, out, 1, "the request is being processed");
 	/* A poller who is not the original requester gets nothing, and a transaction is about one public key. */
 	if (strcmp(row->requester, asker->requester) != 0 || strcmp(row->endpoint, asker->endpoint) != 0 ||
-	    !is_business_of(asker->by, row))
+	    !pipeline_is_business_of(asker->by, row))
 		return refused(out, "this transaction belongs to another requester");
 	if (same_key && !bytes_equal(row->csr.spki, asker->csr.spki))
 		return refused(out, "this transaction belongs to another public key");
@@ -524,7 +526,7 @@ int pipeline_ask(struct ca *ca, const struct binding *by, const char *requester,
 
 	if (e)
 		return e;
-	if (strcmp(r->requester, requester) != 0 || strcasecmp(r->ca, ca->name) != 0 || !is_business_of(by, r))
+	if (strcmp(r->requester, requester) != 0 || strcasecmp(r->ca, ca->name) != 0 || !pipeline_is_business_of(by, r))
 		return CA_CALL_NOT_FOUND;
 	if (collects)
 		e = collect(ca, r);

@@ -37,6 +37,10 @@ static const struct {
 	[CA_PROP_RESOLVED_MS] = { NUMBER, READER_EXIT, "request" },
 	[CA_PROP_SERIAL] = { TEXT, READER_EXIT, "certificate" },
 	[CA_PROP_CERTIFICATE] = { OCTETS, READER_EXIT, "certificate" },
+	[CA_PROP_CA] = { TEXT, READER_EXIT, "event" },
+	[CA_PROP_REVOCATION_REASON] = { NUMBER, READER_EXIT, "event" },
+	[CA_PROP_CRL_NUMBER] = { NUMBER, READER_EXIT, "event" },
+	[CA_PROP_REVOKED_MS] = { NUMBER, READER_EXIT, "certificate" },
 	[CA_PROP_SUBJECT] = { TEXT, READER_EXIT, "certificate" },
 };
 
@@ -117,6 +121,8 @@ int64_t property_number(const struct ca_request *r, enum ca_property p, enum pro
 		return r->state;
 	case CA_PROP_RESOLVED_MS:
 		return r->resolved_ms;
+	case CA_PROP_REVOKED_MS:
+		return r->revoked_ms;
 	default:
 		return 0;
 	}

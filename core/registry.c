@@ -82,6 +82,13 @@ static int direct_ask(struct ca_door *door, const char *requester, int64_t id, b
 	return pipeline_ask(d->ca, &d->intermediary, requester, id, collects, out);
 }
 
+static int direct_revoke(struct ca_door *door, const struct ca_revocation *revocation, struct ca_outcome *out)
+{
+	const struct direct_door *d = (struct direct_door *)door;
+
+	return pipeline_revoke(d->ca, &d->intermediary, revocation, out);
+}
+
 static int direct_get_chain(struct ca_door *door, struct buf *out)
 {
 	const struct ca_key *key = ca_current_key(((struct direct_door *)door)->ca);
@@ -103,6 +110,7 @@ static void direct_drop(struct ca_door *door)
 static const struct ca_door_calls direct_calls = {
 	.submit = direct_submit,
 	.ask = direct_ask,
+	.revoke = direct_revoke,
 	.get_chain = direct_get_chain,
 	.name = direct_name,
 	.drop = direct_drop,
@@ -323,6 +331,11 @@ int ca_peek(struct ca_door *door, const char *requester, int64_t id, struct ca_o
 int ca_retrieve(struct ca_door *door, const char *requester, int64_t id, struct ca_outcome *out)
 {
 	return door->calls->ask(door, requester, id, true, out);
+}
+
+int ca_revoke(struct ca_door *door, const struct ca_revocation *revocation, struct ca_outcome *out)
+{
+	return door->calls->revoke(door, revocation, out);
 }
 
 int ca_get_chain(struct ca_door *door, struct buf *out)

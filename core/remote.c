@@ -265,6 +265,24 @@ static int remote_ask(struct ca_door *door, const char *requester, int64_t id, b
 	return call_for_outcome(d->remote, &m, ASK_PATIENCE_MS, arena, out);
 }
 
+static int remote_revoke(struct ca_door *door, const struct ca_revocation *v, struct ca_outcome *out)
+{
+	struct remote_door *d = (struct remote_door *)door;
+	Gatehouse__Core__Revoke revoke = GATEHOUSE__CORE__REVOKE__INIT;
+	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
+	OWNED(arena) arena = NULL;
+	int e = arena_new(&arena, MESSAGE_ARENA_MAX);
+
+	if (!e)
+		e = message_from_revocation(arena, v, &revoke);
+	if (e)
+		return e;
+	revoke.ca = d->name;
+	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_REVOKE;
+	m.revoke = &revoke;
+	return call_for_outcome(d->remote, &m, ASK_PATIENCE_MS, arena, out);
+}
+
 static int remote_get_chain(struct ca_door *door, struct buf *out)
 {
 	return buf_append(out, buf_bytes(&((struct remote_door *)door)->chain));
@@ -293,6 +311,7 @@ static void drop_door(struct ca_door *door)
 static const struct ca_door_calls remote_calls = {
 	.submit = remote_submit,
 	.ask = remote_ask,
+	.revoke = remote_revoke,
 	.get_chain = remote_get_chain,
 	.name = remote_name,
 	.drop = drop_door,

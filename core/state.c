@@ -31,6 +31,12 @@ static const struct {
 	{ CA_STATE_PENDING, CA_ACTION_SUPERSEDE, CA_STATE_DENIED },
 	{ CA_STATE_PENDING, CA_ACTION_EXPIRE, CA_STATE_DENIED },
 	{ CA_STATE_ISSUED, CA_ACTION_REVOKE, CA_STATE_REVOKED },
+	{ CA_STATE_ISSUED, CA_ACTION_HOLD, CA_STATE_REVOKED },
+	{ CA_STATE_REVOKED, CA_ACTION_REVOKE, CA_STATE_REVOKED },
+	{ CA_STATE_REVOKED, CA_ACTION_RELEASE, CA_STATE_ISSUED },
+	{ NONE, CA_ACTION_IMPORT, CA_STATE_ISSUED },
+	{ NONE, CA_ACTION_IMPORT_FOREIGN, CA_STATE_FOREIGN },
+	{ CA_STATE_PENDING, CA_ACTION_IMPORT, CA_STATE_ISSUED },
 };
 
 int ca_state_next(enum ca_state from, enum ca_action action, enum ca_state *next)
@@ -62,6 +68,12 @@ const char *ca_action_word(enum ca_action action)
 		[CA_ACTION_SUPERSEDE] = "supersede",
 		[CA_ACTION_EXPIRE] = "expire",
 		[CA_ACTION_REVOKE] = "revoke",
+		[CA_ACTION_HOLD] = "hold",
+		[CA_ACTION_RELEASE] = "release",
+		[CA_ACTION_IMPORT] = "import",
+		[CA_ACTION_IMPORT_FOREIGN] = "import-foreign",
+		[CA_ACTION_PURGE] = "purge",
+		[CA_ACTION_PUBLISH] = "publish",
 	};
 
 	return action < CA_ACTION_COUNT_ ? words[action] : "?";

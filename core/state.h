@@ -22,7 +22,13 @@ enum ca_action {
 	CA_ACTION_RETURN,     /* a resubmission that came to no answer goes back to the queue */
 	CA_ACTION_SUPERSEDE,  /* a newer request for the same names took its place */
 	CA_ACTION_EXPIRE,     /* T22 */
-	CA_ACTION_REVOKE,     /* T13 */
+	CA_ACTION_REVOKE,     /* T13, T15 */
+	CA_ACTION_HOLD,       /* T13 with reason certificateHold */
+	CA_ACTION_RELEASE,    /* T14: only from hold */
+	CA_ACTION_IMPORT,     /* T16 of one of our own, T17 */
+	CA_ACTION_IMPORT_FOREIGN, /* T16 of another issuer's */
+	CA_ACTION_PURGE,      /* T20: the row is gone */
+	CA_ACTION_PUBLISH,    /* T21: about a CA, not about a request */
 	CA_ACTION_COUNT_
 };
 

@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "core/store.h"
+#include "core/store_int.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,6 +11,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
+#include "core/store_revoke.h"
 
 int store_open(struct ca_core *core, unsigned commit_delay_ms, char *why, size_t why_size)
 {
@@ -33,7 +34,7 @@ struct apply {
 	int64_t now_ms;
 };
 
-static int write_lines(struct db_conn *conn, int64_t id, const struct timeline_line *line)
+int store_write_lines(struct db_conn *conn, int64_t id, const struct timeline_line *line)
 {
 	int e = 0;
 
@@ -43,7 +44,8 @@ static int write_lines(struct db_conn *conn, int64_t id, const struct timeline_l
 	return e;
 }
 
-static int write_events(struct db_conn *conn, const struct ca *ca, int64_t id, unsigned events, int64_t now_ms)
+int store_write_events(struct db_conn *conn, const struct ca *ca, int64_t id, unsigned events, int64_t about,
+		       int64_t now_ms)
 {
 	int e = 0;
 
@@ -53,10 +55,10 @@ static int write_events(struct db_conn *conn, const struct ca *ca, int64_t id, u
 		for (size_t i = 0; !e && i < ca->n_exits; i++)
 			if ((ca->exits[i].events & bit) && !ca->exits[i].is_disabled)
 				e = db_run(conn,
-					   "INSERT INTO outbox(module, ca, event, request_id, attempts, next_ms)"
-					   " VALUES(?,?,?,?,0,?)",
-					   DB_TEXT(ca->exits[i].label), DB_TEXT(ca->name), DB_INT(bit), DB_INT(id),
-					   DB_INT(now_ms));
+					   "INSERT INTO outbox(module, ca, event, request_id, about, attempts, next_ms)"
+					   " VALUES(?,?,?,?,?,0,?)",
+					   DB_TEXT(ca->exits[i].label), DB_TEXT(ca->name), DB_INT(bit),
+					   id ? DB_INT(id) : DB_NULL, DB_INT(about), DB_INT(now_ms));
 	}
 	return e;
 }
@@ -209,11 +211,11 @@ static int write_certificate(struct db_conn *conn, const struct apply *a)
 		      DB_INT(r->resolved_ms));
 }
 
-static int one_line(struct db_conn *conn, int64_t id, int64_t at_ms, const char *text)
+int store_write_line(struct db_conn *conn, int64_t id, int64_t at_ms, const char *text)
 {
 	struct timeline_line line = { .at_ms = at_ms, .actor = "core", .text = text };
 
-	return write_lines(conn, id, &line);
+	return store_write_lines(conn, id, &line);
 }
 
 /* The older request for the same names leaves the queue; when it was first seen stays known. */
@@ -232,13 +234,13 @@ static int supersede(struct db_conn *conn, const struct apply *a)
 	if (!e && db_changes(conn) != 1)
 		return STORE_CHANGED;
 	if (!e)
-		e = one_line(conn, old, a->now_ms, text);
+		e = store_write_line(conn, old, a->now_ms, text);
 	if (!e)
 		e = audit_append(conn, &(struct audit_record){ .at_ms = a->now_ms, .actor = a->change->r->requester,
 							       .action = ca_action_word(CA_ACTION_SUPERSEDE),
 							       .request_id = old, .before = "pending",
 							       .after = "denied", .detail = text });
-	return e ? e : write_events(conn, a->ca, old, CA_EVENT_DENIED, a->now_ms);
+	return e ? e : store_write_events(conn, a->ca, old, CA_EVENT_DENIED, 0, a->now_ms);
 }
 
 static int carry_first_seen(struct db_conn *conn, const struct apply *a)
@@ -246,27 +248,6 @@ static int carry_first_seen(struct db_conn *conn, const struct apply *a)
 	return db_run(conn,
 		      "UPDATE requests SET first_seen_ms=(SELECT first_seen_ms FROM requests WHERE id=?) WHERE id=?",
 		      DB_INT(a->change->supersedes), DB_INT(a->change->r->id));
-}
-
-/* What the certificate was revoked for, in the trail. */
-static int audit_spent(struct db_conn *conn, const struct apply *a, const char *text)
-{
-	const struct ca_request *r = a->change->r;
-	char serial[2 * SERIAL_SIZE + 1] = "";
-	OWNED(db_rows) rows = NULL;
-	int e = db_select(conn, &rows, "SELECT serial FROM certificates WHERE request_id=?",
-			  DB_INT(r->grant_request_id));
-
-	if (!e)
-		e = db_next(rows);
-	if (e != DB_ROW)
-		return e ? e : -EBADMSG;
-	if (db_col_blob(rows, 0).len == SERIAL_SIZE)
-		hex_print(db_col_blob(rows, 0), serial);
-	return audit_append(conn, &(struct audit_record){ .at_ms = a->now_ms, .actor = r->requester,
-							  .action = ca_action_word(CA_ACTION_REVOKE),
-							  .request_id = r->grant_request_id, .subject = serial,
-							  .before = "issued", .after = "revoked", .detail = text });
 }
 
 /* One use: the first that gets here wins. What was issued for the held request and never collected is revoked, so
@@ -281,25 +262,23 @@ static int spend_grant(struct db_conn *conn, const struct apply *a)
 	if (!e && db_changes(conn) != 1)
 		return STORE_CHANGED;
 	if (!e)
-		e = db_run(
-			conn,
-			"UPDATE certificates SET revoked_ms=?, revoked_reason=4"
-			" WHERE request_id=? AND revoked_ms IS NULL AND collected_ms IS NULL",
-			DB_INT(a->now_ms), DB_INT(r->grant_request_id));
-	if (!e && db_changes(conn) != 1)
-		return STORE_CHANGED;
-	if (!e)
 		e = db_run(conn,
-			   "UPDATE requests SET state=21, version=version+1, key_until_ms=0 WHERE id=? AND state=20",
+			   "UPDATE requests SET key_until_ms=0 WHERE id=? AND EXISTS(SELECT 1 FROM certificates c"
+			   " WHERE c.request_id=requests.id AND c.collected_ms IS NULL)",
 			   DB_INT(r->grant_request_id));
 	if (!e && db_changes(conn) != 1)
 		return STORE_CHANGED;
 	snprintf(text, sizeof(text), "grant spent-by=%lld revoked reason=superseded", (long long)r->id);
 	if (!e)
-		e = one_line(conn, r->grant_request_id, a->now_ms, text);
-	if (!e)
-		e = audit_spent(conn, a, text);
-	return e ? e : write_events(conn, a->ca, r->grant_request_id, CA_EVENT_REVOKED, a->now_ms);
+		e = store_write_line(conn, r->grant_request_id, a->now_ms, text);
+	return e ? e : revoke_write(conn, a->ca, &(struct revoke_rows){ .request_id = r->grant_request_id,
+									.action = CA_ACTION_REVOKE,
+									.from = CA_STATE_ISSUED,
+									.reason = CA_REASON_SUPERSEDED,
+									.effective_ms = a->now_ms,
+									.now_ms = a->now_ms,
+									.actor = r->requester,
+									.detail = text });
 }
 
 static int write_grant(struct db_conn *conn, const struct apply *a)
@@ -346,22 +325,21 @@ static int apply(struct db_conn *conn, void *arg)
 	if (!e && c->grant_until_ms)
 		e = write_grant(conn, a);
 	if (!e)
-		e = write_lines(conn, c->r->id, c->r->lines);
+		e = store_write_lines(conn, c->r->id, c->r->lines);
 	if (!e)
-		e = write_events(conn, a->ca, c->r->id, c->r->events, a->now_ms);
+		e = store_write_events(conn, a->ca, c->r->id, c->r->events, 0, a->now_ms);
 	return e ? e : store_audit_change(conn, c, a->now_ms);
 }
 
 /* DB_CONFLICT and STORE_CHANGED come out of the same call; here they are told apart. */
-static int outcome(struct ca_core *core, int e)
+int store_outcome(struct ca_core *core, int e)
 {
 	core->is_store_failing = e < 0;
 	return e == DB_CONFLICT ? STORE_DUPLICATE : e;
 }
 
-static void written(struct ca_request *r, bool insert)
+void store_written(struct ca_request *r)
 {
-	r->version = insert ? 1 : r->version + 1;
 	r->lines = NULL;
 	r->lines_end = &r->lines;
 	r->events = 0;
@@ -381,8 +359,8 @@ static void trace_change(struct ca_core *core, const struct store_change *c)
 		trace_event(core->trace, "commit", c->supersedes,
 			    "\"state\":\"denied\",\"status\":\"superseded\",\"by\":%lld", (long long)r->id);
 	if (c->spend_grant)
-		trace_event(core->trace, "commit", r->grant_request_id, "\"state\":\"revoked\",\"by\":%lld",
-			    (long long)r->id);
+		trace_event(core->trace, "commit", r->grant_request_id,
+			    "\"state\":\"revoked\",\"reason\":\"superseded\",\"by\":%lld", (long long)r->id);
 }
 
 static void count_change(struct ca_core *core, const struct store_change *c)
@@ -406,12 +384,13 @@ int store_apply(struct ca *ca, const struct store_change *change)
 	trace_hold(ca->core->trace);
 	e = db_write(ca->core->db, apply, &a);
 	if (!e) {
-		written(change->r, change->insert);
+		change->r->version = change->insert ? 1 : change->r->version + 1;
+		store_written(change->r);
 		trace_change(ca->core, change);
 		count_change(ca->core, change);
 	}
 	trace_release(ca->core->trace);
-	return outcome(ca->core, e);
+	return store_outcome(ca->core, e);
 }
 
 static int collected(struct db_conn *conn, void *arg)
@@ -430,13 +409,13 @@ static int collected(struct db_conn *conn, void *arg)
 	if (!e)
 		e = db_run(conn, "DELETE FROM grants WHERE request_id=? AND spent_by IS NULL", DB_INT(r->id));
 	if (!e)
-		e = write_lines(conn, r->id, r->lines);
+		e = store_write_lines(conn, r->id, r->lines);
 	if (!e)
 		e = audit_append(conn, &(struct audit_record){ .at_ms = a->now_ms, .actor = r->requester,
 							       .action = "retrieve", .request_id = r->id,
 							       .before = ca_state_word(r->state),
 							       .after = ca_state_word(r->state) });
-	return e ? e : write_events(conn, a->ca, r->id, r->events, a->now_ms);
+	return e ? e : store_write_events(conn, a->ca, r->id, r->events, 0, a->now_ms);
 }
 
 int store_collected(struct ca *ca, struct ca_request *r)
@@ -446,12 +425,9 @@ int store_collected(struct ca *ca, struct ca_request *r)
 	int e;
 
 	e = db_write(ca->core->db, collected, &a);
-	if (!e) {
-		r->lines = NULL;
-		r->lines_end = &r->lines;
-		r->events = 0;
-	}
-	return outcome(ca->core, e);
+	if (!e)
+		store_written(r);
+	return store_outcome(ca->core, e);
 }
 
 static int release_denied(struct db_conn *conn, void *arg)
@@ -475,8 +451,9 @@ static int write_event_lines(struct db_conn *conn, const struct event_write *w)
 {
 	int e = 0;
 
-	for (int i = 0; !e && i < 2 && w->lines[i]; i++)
-		e = one_line(conn, w->row->request_id, w->at_ms, w->lines[i]);
+	/* What is about a CA has no timeline. */
+	for (int i = 0; !e && w->row->request_id && i < 2 && w->lines[i]; i++)
+		e = store_write_line(conn, w->row->request_id, w->at_ms, w->lines[i]);
 	return e;
 }
 

@@ -87,7 +87,8 @@ struct outbox_row {
 	char module[72];
 	char ca[128];
 	enum ca_event event;
-	int64_t request_id;
+	int64_t request_id; /* 0: about the CA */
+	int64_t about;      /* the reason of a revocation, the number of a CRL */
 	unsigned attempts;
 };
 /* Up to `max` events that are due at `now_ms`, oldest first; later events of a request to a module are not due while

@@ -70,6 +70,8 @@ static void read_request(struct ca_request *r, struct db_rows *rows)
 	r->csr.key_type = copy_text(r, rows, 35);
 	r->csr.key_bits = (unsigned)db_col_int(rows, 36);
 	r->key_id = db_col_int(rows, 37);
+	r->revoked_ms = db_col_int(rows, 38);
+	r->revoked_reason = (int)db_col_int(rows, 39);
 }
 
 static int load_names(struct db_conn *conn, struct ca_request *r)
@@ -138,7 +140,7 @@ static int load_request(struct db_conn *conn, void *arg)
 		" r.resolved_ms, r.retry_after_s, r.collect_ms, r.csr, r.spki_hash, r.names_key, r.raw_attributes,"
 		" r.transaction_key, r.status, r.reason, r.rule, r.trace, r.digest, r.serial, r.tbs,"
 		" r.not_before_s, r.not_after_s, c.certificate, r.subject, r.template_s, r.edited, r.key_type,"
-		" r.key_bits, r.key_id"
+		" r.key_bits, r.key_id, c.revoked_ms, c.revoked_reason"
 		" FROM requests r LEFT JOIN certificates c ON c.request_id=r.id WHERE r.id=?",
 		DB_INT(l->id));
 
@@ -466,9 +468,9 @@ static int due_events(struct db_conn *conn, void *arg)
 	struct due_read *d = arg;
 	OWNED(db_rows) rows = NULL;
 	int e = db_select(conn, &rows,
-			  "SELECT o.id, o.module, o.ca, o.event, o.request_id, o.attempts FROM outbox o"
+			  "SELECT o.id, o.module, o.ca, o.event, o.request_id, o.attempts, o.about FROM outbox o"
 			  " WHERE o.next_ms<=? AND NOT EXISTS(SELECT 1 FROM outbox p WHERE p.module=o.module"
-			  " AND p.request_id=o.request_id AND p.id<o.id AND p.next_ms IS NOT NULL)"
+			  " AND p.request_id IS o.request_id AND p.id<o.id AND p.next_ms IS NOT NULL)"
 			  " ORDER BY o.id LIMIT ?",
 			  DB_INT(d->now_ms), DB_INT(d->max));
 
@@ -482,6 +484,7 @@ static int due_events(struct db_conn *conn, void *arg)
 		row->event = (enum ca_event)db_col_int(rows, 3);
 		row->request_id = db_col_int(rows, 4);
 		row->attempts = (unsigned)db_col_int(rows, 5);
+		row->about = db_col_int(rows, 6);
 		e = 0;
 	}
 	return e;

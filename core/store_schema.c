@@ -43,6 +43,12 @@ static const char schema_1[] =
 	" key_id INTEGER NOT NULL, certificate BLOB NOT NULL, not_before_s INTEGER NOT NULL,"
 	" not_after_s INTEGER NOT NULL, issued_ms INTEGER NOT NULL, collected_ms INTEGER,"
 	" revoked_ms INTEGER, revoked_reason INTEGER) STRICT;"
+	/* What a CRL is made of, whatever number of certificates is not revoked. */
+	"CREATE INDEX certificates_revoked ON certificates(key_id, serial, revoked_ms, revoked_reason, not_after_s)"
+	" WHERE revoked_ms IS NOT NULL;"
+	/* Public keys whose private halves others have: nobody certifies them again. */
+	"CREATE TABLE blocked_keys("
+	" spki_hash BLOB PRIMARY KEY, since_ms INTEGER NOT NULL, serial BLOB NOT NULL) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE approvals("
 	" request_id INTEGER NOT NULL REFERENCES requests(id), officer TEXT NOT NULL, rule TEXT NOT NULL,"
 	" digest BLOB NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY(request_id, officer, rule)) STRICT, WITHOUT ROWID;"
@@ -56,10 +62,12 @@ static const char schema_1[] =
 	" id INTEGER PRIMARY KEY, request_id INTEGER NOT NULL REFERENCES requests(id), at_ms INTEGER NOT NULL,"
 	" actor TEXT NOT NULL, text TEXT NOT NULL) STRICT;"
 	"CREATE INDEX timeline_request ON timeline(request_id);"
-	/* next_ms NULL: set aside after too many attempts; kept until somebody looks. */
+	/* next_ms NULL: set aside after too many attempts; kept until somebody looks. request_id NULL: about a CA.
+	 * about: the reason of a revocation, the number of a CRL. */
 	"CREATE TABLE outbox("
 	" id INTEGER PRIMARY KEY AUTOINCREMENT, module TEXT NOT NULL, ca TEXT NOT NULL, event INTEGER NOT NULL,"
-	" request_id INTEGER NOT NULL REFERENCES requests(id), attempts INTEGER NOT NULL, next_ms INTEGER) STRICT;"
+	" request_id INTEGER REFERENCES requests(id), about INTEGER, attempts INTEGER NOT NULL,"
+	" next_ms INTEGER) STRICT;"
 	"CREATE INDEX outbox_order ON outbox(module, request_id, id);"
 	"CREATE INDEX outbox_due ON outbox(next_ms, id) WHERE next_ms IS NOT NULL;"
 	/* Each record holds the hash of the one before it (core/audit.h). */

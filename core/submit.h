@@ -129,6 +129,8 @@ enum {
 	CA_CALL_BUSY = 1,      /* nothing was decided: try the same call again after out->retry_after_s */
 	CA_CALL_REFUSED = 2,   /* this caller may not ask that; out->reason says why; no row was made */
 	CA_CALL_NOT_FOUND = 3, /* no such request for this requester */
+	/* 4: the core failed (core/wire/core.proto) */
+	CA_CALL_ALREADY = 5,   /* ca_revoke: it is revoked; nothing changed */
 };
 
 /* Submit, or ask again with the same transaction key. A request that was refused for its octets (CSR, proof of
@@ -141,6 +143,50 @@ int ca_peek(struct ca_door *ca, const char *requester, int64_t id, struct ca_out
 
 /* The same, and the exit modules that asked for it are told that the requester collected the result. */
 int ca_retrieve(struct ca_door *ca, const char *requester, int64_t id, struct ca_outcome *out);
+
+/* ---- revocation ---- */
+
+/* RFC 5280 5.3.1. */
+enum ca_revocation_reason {
+	CA_REASON_UNSPECIFIED = 0,
+	CA_REASON_KEY_COMPROMISE = 1,
+	CA_REASON_CA_COMPROMISE = 2,
+	CA_REASON_AFFILIATION_CHANGED = 3,
+	CA_REASON_SUPERSEDED = 4,
+	CA_REASON_CESSATION = 5,
+	CA_REASON_HOLD = 6,
+	CA_REASON_REMOVE_FROM_CRL = 8, /* of events only: released from hold */
+	CA_REASON_PRIVILEGE_WITHDRAWN = 9,
+};
+const char *ca_reason_word(int reason);       /* "keyCompromise"; "?" */
+int ca_reason_parse(const char *word);        /* -EINVAL: no such word */
+bool ca_reason_is_for_person(int reason);     /* may an officer give it? All but hold and removeFromCRL */
+bool ca_reason_is_for_requester(int reason);  /* may whoever holds a certificate give it? 0, 1, 3, 4, 5 */
+
+/* By what right somebody asks. The intermediary has proven it. */
+enum ca_revoke_proof {
+	CA_REVOKE_BY_NOTHING = 0,  /* refused */
+	CA_REVOKE_BY_REQUESTER,    /* he is the requester who got it, at the same endpoint */
+	CA_REVOKE_BY_KEY,          /* he has signed with the certificate's own private key */
+	CA_REVOKE_BY_NAMES,        /* he is authorized now for every name of the certificate */
+};
+
+struct ca_revocation {
+	const char *protocol;
+	const char *endpoint;       /* where it was asked */
+	const char *requester;      /* proven; NULL when only the certificate's key is */
+	struct bytes certificate;   /* DER */
+	int reason;                 /* one for requesters */
+	enum ca_revoke_proof proof;
+	const struct ca_name *names; /* BY_NAMES: those he is authorized for */
+	size_t n_names;
+	const char *source_address; /* NULL when there is none */
+};
+
+/* Revoke a certificate of this CA; as durable as the answer. The core itself holds requester, endpoint and names
+ * against the row. 0; CA_CALL_ALREADY; CA_CALL_NOT_FOUND: this CA has not issued it, or not for this intermediary;
+ * CA_CALL_REFUSED; CA_CALL_BUSY. */
+int ca_revoke(struct ca_door *ca, const struct ca_revocation *revocation, struct ca_outcome *out);
 
 /* The CA's own certificates, DER, issuer of new certificates first. `out` is appended to. */
 int ca_get_chain(struct ca_door *ca, struct buf *out);

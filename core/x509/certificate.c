@@ -8,6 +8,8 @@
 
 #include <openssl/x509.h>
 
+#include "core/base/der.h"
+
 static void X509_drop(X509 **c)
 {
 	X509_free(*c);
@@ -43,6 +45,20 @@ int certificate_dates(struct bytes certificate, int64_t *not_before_s, int64_t *
 	if (!cert || asn1_seconds(X509_get0_notBefore(cert), not_before_s))
 		return -EINVAL;
 	return asn1_seconds(X509_get0_notAfter(cert), not_after_s);
+}
+
+int certificate_serial(struct bytes certificate, struct bytes *serial)
+{
+	struct bytes whole, tbs, version, number;
+
+	if (der_expect(&certificate, DER_SEQUENCE, &whole) || der_expect(&whole, DER_SEQUENCE, &tbs) ||
+	    der_expect(&tbs, DER_CONTEXT_0, &version) || der_expect(&tbs, DER_INTEGER, &number) || number.len == 0 ||
+	    number.ptr[0] & 0x80)
+		return -EINVAL;
+	if (number.ptr[0] == 0)
+		number = bytes_of(number.ptr + 1, number.len - 1);
+	*serial = number;
+	return number.len > 0 && number.len <= SERIAL_OCTETS_MAX && number.ptr[0] ? 0 : -EINVAL;
 }
 
 int certificate_subject(struct bytes certificate, char *out, size_t size)

@@ -39,6 +39,23 @@ static void set_up(void)
 	ca_core_close(rig.core);
 }
 
+/* The same for revocations. */
+static void revoke_certificate(struct arena *arena, const Gatehouse__Core__Revoke *m)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	const struct binding *by = &rig.core->bindings.all[1];
+	struct ca_revocation v;
+	const char *why;
+
+	if (message_to_revocation(arena, m, &v, &why) ||
+	    pipeline_revoke(&rig.core->cas[0], by, &v, &out) != CA_CALL_BUSY)
+		return;
+	if (strcmp(v.endpoint, "acme") != 0 || !ca_reason_is_for_requester(v.reason) ||
+	    v.proof < CA_REVOKE_BY_REQUESTER || v.proof > CA_REVOKE_BY_NAMES || v.certificate.len == 0 ||
+	    (v.proof != CA_REVOKE_BY_KEY && !v.requester) || (v.proof == CA_REVOKE_BY_NAMES && v.n_names == 0))
+		abort();
+}
+
 /* What the checks let pass is what the binding says. */
 static void submit(struct arena *arena, const Gatehouse__Core__Submit *m)
 {
@@ -73,6 +90,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	m = message_unpack(arena, bytes_of(data, size));
 	if (m && m->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_SUBMIT)
 		submit(arena, m->submit);
+	if (m && m->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_REVOKE)
+		revoke_certificate(arena, m->revoke);
 	if (m && m->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_OUTCOME) {
 		OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
 

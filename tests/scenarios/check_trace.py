@@ -22,7 +22,7 @@ LEGAL = {
     "active": {"issued", "error"},
     "pending": {"pending", "active", "denied"},
     "issued": {"revoked"},
-    "revoked": set(),
+    "revoked": {"revoked", "issued"},  # revoked once more, or released from hold
     "denied": set(),
     "error": set(),
 }
@@ -32,6 +32,8 @@ NEEDS_VERDICT = {"active": {"issue"}, "denied": {"deny"}}
 
 # Commits that no verdict stands behind: who caused them instead.
 WITHOUT_VERDICT = {"admin-denied", "expired", "superseded"}
+
+HOLD = "certificateHold"
 
 # A word of a notification and the commits that give rise to it.
 EVENT_STATE = {"issued": "issued", "pending": "pending", "denied": "denied", "revoked": "revoked"}
@@ -53,6 +55,7 @@ class Request:
         self.issued = 0
         self.reached = set()
         self.retrieved = 0
+        self.revoked_for = None  # the reason of the last commit
         self.is_uncertain = False  # the run before was killed: a commit may lack its line
 
 
@@ -174,11 +177,17 @@ class Checker:
             self.settle(r, "pending", None)
         if r.is_uncertain and state == "revoked":
             self.settle(r, "issued", None, "active")
+        if r.is_uncertain and state == "issued" and e.get("reason"):
+            self.settle(r, "revoked", None, "active", "issued")
         if state not in LEGAL.get(r.state, set()):
             self.bad("transition", f"request {number}: {r.state} -> {state}")
         self.check_verdict(number, r, state, status)
-        if state == "issued":
+        if state == "issued" and r.state == "revoked":
+            self.check_released(number, r, e)
+        elif state == "issued":
             self.check_issued(number, r, e)
+        if state == "revoked":
+            self.check_revoked(number, r, e)
         if state != r.state or state == "pending":
             r.reached.add(state)
         if state not in ("active",):
@@ -192,10 +201,22 @@ class Checker:
             self.bad("commit-verdict", f"request {number}: committed {state} after verdict {r.verdict}")
         if state == "pending" and r.state is None and r.verdict != "pend":
             self.bad("commit-verdict", f"request {number}: held after verdict {r.verdict}")
-        if state == "issued" and r.verdict != "issue" and not r.is_recovered:
+        if state == "issued" and r.state != "revoked" and r.verdict != "issue" and not r.is_recovered:
             self.bad("commit-verdict", f"request {number}: issued after verdict {r.verdict}")
         if r.verdict == "failure" and state not in ("error", "pending"):
             self.bad("failure", f"request {number}: policy failed and it is {state}")
+
+    def check_released(self, number, r, e):
+        if r.revoked_for not in (HOLD, None):
+            self.bad("release-held", f"request {number}: released after {r.revoked_for}")
+        if e.get("reason") != "removeFromCRL":
+            self.bad("release-reason", f"request {number}: released with reason {e.get('reason')}")
+        r.revoked_for = None
+
+    def check_revoked(self, number, r, e):
+        if e.get("reason") == HOLD and r.state == "revoked":
+            self.bad("hold-valid", f"request {number}: held when it was revoked")
+        r.revoked_for = e.get("reason")
 
     def check_issued(self, number, r, e):
         if not r.is_signed:

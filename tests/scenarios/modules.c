@@ -629,8 +629,11 @@ static int e_notify(void *state, enum ca_event event, const struct ca_exit_view 
 
 	if (r->block_ms)
 		usleep(r->block_ms * 1000);
-	if (event == CA_EVENT_SHUTDOWN || event == CA_EVENT_STARTUP)
+	if (event == CA_EVENT_SHUTDOWN || event == CA_EVENT_STARTUP || event == CA_EVENT_CRL_ISSUED)
 		look_at_nothing(v);
+	if (event == CA_EVENT_CRL_ISSUED &&
+	    (!ca_exit_get_text(v, CA_PROP_CA) || ca_exit_get_number(v, CA_PROP_CRL_NUMBER) <= 0))
+		complain("an event does not say which CA and CRL it is about");
 	if (r->fail > 0) {
 		r->fail--;
 		return -EIO;

@@ -422,7 +422,7 @@ static const struct {
 	{ "peek", step_ask, true },          { "retrieve", step_ask, true },       { "admin", step_admin, true },
 	{ "remember", step_remember, true }, { "expect", step_expect, false },     { "row", step_row, false },
 	{ "sql", step_sql, false },          { "tamper", step_tamper, false },     { "cert", step_cert, false },
-	{ "timeline", step_timeline, false }, { "mark", step_mark, false },
+	{ "revoke", step_revoke, true },     { "timeline", step_timeline, false }, { "mark", step_mark, false },
 };
 
 void scenario_do(struct scenario *s, const struct step *step)

@@ -56,7 +56,7 @@ const char *step_next_value(const struct step *step, const char *name, size_t *a
 bool step_has(const struct step *step, const char *word);
 
 /* steps.c: what acts on the core. */
-step_fn step_csr, step_submit, step_ask, step_admin, step_remember;
+step_fn step_csr, step_submit, step_ask, step_revoke, step_admin, step_remember;
 
 /* checks.c: what looks at it. */
 step_fn step_expect, step_row, step_sql, step_tamper, step_cert, step_timeline, step_mark;

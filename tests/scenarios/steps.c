@@ -11,7 +11,9 @@
 #include <time.h>
 
 #include "core/base/base64.h"
+#include "core/base/clock.h"
 #include "core/base/own.h"
+#include "core/store.h"
 #include "tests/scenarios/csr_maker.h"
 #include "tests/scenarios/duration.h"
 
@@ -180,11 +182,11 @@ static void check_answer(struct scenario *s, const struct step *step, const char
 
 static const char *call_word(int e, const struct ca_outcome *out)
 {
-	static const char *const words[] = { NULL, "busy", "refused", "not-found" };
+	static const char *const words[] = { NULL, "busy", "refused", "not-found", NULL, "already" };
 
 	if (e == 0)
 		return disposition_word(out->disposition);
-	return e > 0 && e < 4 ? words[e] : "failed";
+	return e > 0 && e < 6 && words[e] ? words[e] : "failed";
 }
 
 /* ---- submissions ---- */
@@ -335,6 +337,62 @@ void step_ask(struct scenario *s, const struct step *step)
 	check_answer(s, step, call_word(e, &out), &out);
 }
 
+/* ---- revocation by a requester ---- */
+
+static enum ca_revoke_proof proof_of(const char *word)
+{
+	if (strcmp(word, "requester") == 0)
+		return CA_REVOKE_BY_REQUESTER;
+	if (strcmp(word, "names") == 0)
+		return CA_REVOKE_BY_NAMES;
+	return strcmp(word, "key") == 0 ? CA_REVOKE_BY_KEY : CA_REVOKE_BY_NOTHING;
+}
+
+/* The certificate as its holder has it; `other` is one of another issuer. */
+static int certificate_of(struct scenario *s, const struct step *step, struct buf *out)
+{
+	OWNED(ca_request) r = NULL;
+
+	if (step_has(step, "other"))
+		return buf_append(out, buf_bytes(&s->rig.ca_certificate));
+	if (step->n < 2 || store_load(s->rig.core, strtoll(step->words[1], NULL, 10), &r))
+		return -ENOENT;
+	return buf_append(out, buf_bytes(&r->certificate));
+}
+
+void step_revoke(struct scenario *s, const struct step *step)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	OWNED_BUF certificate = BUF_INIT(65536);
+	struct words *words = calloc(1, sizeof(*words));
+	struct ca_name *names = calloc(NAMES_MAX, sizeof(*names));
+	struct ca_submission sub = { 0 };
+	struct ca_revocation v = {
+		.protocol = value_or(step, "protocol", "acme"),
+		.endpoint = value_or(step, "endpoint", RIG_ENDPOINT),
+		.requester = value_or(step, "requester", "acme:1"),
+		.reason = ca_reason_parse(value_or(step, "reason", "unspecified")),
+		.proof = proof_of(value_or(step, "proof", "requester")),
+		.source_address = "192.0.2.7",
+	};
+
+	words_split(words, step_value(step, "names"));
+	fill_names(&sub, words, names, CA_EVIDENCE_ACME_AUTHORIZATION);
+	v.names = sub.names;
+	v.n_names = sub.n_names;
+	if (v.proof == CA_REVOKE_BY_KEY)
+		v.requester = NULL;
+	if (certificate_of(s, step, &certificate)) {
+		scenario_fail(s, "revoke: there is no such certificate");
+	} else {
+		v.certificate = buf_bytes(&certificate);
+		check_answer(s, step, call_word(ca_revoke(s->rig.door, &v, &out), &out), &out);
+	}
+	free(words->text);
+	free(words);
+	free(names);
+}
+
 /* ---- the administrator ---- */
 
 struct admin_step {
@@ -392,6 +450,38 @@ static int admin_set_extension(const struct admin_step *a, struct ca_outcome *ou
 				      out);
 }
 
+/* `at=-2h` or `at=+1h`: from now; absent: 0. */
+static int64_t moment_ms(const struct step *step)
+{
+	const char *at = step_value(step, "at");
+
+	if (!at)
+		return 0;
+	return clock_wall_ms() + (*at == '-' ? -duration_ms(at + 1) : duration_ms(at + 1));
+}
+
+static int admin_revoke(const struct admin_step *a, struct ca_outcome *out)
+{
+	const struct ca_certificate_ref which = { .request_id = a->id };
+	int reason = ca_reason_parse(value_or(a->step, "reason", "unspecified"));
+
+	return ca_admin_revoke(a->s->rig.core, &a->who, &which, reason, moment_ms(a->step), out);
+}
+
+static int admin_hold(const struct admin_step *a, struct ca_outcome *out)
+{
+	const struct ca_certificate_ref which = { .request_id = a->id };
+
+	return ca_admin_hold(a->s->rig.core, &a->who, &which, out);
+}
+
+static int admin_release(const struct admin_step *a, struct ca_outcome *out)
+{
+	const struct ca_certificate_ref which = { .request_id = a->id };
+
+	return ca_admin_release(a->s->rig.core, &a->who, &which, out);
+}
+
 static const struct {
 	const char *word;
 	admin_fn *fn;
@@ -401,6 +491,9 @@ static const struct {
 	{ "deny", admin_deny },
 	{ "set-attr", admin_set_attribute },
 	{ "set-ext", admin_set_extension },
+	{ "revoke", admin_revoke },
+	{ "hold", admin_hold },
+	{ "release", admin_release },
 };
 
 static unsigned roles_of(const char *words)

@@ -1,0 +1,22 @@
+/* What the files that write the core's rows share.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/store.h"
+
+/* Inside a write: lines of a request's timeline. */
+int store_write_lines(struct db_conn *conn, int64_t id, const struct timeline_line *line);
+int store_write_line(struct db_conn *conn, int64_t id, int64_t at_ms, const char *text); /* by the core */
+
+/* Inside a write: one outbox row for each bit of `events` and each exit module of `ca` that asked for it. `id` 0: an
+ * event about the CA. `about`: the reason of a revocation, the number of a CRL. */
+int store_write_events(struct db_conn *conn, const struct ca *ca, int64_t id, unsigned events, int64_t about,
+		       int64_t now_ms);
+
+/* What a finished write comes to: DB_CONFLICT is STORE_DUPLICATE, and a failing store is remembered. */
+int store_outcome(struct ca_core *core, int e);
+
+/* Lines and events of `r` are written. */
+void store_written(struct ca_request *r);
