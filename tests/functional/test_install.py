@@ -11,18 +11,20 @@ from gatehouse import BUILD, check, main
 USERS = ("gatehouse", "gatehouse-gw", "gatehouse-sign", "gatehouse-va")
 
 
-def find(root, name):
+def find(root, name, is_program=False):
+    """A completion file may be named as its program is."""
     for folder, _, names in os.walk(root):
-        if name in names:
-            return os.path.join(folder, name)
-    raise AssertionError(f"{name} is not installed")
+        path = os.path.join(folder, name)
+        if name in names and os.access(path, os.X_OK) >= is_program:
+            return path
+    raise AssertionError(f"{name} is not installed{' as a program' if is_program else ''}")
 
 
 def installs_what_a_service_needs():
     root = tempfile.mkdtemp(prefix="gatehouse-install-")
     subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", root], check=True, capture_output=True)
     for name in ("gatehoused", "gatehouse", "gatehouse-signer", "gatehouse-validator"):
-        check(os.access(find(root, name), os.X_OK), f"{name} cannot be executed")
+        find(root, name, is_program=True)
     for name in ("gatehoused.8", "gatehouse.1", "gatehouse-request.1", "gatehouse.yaml.5"):
         find(root, name)
     for shell, name in (("bash", "completions/gatehouse"), ("zsh", "_gatehouse"), ("fish", "gatehouse.fish")):
@@ -32,7 +34,7 @@ def installs_what_a_service_needs():
             check(f"made by `gatehouse completion {shell}`" in f.read(), f"completion for {shell}")
     with open(find(os.path.join(root), "gatehouse.service")) as f:
         unit = f.read()
-    daemon = find(root, "gatehoused")[len(root):]
+    daemon = find(root, "gatehoused", is_program=True)[len(root):]
     check(f"ExecStart={daemon}\n" in unit, "the unit starts another program")
     check("SystemCallErrorNumber=EPERM\n" in unit, "a system call that a library only tries would kill the process")
     with open(os.path.join(os.path.dirname(find(root, "gatehouse.service")), "gatehouse.socket")) as f:
