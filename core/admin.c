@@ -13,7 +13,7 @@
 #include "core/base/log.h"
 #include "core/base/own.h"
 #include "core/keys.h"
-#include "core/store.h"
+#include "core/store_credentials.h"
 #include "core/worker.h"
 
 static int say(struct ca_outcome *out, int outcome, const char *reason)
@@ -95,6 +95,7 @@ static int stay_pending(struct ca *ca, struct ca_request *r, const char *why, st
 static int check_again(struct ca *ca, const struct ca_request *r, char why[static CA_REASON_SIZE])
 {
 	const char *away = keys_away(ca);
+	bool is_revoked = false;
 	int e;
 
 	if (away) {
@@ -103,6 +104,12 @@ static int check_again(struct ca *ca, const struct ca_request *r, char why[stati
 	}
 	if (!core_endpoint_allows(ca->core, r->endpoint, ca->name, r->profile)) {
 		snprintf(why, CA_REASON_SIZE, "the endpoint is no longer configured for this CA and profile");
+		return 1;
+	}
+	if (r->credential_id && store_is_credential_revoked(ca->core, r->credential_id, &is_revoked))
+		return -EIO;
+	if (is_revoked) {
+		snprintf(why, CA_REASON_SIZE, "its credential was revoked: %.100s", r->credential_text);
 		return 1;
 	}
 	e = decide_check_key(ca, r, why);

@@ -12,6 +12,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
+#include "core/credential_guard.h"
 #include "core/folder.h"
 #include "core/intermediaries.h"
 #include "core/keys.h"
@@ -56,6 +57,8 @@ static int open_folder(struct ca_core *core, struct conf_error *error)
 		e = flight_new(&core->flight);
 	if (!e)
 		e = rejects_new(&core->rejects);
+	if (!e)
+		e = credential_guard_new(&core->credential_guard);
 	return e ? e : polls_new(&core->polls);
 }
 
@@ -355,6 +358,7 @@ void ca_core_drop(struct ca_core **cp)
 		ca_core_close_sockets(core->conf, core->sockets);
 	polls_drop(&core->polls);
 	rejects_drop(&core->rejects);
+	credential_guard_drop(&core->credential_guard);
 	flight_drop(&core->flight);
 	trace_drop(&core->trace);
 	free_settings(core);

@@ -21,6 +21,7 @@
 
 #define GATEWAY_TLS_PROFILE "gateway-tls"
 #define INTERNAL_ENDPOINT "internal"
+#define ANY_SCOPE_RULE "any-scope" /* the core's own: holds what a credential for any name asks for */
 
 struct ca_profile {
 	const char *name;
@@ -30,6 +31,7 @@ struct ca_profile {
 	const char *const *key_usage_no_rsa; /* without keyEncipherment, which only RSA keys can do */
 	const char *const *ext_key_usage;
 	int64_t lifetime_s, backdate_s;
+	bool holds_any_scope;               /* what a credential for any name asks for waits for a person */
 	bool common_name;                   /* put a proven name into the CN */
 	const struct conf_section *conf;    /* NULL for the built-in profile */
 };
@@ -107,6 +109,8 @@ struct ca_core {
 	struct flight *flight;
 	struct polls *polls;
 	struct rejects *rejects;
+	struct credential_guard *credential_guard;
+	int64_t swept_ms;               /* monotonic; only the finisher's */
 	int sockets[CA_SOCKETS_];       /* -1: none */
 	int lock_fd;                    /* holds the lock on the data folder */
 	_Atomic int64_t last_id;        /* ids are given in memory and never twice */

@@ -13,6 +13,7 @@
 #include "core/base/log.h"
 #include "core/keys.h"
 #include "core/policy_view.h"
+#include "core/prove.h"
 #include "core/store.h"
 #include "core/store_revoke.h"
 
@@ -87,8 +88,11 @@ int decide_prepare(struct ca *ca, struct ca_request *r)
 		if ((!cn || asked) && strlen(r->names[i].value) <= 64)
 			cn = r->names[i].value;
 	}
-	if (cn)
+	/* A credential proves the subject as it was asked for, and what has a common name gets no second one. */
+	if (cn && !(r->credential_id && r->csr.common_name))
 		r->subject[r->n_subject++] = (struct subject_part){ "CN", cn };
+	if (r->credential_id)
+		prove_subject(r);
 	return 0;
 }
 
@@ -426,9 +430,35 @@ static int apply_issue(struct ca *ca, struct ca_request *r, enum ca_state from)
 	return e ? e : decide_finish(ca, r);
 }
 
+/* A credential that proves every name says nothing about any: a profile may want a person to look. */
+static bool wants_any_scope_held(struct ca *ca, const struct ca_request *r)
+{
+	const struct ca_profile *p = core_find_profile(ca->core, r->profile);
+
+	if (!r->is_any_scope || r->is_undecided || r->verdict.kind != CA_VERDICT_ISSUE || (p && !p->holds_any_scope))
+		return false;
+	for (const struct approval *a = r->approvals; a; a = a->next)
+		if (strcmp(a->rule, ANY_SCOPE_RULE) == 0)
+			return false;
+	return true;
+}
+
+static void hold_any_scope(struct ca *ca, struct ca_request *r)
+{
+	r->verdict.kind = CA_VERDICT_PEND;
+	snprintf(r->verdict.rule, sizeof(r->verdict.rule), "%s", ANY_SCOPE_RULE);
+	snprintf(r->verdict.reason, sizeof(r->verdict.reason),
+		 "the credential proves every name, so a person looks at these");
+	request_note(r, "core", "verify verdict=pend rule=%s", ANY_SCOPE_RULE);
+	trace_event(ca->core->trace, "verdict", r->id, "\"verdict\":\"pend\",\"by\":\"core\"");
+}
+
 int decide_apply(struct ca *ca, struct ca_request *r, enum ca_verify_cause cause)
 {
 	enum ca_state from = cause == CA_VERIFY_RESUBMIT ? CA_STATE_PENDING : 0;
+
+	if (wants_any_scope_held(ca, r))
+		hold_any_scope(ca, r);
 
 	if (r->is_undecided)
 		return apply_failure(ca, r, from, CA_STATUS_POLICY_FAILURE, "the policy module gave no valid answer");

@@ -16,6 +16,7 @@
 #include "core/base/own.h"
 #include "core/base/pool.h"
 #include "core/core_int.h"
+#include "core/credentials.h"
 #include "core/keys.h"
 #include "core/message.h"
 #include "core/tls_door.h"
@@ -60,10 +61,12 @@ struct answer {
 	const Message *call;
 	Message reply;
 	struct ca_outcome out;
+	struct ca_credential_answer checked;
 	struct buf text;
 	union {
 		Gatehouse__Core__Ca ca;
 		Gatehouse__Core__Outcome outcome;
+		Gatehouse__Core__Checked checked;
 		Gatehouse__Core__Health health;
 		Gatehouse__Core__Metrics metrics;
 	} body;
@@ -177,6 +180,34 @@ static void revoke_certificate(struct answer *a)
 	reply_outcome(a, e);
 }
 
+static int check_claim(struct answer *a, const Gatehouse__Core__CheckCredential *q)
+{
+	struct ca_credential_claim claim = { 0 };
+	const char *why = "this core has no such CA for this intermediary";
+	int e = CA_CALL_REFUSED;
+
+	if (find_ca(a, q->ca) && q->credential)
+		e = message_to_claim(q->credential, &claim, &why);
+	claim.endpoint = q->endpoint;
+	claim.source_address = *q->source_address ? q->source_address : NULL;
+	if (!e)
+		return credentials_check(a->core, a->by, &claim, &a->checked);
+	snprintf(a->checked.reason, sizeof(a->checked.reason), "%s", why);
+	return e;
+}
+
+static void check_credential(struct answer *a)
+{
+	int e = check_claim(a, a->call->check_credential);
+
+	if (e < 0)
+		log_error("core.call.failed", "intermediary", a->by->name, "error", strerror(-e));
+	gatehouse__core__checked__init(&a->body.checked);
+	message_from_checked(e, &a->checked, &a->body.checked);
+	a->reply.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_CHECKED;
+	a->reply.checked = &a->body.checked;
+}
+
 static void get_health(struct answer *a)
 {
 	Gatehouse__Core__Health *reply = &a->body.health;
@@ -212,6 +243,7 @@ static const struct {
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_PEEK, peek },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_RETRIEVE, retrieve },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_REVOKE, revoke_certificate },
+	{ GATEHOUSE__CORE__MESSAGE__WHAT_CHECK_CREDENTIAL, check_credential },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_GET_HEALTH, get_health },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_GET_METRICS, get_metrics },
 };

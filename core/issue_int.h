@@ -14,5 +14,6 @@ struct subject_component {
 };
 
 const struct subject_component *issue_subject_component(const char *word); /* NULL: unknown */
+const struct subject_component *issue_subject_component_of(struct bytes oid); /* content of the OID; NULL: unknown */
 int issue_key_usage_bit(const char *word);                                 /* -EINVAL: unknown */
 const char *issue_ext_key_usage_oid(const char *word);                     /* dotted; NULL: not allowed */

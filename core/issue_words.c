@@ -33,6 +33,14 @@ const struct subject_component *issue_subject_component(const char *word)
 	return NULL;
 }
 
+const struct subject_component *issue_subject_component_of(struct bytes oid)
+{
+	for (size_t i = 0; i < sizeof(components) / sizeof(*components); i++)
+		if (bytes_equal(components[i].oid, oid))
+			return &components[i];
+	return NULL;
+}
+
 /* X.680 41.4: letters, digits, blank and these. */
 static bool is_printable(unsigned long c)
 {

@@ -10,12 +10,14 @@
 #include "core/base/clock.h"
 
 #define RETRY_AFTER_MAX_S 86400
+#define CLAIM_SECRET_MAX 1024
+#define CLAIM_MESSAGE_MAX 65536
 #define COLLECT_MAX_S (366u * 86400)
 #define RECEIVED_MAX_MS (3600 * 1000) /* how long ago */
 
 /* The schema counts as the headers do. */
 _Static_assert((int)GATEHOUSE__CORE__NAME_KIND__NAME_KIND_URI == CA_NAME_URI, "kinds of names");
-_Static_assert((int)GATEHOUSE__CORE__EVIDENCE__EVIDENCE_LOCAL_CONFIG == CA_EVIDENCE_LOCAL_CONFIG, "evidence");
+_Static_assert((int)GATEHOUSE__CORE__EVIDENCE__EVIDENCE_TOKEN == CA_EVIDENCE_TOKEN, "evidence");
 _Static_assert((int)GATEHOUSE__CORE__DISPOSITION__DISPOSITION_REVOKED == CA_REVOKED, "dispositions");
 _Static_assert((int)GATEHOUSE__CORE__STATUS__STATUS_BUILD_FAILURE == CA_STATUS_BUILD_FAILURE, "statuses");
 _Static_assert((int)GATEHOUSE__CORE__CALL__CALL_ALREADY == CA_CALL_ALREADY, "outcomes of calls");
@@ -66,7 +68,63 @@ static char *text_of(const char *text)
 	return (char *)(uintptr_t)(text ? text : "");
 }
 
+/* ---- credentials ---- */
+
+void message_from_claim(const struct ca_credential_claim *from, Gatehouse__Core__Credential *out)
+{
+	out->kind = (Gatehouse__Core__Evidence)from->kind;
+	out->name = text_of(from->name);
+	out->secret = data_of(from->secret);
+	out->message = data_of(from->message);
+	out->account = text_of(from->account);
+}
+
+int message_to_claim(const Gatehouse__Core__Credential *m, struct ca_credential_claim *out, const char **why)
+{
+	*why = NULL;
+	if (m->secret.len > CLAIM_SECRET_MAX || m->message.len > CLAIM_MESSAGE_MAX)
+		*why = "a credential has at most 1024 octets, and 65536 for a MAC to be over";
+	out->kind = (enum ca_evidence_kind)m->kind;
+	out->name = *m->name ? m->name : NULL;
+	out->secret = bytes_of(m->secret.data, m->secret.len);
+	out->message = bytes_of(m->message.data, m->message.len);
+	out->account = *m->account ? m->account : NULL;
+	return *why ? CA_CALL_REFUSED : 0;
+}
+
+void message_from_checked(int call, struct ca_credential_answer *from, Gatehouse__Core__Checked *out)
+{
+	out->call = call < 0 ? GATEHOUSE__CORE__CALL__CALL_FAILED : (Gatehouse__Core__Call)call;
+	out->requester = from->requester;
+	out->reason = from->reason;
+	out->retry_after_s = from->retry_after_s;
+}
+
+int message_to_checked(const Gatehouse__Core__Checked *m, struct ca_credential_answer *out)
+{
+	if (m->call == GATEHOUSE__CORE__CALL__CALL_FAILED)
+		return -EIO;
+	if ((int)m->call < 0 || (int)m->call > CA_CALL_REFUSED || strlen(m->requester) >= sizeof(out->requester))
+		return -EBADMSG;
+	snprintf(out->requester, sizeof(out->requester), "%s", m->requester);
+	snprintf(out->reason, sizeof(out->reason), "%s", m->reason);
+	out->retry_after_s = m->retry_after_s;
+	return (int)m->call;
+}
+
 /* ---- submissions ---- */
+
+static int add_claim(struct arena *arena, const struct ca_submission *s, Gatehouse__Core__Submit *out)
+{
+	if (!s->credential)
+		return 0;
+	out->credential = arena_alloc(arena, sizeof(*out->credential));
+	if (!out->credential)
+		return -ENOMEM;
+	gatehouse__core__credential__init(out->credential);
+	message_from_claim(s->credential, out->credential);
+	return 0;
+}
 
 static int add_names(struct arena *arena, const struct ca_name *names, size_t n, Gatehouse__Core__Name ***out,
 		     size_t *n_out)
@@ -118,7 +176,9 @@ int message_from_submission(struct arena *arena, const struct ca_submission *s, 
 	out->transaction_key = data_of(bytes_of(s->transaction_key, sizeof(s->transaction_key)));
 	out->retry_after_s = s->retry_after_s;
 	out->collect_s = s->collect_s;
-	e = add_names(arena, s->names, s->n_names, &out->names, &out->n_names);
+	e = add_claim(arena, s, out);
+	if (!e)
+		e = add_names(arena, s->names, s->n_names, &out->names, &out->n_names);
 	return e ? e : add_attributes(arena, s, out);
 }
 
@@ -134,6 +194,18 @@ static struct ca_name *take_names(struct arena *arena, Gatehouse__Core__Name *co
 			.evidence_text = from[i]->evidence_text,
 		};
 	return names;
+}
+
+static int take_claim(struct arena *arena, const Gatehouse__Core__Submit *m, struct ca_submission *out,
+		      const char **why)
+{
+	struct ca_credential_claim *claim;
+
+	if (!m->credential)
+		return 0;
+	claim = arena_alloc(arena, sizeof(*claim));
+	out->credential = claim;
+	return claim ? message_to_claim(m->credential, claim, why) : -ENOMEM;
 }
 
 static int take_attributes(struct arena *arena, const Gatehouse__Core__Submit *m, struct ca_submission *out)
@@ -165,6 +237,8 @@ static int64_t plausible_ms(int64_t received_ms)
 int message_to_submission(struct arena *arena, const Gatehouse__Core__Submit *m, struct ca_submission *out,
 			  const char **why)
 {
+	int e;
+
 	*why = NULL;
 	if (m->transaction_key.len != CA_TRANSACTION_KEY_SIZE)
 		*why = "a transaction key has 32 octets";
@@ -189,7 +263,10 @@ int message_to_submission(struct arena *arena, const Gatehouse__Core__Submit *m,
 		.n_names = m->n_names,
 	};
 	memcpy(out->transaction_key, m->transaction_key.data, CA_TRANSACTION_KEY_SIZE);
-	return out->names ? take_attributes(arena, m, out) : -ENOMEM;
+	if (!out->names)
+		return -ENOMEM;
+	e = take_claim(arena, m, out, why);
+	return e ? e : take_attributes(arena, m, out);
 }
 
 /* ---- revocations ---- */

@@ -33,6 +33,13 @@ int message_from_revocation(struct arena *arena, const struct ca_revocation *v, 
 int message_to_revocation(struct arena *arena, const Gatehouse__Core__Revoke *m, struct ca_revocation *out,
 			  const char **why);
 
+/* Credentials, the same way; `endpoint` and `source_address` stay as they are. */
+void message_from_claim(const struct ca_credential_claim *from, Gatehouse__Core__Credential *out);
+int message_to_claim(const Gatehouse__Core__Credential *m, struct ca_credential_claim *out, const char **why);
+
+void message_from_checked(int call, struct ca_credential_answer *from, Gatehouse__Core__Checked *out);
+int message_to_checked(const Gatehouse__Core__Checked *m, struct ca_credential_answer *out);
+
 /* `call`: what the call returned. Pointers into `out`. */
 void message_from_outcome(int call, struct ca_outcome *from, Gatehouse__Core__Outcome *out);
 

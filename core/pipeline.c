@@ -13,6 +13,7 @@
 #include "core/base/log.h"
 #include "core/base/own.h"
 #include "core/keys.h"
+#include "core/prove.h"
 #include "core/store.h"
 #include "core/worker.h"
 
@@ -75,8 +76,22 @@ static bool is_repeated(const struct ca_submission *s, size_t i)
 	return false;
 }
 
+/* A credential proves names of the request itself, which is not read yet. */
+static int check_claim(const struct ca_submission *s, struct ca_outcome *out)
+{
+	if (!s->credential || s->credential->kind != s->evidence)
+		return refused(out, "the submission comes without the credential that it names as evidence");
+	if (s->n_names)
+		return refused(out, "with a credential the names are those of the request");
+	return 0;
+}
+
 static int check_names(struct ca *ca, const struct ca_submission *s, struct ca_outcome *out)
 {
+	if (ca_evidence_is_credential(s->evidence))
+		return check_claim(s, out);
+	if (s->credential)
+		return refused(out, "a credential is not the evidence of this submission");
 	if (s->n_names == 0 || s->n_names > CA_NAMES_MAX)
 		return refused(out, "a submission needs 1 to 1000 proven names");
 	for (size_t i = 0; i < s->n_names; i++) {
@@ -110,6 +125,10 @@ static const struct {
 } evidence_of[] = {
 	{ "acme", CA_EVIDENCE_ACME_AUTHORIZATION, "acme:" },
 	{ "internal", CA_EVIDENCE_LOCAL_CONFIG, "gateway:" },
+	{ "acme", CA_EVIDENCE_EAB, "acme:" },
+	{ "scep", CA_EVIDENCE_CHALLENGE, "scep:" },
+	{ "est", CA_EVIDENCE_USER, "est:user:" },
+	{ "est", CA_EVIDENCE_TOKEN, "est:token:" },
 };
 
 /* What the core's configuration binds this intermediary to. */
@@ -158,7 +177,7 @@ static int check_submission(struct ca *ca, const struct binding *by, const struc
 
 static int copy_names(struct ca_request *r, const struct ca_submission *s)
 {
-	r->names = arena_alloc(r->arena, s->n_names * sizeof(*r->names));
+	r->names = arena_alloc(r->arena, (s->n_names + 1) * sizeof(*r->names));
 	if (!r->names)
 		return -ENOMEM;
 	for (size_t i = 0; i < s->n_names; i++) {
@@ -268,11 +287,12 @@ static int compare_names(const struct ca_request *r, char why[static CA_REASON_S
 /* Everything about the octets themselves. 0; an `enum ca_status`; negative. */
 static int read_request(struct ca *ca, struct ca_request *r, struct bytes der, char why[static CA_REASON_SIZE])
 {
-	int e = csr_parse(&r->csr, r->arena, der, why);
+	/* With a credential it was read and its names were judged before. */
+	int e = r->credential_id ? (int)r->status : csr_parse(&r->csr, r->arena, der, why);
 
 	if (!e)
 		e = decide_check_key(ca, r, why);
-	if (!e)
+	if (!e && !r->credential_id)
 		e = compare_names(r, why);
 	if (!e)
 		e = digest_sha256(r->csr.spki, r->spki_hash);
@@ -362,6 +382,8 @@ static int answer_from_row(struct ca *ca, const struct ca_request *asker, int64_
 	if (strcmp(row->requester, asker->requester) != 0 || strcmp(row->endpoint, asker->endpoint) != 0 ||
 	    !pipeline_is_business_of(asker->by, row))
 		return refused(out, "this transaction belongs to another requester");
+	if (asker->is_credential_over && row->credential_id != asker->credential_id)
+		return refused(out, CREDENTIAL_REFUSED_TEXT);
 	if (same_key && !bytes_equal(row->csr.spki, asker->csr.spki))
 		return refused(out, "this transaction belongs to another public key");
 	e = answer(ca, row, out);
@@ -406,12 +428,28 @@ static int answer_precedent(struct ca *ca, struct ca_request *r, struct bytes de
 	return 0;
 }
 
+/* The credential of a submission; `why` is about the request itself, and then r->status says what is wrong with it. */
+static int prove(struct ca *ca, const struct ca_submission *s, struct ca_request *r, char why[static CA_REASON_SIZE],
+		 struct ca_outcome *out)
+{
+	unsigned pause_s = 0;
+	int e = prove_by_credential(ca, s, r, why, &pause_s);
+
+	if (e == CREDENTIAL_LATER)
+		return busy(ca, out, pause_s, "too many wrong passwords; try again later");
+	if (e > 0)
+		return refused(out, CREDENTIAL_REFUSED_TEXT);
+	return may_pass(e) ? busy_store(ca, out) : e;
+}
+
 static void note_submission(struct ca_request *r)
 {
 	request_note(r, r->intermediary, "received via=%s endpoint=%s requester=%s from=%s", r->protocol, r->endpoint,
 		     r->requester, r->source_address ? r->source_address : "-");
 	r->lines->at_ms = r->received_ms;
 	request_note(r, r->intermediary, "submit id=%lld profile=%s", (long long)r->id, r->profile);
+	if (r->credential_id)
+		request_note(r, "core", "proven by=\"%s\"%s", r->credential_text, r->is_any_scope ? " scope=any" : "");
 }
 
 /* Octets that are refused make a row that somebody can look at, but not without end. */
@@ -428,9 +466,9 @@ static int reject(struct ca *ca, struct ca_request *r, enum ca_status status, co
 }
 
 /* Steps 4 and 5 for a submission that is new. */
-static int decide_new(struct ca *ca, struct ca_request *r, struct bytes der, struct ca_outcome *out)
+static int decide_new(struct ca *ca, struct ca_request *r, struct bytes der, char why[static CA_REASON_SIZE],
+		      struct ca_outcome *out)
 {
-	char why[CA_REASON_SIZE] = "";
 	int e;
 
 	r->id = ++ca->core->last_id;
@@ -454,6 +492,8 @@ static int decide_new(struct ca *ca, struct ca_request *r, struct bytes der, str
 		return busy(ca, out, 2,
 			    "nothing can be signed now; the certificate will be issued when the signer is back");
 	trace_event(ca->core->trace, "abandon", r->id, "\"code\":%d", e);
+	if (e == STORE_SPENT)
+		return refused(out, CREDENTIAL_REFUSED_TEXT);
 	if (e == DECIDE_QUOTA)
 		return busy(ca, out, 60, "too many requests of this requester are waiting for a person");
 	/* Somebody was faster: the same call finds what was written. */
@@ -462,22 +502,27 @@ static int decide_new(struct ca *ca, struct ca_request *r, struct bytes der, str
 	return may_pass(e) ? busy_store(ca, out) : e;
 }
 
-static int submit_in_flight(struct ca *ca, struct ca_request *r, struct bytes der, struct ca_outcome *out)
+static int submit_in_flight(struct ca *ca, struct ca_request *r, const struct ca_submission *s, struct ca_outcome *out)
 {
+	char why[CA_REASON_SIZE] = "";
 	struct store_precedent p;
 	const char *away;
 	bool go_on;
-	int e = store_find_precedent(ca->core, r, &p);
+	int e = s->credential ? prove(ca, s, r, why, out) : 0;
 
 	if (!e)
-		e = answer_precedent(ca, r, der, &p, out, &go_on);
+		e = store_find_precedent(ca->core, r, &p);
+	if (!e)
+		e = answer_precedent(ca, r, s->request, &p, out, &go_on);
 	if (e || !go_on)
 		return e;
+	if (r->is_credential_over)
+		return refused(out, CREDENTIAL_REFUSED_TEXT);
 	/* A dead signer is found out before anything is written; the finisher notices when it is back. */
 	away = keys_away(ca);
 	if (away)
 		return busy(ca, out, 2, away);
-	e = decide_new(ca, r, der, out);
+	e = decide_new(ca, r, s->request, why, out);
 	if (!e)
 		reply(ca, r, out);
 	return e;
@@ -500,7 +545,7 @@ int pipeline_submit(struct ca *ca, const struct binding *by, const struct ca_sub
 	if (e)
 		return e < 0 ? e : busy(ca, out, 1, "the same request is being processed");
 	/* Asked again inside: whoever closes waits for what is in flight, and nothing may start after that. */
-	e = ca->core->is_closed ? busy(ca, out, 5, "the CA is stopping") : submit_in_flight(ca, r, s->request, out);
+	e = ca->core->is_closed ? busy(ca, out, 5, "the CA is stopping") : submit_in_flight(ca, r, s, out);
 	flight_leave(ca->core->flight, r->transaction_key);
 	if (!e && ca->n_exits)
 		worker_kick(ca->core->outbox);

@@ -10,11 +10,13 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
+#include "core/credentials.h"
 #include "core/keys.h"
 #include "core/store.h"
 #include "core/worker.h"
 
 #define BATCH 64
+#define SWEEP_INTERVAL_MS 3600000
 
 /* A grant that is written now must say what was approved then. When the profile changed meanwhile that is not known
  * any more: the grant then fits nothing, and the client waits again. */
@@ -118,9 +120,22 @@ static size_t expire_all(struct ca_core *core)
 	return done;
 }
 
+/* What ended long ago costs only room: once an hour is often enough. */
+static void sweep(struct ca_core *core)
+{
+	int64_t now_ms = clock_mono_ms();
+
+	if (core->swept_ms && now_ms - core->swept_ms < SWEEP_INTERVAL_MS)
+		return;
+	core->swept_ms = now_ms;
+	credentials_sweep(core);
+}
+
 bool recover_run(void *arg)
 {
 	struct ca_core *core = arg;
+
+	sweep(core);
 
 	if (finish_all(core) + expire_all(core) > 0 && core->outbox)
 		worker_kick(core->outbox);

@@ -12,6 +12,7 @@
 #include "core/base/own.h"
 #include "core/connect.h"
 #include "core/core_int.h"
+#include "core/credentials.h"
 #include "core/door.h"
 #include "core/keys.h"
 #include "core/registry_int.h"
@@ -89,6 +90,14 @@ static int direct_revoke(struct ca_door *door, const struct ca_revocation *revoc
 	return pipeline_revoke(d->ca, &d->intermediary, revocation, out);
 }
 
+static int direct_check_credential(struct ca_door *door, const struct ca_credential_claim *claim,
+				   struct ca_credential_answer *answer)
+{
+	const struct direct_door *d = (struct direct_door *)door;
+
+	return credentials_check(d->ca->core, &d->intermediary, claim, answer);
+}
+
 static int direct_get_chain(struct ca_door *door, struct buf *out)
 {
 	const struct ca_key *key = ca_current_key(((struct direct_door *)door)->ca);
@@ -111,6 +120,7 @@ static const struct ca_door_calls direct_calls = {
 	.submit = direct_submit,
 	.ask = direct_ask,
 	.revoke = direct_revoke,
+	.check_credential = direct_check_credential,
 	.get_chain = direct_get_chain,
 	.name = direct_name,
 	.drop = direct_drop,
@@ -336,6 +346,13 @@ int ca_retrieve(struct ca_door *door, const char *requester, int64_t id, struct 
 int ca_revoke(struct ca_door *door, const struct ca_revocation *revocation, struct ca_outcome *out)
 {
 	return door->calls->revoke(door, revocation, out);
+}
+
+int ca_check_credential(struct ca_door *door, const struct ca_credential_claim *claim,
+			struct ca_credential_answer *answer)
+{
+	*answer = (struct ca_credential_answer){ 0 };
+	return door->calls->check_credential(door, claim, answer);
 }
 
 int ca_get_chain(struct ca_door *door, struct buf *out)

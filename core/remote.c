@@ -308,10 +308,42 @@ static void drop_door(struct ca_door *door)
 	remote_door_drop(&(struct remote_door *){ (struct remote_door *)door });
 }
 
+static int remote_check_credential(struct ca_door *door, const struct ca_credential_claim *claim,
+				   struct ca_credential_answer *answer)
+{
+	struct remote_door *d = (struct remote_door *)door;
+	Gatehouse__Core__CheckCredential check = GATEHOUSE__CORE__CHECK_CREDENTIAL__INIT;
+	Gatehouse__Core__Credential credential = GATEHOUSE__CORE__CREDENTIAL__INIT;
+	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
+	OWNED(arena) arena = NULL;
+	const Message *reply = NULL;
+	int e = arena_new(&arena, MESSAGE_ARENA_MAX);
+
+	if (e)
+		return e;
+	message_from_claim(claim, &credential);
+	check.ca = d->name;
+	check.endpoint = (char *)(uintptr_t)(claim->endpoint ? claim->endpoint : "");
+	check.source_address = (char *)(uintptr_t)(claim->source_address ? claim->source_address : "");
+	check.credential = &credential;
+	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_CHECK_CREDENTIAL;
+	m.check_credential = &check;
+	e = call(d->remote, &m, ASK_PATIENCE_MS, arena, &reply);
+	if (e == CA_CALL_BUSY) {
+		answer->retry_after_s = 1;
+		snprintf(answer->reason, sizeof(answer->reason), "the CA does not answer at the moment");
+	}
+	if (e)
+		return e;
+	return reply->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_CHECKED ? message_to_checked(reply->checked, answer) :
+									    -EBADMSG;
+}
+
 static const struct ca_door_calls remote_calls = {
 	.submit = remote_submit,
 	.ask = remote_ask,
 	.revoke = remote_revoke,
+	.check_credential = remote_check_credential,
 	.get_chain = remote_get_chain,
 	.name = remote_name,
 	.drop = drop_door,

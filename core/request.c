@@ -212,17 +212,23 @@ static int compare_names(const void *a, const void *b)
 int request_hash_names(struct ca_request *r)
 {
 	struct ca_name *sorted = arena_alloc(r->arena, (r->n_names + 1) * sizeof(*sorted));
-	struct bytes *pieces = arena_alloc(r->arena, (2 * r->n_names + 1) * sizeof(*pieces));
+	struct bytes *pieces = arena_alloc(r->arena, (2 * r->n_names + 2) * sizeof(*pieces));
+	size_t n = 0;
 
 	if (!sorted || !pieces)
 		return -ENOMEM;
 	memcpy(sorted, r->names, r->n_names * sizeof(*sorted));
 	qsort(sorted, r->n_names, sizeof(*sorted), compare_names);
 	for (size_t i = 0; i < r->n_names; i++) {
-		pieces[2 * i] = bytes_of_str(ca_name_kind_word(sorted[i].kind));
-		pieces[2 * i + 1] = bytes_of_str(sorted[i].value);
+		pieces[n++] = bytes_of_str(ca_name_kind_word(sorted[i].kind));
+		pieces[n++] = bytes_of_str(sorted[i].value);
 	}
-	return digest_sha256_pieces(pieces, 2 * r->n_names, r->names_key);
+	/* A credential proves the subject too. */
+	if (r->credential_id) {
+		pieces[n++] = bytes_of_str("subject");
+		pieces[n++] = r->csr.subject;
+	}
+	return digest_sha256_pieces(pieces, n, r->names_key);
 }
 
 static int compare_attributes(const void *a, const void *b)

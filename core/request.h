@@ -32,6 +32,10 @@ struct ca_request {
 	const struct binding *by; /* who submitted it just now; NULL for a row */
 	const char *protocol, *endpoint, *profile, *requester, *intermediary, *source_address;
 	enum ca_evidence_kind evidence;
+	int64_t credential_id;    /* that proved the names; 0: none */
+	const char *credential_text; /* "challenge 12" */
+	bool is_any_scope;        /* it proves every name */
+	bool is_credential_over;  /* it is good only for asking about the request that used it */
 	int64_t received_ms, submitted_ms, first_seen_ms, resolved_ms;
 	unsigned retry_after_s;
 	int64_t collect_ms;       /* how long a repeat after issuing is a query */

@@ -11,6 +11,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
+#include "core/store_credentials.h"
 #include "core/store_revoke.h"
 
 int store_open(struct ca_core *core, unsigned commit_delay_ms, char *why, size_t why_size)
@@ -128,9 +129,9 @@ static int insert_request(struct db_conn *conn, const struct apply *a)
 			"first_seen_ms, resolved_ms, retry_after_s, collect_ms, csr, csr_hash, spki_hash, "
 			"names_key, asked_subject, subject, raw_attributes, transaction_key, key_until_ms, "
 			"status, reason, rule, trace, digest, serial, tbs, key_id, not_before_s, not_after_s, "
-			"template_s, edited, key_type, key_bits)"
+			"template_s, edited, key_type, key_bits, credential_id, credential, any_scope)"
 			" VALUES(?,?,1,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-			"?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			"?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 			DB_INT(r->id), DB_INT(r->state), DB_TEXT(r->ca), DB_TEXT(r->protocol), DB_TEXT(r->endpoint),
 			DB_TEXT(r->profile), DB_TEXT(r->requester), DB_TEXT(r->intermediary),
 			DB_TEXT(r->source_address), DB_INT(r->evidence), DB_INT(r->received_ms),
@@ -144,7 +145,9 @@ static int insert_request(struct db_conn *conn, const struct apply *a)
 			DB_TEXT(r->verdict.rule), DB_TEXT(r->verdict.trace),
 			DB_BLOB(bytes_of(r->digest, SHA256_SIZE)), DB_BLOB(serial_of(r)), DB_BLOB(tbs_of(r)),
 			key_of(r), DB_INT(r->not_before_s), DB_INT(r->not_after_s), DB_INT(r->template_s),
-			DB_INT(r->is_edited), DB_TEXT(r->csr.key_type ? r->csr.key_type : ""), DB_INT(r->csr.key_bits));
+			DB_INT(r->is_edited), DB_TEXT(r->csr.key_type ? r->csr.key_type : ""), DB_INT(r->csr.key_bits),
+			r->credential_id ? DB_INT(r->credential_id) : DB_NULL, DB_TEXT(r->credential_text),
+			DB_INT(r->is_any_scope));
 	for (size_t i = 0; !e && i < r->n_names; i++)
 		e = db_run(
 			conn,
@@ -304,6 +307,18 @@ static int write_approval(struct db_conn *conn, const struct apply *a)
 		      DB_BLOB(bytes_of(r->digest, SHA256_SIZE)), DB_INT(a->now_ms));
 }
 
+/* Used with the row, and given back when the row comes to nothing: a request that failed cost nobody his challenge. */
+static int settle_credential(struct db_conn *conn, const struct apply *a)
+{
+	const struct ca_request *r = a->change->r;
+	bool is_error = r->state == CA_STATE_ERROR;
+
+	if (!r->credential_id || a->change->insert == is_error)
+		return 0;
+	return is_error ? store_return_credential(conn, r, a->now_ms) :
+			  a->change->insert ? store_use_credential(conn, r, a->now_ms) : 0;
+}
+
 static int apply(struct db_conn *conn, void *arg)
 {
 	const struct apply *a = arg;
@@ -314,6 +329,8 @@ static int apply(struct db_conn *conn, void *arg)
 		e = supersede(conn, a);
 	if (!e)
 		e = write_request(conn, a);
+	if (!e)
+		e = settle_credential(conn, a);
 	if (!e && c->supersedes)
 		e = carry_first_seen(conn, a);
 	if (!e && c->spend_grant)

@@ -72,6 +72,9 @@ static void read_request(struct ca_request *r, struct db_rows *rows)
 	r->key_id = db_col_int(rows, 37);
 	r->revoked_ms = db_col_int(rows, 38);
 	r->revoked_reason = (int)db_col_int(rows, 39);
+	r->credential_id = db_col_int(rows, 40);
+	r->credential_text = copy_text(r, rows, 41);
+	r->is_any_scope = db_col_int(rows, 42) != 0;
 }
 
 static int load_names(struct db_conn *conn, struct ca_request *r)
@@ -140,7 +143,7 @@ static int load_request(struct db_conn *conn, void *arg)
 		" r.resolved_ms, r.retry_after_s, r.collect_ms, r.csr, r.spki_hash, r.names_key, r.raw_attributes,"
 		" r.transaction_key, r.status, r.reason, r.rule, r.trace, r.digest, r.serial, r.tbs,"
 		" r.not_before_s, r.not_after_s, c.certificate, r.subject, r.template_s, r.edited, r.key_type,"
-		" r.key_bits, r.key_id, c.revoked_ms, c.revoked_reason"
+		" r.key_bits, r.key_id, c.revoked_ms, c.revoked_reason, r.credential_id, r.credential, r.any_scope"
 		" FROM requests r LEFT JOIN certificates c ON c.request_id=r.id WHERE r.id=?",
 		DB_INT(l->id));
 

@@ -71,7 +71,17 @@ enum ca_evidence_kind {
 	CA_EVIDENCE_NONE = 0,
 	CA_EVIDENCE_ACME_AUTHORIZATION, /* the gateway's word: a valid authorization of that account */
 	CA_EVIDENCE_LOCAL_CONFIG,       /* a name of the gateway's own listeners; inherited connection only */
+	/* Credentials, which the core made and checks by itself (struct ca_credential_claim): */
+	CA_EVIDENCE_EAB,                /* external account binding (RFC 8555 7.3.4): the account was bound to a key */
+	CA_EVIDENCE_CHALLENGE,          /* a SCEP challenge (RFC 8894 2.4) */
+	CA_EVIDENCE_USER,               /* a user with a password */
+	CA_EVIDENCE_TOKEN,
 };
+
+static inline bool ca_evidence_is_credential(enum ca_evidence_kind kind)
+{
+	return kind >= CA_EVIDENCE_EAB && kind <= CA_EVIDENCE_TOKEN;
+}
 
 struct ca_name {
 	enum ca_name_kind kind;
@@ -86,11 +96,31 @@ struct ca_attribute {
 	const char *value; /* at most 4096 octets */
 };
 
+/* What a client showed to prove that it may ask. Borrowed, as it came from the client. */
+struct ca_credential_claim {
+	enum ca_evidence_kind kind;  /* EAB, CHALLENGE, USER or TOKEN */
+	const char *name;            /* EAB: the key identifier; USER: the user; else NULL */
+	struct bytes secret;         /* challenge, token or password; EAB: the MAC of HS256, none in a submission */
+	struct bytes message;        /* EAB: what the MAC is over, the JWS signing input */
+	const char *account;         /* EAB: the account, by a text that stays the same for ever and names no other one
+					(the thumbprint of its first key); else NULL */
+	const char *endpoint;        /* where it was shown; not in a submission, which has its own */
+	const char *source_address;  /* by whom; NULL: unknown; not in a submission */
+};
+
+#define CA_REASON_SIZE 256
+#define CA_REQUESTER_SIZE 256
+
+struct ca_credential_answer {
+	char requester[CA_REQUESTER_SIZE]; /* USER, TOKEN: what submissions call the requester: "est:user:alice" */
+	char reason[CA_REASON_SIZE];       /* not 0: one sentence for the client */
+	unsigned retry_after_s;            /* CA_CALL_BUSY */
+};
+
 #define CA_TRANSACTION_KEY_SIZE 32
 #define CA_REQUEST_MAX 65536 /* octets of a PKCS#10 */
 #define CA_NAMES_MAX 1000
 #define CA_ATTRIBUTES_MAX 64
-#define CA_REASON_SIZE 256
 
 struct ca_submission {
 	const char *protocol;       /* "acme", "est", "scep", "internal" */
@@ -101,8 +131,9 @@ struct ca_submission {
 	const char *source_address; /* text of the peer's address without port; NULL when there is none */
 	int64_t received_ms;        /* wall time at which the message arrived */
 	struct bytes request;       /* PKCS#10, DER */
-	const struct ca_name *names;
+	const struct ca_name *names; /* none with a credential: what the request asks for is held against its scope */
 	size_t n_names;
+	const struct ca_credential_claim *credential; /* of the kind `evidence`; NULL for other evidence */
 	const struct ca_attribute *attributes;
 	size_t n_attributes;
 	uint8_t transaction_key[CA_TRANSACTION_KEY_SIZE]; /* SHA-256 of what makes this request the same request */
@@ -137,6 +168,13 @@ enum {
  * possession, names, key) answers 0 with CA_ERROR, its status and reason. Negative: a failure inside the core; what
  * happened to the request is unknown and the same call may be repeated. */
 int ca_submit(struct ca_door *ca, const struct ca_submission *submission, struct ca_outcome *out);
+
+/* Is this credential good here and now? For what a protocol asks before there is a request: who it is (RFC 7030 3.2.3),
+ * and for EAB, whose key is bound to `account` from then on; asking again for the same account is harmless. What is
+ * used up by a request (a challenge) is used up by ca_submit() alone. CA_CALL_REFUSED: one answer for unknown, wrong,
+ * used up, expired, revoked and for another endpoint. CA_CALL_BUSY: too many wrong ones; come back later. */
+int ca_check_credential(struct ca_door *ca, const struct ca_credential_claim *claim,
+			struct ca_credential_answer *answer);
 
 /* What became of request `id`, asked by its `requester`. No event, for polling. */
 int ca_peek(struct ca_door *ca, const char *requester, int64_t id, struct ca_outcome *out);

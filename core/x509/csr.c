@@ -21,6 +21,7 @@
 #define OID_EXTENSION_REQUEST "1.2.840.113549.1.9.14"
 #define OID_SUBJECT_ALT_NAME "2.5.29.17"
 #define OID_COMMON_NAME "2.5.4.3"
+#define OID_CHALLENGE_PASSWORD "1.2.840.113549.1.9.7"
 #define CSR_DEPTH_MAX 16
 
 static int refuse(char why[static CA_REASON_SIZE], enum ca_status status, const char *text)
@@ -247,7 +248,7 @@ static int read_attributes(struct csr *csr, struct arena *arena, struct bytes at
 	return 0;
 }
 
-/* One AttributeTypeAndValue; remembers the CN. String types are those that RFC 5280 4.1.2.4 lets a CA write, and
+/* One AttributeTypeAndValue. String types are those that RFC 5280 4.1.2.4 lets a CA write, and
  * IA5String for the types that need it. */
 static int read_rdn_value(struct csr *csr, struct arena *arena, struct bytes pair, char why[static CA_REASON_SIZE])
 {
@@ -265,14 +266,19 @@ static int read_rdn_value(struct csr *csr, struct arena *arena, struct bytes pai
 			return REFUSE_SHAPE("has octets in its subject that its string type does not allow");
 	if (!text_is_clean(value))
 		return REFUSE_SHAPE("has a subject that is not UTF-8 or has control characters");
+	if (csr->n_parts == CSR_PARTS_MAX)
+		return REFUSE_SHAPE("has a subject of too many parts");
+	csr->parts[csr->n_parts] = (struct csr_part){ oid, arena_strndup(arena, value) };
+	if (!csr->parts[csr->n_parts++].value)
+		return -ENOMEM;
 	if (strcmp(text, OID_COMMON_NAME) != 0)
 		return 0;
 	if (csr->common_name)
 		return REFUSE_SHAPE("has more than one common name");
 	if (value.len == 0 || value.len > 255)
 		return REFUSE_SHAPE("has a common name that is empty or too long");
-	csr->common_name = arena_strndup(arena, value);
-	return csr->common_name ? 0 : -ENOMEM;
+	csr->common_name = csr->parts[csr->n_parts - 1].value;
+	return 0;
 }
 
 static int read_subject(struct csr *csr, struct arena *arena, struct bytes rdns, char why[static CA_REASON_SIZE])
@@ -350,6 +356,22 @@ static int check_key(struct csr *csr, const struct signed_part *part, char why[s
 	return e;
 }
 
+/* In our own copy, whose signature nobody will verify again. What is malformed is left as far as it can be read. */
+static void blank_passwords(struct bytes attributes)
+{
+	struct bytes attribute, oid, values, value;
+	char text[64];
+	unsigned tag;
+
+	while (der_expect(&attributes, DER_SEQUENCE, &attribute) == 0) {
+		if (der_expect(&attribute, DER_OID, &oid) || der_oid_print(oid, text, sizeof(text)) ||
+		    strcmp(text, OID_CHALLENGE_PASSWORD) != 0 || der_expect(&attribute, DER_SET, &values))
+			continue;
+		while (der_read(&values, &tag, &value, NULL) == 0)
+			memset((uint8_t *)(uintptr_t)value.ptr, '*', value.len);
+	}
+}
+
 static int read_csr(struct csr *out, struct arena *arena, struct bytes der, bool possession,
 		    char why[static CA_REASON_SIZE])
 {
@@ -389,16 +411,20 @@ static int read_csr(struct csr *out, struct arena *arena, struct bytes der, bool
 		(void)read_subject(out, arena, subject, why);
 		return print_subject(out, arena) ? -EBADMSG : 0;
 	}
-	if (!find_proof(part.algorithm))
-		return refuse(
-			why, CA_STATUS_BAD_SIGNATURE,
-			"the PKCS#10 request is signed with an algorithm that is not accepted; use SHA-256 or better");
-	e = read_subject(out, arena, subject, why);
+	e = find_proof(part.algorithm) ? 0 :
+					 refuse(why, CA_STATUS_BAD_SIGNATURE,
+						"the PKCS#10 request is signed with an algorithm that is not accepted; "
+						"use SHA-256 or better");
+	if (!e)
+		e = read_subject(out, arena, subject, why);
 	if (!e)
 		e = read_attributes(out, arena, attributes, why);
 	if (!e && print_subject(out, arena))
 		e = REFUSE_SHAPE("has a subject that cannot be read");
-	return e ? e : check_key(out, &part, why);
+	if (!e)
+		e = check_key(out, &part, why);
+	blank_passwords(attributes);
+	return e;
 }
 
 int csr_parse(struct csr *out, struct arena *arena, struct bytes der, char why[static CA_REASON_SIZE])

@@ -12,6 +12,7 @@
 
 #define CSR_EXTENSIONS_MAX 32
 #define CSR_SUBJECT_MAX 1024
+#define CSR_PARTS_MAX 32
 
 /* A name that the requester asked for; nothing is proven yet. */
 struct csr_name {
@@ -19,12 +20,22 @@ struct csr_name {
 	const char *value;   /* DNS in lower case, IP in canonical text */
 };
 
-/* Lives in the arena it was parsed into; spans point into a copy of the octets there. */
+/* One component of the subject that was asked for. */
+struct csr_part {
+	struct bytes oid;    /* content of the OID */
+	const char *value;   /* UTF-8 without control characters */
+};
+
+/* Lives in the arena it was parsed into; spans point into a copy of the octets there. The value of a challengePassword
+ * (RFC 2985 5.4.1) is blanked in that copy once the signature was verified: it is a secret between client and adapter,
+ * and what is kept must not hold it. */
 struct csr {
 	struct bytes der;
 	struct bytes subject;          /* Name, DER */
 	const char *subject_text;      /* RFC 4514, at most CSR_SUBJECT_MAX octets, text from outside */
 	const char *common_name;       /* the only CN; NULL without one */
+	struct csr_part parts[CSR_PARTS_MAX]; /* of the subject, in its order */
+	size_t n_parts;
 	struct bytes spki;             /* SubjectPublicKeyInfo, DER */
 	const char *key_type;          /* "rsa", "ec-p256", "ec-p384", "ed25519" */
 	unsigned key_bits;
@@ -38,8 +49,9 @@ struct csr {
 /* 0; positive `enum ca_status` (BAD_REQUEST, BAD_SIGNATURE, BAD_KEY) with one sentence in `why`; negative. */
 int csr_parse(struct csr *out, struct arena *arena, struct bytes der, char why[static CA_REASON_SIZE]);
 
-/* The spans, subject and common name of octets of the store, which passed the gate of their time: nothing is judged
- * again, so that a stricter gate does not shut out what is there. Names, extensions and key type are not filled. */
+/* The spans, subject with its parts and common name of octets of the store, which passed the gate of their time:
+ * nothing is judged again, so that a stricter gate does not shut out what is there. Names, extensions and key type are
+ * not filled. */
 int csr_reread(struct csr *out, struct arena *arena, struct bytes der, char why[static CA_REASON_SIZE]);
 
 /* A DNS name as a certificate may carry it: lower case LDH labels of at most 63 octets, 253 in all, no trailing dot;

@@ -86,10 +86,10 @@ LIBRARIES = {
     "unbound": ("gateway/validator/",),
     "uv": ("gateway/loop",),
     "yaml": ("core/base/",),
-    "openssl/crypto.h": ("core/x509/", "core/signer/", "core/base/digest.c", "core/keys.c",
+    "openssl/crypto.h": ("core/x509/", "core/signer/", "core/base/digest.c", "core/base/secret.c", "core/keys.c",
                          "core/create.c", "protocols/jose/", "protocols/acme/", "gateway/tls"),
-    "openssl/": ("core/x509/", "core/signer/", "core/base/digest.c", "core/wire/tls_relay.c", "protocols/jose/",
-                 "protocols/acme/", "gateway/tls"),
+    "openssl/": ("core/x509/", "core/signer/", "core/base/digest.c", "core/base/secret.c", "core/wire/tls_relay.c",
+                 "protocols/jose/", "protocols/acme/", "gateway/tls"),
 }
 OWN_LIBRARY = re.compile(r"^(%s)" % "|".join(re.escape(name) for name in LIBRARIES))
 

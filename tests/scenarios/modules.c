@@ -640,8 +640,8 @@ static int e_notify(void *state, enum ca_event event, const struct ca_exit_view 
 	}
 	if (event == CA_EVENT_ISSUED) {
 		look_at_certificate(v);
-		if (ca_exit_count_names(v) == 0 || !ca_exit_get_name(v, 0))
-			complain("an exit module finds no names");
+		if (ca_exit_count_names(v) == 0 ? !*ca_exit_get_text(v, CA_PROP_SUBJECT) : !ca_exit_get_name(v, 0))
+			complain("an exit module finds neither names nor a subject");
 	}
 	return 0;
 }

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "core/credentials.h"
 #include "tests/scenarios/modules.h"
 #include "tests/scenarios/rig.h"
 
@@ -11,6 +12,7 @@
 #define STEP_TEXT_MAX 4096
 #define CSRS_MAX 64
 #define BACKGROUND_MAX 8
+#define CREDENTIALS_MAX 32
 
 /* One line of a scenario: words, and behind "->" what is expected. */
 struct step {
@@ -34,6 +36,13 @@ struct scenario {
 		struct buf der;
 	} csrs[CSRS_MAX];
 	size_t n_csrs;
+	struct scenario_credential {
+		char label[32];
+		enum ca_evidence_kind kind;
+		struct credential_made made;
+		char requester[CA_REQUESTER_SIZE];
+	} credentials[CREDENTIALS_MAX];
+	size_t n_credentials;
 	_Atomic unsigned n_keys;     /* transaction keys made for submissions that name none */
 	size_t mark;                 /* trace lines before it are not looked at */
 	uint8_t digest[SHA256_SIZE]; /* of `remember` */
@@ -57,6 +66,19 @@ bool step_has(const struct step *step, const char *word);
 
 /* steps.c: what acts on the core. */
 step_fn step_csr, step_submit, step_ask, step_revoke, step_admin, step_remember;
+
+/* "officer,admin,auditor" as bits. */
+unsigned scenario_roles(const char *words);
+
+/* credential_steps.c: what is made by `credential` and shown by `check` and `submit with=LABEL`. */
+step_fn step_credential, step_change_credential, step_check;
+
+/* The claim that the step's with=LABEL makes; false: there is none, and the scenario failed. */
+bool scenario_claim(struct scenario *s, const struct step *step, struct ca_credential_claim *claim);
+
+/* Make a submission one with this claim, as the adapter of its protocol would. */
+void scenario_use_credential(struct scenario *s, const struct step *step, const struct ca_credential_claim *claim,
+			     struct ca_submission *sub);
 
 /* checks.c: what looks at it. */
 step_fn step_expect, step_row, step_sql, step_tamper, step_cert, step_timeline, step_mark;

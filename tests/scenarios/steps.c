@@ -58,8 +58,50 @@ static bool read_extra(const char *text, struct csr_extra *x, char *oid, uint8_t
 	return true;
 }
 
+/* "CN=device 7;O=Example" as the content of a Name. */
+static void put_subject(struct scenario *s, const char *text, struct buf *out)
+{
+	static const struct {
+		const char *word, *oid;
+	} oids[] = { { "CN", "2.5.4.3" }, { "O", "2.5.4.10" }, { "OU", "2.5.4.11" }, { "serialNumber", "2.5.4.5" },
+		     { "street", "2.5.4.9" } };
+	OWNED_STR copy = strdup(text);
+	char *rest = copy;
+
+	for (char *part; rest && (part = strsep(&rest, ";"));) {
+		OWNED_BUF pair = BUF_INIT(4096), sequence = BUF_INIT(4096);
+		char *equal = strchr(part, '=');
+		const char *oid = NULL;
+
+		for (size_t i = 0; equal && i < sizeof(oids) / sizeof(*oids); i++)
+			if (strlen(oids[i].word) == (size_t)(equal - part) &&
+			    strncmp(part, oids[i].word, (size_t)(equal - part)) == 0)
+				oid = oids[i].oid;
+		if (!oid) {
+			scenario_fail(s, "subject=CN=…;O=…, not %s", part);
+			return;
+		}
+		csr_put_oid(&pair, oid);
+		csr_put(&pair, 0x0c, bytes_of_str(equal + 1));
+		csr_put(&sequence, 0x30, buf_bytes(&pair));
+		csr_put(out, 0x31, buf_bytes(&sequence));
+	}
+}
+
+/* An attribute challengePassword. */
+static void put_password(const char *text, struct buf *out)
+{
+	OWNED_BUF value = BUF_INIT(4096), content = BUF_INIT(4096);
+
+	csr_put(&value, 0x0c, bytes_of_str(text));
+	csr_put_oid(&content, "1.2.840.113549.1.9.7");
+	csr_put(&content, 0x31, buf_bytes(&value));
+	csr_put(out, 0x30, buf_bytes(&content));
+}
+
 static int make_csr(struct scenario *s, const struct step *step, struct buf *out)
 {
+	OWNED_BUF subject = BUF_INIT(8192), attributes = BUF_INIT(8192);
 	static const char *const names_default = "a.example";
 	struct csr_spec spec = {
 		.key = step_value(step, "type"),
@@ -76,6 +118,12 @@ static int make_csr(struct scenario *s, const struct step *step, struct buf *out
 
 	if (!names)
 		return -ENOMEM;
+	if (step_value(step, "subject"))
+		put_subject(s, step_value(step, "subject"), &subject);
+	if (step_value(step, "challenge-password"))
+		put_password(step_value(step, "challenge-password"), &attributes);
+	spec.subject = buf_bytes(&subject);
+	spec.attributes = buf_bytes(&attributes);
 	words_split(names, given ? given : names_default);
 	spec.names = names->at;
 	spec.n_names = names->n;
@@ -264,6 +312,7 @@ static int submit(struct scenario *s, const struct step *step, struct bytes der,
 		.retry_after_s = (unsigned)(duration_ms(value_or(step, "retry", "0s")) / 1000),
 		.collect_s = (unsigned)(duration_ms(value_or(step, "collect", "0s")) / 1000),
 	};
+	struct ca_credential_claim claim;
 	struct ca_door *door = NULL;
 	int e = 0;
 
@@ -272,6 +321,8 @@ static int submit(struct scenario *s, const struct step *step, struct bytes der,
 	words_split(words, value_or(step, "names", "a.example"));
 	fill_names(&sub, words, names,
 		   evidence_of(value_or(step, "name-evidence", value_or(step, "evidence", "acme"))));
+	if (step_value(step, "with") && scenario_claim(s, step, &claim))
+		scenario_use_credential(s, step, &claim, &sub);
 	if (config) {
 		OWNED_BUF string = BUF_INIT(256);
 
@@ -496,7 +547,7 @@ static const struct {
 	{ "release", admin_release },
 };
 
-static unsigned roles_of(const char *words)
+unsigned scenario_roles(const char *words)
 {
 	return (strstr(words, "officer") ? CA_ROLE_OFFICER : 0u) |
 	       (strstr(words, "admin") ? CA_ROLE_ADMINISTRATOR : 0u) |
@@ -521,7 +572,7 @@ void step_admin(struct scenario *s, const struct step *step)
 		.s = s,
 		.step = step,
 		.who = { .name = value_or(step, "by", "unix:alice"),
-			 .roles = roles_of(value_or(step, "roles", "officer")) },
+			 .roles = scenario_roles(value_or(step, "roles", "officer")) },
 		.id = step->n > 2 ? strtoll(step->words[2], NULL, 10) : 0,
 	};
 

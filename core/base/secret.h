@@ -1,0 +1,23 @@
+/* What works on secrets: keyed digests, slow hashes of passwords, comparing without telling where two differ.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/base/bytes.h"
+#include "core/base/digest.h"
+
+#include <stdbool.h>
+
+/* HMAC-SHA256 (RFC 2104). 0 or -EIO. */
+int secret_mac(struct bytes key, struct bytes data, uint8_t out[static SHA256_SIZE]);
+
+#define PASSWORD_SALT_SIZE 16
+#define PASSWORD_HASH_SIZE 32
+
+/* scrypt (RFC 7914) with N 2^14, r 8, p 1: 16 MiB and some 50 ms. 0 or -EIO. */
+int secret_hash_password(struct bytes password, const uint8_t salt[static PASSWORD_SALT_SIZE],
+			 uint8_t out[static PASSWORD_HASH_SIZE]);
+
+/* Takes as long for equal octets as for others. */
+bool secret_equal(const void *a, const void *b, size_t n);

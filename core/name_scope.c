@@ -1,0 +1,111 @@
+/* Which names a credential proves.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/name_scope.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "core/base/own.h"
+#include "core/issue_int.h"
+
+_Static_assert((int)PATTERN_DNS == CA_NAME_DNS && (int)PATTERN_URI == CA_NAME_URI, "the kinds are the same");
+
+static int refuse(char why[static CA_REASON_SIZE], const char *line, const char *what)
+{
+	snprintf(why, CA_REASON_SIZE, "'%.120s' %s", line, what);
+	return -EINVAL;
+}
+
+/* Printable: it is shown to people and stands in lines. */
+static bool is_text(const char *line)
+{
+	for (const char *c = line; *c; c++)
+		if (*c < ' ' || *c == 0x7f)
+			return false;
+	return true;
+}
+
+static int add_part(struct name_scope *scope, struct arena *arena, const char *line, const char *equal,
+		    char why[static CA_REASON_SIZE])
+{
+	struct scope_part *part = &scope->parts[scope->n_parts];
+	OWNED_STR word = strndup(line, (size_t)(equal - line));
+	const struct subject_component *component;
+
+	if (!word)
+		return -ENOMEM;
+	component = issue_subject_component(word);
+	if (!component)
+		return refuse(why, line, "begins with no component of a subject; there are CN, O, OU, C, ST, L, "
+					 "serialNumber and emailAddress");
+	if (!equal[1])
+		return refuse(why, line, "allows no value");
+	*part = (struct scope_part){ component->word, arena_strdup(arena, equal + 1) };
+	scope->n_parts++;
+	return part->pattern ? 0 : -ENOMEM;
+}
+
+static int add_line(struct name_scope *scope, struct arena *arena, const char *line, char why[static CA_REASON_SIZE])
+{
+	const char *equal = strchr(line, '='), *colon = strchr(line, ':');
+	struct pattern *p = &scope->names[scope->n_names];
+	int e;
+
+	if (strlen(line) >= SCOPE_PATTERN_SIZE || !is_text(line))
+		return refuse(why, line, "is longer than 255 octets or has control characters");
+	if (strcmp(line, "any") == 0) {
+		scope->is_any = true;
+		return 0;
+	}
+	if (equal && (!colon || equal < colon))
+		return add_part(scope, arena, line, equal, why);
+	e = pattern_parse(p, arena, line);
+	if (e == -EINVAL)
+		return refuse(why, line, "is not a pattern such as *.example.com, ip:10.0.0.0/8 or O=Example");
+	if (!e && !p->kind)
+		p->kind = PATTERN_DNS;
+	scope->n_names += !e;
+	return e;
+}
+
+int name_scope_parse(struct name_scope *out, struct arena *arena, const char *text, char why[static CA_REASON_SIZE])
+{
+	OWNED_STR lines = strdup(text);
+	char *rest = lines, *line;
+	size_t n = 0;
+	int e = 0;
+
+	*out = (struct name_scope){ .names = arena_alloc(arena, SCOPE_PATTERNS_MAX * sizeof(*out->names)),
+				    .parts = arena_alloc(arena, SCOPE_PATTERNS_MAX * sizeof(*out->parts)) };
+	if (!lines || !out->names || !out->parts)
+		return -ENOMEM;
+	while (!e && (line = strsep(&rest, "\n"))) {
+		if (!*line)
+			continue;
+		if (++n > SCOPE_PATTERNS_MAX)
+			return refuse(why, line, "is one pattern too many; a scope has at most 200");
+		e = add_line(out, arena, line, why);
+	}
+	if (!e && out->is_any && n > 1)
+		return refuse(why, "any", "stands alone: it is every name already");
+	return e;
+}
+
+bool name_scope_has(const struct name_scope *scope, enum ca_name_kind kind, const char *value)
+{
+	for (size_t i = 0; i < scope->n_names; i++)
+		if (pattern_matches_name(&scope->names[i], (enum pattern_kind)kind, value))
+			return true;
+	return scope->is_any;
+}
+
+bool name_scope_has_part(const struct name_scope *scope, const char *component, const char *value)
+{
+	for (size_t i = 0; i < scope->n_parts; i++)
+		if (strcmp(scope->parts[i].component, component) == 0 &&
+		    pattern_matches_text(scope->parts[i].pattern, value))
+			return true;
+	return scope->is_any;
+}

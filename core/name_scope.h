@@ -1,0 +1,33 @@
+/* Which names a credential proves.
+ *
+ * A scope is written one pattern a line. "dns:*.example.com", "ip:10.0.0.0/8", "email:*@example.com" and
+ * "uri:https://example.com*" are for names of a kind; what has no kind is a DNS name. "O=Example" or "CN=printer-*" are
+ * for a component of the subject (core/issue.h has their words). The one line "any" is for every name. An empty scope
+ * proves nothing.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/base/pattern.h"
+#include "core/submit.h"
+
+#define SCOPE_PATTERNS_MAX 200
+#define SCOPE_PATTERN_SIZE 256
+#define SCOPE_TEXT_MAX (SCOPE_PATTERNS_MAX * SCOPE_PATTERN_SIZE)
+
+struct name_scope {
+	bool is_any;
+	struct pattern *names;
+	size_t n_names;
+	struct scope_part {
+		const char *component, *pattern;
+	} *parts;
+	size_t n_parts;
+};
+
+/* In the arena. 0; -EINVAL with a sentence in `why`; -ENOMEM. */
+int name_scope_parse(struct name_scope *out, struct arena *arena, const char *text, char why[static CA_REASON_SIZE]);
+
+bool name_scope_has(const struct name_scope *scope, enum ca_name_kind kind, const char *value);
+bool name_scope_has_part(const struct name_scope *scope, const char *component, const char *value);

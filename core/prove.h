@@ -1,0 +1,19 @@
+/* What a credential proves of a request.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/credentials.h"
+
+/* Check the credential of a submission, read the request, and hold every name that it asks for against the scope of
+ * the credential and the binding of the intermediary. What is inside becomes the proven names of `r`; a DNS name or
+ * address in the common name alone goes into the SAN, and the other components of the subject are proven as they stand.
+ *
+ * 0, and then `r->status` says whether the request itself is to be refused, with a sentence in `why`; the outcomes of
+ * credentials_find(); negative. */
+int prove_by_credential(struct ca *ca, const struct ca_submission *s, struct ca_request *r,
+			char why[static CA_REASON_SIZE], unsigned *pause_s);
+
+/* The parts of the subject that a credential proved, as issuing takes them. */
+void prove_subject(struct ca_request *r);

@@ -1,0 +1,417 @@
+/* Rows of credentials.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/store_credentials.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "core/audit.h"
+#include "core/base/clock.h"
+#include "core/base/own.h"
+
+static int record(struct db_conn *conn, const char *actor, const char *action, const char *subject, const char *detail,
+		  int64_t now_ms)
+{
+	return audit_append(conn, &(struct audit_record){ .at_ms = now_ms,
+							  .actor = actor,
+							  .action = action,
+							  .subject = subject,
+							  .detail = detail });
+}
+
+/* "user alice", "challenge 12". */
+static void print_subject(char out[static 96], enum ca_evidence_kind kind, const char *name, int64_t id)
+{
+	if (kind == CA_EVIDENCE_EAB || kind == CA_EVIDENCE_USER)
+		snprintf(out, 96, "%s %.64s", credential_kind_word(kind), name);
+	else
+		snprintf(out, 96, "%s %lld", credential_kind_word(kind), (long long)id);
+}
+
+/* ---- making and taking away ---- */
+
+static int add(struct db_conn *conn, void *arg)
+{
+	struct credential_insert *c = arg;
+	char subject[96];
+	int e = db_run(conn,
+		       "INSERT INTO credentials(kind, name, note, secret, salt, endpoints, profiles, scope, created_ms,"
+		       " created_by, until_ms, uses_left, used) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,0)",
+		       DB_INT(c->kind), c->name ? DB_TEXT(c->name) : DB_NULL, DB_TEXT(c->note), DB_BLOB(c->secret),
+		       DB_BLOB(c->salt), DB_TEXT(c->endpoints), DB_TEXT(c->profiles), DB_TEXT(c->scope),
+		       DB_INT(c->now_ms), DB_TEXT(c->actor), c->until_ms ? DB_INT(c->until_ms) : DB_NULL,
+		       c->uses ? DB_INT(c->uses) : DB_NULL);
+
+	if (e)
+		return e;
+	c->id = db_last_id(conn);
+	print_subject(subject, c->kind, c->name, c->id);
+	return record(conn, c->actor, "create-credential", subject,
+		      strcmp(c->scope, "any") == 0 ? "scope=any" : NULL, c->now_ms);
+}
+
+int store_add_credential(struct ca_core *core, struct credential_insert *c)
+{
+	return db_write(core->db, add, c);
+}
+
+struct change {
+	const char *actor;
+	enum ca_evidence_kind kind;
+	const char *name;
+	struct bytes hash, salt;
+	int64_t now_ms;
+};
+
+/* Its number; 0 with CA_CALL_NOT_FOUND or STORE_CHANGED when there is none that lives. */
+static int find_live(struct db_conn *conn, const struct change *c, int64_t *id)
+{
+	bool by_name = c->kind == CA_EVIDENCE_EAB || c->kind == CA_EVIDENCE_USER;
+	OWNED(db_rows) rows = NULL;
+	int e = by_name ? db_select(conn, &rows, "SELECT id, revoked_ms FROM credentials WHERE kind=? AND name=?",
+				    DB_INT(c->kind), DB_TEXT(c->name)) :
+			  db_select(conn, &rows, "SELECT id, revoked_ms FROM credentials WHERE kind=? AND id=?",
+				    DB_INT(c->kind), DB_INT(strtoll(c->name, NULL, 10)));
+
+	if (e)
+		return e;
+	e = db_next(rows);
+	if (e != DB_ROW)
+		return e ? e : CA_CALL_NOT_FOUND;
+	*id = db_col_int(rows, 0);
+	return db_col_is_null(rows, 1) ? 0 : STORE_CHANGED;
+}
+
+static int revoke(struct db_conn *conn, void *arg)
+{
+	const struct change *c = arg;
+	char subject[96];
+	int64_t id = 0;
+	int e = find_live(conn, c, &id);
+
+	if (!e)
+		e = db_run(conn, "UPDATE credentials SET revoked_ms=? WHERE id=?", DB_INT(c->now_ms), DB_INT(id));
+	print_subject(subject, c->kind, c->name, id);
+	return e ? e : record(conn, c->actor, "revoke-credential", subject, NULL, c->now_ms);
+}
+
+int store_revoke_credential(struct ca_core *core, const char *actor, enum ca_evidence_kind kind, const char *name,
+			    int64_t now_ms)
+{
+	struct change c = { .actor = actor, .kind = kind, .name = name, .now_ms = now_ms };
+
+	return db_write(core->db, revoke, &c);
+}
+
+static int set_password(struct db_conn *conn, void *arg)
+{
+	const struct change *c = arg;
+	char subject[96];
+	int64_t id = 0;
+	int e = find_live(conn, c, &id);
+
+	if (!e)
+		e = db_run(conn, "UPDATE credentials SET secret=?, salt=? WHERE id=?", DB_BLOB(c->hash),
+			   DB_BLOB(c->salt), DB_INT(id));
+	print_subject(subject, c->kind, c->name, id);
+	return e ? e : record(conn, c->actor, "set-password", subject, NULL, c->now_ms);
+}
+
+int store_set_password(struct ca_core *core, const char *actor, const char *user, struct bytes hash, struct bytes salt,
+		       int64_t now_ms)
+{
+	struct change c = { actor, CA_EVIDENCE_USER, user, hash, salt, now_ms };
+
+	return db_write(core->db, set_password, &c);
+}
+
+/* ---- reading ---- */
+
+#define COLUMNS \
+	"id, kind, name, note, created_by, endpoints, profiles, scope, created_ms, until_ms, last_used_ms," \
+	" revoked_ms, uses_left, used"
+#define COLUMNS_N 14
+
+static const char *copy_text(struct arena *arena, struct db_rows *rows, int column)
+{
+	const char *text = db_col_text(rows, column);
+
+	return arena_strdup(arena, text ? text : "");
+}
+
+static int read_row(struct arena *arena, struct db_rows *rows, struct credential_row *out)
+{
+	*out = (struct credential_row){
+		.id = db_col_int(rows, 0),
+		.kind = (enum ca_evidence_kind)db_col_int(rows, 1),
+		.name = copy_text(arena, rows, 2),
+		.note = copy_text(arena, rows, 3),
+		.created_by = copy_text(arena, rows, 4),
+		.endpoints = copy_text(arena, rows, 5),
+		.profiles = copy_text(arena, rows, 6),
+		.scope = copy_text(arena, rows, 7),
+		.created_ms = db_col_int(rows, 8),
+		.until_ms = db_col_int(rows, 9),
+		.last_used_ms = db_col_int(rows, 10),
+		.revoked_ms = db_col_int(rows, 11),
+		.uses_left = db_col_is_null(rows, 12) ? -1 : db_col_int(rows, 12),
+		.used = db_col_int(rows, 13),
+	};
+	return out->name && out->note && out->created_by && out->endpoints && out->profiles && out->scope ? 0 :
+													     -ENOMEM;
+}
+
+struct lookup {
+	enum ca_evidence_kind kind;
+	const char *name;
+	struct bytes secret;
+	struct arena *arena;
+	struct credential_found *out;
+};
+
+static int find(struct db_conn *conn, void *arg)
+{
+	struct lookup *l = arg;
+	OWNED(db_rows) rows = NULL;
+	int e = l->name ? db_select(conn, &rows,
+				    "SELECT " COLUMNS ", secret, salt FROM credentials WHERE kind=? AND name=?",
+				    DB_INT(l->kind), DB_TEXT(l->name)) :
+			  db_select(conn, &rows,
+				    "SELECT " COLUMNS ", secret, salt FROM credentials WHERE kind=? AND name IS NULL"
+				    " AND secret=?",
+				    DB_INT(l->kind), DB_BLOB(l->secret));
+
+	if (e)
+		return e;
+	e = db_next(rows);
+	if (e != DB_ROW)
+		return e ? e : CA_CALL_NOT_FOUND;
+	l->out->secret = arena_copy(l->arena, db_col_blob(rows, COLUMNS_N));
+	l->out->salt = arena_copy(l->arena, db_col_blob(rows, COLUMNS_N + 1));
+	return read_row(l->arena, rows, &l->out->row);
+}
+
+int store_find_credential(struct ca_core *core, enum ca_evidence_kind kind, const char *name, struct bytes secret,
+			  struct arena *arena, struct credential_found *out)
+{
+	struct lookup l = { kind, name, secret, arena, out };
+
+	return db_read_one(core->db, find, &l);
+}
+
+struct listing {
+	enum ca_evidence_kind kind;
+	int64_t after;
+	size_t max, n;
+	struct arena *arena;
+	struct credential_row *rows;
+};
+
+static int list(struct db_conn *conn, void *arg)
+{
+	struct listing *l = arg;
+	OWNED(db_rows) rows = NULL;
+	int e = l->kind ? db_select(conn, &rows,
+				    "SELECT " COLUMNS " FROM credentials WHERE kind=? AND id>? ORDER BY id LIMIT ?",
+				    DB_INT(l->kind), DB_INT(l->after), DB_INT(l->max)) :
+			  db_select(conn, &rows, "SELECT " COLUMNS " FROM credentials WHERE id>? ORDER BY id LIMIT ?",
+				    DB_INT(l->after), DB_INT(l->max));
+
+	while (!e && (e = db_next(rows)) == DB_ROW && l->n < l->max)
+		e = read_row(l->arena, rows, &l->rows[l->n++]);
+	return e;
+}
+
+int credentials_list(struct ca_core *core, enum ca_evidence_kind kind, int64_t after, size_t max, struct arena *arena,
+		     struct credential_row **rows, size_t *n)
+{
+	struct listing l = { kind, after, max, 0, arena, arena_alloc(arena, (max + 1) * sizeof(**rows)) };
+	int e = l.rows ? db_read_one(core->db, list, &l) : -ENOMEM;
+
+	*rows = l.rows;
+	*n = l.n;
+	return e;
+}
+
+struct question {
+	int64_t id, now_ms, number;
+	const char *account;
+};
+
+static int first_number(struct db_rows *rows, int e, int64_t *number)
+{
+	if (!e && (e = db_next(rows)) == DB_ROW) {
+		*number = db_col_int(rows, 0);
+		e = 0;
+	}
+	return e;
+}
+
+static int count_any(struct db_conn *conn, void *arg)
+{
+	struct question *q = arg;
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows,
+			  "SELECT count(*) FROM credentials WHERE scope='any' AND revoked_ms IS NULL"
+			  " AND (until_ms IS NULL OR until_ms>=?) AND (uses_left IS NULL OR uses_left>0)",
+			  DB_INT(q->now_ms));
+
+	return first_number(rows, e, &q->number);
+}
+
+int credentials_count_any(struct ca_core *core, int64_t *n)
+{
+	struct question q = { .now_ms = clock_wall_ms() };
+	int e = db_read_one(core->db, count_any, &q);
+
+	*n = q.number;
+	return e;
+}
+
+static int is_revoked(struct db_conn *conn, void *arg)
+{
+	struct question *q = arg;
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows, "SELECT count(*) FROM credentials WHERE id=? AND revoked_ms IS NOT NULL",
+			  DB_INT(q->id));
+
+	return first_number(rows, e, &q->number);
+}
+
+int store_is_credential_revoked(struct ca_core *core, int64_t id, bool *answer)
+{
+	struct question q = { .id = id };
+	int e = db_read_one(core->db, is_revoked, &q);
+
+	*answer = q.number != 0;
+	return e;
+}
+
+static int is_bound(struct db_conn *conn, void *arg)
+{
+	struct question *q = arg;
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows, "SELECT count(*) FROM credential_accounts WHERE credential_id=? AND account=?",
+			  DB_INT(q->id), DB_TEXT(q->account));
+
+	return first_number(rows, e, &q->number);
+}
+
+int store_is_bound(struct ca_core *core, int64_t id, const char *account, bool *answer)
+{
+	struct question q = { .id = id, .account = account };
+	int e = db_read_one(core->db, is_bound, &q);
+
+	*answer = q.number != 0;
+	return e;
+}
+
+/* ---- using ---- */
+
+/* One statement judges and takes: of many at once one is told that a row changed. */
+static int take(struct db_conn *conn, int64_t id, int64_t now_ms)
+{
+	int e = db_run(conn,
+		       "UPDATE credentials SET used=used+1, uses_left=uses_left-1, last_used_ms=?1 WHERE id=?2"
+		       " AND revoked_ms IS NULL AND (until_ms IS NULL OR until_ms>=?1)"
+		       " AND (uses_left IS NULL OR uses_left>0)",
+		       DB_INT(now_ms), DB_INT(id));
+
+	return !e && db_changes(conn) != 1 ? STORE_SPENT : e;
+}
+
+struct account_bind {
+	int64_t id, now_ms;
+	const char *kid, *account;
+};
+
+static int bind_account(struct db_conn *conn, void *arg)
+{
+	const struct account_bind *b = arg;
+	struct question q = { .id = b->id, .account = b->account };
+	char subject[96];
+	int e = is_bound(conn, &q);
+
+	if (e || q.number)
+		return e;
+	e = take(conn, b->id, b->now_ms);
+	if (!e)
+		e = db_run(conn, "INSERT INTO credential_accounts(credential_id, account, at_ms) VALUES(?,?,?)",
+			   DB_INT(b->id), DB_TEXT(b->account), DB_INT(b->now_ms));
+	print_subject(subject, CA_EVIDENCE_EAB, b->kid, b->id);
+	return e ? e : record(conn, b->account, "bind-account", subject, NULL, b->now_ms);
+}
+
+int store_bind_account(struct ca_core *core, int64_t id, const char *kid, const char *account, int64_t now_ms)
+{
+	struct account_bind b = { id, now_ms, kid, account };
+
+	return db_write(core->db, bind_account, &b);
+}
+
+/* The trail of the request itself is its states: this one is about the credential. */
+static int record_use(struct db_conn *conn, const struct ca_request *r, const char *actor, const char *action,
+		      int64_t now_ms)
+{
+	char detail[32];
+
+	snprintf(detail, sizeof(detail), "request=%lld", (long long)r->id);
+	return record(conn, actor, action, r->credential_text, detail, now_ms);
+}
+
+int store_use_credential(struct db_conn *conn, const struct ca_request *r, int64_t now_ms)
+{
+	/* An EAB key is used up by accounts, not by what they ask for. */
+	int e = r->evidence == CA_EVIDENCE_EAB ? 0 : take(conn, r->credential_id, now_ms);
+
+	return e ? e : record_use(conn, r, r->requester, "redeem-credential", now_ms);
+}
+
+int store_return_credential(struct db_conn *conn, const struct ca_request *r, int64_t now_ms)
+{
+	int e = r->evidence == CA_EVIDENCE_EAB ?
+			0 :
+			db_run(conn, "UPDATE credentials SET used=used-1, uses_left=uses_left+1 WHERE id=?",
+			       DB_INT(r->credential_id));
+
+	return e ? e : record_use(conn, r, "core", "return-credential", now_ms);
+}
+
+struct failure {
+	const char *text, *source;
+	int64_t now_ms;
+};
+
+static int failed(struct db_conn *conn, void *arg)
+{
+	const struct failure *f = arg;
+
+	return record(conn, f->source ? f->source : "-", "refuse-credential", f->text, NULL, f->now_ms);
+}
+
+int store_credential_failed(struct ca_core *core, const char *text, const char *source, int64_t now_ms)
+{
+	struct failure f = { text, source, now_ms };
+
+	return db_write(core->db, failed, &f);
+}
+
+/* ---- the end ---- */
+
+static int sweep(struct db_conn *conn, void *arg)
+{
+	const int64_t *before_ms = arg;
+
+	return db_run(conn,
+		      "DELETE FROM credentials WHERE name IS NULL"
+		      " AND (revoked_ms<?1 OR until_ms<?1 OR (uses_left=0 AND last_used_ms<?1))"
+		      " AND NOT EXISTS(SELECT 1 FROM requests WHERE credential_id=credentials.id AND state IN (8, 9))",
+		      DB_INT(*before_ms));
+}
+
+int store_sweep_credentials(struct ca_core *core, int64_t before_ms)
+{
+	return db_write(core->db, sweep, &before_ms);
+}

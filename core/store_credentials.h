@@ -1,0 +1,54 @@
+/* Rows of credentials.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/credentials.h"
+#include "core/store.h"
+
+struct credential_insert {
+	enum ca_evidence_kind kind;
+	const char *name, *note, *actor, *endpoints, *profiles, *scope;
+	struct bytes secret, salt;  /* none for EAB */
+	int64_t now_ms, until_ms;   /* 0: without end */
+	unsigned uses;              /* 0: without end */
+	int64_t id;                 /* out */
+};
+
+/* 0; DB_CONFLICT: the name is or was somebody's. */
+int store_add_credential(struct ca_core *core, struct credential_insert *c);
+
+/* 0; CA_CALL_NOT_FOUND; STORE_CHANGED: it was revoked before. */
+int store_revoke_credential(struct ca_core *core, const char *actor, enum ca_evidence_kind kind, const char *name,
+			    int64_t now_ms);
+int store_set_password(struct ca_core *core, const char *actor, const char *user, struct bytes hash, struct bytes salt,
+		       int64_t now_ms);
+
+struct credential_found {
+	struct credential_row row;
+	struct bytes secret, salt;
+};
+
+/* By its name (EAB, USER) or by its secret's SHA-256 (CHALLENGE, TOKEN). In the arena. 0; CA_CALL_NOT_FOUND. */
+int store_find_credential(struct ca_core *core, enum ca_evidence_kind kind, const char *name, struct bytes secret,
+			  struct arena *arena, struct credential_found *out);
+
+/* Bind an EAB key to an account. 0, also when it was bound to it before; STORE_SPENT. */
+int store_bind_account(struct ca_core *core, int64_t id, const char *kid, const char *account, int64_t now_ms);
+int store_is_bound(struct ca_core *core, int64_t id, const char *account, bool *answer);
+
+/* May an approval still go on with it? Swept rows were good until their end. */
+int store_is_credential_revoked(struct ca_core *core, int64_t id, bool *answer);
+
+/* A wrong one was shown. `text`: which, as far as it is known. */
+int store_credential_failed(struct ca_core *core, const char *text, const char *source, int64_t now_ms);
+
+/* Inside the transaction that writes the row of `r`: it is used, and for CHALLENGE and others with a count used up. 0;
+ * STORE_SPENT. */
+int store_use_credential(struct db_conn *conn, const struct ca_request *r, int64_t now_ms);
+
+/* The same for a row that ends as ERROR: what it used comes back. */
+int store_return_credential(struct db_conn *conn, const struct ca_request *r, int64_t now_ms);
+
+int store_sweep_credentials(struct ca_core *core, int64_t before_ms);

@@ -1,0 +1,200 @@
+/* Steps about credentials: made and revoked by an administrator, shown by clients.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "tests/scenarios/scenario.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/own.h"
+#include "tests/scenarios/duration.h"
+
+#define LIST_MAX 16
+
+/* Words between ';', in a copy of the text. */
+struct list {
+	char text[STEP_TEXT_MAX];
+	const char *at[LIST_MAX];
+	size_t n;
+};
+
+static void list_split(struct list *l, const char *text)
+{
+	char *rest = l->text;
+
+	l->n = 0;
+	snprintf(l->text, sizeof(l->text), "%s", text ? text : "");
+	for (char *word; rest && (word = strsep(&rest, ";")) && l->n < LIST_MAX;)
+		if (*word)
+			l->at[l->n++] = word;
+}
+
+static enum ca_evidence_kind kind_of(const char *word)
+{
+	for (int kind = CA_EVIDENCE_EAB; kind <= CA_EVIDENCE_TOKEN; kind++)
+		if (strcmp(credential_kind_word((enum ca_evidence_kind)kind), word) == 0)
+			return (enum ca_evidence_kind)kind;
+	return CA_EVIDENCE_NONE;
+}
+
+static const char *outcome_word(int e)
+{
+	static const char *const words[] = { "done",	      "not-found", "bad-state", "changed",
+					     "not-permitted", "invalid" };
+
+	return e >= 0 && e <= CA_ADMIN_INVALID ? words[e] : "failed";
+}
+
+static void check_outcome(struct scenario *s, const struct step *step, const char *got, const char *why)
+{
+	if (step->n_expected == 0 || strcmp(step->expected[0], got) != 0)
+		scenario_fail(s, "answered %s (%s), expected %s", got, why, step->n_expected ? step->expected[0] : "?");
+	for (size_t i = 1; i < step->n_expected; i++)
+		if (strncmp(step->expected[i], "reason~", 7) == 0 && !strstr(why, step->expected[i] + 7))
+			scenario_fail(s, "the reason is '%s', expected %s", why, step->expected[i]);
+}
+
+static struct ca_admin_caller caller_of(const struct step *step)
+{
+	const char *by = step_value(step, "by"), *roles = step_value(step, "roles");
+
+	return (struct ca_admin_caller){ .name = by ? by : "unix:root",
+					 .roles = roles ? scenario_roles(roles) : CA_ROLE_ADMINISTRATOR };
+}
+
+static struct scenario_credential *find(struct scenario *s, const char *label)
+{
+	for (size_t i = 0; label && i < s->n_credentials; i++)
+		if (strcmp(s->credentials[i].label, label) == 0)
+			return &s->credentials[i];
+	scenario_fail(s, "there is no credential called '%s'", label ? label : "");
+	return NULL;
+}
+
+/* credential KIND LABEL [name=…] [password=…] [scope=A;B] [endpoints=A;B] [profiles=A;B] [uses=N] [lifetime=1h]
+ * [roles=…] -> done */
+void step_credential(struct scenario *s, const struct step *step)
+{
+	struct list endpoints, profiles, scope;
+	const char *lifetime = step_value(step, "lifetime"), *uses = step_value(step, "uses");
+	struct ca_admin_caller who = caller_of(step);
+	struct scenario_credential *c = &s->credentials[s->n_credentials];
+	char why[CA_REASON_SIZE];
+	struct credential_spec spec = {
+		.kind = kind_of(step->n > 1 ? step->words[1] : ""),
+		.name = step_value(step, "name"),
+		.note = step_value(step, "note"),
+		.endpoints = endpoints.at,
+		.profiles = profiles.at,
+		.scope = scope.at,
+		.lifetime_ms = lifetime ? duration_ms(lifetime) : 0,
+		.uses = uses ? (unsigned)strtoul(uses, NULL, 10) : 0,
+		.password = step_value(step, "password"),
+	};
+	int e;
+
+	if (step->n < 3 || s->n_credentials == CREDENTIALS_MAX) {
+		scenario_fail(s, "credential KIND LABEL");
+		return;
+	}
+	list_split(&endpoints, step_value(step, "endpoints") ? step_value(step, "endpoints") : RIG_ENDPOINT);
+	list_split(&profiles, step_value(step, "profiles"));
+	list_split(&scope, step_value(step, "scope"));
+	spec.n_endpoints = endpoints.n;
+	spec.n_profiles = profiles.n;
+	spec.n_scope = scope.n;
+	e = ca_admin_create_credential(s->rig.core, &who, &spec, &c->made, why);
+	check_outcome(s, step, outcome_word(e), why);
+	if (e)
+		return;
+	c->kind = spec.kind;
+	snprintf(c->label, sizeof(c->label), "%s", step->words[2]);
+	if (spec.password)
+		snprintf(c->made.secret, sizeof(c->made.secret), "%s", spec.password);
+	s->n_credentials++;
+}
+
+/* revoke-credential LABEL -> done; set-password LABEL PASSWORD -> done */
+void step_change_credential(struct scenario *s, const struct step *step)
+{
+	struct scenario_credential *c = find(s, step->n > 1 ? step->words[1] : NULL);
+	struct ca_admin_caller who = caller_of(step);
+	char why[CA_REASON_SIZE], number[24];
+	struct credential_made made;
+	int e;
+
+	if (!c)
+		return;
+	snprintf(number, sizeof(number), "%lld", (long long)c->made.id);
+	if (strcmp(step->words[0], "revoke-credential") == 0)
+		e = ca_admin_revoke_credential(s->rig.core, &who, c->kind, *c->made.name ? c->made.name : number, why);
+	else
+		e = ca_admin_set_password(s->rig.core, &who, c->made.name, step->n > 2 ? step->words[2] : NULL, &made,
+					  why);
+	check_outcome(s, step, outcome_word(e), why);
+	if (e == 0 && strcmp(step->words[0], "set-password") == 0)
+		snprintf(c->made.secret, sizeof(c->made.secret), "%s", step->n > 2 ? step->words[2] : made.secret);
+}
+
+bool scenario_claim(struct scenario *s, const struct step *step, struct ca_credential_claim *claim)
+{
+	const struct scenario_credential *c = find(s, step_value(step, "with"));
+	const char *secret = step_value(step, "secret"), *user = step_value(step, "user");
+
+	if (!c)
+		return false;
+	*claim = (struct ca_credential_claim){ .kind = c->kind };
+	if (*c->made.name)
+		claim->name = user ? user : c->made.name;
+	claim->secret = bytes_of_str(secret ? secret : c->made.secret);
+	return true;
+}
+
+void scenario_use_credential(struct scenario *s, const struct step *step, const struct ca_credential_claim *claim,
+			     struct ca_submission *sub)
+{
+	static const struct {
+		const char *protocol, *requester;
+	} uses[] = {
+		[CA_EVIDENCE_EAB] = { "acme", "acme:1" },
+		[CA_EVIDENCE_CHALLENGE] = { "scep", "scep:1" },
+		[CA_EVIDENCE_USER] = { "est", "est:user:" },
+		[CA_EVIDENCE_TOKEN] = { "est", "est:token:" },
+	};
+	struct scenario_credential *c = find(s, step_value(step, "with"));
+	const char *requester = step_value(step, "requester"), *protocol = step_value(step, "protocol");
+
+	snprintf(c->requester, sizeof(c->requester), "%s", uses[c->kind].requester);
+	if (c->kind == CA_EVIDENCE_USER)
+		snprintf(c->requester, sizeof(c->requester), "est:user:%s", c->made.name);
+	if (c->kind == CA_EVIDENCE_TOKEN)
+		snprintf(c->requester, sizeof(c->requester), "est:token:%lld", (long long)c->made.id);
+	sub->protocol = protocol ? protocol : uses[c->kind].protocol;
+	sub->requester = requester ? requester : c->requester;
+	sub->evidence = c->kind;
+	sub->credential = claim;
+	sub->n_names = 0;
+}
+
+/* check with=LABEL [secret=…] [user=…] [endpoint=…] [source=…] [account=…] -> good, refused, busy */
+void step_check(struct scenario *s, const struct step *step)
+{
+	const char *endpoint = step_value(step, "endpoint"), *source = step_value(step, "source");
+	struct ca_credential_answer answer;
+	struct ca_credential_claim claim;
+	int e;
+
+	if (!scenario_claim(s, step, &claim))
+		return;
+	claim.endpoint = endpoint ? endpoint : RIG_ENDPOINT;
+	claim.source_address = source ? source : "192.0.2.7";
+	claim.account = step_value(step, "account");
+	e = ca_check_credential(s->rig.door, &claim, &answer);
+	check_outcome(s, step,
+		      e == 0		       ? "good" :
+		      e == CA_CALL_REFUSED ? "refused" :
+		      e == CA_CALL_BUSY    ? "busy" :
+					     "failed",
+		      e == 0 ? answer.requester : answer.reason);
+}
