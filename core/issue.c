@@ -329,7 +329,8 @@ int issue_build(const struct issue_plan *plan, struct buf *tbs, char why[static 
 	}, why);
 }
 
-static int write_ca_extensions(struct buf *out, struct bytes spki, int path_len)
+/* `authority`: the key identifier of whoever signs; empty: its own key. */
+static int write_ca_extensions(struct buf *out, struct bytes spki, struct bytes authority, int path_len)
 {
 	static const uint8_t yes[] = { 0xff };
 	uint8_t length = (uint8_t)path_len;
@@ -343,37 +344,103 @@ static int write_ca_extensions(struct buf *out, struct bytes spki, int path_len)
 	if (path_len > 127 || buf_status(&content) || buf_status(&value) ||
 	    write_extension(out, "2.5.29.19", true, buf_bytes(&value)))
 		return -EINVAL;
-	if (write_key_identifiers(out, spki, bytes_of(NULL, 0)))
+	if (write_key_identifiers(out, spki, authority))
 		return -EINVAL;
 	return write_bits(out, BIT(KEY_CERT_SIGN) | BIT(CRL_SIGN));
+}
+
+static int write_ca_name(struct buf *out, const char *common_name, const char *organization,
+			 char why[static CA_REASON_SIZE])
+{
+	struct subject_part parts[2] = { { "O", organization }, { "CN", common_name } };
+	const struct subject_part *first = organization ? parts : parts + 1;
+
+	for (const struct subject_part *p = first; p < parts + 2; p++)
+		if (subject_part_check(p->component, p->value))
+			return fail(why, "the CA's name is empty, too long or not UTF-8");
+	if (write_subject(out, first, (size_t)(parts + 2 - first)))
+		return fail(why, "the CA's name cannot be encoded");
+	return 0;
 }
 
 int issue_build_root(struct bytes spki, const char *common_name, const char *organization, int64_t not_before_s,
 		     int64_t not_after_s, const uint8_t serial[static SERIAL_SIZE], int path_len, struct buf *tbs,
 		     char why[static CA_REASON_SIZE])
 {
-	struct subject_part parts[2] = { { "O", organization }, { "CN", common_name } };
-	const struct subject_part *first = organization ? parts : parts + 1;
-	OWNED_BUF extensions = BUF_INIT(4096);
 	OWNED_BUF name = BUF_INIT(4096);
-	struct bytes algorithm = signature_algorithm_of(spki);
+	int e = write_ca_name(&name, common_name, organization, why);
 
-	for (const struct subject_part *p = first; p < parts + 2; p++)
-		if (subject_part_check(p->component, p->value))
-			return fail(why, "the CA's name is empty, too long or not UTF-8");
-	if (!algorithm.ptr || write_subject(&name, first, (size_t)(parts + 2 - first)) ||
-	    write_ca_extensions(&extensions, spki, path_len))
-		return fail(why, "its subject, its key or its extensions cannot be encoded");
+	return e ? e : issue_build_ca(&(struct issue_ca){ .name = buf_bytes(&name), .spki = spki,
+							  .not_before_s = not_before_s, .not_after_s = not_after_s,
+							  .path_len = path_len }, serial, tbs, why);
+}
+
+int issue_build_ca(const struct issue_ca *plan, const uint8_t serial[static SERIAL_SIZE], struct buf *tbs,
+		   char why[static CA_REASON_SIZE])
+{
+	struct bytes algorithm = plan->by ? issuer_get_algorithm(plan->by) : signature_algorithm_of(plan->spki);
+	struct bytes authority = plan->by ? issuer_get_key_identifier(plan->by) : bytes_of(NULL, 0);
+	OWNED_BUF extensions = BUF_INIT(4096);
+
+	if (plan->not_after_s <= plan->not_before_s)
+		return fail(why, "it would end before it begins");
+	if (!algorithm.ptr || write_ca_extensions(&extensions, plan->spki, authority, plan->path_len))
+		return fail(why, "its key or its extensions cannot be encoded");
 	return finish(tbs, &(struct tbs){
 		.serial = serial,
 		.algorithm = algorithm,
-		.issuer = buf_bytes(&name),
-		.subject = buf_bytes(&name),
-		.spki = spki,
+		.issuer = plan->name,
+		.subject = plan->name,
+		.spki = plan->spki,
 		.extensions = buf_bytes(&extensions),
-		.not_before_s = not_before_s,
-		.not_after_s = not_after_s,
+		.not_before_s = plan->not_before_s,
+		.not_after_s = plan->not_after_s,
 	}, why);
+}
+
+/* RFC 2986 4.1: version 0, subject, key, and no attributes. What an authority needs is its issuer's to decide. */
+static int write_request(struct buf *out, struct bytes name, struct bytes spki)
+{
+	static const uint8_t version[] = { DER_INTEGER, 1, 0 }, no_attributes[] = { DER_CONTEXT_0, 0 };
+	OWNED_BUF content = BUF_INIT(ELEMENT_MAX);
+
+	buf_append(&content, bytes_of(version, sizeof(version)));
+	buf_append(&content, name);
+	buf_append(&content, spki);
+	if (buf_append(&content, bytes_of(no_attributes, sizeof(no_attributes))))
+		return -EMSGSIZE;
+	return der_write(out, DER_SEQUENCE, buf_bytes(&content));
+}
+
+int issue_build_request(struct bytes spki, const char *common_name, const char *organization, struct buf *info,
+			char why[static CA_REASON_SIZE])
+{
+	OWNED_BUF name = BUF_INIT(4096);
+	int e = write_ca_name(&name, common_name, organization, why);
+
+	return e ? e : write_request(info, buf_bytes(&name), spki);
+}
+
+int issue_build_request_of(const struct issuer *subject, struct bytes spki, struct buf *info)
+{
+	return write_request(info, issuer_get_name(subject), spki);
+}
+
+int issue_assemble_request(struct bytes info, struct bytes spki, struct bytes signature, struct buf *request)
+{
+	struct bytes algorithm = signature_algorithm_of(spki);
+	OWNED_BUF content = BUF_INIT(ELEMENT_MAX);
+	OWNED_BUF bits = BUF_INIT(4096);
+
+	if (!algorithm.ptr)
+		return -EINVAL;
+	buf_append_char(&bits, 0);
+	buf_append(&bits, signature);
+	buf_append(&content, info);
+	buf_append(&content, algorithm);
+	if (der_write(&content, DER_BIT_STRING, buf_bytes(&bits)))
+		return -ENOMEM;
+	return der_write(request, DER_SEQUENCE, buf_bytes(&content));
 }
 
 /* The AlgorithmIdentifier inside a TBSCertificate: behind [0] version and serialNumber. */

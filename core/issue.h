@@ -61,3 +61,23 @@ bool ext_key_usage_known(const char *word_or_oid);
 int issue_build_root(struct bytes spki, const char *common_name, const char *organization, int64_t not_before_s,
 		     int64_t not_after_s, const uint8_t serial[static SERIAL_SIZE], int path_len,
 		     struct buf *tbs, char why[static CA_REASON_SIZE]);
+
+/* A CA certificate's TBS whose subject is its issuer: self-signed, or a cross certificate between two keys of a CA. */
+struct issue_ca {
+	const struct issuer *by;  /* whose key signs; NULL: the key itself */
+	struct bytes name;        /* Name, DER */
+	struct bytes spki;
+	int64_t not_before_s, not_after_s;
+	int path_len;             /* -1: none */
+};
+int issue_build_ca(const struct issue_ca *plan, const uint8_t serial[static SERIAL_SIZE], struct buf *tbs,
+		   char why[static CA_REASON_SIZE]);
+
+/* The CertificationRequestInfo of a CA whose certificate is signed elsewhere: for a new CA, or for a new key of one.
+ * The first as issue_build(); the others 0 or negative. */
+int issue_build_request(struct bytes spki, const char *common_name, const char *organization, struct buf *info,
+			char why[static CA_REASON_SIZE]);
+int issue_build_request_of(const struct issuer *subject, struct bytes spki, struct buf *info);
+
+/* And with its signature, by the key that `spki` says, the PKCS#10. */
+int issue_assemble_request(struct bytes info, struct bytes spki, struct bytes signature, struct buf *request);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "core/signer/signer_int.h"
 #include "signer.pb-c.h"
 
 typedef Gatehouse__Signer__Call Call;
@@ -16,6 +17,7 @@ struct work {
 	struct signer *signer;
 	Answer answer;
 	struct buf sealed, spki, signature;
+	uint8_t mac[SIGNER_MAC_SIZE];
 	char why[SIGNER_WHY_SIZE];
 };
 
@@ -47,17 +49,63 @@ static int answer_load(struct work *w, const Call *call)
 	const Gatehouse__Signer__Load *l = call->load;
 
 	return signer_load(w->signer, octets_of(l->sealed), (enum signer_purpose)l->purpose, l->ca,
-			   octets_of(l->certificate), &w->answer.key, w->why);
+			   octets_of(l->certificates), &w->answer.key, w->why);
 }
 
 static int answer_sign_certificate(struct work *w, const Call *call)
 {
 	const Gatehouse__Signer__SignCertificate *c = call->sign_certificate;
-	int e = signer_sign_certificate(w->signer, c->key, octets_of(c->tbs), &w->signature, w->why);
+
+	return signer_sign_certificate(w->signer, c->key, octets_of(c->tbs), &w->signature, w->why);
+}
+
+static int answer_sign_request(struct work *w, const Call *call)
+{
+	const Gatehouse__Signer__SignRequest *r = call->sign_request;
+
+	return signer_sign_request(w->signer, r->key, octets_of(r->info), &w->signature, w->why);
+}
+
+static int answer_sign_ocsp(struct work *w, const Call *call)
+{
+	const Gatehouse__Signer__SignOcsp *o = call->sign_ocsp;
+
+	return signer_sign_ocsp(w->signer, o->key, octets_of(o->response_data), &w->signature, w->why);
+}
+
+static int answer_mac(struct work *w, const Call *call)
+{
+	const Gatehouse__Signer__Mac *m = call->mac;
+	int e = signer_mac(w->signer, m->key, octets_of(m->label), octets_of(m->octets), w->mac, w->why);
 
 	if (!e)
-		w->answer.signature = data_of(&w->signature);
+		w->answer.mac = (ProtobufCBinaryData){ sizeof(w->mac), w->mac };
 	return e;
+}
+
+static int answer_stream_begin(struct work *w, const Call *call)
+{
+	const Gatehouse__Signer__StreamBegin *b = call->stream_begin;
+
+	return w->signer->ways->stream_begin(w->signer, b->key, (enum signer_stream_kind)b->kind, &w->answer.stream,
+					     w->why);
+}
+
+static int answer_stream_data(struct work *w, const Call *call)
+{
+	return w->signer->ways->stream_data(w->signer, call->stream_data->stream, octets_of(call->stream_data->piece),
+					    w->why);
+}
+
+static int answer_stream_end(struct work *w, const Call *call)
+{
+	return w->signer->ways->stream_end(w->signer, call->stream_end->stream, &w->signature, w->why);
+}
+
+static int answer_stream_drop(struct work *w, const Call *call)
+{
+	w->signer->ways->stream_drop(w->signer, call->stream_drop->stream);
+	return 0;
 }
 
 static int answer_status(struct work *w, const Call *call)
@@ -77,6 +125,13 @@ static const struct {
 	{ GATEHOUSE__SIGNER__CALL__WHAT_LOAD, answer_load },
 	{ GATEHOUSE__SIGNER__CALL__WHAT_SIGN_CERTIFICATE, answer_sign_certificate },
 	{ GATEHOUSE__SIGNER__CALL__WHAT_GET_STATUS, answer_status },
+	{ GATEHOUSE__SIGNER__CALL__WHAT_SIGN_REQUEST, answer_sign_request },
+	{ GATEHOUSE__SIGNER__CALL__WHAT_SIGN_OCSP, answer_sign_ocsp },
+	{ GATEHOUSE__SIGNER__CALL__WHAT_MAC, answer_mac },
+	{ GATEHOUSE__SIGNER__CALL__WHAT_STREAM_BEGIN, answer_stream_begin },
+	{ GATEHOUSE__SIGNER__CALL__WHAT_STREAM_DATA, answer_stream_data },
+	{ GATEHOUSE__SIGNER__CALL__WHAT_STREAM_END, answer_stream_end },
+	{ GATEHOUSE__SIGNER__CALL__WHAT_STREAM_DROP, answer_stream_drop },
 };
 
 static int pack(const Answer *answer, struct buf *reply)
@@ -108,6 +163,7 @@ int signer_answer(struct signer *s, struct bytes message, struct buf *reply)
 		e = answers[i].answer(&w, call);
 		w.answer.outcome = e < 0 ? SIGNER_ANSWER_FAILED : (uint32_t)e;
 		w.answer.why = w.why;
+		w.answer.signature = data_of(&w.signature);
 		e = pack(&w.answer, reply);
 		break;
 	}

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "core/base/der.h"
+#include "core/base/digest.h"
 
 #define EXTENSIONS_MAX 64
 #define SERIAL_MIN 8 /* RFC 5280 4.1.2.2 says at most 20; shorter ones can be guessed */
@@ -34,11 +35,13 @@ static const struct bytes extended_key_usage = OID("\x55\x1d\x25");
 static const struct bytes basic_constraints = OID("\x55\x1d\x13");
 static const struct bytes authority_key_identifier = OID("\x55\x1d\x23");
 static const struct bytes subject_key_identifier = OID("\x55\x1d\x0e");
+static const struct bytes ocsp_nocheck = OID("\x2b\x06\x01\x05\x05\x07\x30\x01\x05");
+static const struct bytes ocsp_signing = OID("\x2b\x06\x01\x05\x05\x07\x03\x09");
 
 /* ---- reading ---- */
 
 /* UTCTime or GeneralizedTime as RFC 5280 4.1.2.5 writes them, as 14 digits that compare like the time. */
-static int read_time(struct bytes *in, char out[static GATE_TIME_SIZE])
+int gate_read_time(struct bytes *in, char out[static GATE_TIME_SIZE])
 {
 	enum { UTC_TIME = 0x17, GENERALIZED_TIME = 0x18, DIGITS = GATE_TIME_SIZE - 1 };
 	struct bytes text;
@@ -61,8 +64,8 @@ static int read_validity(struct bytes *in, struct tbs *t)
 {
 	struct bytes dates;
 
-	if (der_expect(in, DER_SEQUENCE, &dates) || read_time(&dates, t->not_before) ||
-	    read_time(&dates, t->not_after))
+	if (der_expect(in, DER_SEQUENCE, &dates) || gate_read_time(&dates, t->not_before) ||
+	    gate_read_time(&dates, t->not_after))
 		return -EINVAL;
 	return dates.len ? -EINVAL : 0;
 }
@@ -208,7 +211,7 @@ static bool signs_neither_certificates_nor_lists(const struct gate *gate, const 
  * clientAuth is an RA, which enrols for others (RFC 7030 3.7). Purposes that cannot be read might be any of these. */
 static bool speaks_for_no_authority(const struct gate *gate, const struct tbs *t)
 {
-	static const struct bytes any = OID("\x55\x1d\x25\x00"), ocsp = OID("\x2b\x06\x01\x05\x05\x07\x03\x09"),
+	static const struct bytes any = OID("\x55\x1d\x25\x00"),
 				  ra = OID("\x2b\x06\x01\x05\x05\x07\x03\x1c"),
 				  client = OID("\x2b\x06\x01\x05\x05\x07\x03\x02");
 	const struct extension *x = find(t, extended_key_usage);
@@ -220,12 +223,24 @@ static bool speaks_for_no_authority(const struct gate *gate, const struct tbs *t
 	if (der_expect(&value, DER_SEQUENCE, &list) || value.len || !list.len)
 		return false;
 	while (list.len) {
-		if (der_expect(&list, DER_OID, &purpose) || bytes_equal(purpose, any) || bytes_equal(purpose, ocsp))
+		if (der_expect(&list, DER_OID, &purpose) || bytes_equal(purpose, any) ||
+		    bytes_equal(purpose, ocsp_signing))
 			return false;
 		is_ra |= bytes_equal(purpose, ra);
 		is_client |= bytes_equal(purpose, client);
 	}
 	return !(is_ra && is_client);
+}
+
+/* OCSP signing, and nothing else; and it says that itself is not asked after (RFC 6960 4.2.2.2.1). */
+static bool only_answers_ocsp(const struct gate *gate, const struct tbs *t)
+{
+	const struct extension *x = find(t, extended_key_usage), *nocheck = find(t, ocsp_nocheck);
+	struct bytes value = x ? x->value : bytes_of(NULL, 0), list, purpose;
+
+	return der_expect(&value, DER_SEQUENCE, &list) == 0 && value.len == 0 &&
+	       der_expect(&list, DER_OID, &purpose) == 0 && list.len == 0 && bytes_equal(purpose, ocsp_signing) &&
+	       nocheck && bytes_equal(nocheck->value, bytes_of("\x05\x00", 2));
 }
 
 static bool is_valid_while_its_issuer_is(const struct gate *gate, const struct tbs *t)
@@ -326,9 +341,14 @@ static bool knows_what_is_critical(const struct gate *gate, const struct tbs *t)
 	return true;
 }
 
+static bool is_self_issued(const struct gate *gate, const struct tbs *t)
+{
+	return bytes_equal(t->issuer, t->subject);
+}
+
 static bool is_its_own(const struct gate *gate, const struct tbs *t)
 {
-	return bytes_equal(t->issuer, t->subject) && bytes_equal(t->spki, gate->spki);
+	return is_self_issued(gate, t) && bytes_equal(t->spki, gate->spki);
 }
 
 /* ---- the floor ---- */
@@ -361,6 +381,28 @@ static const struct line for_others[] = {
 	{ 0 },
 };
 
+static const struct line for_responders[] = {
+	{ is_of_this_issuer, "the issuer is not the one that this key belongs to" },
+	{ is_no_authority, "a responder is no authority" },
+	{ signs_neither_certificates_nor_lists, "its key usage would let it sign certificates or revocation lists" },
+	{ only_answers_ocsp, "a responder's extended key usage is OCSP signing alone, with id-pkix-ocsp-nocheck" },
+	{ is_valid_while_its_issuer_is, "it would be valid when its issuer is not" },
+	{ names_the_issuers_key, "its authority key identifier is not the issuer's" },
+	{ knows_what_is_critical, "a critical extension in it is unknown here" },
+	{ 0 },
+};
+
+static const struct line for_crosses[] = {
+	{ is_of_this_issuer, "the issuer is not the one that this key belongs to" },
+	{ is_self_issued, "a cross certificate is for the same subject" },
+	{ is_an_authority, "a cross certificate is that of an authority" },
+	{ is_valid_while_its_issuer_is, "it would be valid when its issuer is not" },
+	{ has_another_key, "it is for the key of the authority itself" },
+	{ names_the_issuers_key, "its authority key identifier is not the issuer's" },
+	{ knows_what_is_critical, "a critical extension in it is unknown here" },
+	{ 0 },
+};
+
 static const struct line for_its_own[] = {
 	{ is_its_own, "a key without a CA certificate signs nothing but its own" },
 	{ is_an_authority, "the certificate of a CA says that it is one" },
@@ -375,7 +417,17 @@ static const char *hold(const struct line *lines, const struct gate *gate, const
 	return NULL;
 }
 
-const char *gate_refuses(const struct gate *gate, struct bytes tbs)
+/* Which lines measure it. Its key decides: only of keys that lie here is more believed than of all others. */
+static const struct line *lines_for(const struct gate *gate, const struct gate_neighbours *n, const struct tbs *t)
+{
+	if (!gate->issuer.len)
+		return for_its_own;
+	if (n->has_responder(n->arg, t->spki))
+		return for_responders;
+	return n->has_authority(n->arg, t->spki, t->subject) ? for_crosses : for_others;
+}
+
+const char *gate_refuses(const struct gate *gate, const struct gate_neighbours *neighbours, struct bytes tbs)
 {
 	const char *why;
 	struct tbs t;
@@ -383,41 +435,101 @@ const char *gate_refuses(const struct gate *gate, struct bytes tbs)
 	if (read_tbs(&t, tbs))
 		return "that is no TBSCertificate";
 	why = hold(for_all, gate, &t);
-	return why ? why : hold(gate->issuer.len ? for_others : for_its_own, gate, &t);
+	return why ? why : hold(lines_for(gate, neighbours, &t), gate, &t);
 }
 
-/* RFC 5280 4.1: the algorithm stands in it twice, and is the same. */
-static int read_certificate(struct bytes certificate, struct bytes *tbs, struct bytes *algorithm,
-			    struct bytes *signature)
+/* RFC 2986 4.1. A Name begins with a SET, where the AlgorithmIdentifier of a certificate has its OID. */
+const char *gate_refuses_request(const struct gate *gate, struct bytes info)
 {
-	struct bytes content, bits;
+	struct bytes in, version, name, whole, rdns, rdn, spki, attributes;
 
-	if (der_expect(&certificate, DER_SEQUENCE, &content) || certificate.len || read_element(&content, tbs) ||
-	    read_element(&content, algorithm) || der_expect(&content, DER_BIT_STRING, &bits) || content.len ||
-	    bits.len < 2 || bits.ptr[0] != 0)
+	if (der_check(info, 16) || der_expect(&info, DER_SEQUENCE, &in) || info.len ||
+	    der_expect(&in, DER_INTEGER, &version) || !bytes_equal(version, bytes_of("\0", 1)) ||
+	    read_element(&in, &name) || read_element(&in, &spki) || der_expect(&in, DER_CONTEXT_0, &attributes) || in.len)
+		return "that is no certification request";
+	whole = name;
+	if (der_expect(&whole, DER_SEQUENCE, &rdns) || der_expect(&rdns, DER_SET, &rdn))
+		return "the certification request has no subject";
+	if (!bytes_equal(spki, gate->spki))
+		return "the certification request is for another key";
+	return gate->issuer.len && !bytes_equal(name, gate->issuer) ? "the certification request has another subject" :
+								       NULL;
+}
+
+int gate_hash_key(struct gate *gate)
+{
+	struct bytes spki = gate->spki, content, algorithm, bits;
+	uint8_t hash[DIGEST_MAX];
+
+	if (der_expect(&spki, DER_SEQUENCE, &content) || read_element(&content, &algorithm) ||
+	    der_expect(&content, DER_BIT_STRING, &bits) || bits.len < 2 ||
+	    digest_of(DIGEST_SHA1, bytes_of(bits.ptr + 1, bits.len - 1), hash))
 		return -EINVAL;
-	*signature = bytes_of(bits.ptr + 1, bits.len - 1);
+	memcpy(gate->key_hash, hash, sizeof(gate->key_hash));
 	return 0;
 }
 
-const char *gate_read_issuer(struct gate *gate, struct bytes certificate, struct bytes *tbs, struct bytes *signature)
+/* The next certificate. RFC 5280 4.1: the algorithm stands in it twice, and is the same. */
+static int read_certificate(struct bytes *in, struct tbs *t, struct gate_signature *made)
 {
-	static const char *const no_ca = "the CA certificate does not belong to this key or is no CA certificate";
-	const struct extension *x;
-	struct bytes algorithm, value;
+	struct bytes content, bits;
+
+	if (der_expect(in, DER_SEQUENCE, &content) || read_element(&content, &made->tbs) ||
+	    read_element(&content, &made->algorithm) || der_expect(&content, DER_BIT_STRING, &bits) || content.len ||
+	    bits.len < 2 || bits.ptr[0] != 0 || read_tbs(t, made->tbs) || !bytes_equal(made->algorithm, t->algorithm))
+		return -EINVAL;
+	made->signature = bytes_of(bits.ptr + 1, bits.len - 1);
+	return 0;
+}
+
+static const char no_ca[] = "the CA certificate does not belong to this key or is no CA certificate";
+
+/* Behind a certificate, the one whose key signed it, and so on. That of the last may be anywhere: the one before it
+ * vouches for its own key, not for itself. */
+static const char *read_issuers(struct bytes issuer, struct bytes in, struct gate_signature *made, size_t *n)
+{
+	struct gate_signature next;
 	struct tbs t;
 
-	if (read_certificate(certificate, tbs, &algorithm, signature) || read_tbs(&t, *tbs) ||
-	    !bytes_equal(t.spki, gate->spki) || !is_an_authority(gate, &t))
+	if (!in.len)
+		return "the CA certificate was issued by another authority, whose certificate must follow it";
+	while (in.len) {
+		if (*n == GATE_CHAIN_MAX)
+			return "too many certificates follow the CA certificate";
+		if (read_certificate(&in, &t, &next) || !is_an_authority(NULL, &t) || !bytes_equal(t.subject, issuer) ||
+		    !has_strong_key(NULL, &t))
+			return "what follows the CA certificate is not the certificate of its issuer";
+		made[*n - 1].spki = t.spki;
+		issuer = t.issuer;
+		if (in.len)
+			made[(*n)++] = next;
+	}
+	return NULL;
+}
+
+const char *gate_read_issuer(struct gate *gate, struct bytes certificates, struct gate_signature *made, size_t *n)
+{
+	struct bytes in = certificates, value;
+	const struct extension *x;
+	const char *wrong = NULL;
+	struct tbs t;
+
+	*n = 1;
+	if (read_certificate(&in, &t, made) || !bytes_equal(t.spki, gate->spki) || !is_an_authority(gate, &t))
 		return no_ca;
+	made->spki = t.spki;
 	if (!is_its_own(gate, &t))
-		return "the CA certificate was issued by another authority; only self-signed roots are served here";
-	if (!has_algorithm(gate, &t) || !bytes_equal(algorithm, gate->algorithm))
-		return "the CA certificate is signed with an algorithm that is not the one of this key";
+		wrong = read_issuers(t.issuer, in, made, n);
+	else if (in.len)
+		wrong = no_ca;
+	else if (!has_algorithm(gate, &t))
+		wrong = "the CA certificate is signed with an algorithm that is not the one of this key";
 	x = find(&t, subject_key_identifier);
 	value = x ? x->value : bytes_of(NULL, 0);
-	if (x && (der_expect(&value, DER_OCTET_STRING, &gate->key_identifier) || value.len))
-		return no_ca;
+	if (!wrong && x && (der_expect(&value, DER_OCTET_STRING, &gate->key_identifier) || value.len))
+		wrong = no_ca;
+	if (wrong)
+		return wrong;
 	gate->issuer = t.subject;
 	memcpy(gate->not_before, t.not_before, sizeof(t.not_before));
 	memcpy(gate->not_after, t.not_after, sizeof(t.not_after));

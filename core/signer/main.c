@@ -130,13 +130,14 @@ static int warm_up_thread(void *arg)
 	return 0;
 }
 
-/* A key is made, sealed and loaded, by a signer that nobody else ever sees. */
+/* Keys are made, sealed and loaded, and a MAC is made, by a signer that nobody else ever sees. */
 static int warm_up_vault(void)
 {
 	static const uint8_t kek[SIGNER_KEK_SIZE];
 	OWNED_BUF sealed = BUF_INIT(SIGNER_SEALED_MAX);
 	OWNED_BUF spki = BUF_INIT(SIGNER_SPKI_MAX);
 	char why[SIGNER_WHY_SIZE], time[CLOCK_TEXT_SIZE];
+	uint8_t mac[SIGNER_MAC_SIZE];
 	OWNED(signer) s = NULL;
 	uint64_t key;
 	int e = signer_new(&s, kek);
@@ -145,6 +146,13 @@ static int warm_up_vault(void)
 		e = signer_generate(s, "ec-p256", SIGNER_PURPOSE_CA, "warm", &sealed, &spki, why);
 	if (!e)
 		e = signer_load(s, buf_bytes(&sealed), SIGNER_PURPOSE_CA, "warm", bytes_of(NULL, 0), &key, why);
+	buf_reset(&sealed);
+	if (!e)
+		e = signer_generate(s, "hmac", SIGNER_PURPOSE_MAC, "warm", &sealed, &spki, why);
+	if (!e)
+		e = signer_load(s, buf_bytes(&sealed), SIGNER_PURPOSE_MAC, "warm", bytes_of(NULL, 0), &key, why);
+	if (!e)
+		e = signer_mac(s, key, bytes_of("warm", 4), bytes_of("up", 2), mac, why);
 	/* The log's time: the C library looks for the time zone once. */
 	clock_print_ms(clock_wall_ms(), time);
 	return e;

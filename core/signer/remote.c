@@ -100,7 +100,7 @@ static int remote_generate(struct signer *s, const char *type, enum signer_purpo
 }
 
 static int remote_load(struct signer *s, struct bytes sealed, enum signer_purpose purpose, const char *ca,
-		       struct bytes certificate, uint64_t *key, char why[static SIGNER_WHY_SIZE])
+		       struct bytes certificates, uint64_t *key, char why[static SIGNER_WHY_SIZE])
 {
 	Gatehouse__Signer__Load load = GATEHOUSE__SIGNER__LOAD__INIT;
 	Call call = GATEHOUSE__SIGNER__CALL__INIT;
@@ -110,7 +110,7 @@ static int remote_load(struct signer *s, struct bytes sealed, enum signer_purpos
 	load.sealed = data_of(sealed);
 	load.purpose = (uint32_t)purpose;
 	load.ca = (char *)ca;
-	load.certificate = data_of(certificate);
+	load.certificates = data_of(certificates);
 	call.what_case = GATEHOUSE__SIGNER__CALL__WHAT_LOAD;
 	call.load = &load;
 	e = ask(s, &call, LOAD_MS, &answer, why);
@@ -121,24 +121,143 @@ static int remote_load(struct signer *s, struct bytes sealed, enum signer_purpos
 	return 0;
 }
 
-static int remote_sign_certificate(struct signer *s, uint64_t key, struct bytes tbs, struct buf *signature,
-				   char why[static SIGNER_WHY_SIZE])
+/* A call whose answer is a signature. */
+static int ask_signature(struct signer *s, const Call *call, struct buf *signature, char *why)
 {
-	Gatehouse__Signer__SignCertificate sign = GATEHOUSE__SIGNER__SIGN_CERTIFICATE__INIT;
-	Call call = GATEHOUSE__SIGNER__CALL__INIT;
 	Answer *answer;
-	int e;
+	int e = ask(s, call, SIGN_MS, &answer, why);
 
-	sign.key = key;
-	sign.tbs = data_of(tbs);
-	call.what_case = GATEHOUSE__SIGNER__CALL__WHAT_SIGN_CERTIFICATE;
-	call.sign_certificate = &sign;
-	e = ask(s, &call, SIGN_MS, &answer, why);
 	if (e)
 		return e;
 	e = buf_append(signature, bytes_of(answer->signature.data, answer->signature.len));
 	gatehouse__signer__answer__free_unpacked(answer, NULL);
 	return e;
+}
+
+static int remote_sign_certificate(struct signer *s, uint64_t key, struct bytes tbs, struct buf *signature,
+				   char why[static SIGNER_WHY_SIZE])
+{
+	Gatehouse__Signer__SignCertificate sign = GATEHOUSE__SIGNER__SIGN_CERTIFICATE__INIT;
+	Call call = GATEHOUSE__SIGNER__CALL__INIT;
+
+	sign.key = key;
+	sign.tbs = data_of(tbs);
+	call.what_case = GATEHOUSE__SIGNER__CALL__WHAT_SIGN_CERTIFICATE;
+	call.sign_certificate = &sign;
+	return ask_signature(s, &call, signature, why);
+}
+
+static int remote_sign_request(struct signer *s, uint64_t key, struct bytes info, struct buf *signature,
+			       char why[static SIGNER_WHY_SIZE])
+{
+	Gatehouse__Signer__SignRequest sign = GATEHOUSE__SIGNER__SIGN_REQUEST__INIT;
+	Call call = GATEHOUSE__SIGNER__CALL__INIT;
+
+	sign.key = key;
+	sign.info = data_of(info);
+	call.what_case = GATEHOUSE__SIGNER__CALL__WHAT_SIGN_REQUEST;
+	call.sign_request = &sign;
+	return ask_signature(s, &call, signature, why);
+}
+
+static int remote_sign_ocsp(struct signer *s, uint64_t key, struct bytes response_data, struct buf *signature,
+			    char why[static SIGNER_WHY_SIZE])
+{
+	Gatehouse__Signer__SignOcsp sign = GATEHOUSE__SIGNER__SIGN_OCSP__INIT;
+	Call call = GATEHOUSE__SIGNER__CALL__INIT;
+
+	sign.key = key;
+	sign.response_data = data_of(response_data);
+	call.what_case = GATEHOUSE__SIGNER__CALL__WHAT_SIGN_OCSP;
+	call.sign_ocsp = &sign;
+	return ask_signature(s, &call, signature, why);
+}
+
+static int remote_mac(struct signer *s, uint64_t key, struct bytes label, struct bytes octets,
+		      uint8_t out[static SIGNER_MAC_SIZE], char why[static SIGNER_WHY_SIZE])
+{
+	Gatehouse__Signer__Mac mac = GATEHOUSE__SIGNER__MAC__INIT;
+	Call call = GATEHOUSE__SIGNER__CALL__INIT;
+	Answer *answer;
+	int e;
+
+	mac.key = key;
+	mac.label = data_of(label);
+	mac.octets = data_of(octets);
+	call.what_case = GATEHOUSE__SIGNER__CALL__WHAT_MAC;
+	call.mac = &mac;
+	e = ask(s, &call, SIGN_MS, &answer, why);
+	if (e)
+		return e;
+	if (answer->mac.len == SIGNER_MAC_SIZE)
+		memcpy(out, answer->mac.data, SIGNER_MAC_SIZE);
+	else
+		e = -EBADMSG;
+	gatehouse__signer__answer__free_unpacked(answer, NULL);
+	return e;
+}
+
+/* A stream ends with the signer that has it. A call that is repeated over another connection finds another signer, to
+ * which the stream's number says nothing: no piece is ever taken twice. */
+static int remote_stream_begin(struct signer *s, uint64_t key, enum signer_stream_kind kind, uint64_t *stream,
+			       char why[static SIGNER_WHY_SIZE])
+{
+	Gatehouse__Signer__StreamBegin begin = GATEHOUSE__SIGNER__STREAM_BEGIN__INIT;
+	Call call = GATEHOUSE__SIGNER__CALL__INIT;
+	Answer *answer;
+	int e;
+
+	begin.key = key;
+	begin.kind = (uint32_t)kind;
+	call.what_case = GATEHOUSE__SIGNER__CALL__WHAT_STREAM_BEGIN;
+	call.stream_begin = &begin;
+	e = ask(s, &call, SIGN_MS, &answer, why);
+	if (e)
+		return e;
+	*stream = answer->stream;
+	gatehouse__signer__answer__free_unpacked(answer, NULL);
+	return 0;
+}
+
+static int remote_stream_data(struct signer *s, uint64_t stream, struct bytes piece, char why[static SIGNER_WHY_SIZE])
+{
+	Gatehouse__Signer__StreamData data = GATEHOUSE__SIGNER__STREAM_DATA__INIT;
+	Call call = GATEHOUSE__SIGNER__CALL__INIT;
+	Answer *answer;
+	int e;
+
+	data.stream = stream;
+	data.piece = data_of(piece);
+	call.what_case = GATEHOUSE__SIGNER__CALL__WHAT_STREAM_DATA;
+	call.stream_data = &data;
+	e = ask(s, &call, SIGN_MS, &answer, why);
+	if (!e)
+		gatehouse__signer__answer__free_unpacked(answer, NULL);
+	return e;
+}
+
+static int remote_stream_end(struct signer *s, uint64_t stream, struct buf *signature, char why[static SIGNER_WHY_SIZE])
+{
+	Gatehouse__Signer__StreamEnd end = GATEHOUSE__SIGNER__STREAM_END__INIT;
+	Call call = GATEHOUSE__SIGNER__CALL__INIT;
+
+	end.stream = stream;
+	call.what_case = GATEHOUSE__SIGNER__CALL__WHAT_STREAM_END;
+	call.stream_end = &end;
+	return ask_signature(s, &call, signature, why);
+}
+
+static void remote_stream_drop(struct signer *s, uint64_t stream)
+{
+	Gatehouse__Signer__StreamDrop drop = GATEHOUSE__SIGNER__STREAM_DROP__INIT;
+	Call call = GATEHOUSE__SIGNER__CALL__INIT;
+	Answer *answer;
+
+	drop.stream = stream;
+	call.what_case = GATEHOUSE__SIGNER__CALL__WHAT_STREAM_DROP;
+	call.stream_drop = &drop;
+	if (ask(s, &call, STATUS_MS, &answer, NULL) == 0)
+		gatehouse__signer__answer__free_unpacked(answer, NULL);
 }
 
 static int remote_ask_memory(struct signer *s, enum signer_memory *memory)
@@ -168,7 +287,18 @@ static void remote_drop(struct signer *s)
 int signer_connect(struct signer **out, struct link *link)
 {
 	static const struct signer_ways ways = {
-		remote_generate, remote_load, remote_sign_certificate, remote_ask_memory, remote_drop
+		.generate = remote_generate,
+		.load = remote_load,
+		.sign_certificate = remote_sign_certificate,
+		.sign_request = remote_sign_request,
+		.sign_ocsp = remote_sign_ocsp,
+		.mac = remote_mac,
+		.stream_begin = remote_stream_begin,
+		.stream_data = remote_stream_data,
+		.stream_end = remote_stream_end,
+		.stream_drop = remote_stream_drop,
+		.ask_memory = remote_ask_memory,
+		.drop = remote_drop,
 	};
 	struct remote *r = calloc(1, sizeof(*r));
 

@@ -2,9 +2,19 @@
  *
  * Its calls are messages: plain octets in, plain octets out, and no key, digest or handle to a key leaves it. A
  * private key exists outside only as a blob sealed under the key-encryption key (AES-256-GCM; purpose and CA are
- * authenticated with it), which the caller stores and loads after each start. It signs whole TBSCertificates, never a
- * bare digest, and looks at what it signs (core/signer/gate.h): the issuer must be the key's own, and a certificate
- * that could sign others is made only once, for the key itself, when the CA is created.
+ * authenticated with it), which the caller stores and loads after each start. It never signs a bare digest: it gets
+ * whole TBSCertificates, TBSCertLists, ResponseData and certification requests, and looks at what it signs
+ * (core/signer/gate.h, gate_stream.h). None of the four can be taken for another one, the issuer must be the key's
+ * own, and a certificate that could sign others is made for the keys of the same CA only.
+ *
+ * What a core that was taken over can have signed, and what not. It can have certificates for any name below the
+ * floor, CRLs and OCSP answers with any content of its own CA, further keys of a CA (which stay in the signer) and
+ * cross certificates between them. It cannot have a certificate of an authority or an OCSP responder whose key lies
+ * anywhere else, and nothing under a purpose or a CA that a key was not made for. A root's name and dates are what the
+ * key itself signed. Those of an intermediate are what some issuer signed whose certificate the core brings: it may
+ * bring an issuer of its own making, and with it another name or other dates for this key. What is signed then carries
+ * that name, and chains to that issuer, whom nobody trusts; below the real certificate it is not valid for longer,
+ * because whoever verifies a path looks at the dates of the real one.
  *
  * It is in this process (signer_new), or a process of its own behind a link (signer_connect): gatehouse-signer.
  *
@@ -21,6 +31,10 @@
 #define SIGNER_SPKI_MAX 4096
 #define SIGNER_SIGNATURE_MAX 1024
 #define SIGNER_WHY_SIZE 200
+#define SIGNER_CERTIFICATES_MAX 65536 /* octets of a CA's certificate and its issuers' */
+#define SIGNER_PIECE_MAX ((size_t)64 << 10)
+#define SIGNER_MAC_SIZE 32
+#define SIGNER_LABEL_MAX 255
 
 /* Of a link to a signer: calls in flight. */
 #define SIGNER_WINDOW 128
@@ -28,8 +42,16 @@
 struct link;
 struct signer;
 
+/* In the store as these numbers, and part of what a sealed key is bound to. */
 enum signer_purpose {
-	SIGNER_PURPOSE_CA = 1, /* signs certificates */
+	SIGNER_PURPOSE_CA = 1,   /* signs certificates, CRLs and OCSP answers */
+	SIGNER_PURPOSE_OCSP = 2, /* signs OCSP answers: the key of a delegated responder (RFC 6960 4.2.2.2) */
+	SIGNER_PURPOSE_MAC = 3,  /* signer_mac() */
+};
+
+enum signer_stream_kind {
+	SIGNER_STREAM_CRL = 1,   /* a TBSCertList (RFC 5280 5.1) */
+	SIGNER_STREAM_OCSP = 2,  /* a ResponseData (RFC 6960 4.2.1) */
 };
 
 /* What of the signer's memory can never reach a disk. */
@@ -56,20 +78,55 @@ int signer_connect(struct signer **out, struct link *link);
 void signer_drop(struct signer **s);
 
 /* Make a key pair of `type` ("ec-p256", "ec-p384", "rsa-3072", "rsa-4096"): the sealed private key and the
- * SubjectPublicKeyInfo are appended. */
+ * SubjectPublicKeyInfo are appended. For SIGNER_PURPOSE_MAC the type is "hmac", and nothing is appended to `spki`. */
 int signer_generate(struct signer *s, const char *type, enum signer_purpose purpose, const char *ca,
 		    struct buf *sealed, struct buf *spki, char why[static SIGNER_WHY_SIZE]);
 
 /* Unseal a key; `*key` names it in later calls, until the signer is started again: no other signer ever gives that
- * number, and this one gives it again for the same key. `certificate` is the CA's own (DER), a root that this very key
- * has signed; or empty when the CA is being created, for a key that this signer has made since it was started: then it
- * signs nothing but its own self-signed certificate. */
+ * number, and this one gives it again for the same key.
+ *
+ * `certificates` is for SIGNER_PURPOSE_CA: the CA's own certificate (DER), a root that this very key has signed; or one
+ * that carries this key and was signed by the issuer whose certificate follows, which may be followed by its own issuer
+ * and so on, each signed by the next. Empty when the CA is being created, for a key that this signer has made since it
+ * was started: then it signs nothing but its own self-signed certificate and a certification request. */
 int signer_load(struct signer *s, struct bytes sealed, enum signer_purpose purpose, const char *ca,
-		struct bytes certificate, uint64_t *key, char why[static SIGNER_WHY_SIZE]);
+		struct bytes certificates, uint64_t *key, char why[static SIGNER_WHY_SIZE]);
 
-/* Sign a whole TBSCertificate (DER); appends the signature value. */
+/* Sign a whole TBSCertificate (DER); appends the signature value. Besides certificates below the floor: one of a
+ * delegated OCSP responder, whose key is loaded here for that purpose and this CA, and which says nothing else; and a
+ * cross certificate, for another key of this CA that is loaded here with the same subject. */
 int signer_sign_certificate(struct signer *s, uint64_t key, struct bytes tbs, struct buf *signature,
 			    char why[static SIGNER_WHY_SIZE]);
+
+/* Sign a CertificationRequestInfo (RFC 2986) for the key itself; appends the signature value. */
+int signer_sign_request(struct signer *s, uint64_t key, struct bytes info, struct buf *signature,
+			char why[static SIGNER_WHY_SIZE]);
+
+/* Sign a ResponseData of at most SIGNER_PIECE_MAX octets; appends the signature value. The responder must be the key:
+ * its subject, or its hash. */
+int signer_sign_ocsp(struct signer *s, uint64_t key, struct bytes response_data, struct buf *signature,
+		     char why[static SIGNER_WHY_SIZE]);
+
+/* HMAC-SHA256 under a key of SIGNER_PURPOSE_MAC, over the label's length in one octet, the label and the octets: what
+ * was made for one label is never good for another. */
+int signer_mac(struct signer *s, uint64_t key, struct bytes label, struct bytes octets,
+	       uint8_t out[static SIGNER_MAC_SIZE], char why[static SIGNER_WHY_SIZE]);
+
+/* ---- signing what does not fit into a message ---- */
+
+struct signer_stream;
+
+/* Begin to sign what comes in pieces, by one thread, of at most SIGNER_PIECE_MAX octets each. A CRL under the key of a
+ * CA, whose subject is its issuer; a ResponseData as in signer_sign_ocsp(). The signer looks at it as it passes, and
+ * refuses the first piece that cannot be a part of it. SIGNER_UNKNOWN_KEY from data or end: the signer was started
+ * again, or had too many streams; begin anew. Whatever it comes to, signer_stream_drop() follows. */
+int signer_stream_begin(struct signer *s, uint64_t key, enum signer_stream_kind kind, struct signer_stream **out,
+			char why[static SIGNER_WHY_SIZE]);
+int signer_stream_data(struct signer_stream *st, struct bytes piece, char why[static SIGNER_WHY_SIZE]);
+
+/* It is whole: appends the signature value. */
+int signer_stream_end(struct signer_stream *st, struct buf *signature, char why[static SIGNER_WHY_SIZE]);
+void signer_stream_drop(struct signer_stream **st);
 
 /* Is it there, and how does it keep its memory? 0 or negative. */
 int signer_ask_memory(struct signer *s, enum signer_memory *memory);

@@ -18,15 +18,19 @@
 #include "core/base/own.h"
 #include "core/signer/gate.h"
 #include "core/signer/seal.h"
+#include "core/signer/streams.h"
 
 #define KEYS_MAX 64
-#define CERTIFICATE_MAX 65536
+#define CA_MAX 256
 #define MADE_MAX 16 /* keys whose CA is still being created; of more the oldest is forgotten */
 
 struct key {
-	EVP_PKEY *pkey;
+	enum signer_purpose purpose;
+	char ca[CA_MAX];
+	uint8_t *mac;      /* SIGNER_MAC_SIZE octets in libcrypto's locked heap, for SIGNER_PURPOSE_MAC alone */
+	EVP_PKEY *pkey;    /* for the others, with all below */
 	EVP_MD_CTX *begun; /* every signature is a copy of it: to look algorithms up takes as long as to sign */
-	struct buf spki, certificate; /* what the gate points into */
+	struct buf spki, certificates; /* what the gate points into */
 	struct gate gate;
 };
 
@@ -41,6 +45,7 @@ struct vault {
 	_Atomic unsigned n_keys;
 	uint8_t made[MADE_MAX][SHA256_SIZE]; /* of the public halves of keys that were made here; under the lock */
 	unsigned n_made;
+	struct streams streams;
 };
 
 static int refuse(char why[static SIGNER_WHY_SIZE], const char *text)
@@ -54,14 +59,16 @@ static void fini_key(struct key *key)
 {
 	EVP_MD_CTX_free(key->begun);
 	EVP_PKEY_free(key->pkey);
+	OPENSSL_secure_clear_free(key->mac, SIGNER_MAC_SIZE);
 	buf_fini(&key->spki);
-	buf_fini(&key->certificate);
+	buf_fini(&key->certificates);
 }
 
 static void vault_drop(struct signer *s)
 {
 	struct vault *v = (struct vault *)s;
 
+	streams_fini(&v->streams);
 	for (unsigned i = 0; i < v->n_keys; i++)
 		fini_key(&v->keys[i]);
 	pthread_mutex_destroy(&v->lock);
@@ -168,25 +175,52 @@ static bool was_made_here(struct vault *v, struct bytes spki)
 	return is_there;
 }
 
-static int vault_generate(struct signer *s, const char *type, enum signer_purpose purpose, const char *ca,
-			  struct buf *sealed, struct buf *spki, char why[static SIGNER_WHY_SIZE])
+static int generate_pair(struct vault *v, const char *type, struct bytes bound, struct buf *sealed, struct buf *spki,
+			 char why[static SIGNER_WHY_SIZE])
 {
-	struct vault *v = (struct vault *)s;
-	OWNED_BUF bound = BUF_INIT(1024);
 	EVP_PKEY *pkey = generate(type);
 	int e;
 
 	if (!pkey)
 		return refuse(why, "the signer makes keys of type ec-p256, ec-p384, rsa-3072 and rsa-4096");
-	e = bind(&bound, purpose, ca);
-	if (!e)
-		e = seal_key(v, pkey, buf_bytes(&bound), sealed);
+	e = seal_key(v, pkey, bound, sealed);
 	if (!e)
 		e = write_spki(pkey, spki);
 	if (!e)
 		e = note_made(v, buf_bytes(spki));
 	EVP_PKEY_free(pkey);
 	return e;
+}
+
+static int generate_mac(struct vault *v, const char *type, struct bytes bound, struct buf *sealed,
+			char why[static SIGNER_WHY_SIZE])
+{
+	uint8_t secret[SIGNER_MAC_SIZE];
+	int e;
+
+	if (strcmp(type, "hmac") != 0)
+		return refuse(why, "a key for MACs is of type hmac");
+	e = random_octets(secret, sizeof(secret));
+	if (!e)
+		e = seal_close(v->kek, bound, bytes_of(secret, sizeof(secret)), sealed);
+	OPENSSL_cleanse(secret, sizeof(secret));
+	return e;
+}
+
+static int vault_generate(struct signer *s, const char *type, enum signer_purpose purpose, const char *ca,
+			  struct buf *sealed, struct buf *spki, char why[static SIGNER_WHY_SIZE])
+{
+	struct vault *v = (struct vault *)s;
+	OWNED_BUF bound = BUF_INIT(1024);
+	int e = bind(&bound, purpose, ca);
+
+	if (e)
+		return e;
+	if (purpose == SIGNER_PURPOSE_MAC)
+		return generate_mac(v, type, buf_bytes(&bound), sealed, why);
+	if (purpose == SIGNER_PURPOSE_CA || purpose == SIGNER_PURPOSE_OCSP)
+		return generate_pair(v, type, buf_bytes(&bound), sealed, spki, why);
+	return refuse(why, "the signer has no keys for that purpose");
 }
 
 /* ---- loading ---- */
@@ -202,60 +236,91 @@ static EVP_PKEY *read_key(struct bytes secret)
 }
 
 /* What is unsealed stands in libcrypto's locked heap, where the signer's process has one (core/signer/sandbox.c). */
-static int unseal(struct vault *v, struct bytes sealed, struct bytes bound, EVP_PKEY **pkey,
+static int unseal(struct vault *v, struct bytes sealed, struct bytes bound, struct key *key,
 		  char why[static SIGNER_WHY_SIZE])
 {
 	size_t room = sealed.len, n;
 	uint8_t *secret;
 
-	*pkey = NULL;
 	if (room == 0 || room > SIGNER_SEALED_MAX)
 		return refuse(why, "the sealed key is empty or too long");
 	secret = OPENSSL_secure_malloc(room);
 	if (!secret)
 		return refuse(why, "the signer's locked memory is full: too many keys, or too large ones");
-	if (seal_open(v->kek, bound, sealed, secret, &n) == 0)
-		*pkey = read_key(bytes_of(secret, n));
+	if (seal_open(v->kek, bound, sealed, secret, &n))
+		n = 0;
+	if (n && key->purpose != SIGNER_PURPOSE_MAC) {
+		key->pkey = read_key(bytes_of(secret, n));
+	} else if (n == SIGNER_MAC_SIZE) {
+		key->mac = OPENSSL_secure_malloc(SIGNER_MAC_SIZE);
+		if (key->mac)
+			memcpy(key->mac, secret, SIGNER_MAC_SIZE);
+	}
 	OPENSSL_secure_clear_free(secret, room);
-	return *pkey ? 0 : refuse(why, "the sealed key does not open: another key-encryption key, CA or purpose, or "
-				       "damaged");
+	return key->pkey || key->mac ? 0 : refuse(why, "the sealed key does not open: another key-encryption key, CA "
+							"or purpose, or damaged");
 }
 
-static bool verifies(const struct key *key, const char *digest, struct bytes tbs, struct bytes signature)
-{
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	int ok = ctx && EVP_DigestVerifyInit_ex(ctx, NULL, digest, NULL, NULL, key->pkey, NULL) == 1 &&
-		 EVP_DigestVerify(ctx, signature.ptr, signature.len, tbs.ptr, tbs.len) == 1;
+/* What issuers elsewhere sign with: RFC 4055, 5758, 8410. */
+#define SHA384_RSA "\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c\x05\x00"
+#define SHA512_RSA "\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d\x05\x00"
+#define ECDSA_SHA512 "\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x04"
+#define ED25519 "\x30\x05\x06\x03\x2b\x65\x70"
 
+static const struct {
+	struct bytes algorithm;
+	const char *key, *digest; /* NULL: none of its own */
+} signature_kinds[] = {
+	{ DER(SHA256_RSA), "RSA", "SHA256" },  { DER(SHA384_RSA), "RSA", "SHA384" },
+	{ DER(SHA512_RSA), "RSA", "SHA512" },  { DER(ECDSA_SHA256), "EC", "SHA256" },
+	{ DER(ECDSA_SHA384), "EC", "SHA384" }, { DER(ECDSA_SHA512), "EC", "SHA512" },
+	{ DER(ED25519), "ED25519", NULL },
+};
+
+/* The gate has looked at the key: of a known kind and form, and strong. */
+static bool verifies(const struct gate_signature *made)
+{
+	const uint8_t *p = made->spki.ptr;
+	EVP_PKEY *pkey = d2i_PUBKEY(NULL, &p, (long)made->spki.len);
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	bool ok = false;
+
+	for (size_t i = 0; pkey && ctx && i < sizeof(signature_kinds) / sizeof(*signature_kinds); i++)
+		if (bytes_equal(signature_kinds[i].algorithm, made->algorithm))
+			ok = EVP_PKEY_is_a(pkey, signature_kinds[i].key) &&
+			     EVP_DigestVerifyInit_ex(ctx, NULL, signature_kinds[i].digest, NULL, NULL, pkey, NULL) == 1 &&
+			     EVP_DigestVerify(ctx, made->signature.ptr, made->signature.len, made->tbs.ptr,
+					      made->tbs.len) == 1;
 	EVP_MD_CTX_free(ctx);
+	EVP_PKEY_free(pkey);
 	return ok;
 }
 
 /* Its subject becomes the issuer of everything that the key signs, its dates their limits. Who asks must not choose
- * them: the key itself has signed them, when the CA was created. */
-static int use_certificate(struct key *key, const char *digest, char why[static SIGNER_WHY_SIZE])
+ * them for a root: the key itself has signed them, when the CA was created. */
+static int use_certificates(struct key *key, char why[static SIGNER_WHY_SIZE])
 {
-	struct bytes tbs, signature;
-	const char *wrong = gate_read_issuer(&key->gate, buf_bytes(&key->certificate), &tbs, &signature);
+	struct gate_signature made[GATE_CHAIN_MAX];
+	size_t n;
+	const char *wrong = gate_read_issuer(&key->gate, buf_bytes(&key->certificates), made, &n);
 
-	if (!wrong && !verifies(key, digest, tbs, signature))
-		wrong = "the CA certificate was not signed by this key: it is not the one of this CA, or was changed";
+	for (size_t i = 0; !wrong && i < n; i++)
+		if (!verifies(&made[i]))
+			wrong = i || !bytes_equal(made[i].spki, key->gate.spki) ?
+					"a signature in the chain of the CA certificate does not verify under the key of its issuer" :
+					"the CA certificate was not signed by this key: it is not the one of this CA, or was "
+					"changed";
 	return wrong ? refuse(why, wrong) : 0;
 }
 
-static int fill_key(struct key *key, EVP_PKEY *pkey, struct bytes certificate, char why[static SIGNER_WHY_SIZE])
+static int begin_signing(struct key *key, char why[static SIGNER_WHY_SIZE])
 {
-	const struct key_kind *kind = kind_of(pkey);
+	const struct key_kind *kind = kind_of(key->pkey);
 	int e;
 
-	*key = (struct key){
-		.pkey = pkey, .spki = BUF_INIT(SIGNER_SPKI_MAX), .certificate = BUF_INIT(CERTIFICATE_MAX)
-	};
 	if (!kind)
 		return refuse(why, "the sealed key is of a kind that signs nothing here");
-	e = write_spki(pkey, &key->spki);
-	if (!e && certificate.len)
-		e = buf_append(&key->certificate, certificate);
+	e = write_spki(key->pkey, &key->spki);
 	if (e)
 		return e;
 	key->begun = EVP_MD_CTX_new();
@@ -263,28 +328,45 @@ static int fill_key(struct key *key, EVP_PKEY *pkey, struct bytes certificate, c
 	    EVP_DigestSignInit_ex(key->begun, NULL, kind->digest, NULL, NULL, key->pkey, NULL) != 1)
 		return refuse(why, "libcrypto cannot sign with this key");
 	key->gate = (struct gate){ .algorithm = kind->algorithm, .spki = buf_bytes(&key->spki) };
-	return certificate.len ? use_certificate(key, kind->digest, why) : 0;
+	return gate_hash_key(&key->gate);
 }
 
-/* With the lock held. The same key for the same certificate has one number, however often it is loaded. */
-static unsigned find_key(const struct vault *v, const struct key *key)
+static int fill_key(struct vault *v, struct key *key, struct bytes certificates, char why[static SIGNER_WHY_SIZE])
 {
-	unsigned i = 0;
+	int e = key->pkey ? begin_signing(key, why) : 0;
 
-	while (i < v->n_keys && !(bytes_equal(buf_bytes(&v->keys[i].spki), buf_bytes(&key->spki)) &&
-				  bytes_equal(buf_bytes(&v->keys[i].certificate), buf_bytes(&key->certificate))))
-		i++;
-	return i;
+	if (e)
+		return e;
+	if (key->purpose != SIGNER_PURPOSE_CA)
+		return certificates.len ? refuse(why, "only the key of a CA is loaded with a certificate") : 0;
+	if (certificates.len) {
+		e = buf_append(&key->certificates, certificates);
+		return e ? e : use_certificates(key, why);
+	}
+	return was_made_here(v, buf_bytes(&key->spki)) ? 0 :
+	       refuse(why, "a key that was not made in this run of the signer is loaded with its CA's certificate");
 }
 
-/* Takes `key` when it is a new one; otherwise nothing of it is kept. */
+static bool is_same_key(const struct key *a, const struct key *b)
+{
+	if (a->purpose != b->purpose || strcmp(a->ca, b->ca) != 0)
+		return false;
+	if (a->mac)
+		return CRYPTO_memcmp(a->mac, b->mac, SIGNER_MAC_SIZE) == 0;
+	return bytes_equal(buf_bytes(&a->spki), buf_bytes(&b->spki)) &&
+	       bytes_equal(buf_bytes(&a->certificates), buf_bytes(&b->certificates));
+}
+
+/* Takes `key` when it is a new one; otherwise nothing of it is kept. The same key for the same certificate has one
+ * number, however often it is loaded. */
 static int add_key(struct vault *v, struct key *key, uint64_t *number, char why[static SIGNER_WHY_SIZE])
 {
-	unsigned i;
+	unsigned i = 0;
 	int e = 0;
 
 	pthread_mutex_lock(&v->lock);
-	i = find_key(v, key);
+	while (i < v->n_keys && !is_same_key(&v->keys[i], key))
+		i++;
 	if (i == KEYS_MAX) {
 		e = refuse(why, "too many keys are loaded");
 	} else {
@@ -300,22 +382,22 @@ static int add_key(struct vault *v, struct key *key, uint64_t *number, char why[
 }
 
 static int vault_load(struct signer *s, struct bytes sealed, enum signer_purpose purpose, const char *ca,
-		      struct bytes certificate, uint64_t *number, char why[static SIGNER_WHY_SIZE])
+		      struct bytes certificates, uint64_t *number, char why[static SIGNER_WHY_SIZE])
 {
 	struct vault *v = (struct vault *)s;
 	OWNED_BUF bound = BUF_INIT(1024);
-	EVP_PKEY *pkey;
-	struct key key;
+	struct key key = {
+		.purpose = purpose,
+		.spki = BUF_INIT(SIGNER_SPKI_MAX),
+		.certificates = BUF_INIT(SIGNER_CERTIFICATES_MAX),
+	};
 	int e = bind(&bound, purpose, ca);
 
+	if (e || (size_t)snprintf(key.ca, sizeof(key.ca), "%s", ca) >= sizeof(key.ca))
+		return e ? e : refuse(why, "the name of the CA is too long");
+	e = unseal(v, sealed, buf_bytes(&bound), &key, why);
 	if (!e)
-		e = unseal(v, sealed, buf_bytes(&bound), &pkey, why);
-	if (e)
-		return e;
-	e = fill_key(&key, pkey, certificate, why);
-	if (!e && !certificate.len && !was_made_here(v, buf_bytes(&key.spki)))
-		e = refuse(why,
-			   "a key that was not made in this run of the signer is loaded with its CA's certificate");
+		e = fill_key(v, &key, certificates, why);
 	if (!e)
 		e = add_key(v, &key, number, why);
 	fini_key(&key);
@@ -339,19 +421,142 @@ static int sign(const struct key *key, struct bytes data, struct buf *signature)
 	return ok ? 0 : -EIO;
 }
 
+static const struct key *find_key(struct vault *v, uint64_t number, char why[static SIGNER_WHY_SIZE])
+{
+	uint64_t index = number - v->instance;
+
+	if (index < v->n_keys)
+		return &v->keys[index];
+	snprintf(why, SIGNER_WHY_SIZE, "no such key is loaded");
+	return NULL;
+}
+
+/* Those of the other keys that belong to the same CA. */
+struct company {
+	struct vault *vault;
+	const struct key *key;
+};
+
+/* `subject` of its certificate; empty: it needs none. The same key may be there with and without one. */
+static bool has_neighbour(const struct company *c, enum signer_purpose purpose, struct bytes spki, struct bytes subject)
+{
+	const struct vault *v = c->vault;
+
+	for (const struct key *k = v->keys; k < v->keys + v->n_keys; k++)
+		if (k->purpose == purpose && k != c->key && strcmp(k->ca, c->key->ca) == 0 &&
+		    bytes_equal(buf_bytes(&k->spki), spki) && bytes_equal(k->gate.issuer, subject))
+			return true;
+	return false;
+}
+
+static bool has_responder(const void *arg, struct bytes spki)
+{
+	return has_neighbour(arg, SIGNER_PURPOSE_OCSP, spki, bytes_of(NULL, 0));
+}
+
+static bool has_authority(const void *arg, struct bytes spki, struct bytes subject)
+{
+	return subject.len && has_neighbour(arg, SIGNER_PURPOSE_CA, spki, subject);
+}
+
 static int vault_sign_certificate(struct signer *s, uint64_t number, struct bytes tbs, struct buf *signature,
 				  char why[static SIGNER_WHY_SIZE])
 {
 	struct vault *v = (struct vault *)s;
-	uint64_t index = number - v->instance;
+	const struct key *key = find_key(v, number, why);
+	const struct company company = { v, key };
+	const struct gate_neighbours neighbours = { has_responder, has_authority, &company };
 	const char *refused;
 
-	if (index >= v->n_keys) {
-		snprintf(why, SIGNER_WHY_SIZE, "no such key is loaded");
+	if (!key)
 		return SIGNER_UNKNOWN_KEY;
-	}
-	refused = gate_refuses(&v->keys[index].gate, tbs);
-	return refused ? refuse(why, refused) : sign(&v->keys[index], tbs, signature);
+	if (key->purpose != SIGNER_PURPOSE_CA)
+		return refuse(why, "this key signs no certificates");
+	refused = gate_refuses(&key->gate, &neighbours, tbs);
+	return refused ? refuse(why, refused) : sign(key, tbs, signature);
+}
+
+static int vault_sign_request(struct signer *s, uint64_t number, struct bytes info, struct buf *signature,
+			      char why[static SIGNER_WHY_SIZE])
+{
+	const struct key *key = find_key((struct vault *)s, number, why);
+	const char *refused;
+
+	if (!key)
+		return SIGNER_UNKNOWN_KEY;
+	if (key->purpose != SIGNER_PURPOSE_CA)
+		return refuse(why, "this key signs no certification requests");
+	refused = gate_refuses_request(&key->gate, info);
+	return refused ? refuse(why, refused) : sign(key, info, signature);
+}
+
+static int vault_sign_ocsp(struct signer *s, uint64_t number, struct bytes response_data, struct buf *signature,
+			   char why[static SIGNER_WHY_SIZE])
+{
+	const struct key *key = find_key((struct vault *)s, number, why);
+	struct gate_stream g;
+	const char *refused;
+
+	if (!key)
+		return SIGNER_UNKNOWN_KEY;
+	refused = gate_stream_begin(&g, &key->gate, key->purpose, SIGNER_STREAM_OCSP);
+	if (!refused && response_data.len > SIGNER_PIECE_MAX)
+		refused = "the answer is too long for one message";
+	if (!refused)
+		refused = gate_stream_take(&g, response_data);
+	if (!refused)
+		refused = gate_stream_end(&g);
+	gate_stream_fini(&g);
+	return refused ? refuse(why, refused) : sign(key, response_data, signature);
+}
+
+static int vault_mac(struct signer *s, uint64_t number, struct bytes label, struct bytes octets,
+		     uint8_t out[static SIGNER_MAC_SIZE], char why[static SIGNER_WHY_SIZE])
+{
+	const struct key *key = find_key((struct vault *)s, number, why);
+	OWNED_BUF message = BUF_INIT(1 + SIGNER_LABEL_MAX + SIGNER_PIECE_MAX);
+	size_t n = 0;
+
+	if (!key)
+		return SIGNER_UNKNOWN_KEY;
+	if (!key->mac)
+		return refuse(why, "this key makes no MACs");
+	if (label.len > SIGNER_LABEL_MAX || octets.len > SIGNER_PIECE_MAX)
+		return refuse(why, "the label or the message is too long");
+	buf_append_char(&message, (char)label.len);
+	buf_append(&message, label);
+	if (buf_append(&message, octets))
+		return -ENOMEM;
+	return EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key->mac, SIGNER_MAC_SIZE, message.ptr, message.len, out,
+			 SIGNER_MAC_SIZE, &n) && n == SIGNER_MAC_SIZE ? 0 : -EIO;
+}
+
+/* ---- streams ---- */
+
+static int vault_stream_begin(struct signer *s, uint64_t number, enum signer_stream_kind kind, uint64_t *stream,
+			      char why[static SIGNER_WHY_SIZE])
+{
+	struct vault *v = (struct vault *)s;
+	const struct key *key = find_key(v, number, why);
+
+	if (!key)
+		return SIGNER_UNKNOWN_KEY;
+	return streams_begin(&v->streams, key->begun, &key->gate, key->purpose, kind, stream, why);
+}
+
+static int vault_stream_data(struct signer *s, uint64_t stream, struct bytes piece, char why[static SIGNER_WHY_SIZE])
+{
+	return streams_data(&((struct vault *)s)->streams, stream, piece, why);
+}
+
+static int vault_stream_end(struct signer *s, uint64_t stream, struct buf *signature, char why[static SIGNER_WHY_SIZE])
+{
+	return streams_end(&((struct vault *)s)->streams, stream, signature, why);
+}
+
+static void vault_stream_drop(struct signer *s, uint64_t stream)
+{
+	streams_drop(&((struct vault *)s)->streams, stream);
 }
 
 /* ---- the rest ---- */
@@ -370,13 +575,24 @@ void signer_note_memory(struct signer *s, enum signer_memory memory)
 int signer_new(struct signer **out, const uint8_t kek[static SIGNER_KEK_SIZE])
 {
 	static const struct signer_ways ways = {
-		vault_generate, vault_load, vault_sign_certificate, vault_ask_memory, vault_drop
+		.generate = vault_generate,
+		.load = vault_load,
+		.sign_certificate = vault_sign_certificate,
+		.sign_request = vault_sign_request,
+		.sign_ocsp = vault_sign_ocsp,
+		.mac = vault_mac,
+		.stream_begin = vault_stream_begin,
+		.stream_data = vault_stream_data,
+		.stream_end = vault_stream_end,
+		.stream_drop = vault_stream_drop,
+		.ask_memory = vault_ask_memory,
+		.drop = vault_drop,
 	};
 	struct vault *v = calloc(1, sizeof(*v));
 
 	if (!v)
 		return -ENOMEM;
-	if (random_octets(&v->instance, sizeof(v->instance))) {
+	if (random_octets(&v->instance, sizeof(v->instance)) || streams_init(&v->streams)) {
 		free(v);
 		return -EIO;
 	}

@@ -1,7 +1,7 @@
 /* What the signer reads: the messages of a core that was taken over, and the certificates that it is asked to sign.
  *
- * The first octet chooses: a message as it comes from the link, or a TBSCertificate that has the issuer, algorithm and
- * dates of a key that is loaded.
+ * The first octet chooses: a message as it comes from the link; a TBSCertificate that has the issuer, algorithm and
+ * dates of a key that is loaded; or a revocation list, an OCSP answer or a certification request under that key.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -83,6 +83,48 @@ static void try_certificate(struct bytes tbs)
 		judge(tbs, buf_bytes(&signature));
 }
 
+/* Nothing of what is signed as something else can be read as a certificate: not by libcrypto's reader either. */
+static void judge_other(struct bytes octets)
+{
+	const uint8_t *p = octets.ptr;
+	X509_CINF *read = d2i_X509_CINF(NULL, &p, (long)octets.len);
+
+	if (read)
+		abort();
+}
+
+static void try_stream(enum signer_stream_kind kind, struct bytes octets, size_t piece_size)
+{
+	OWNED_BUF signature = BUF_INIT(SIGNER_SIGNATURE_MAX);
+	char why[SIGNER_WHY_SIZE] = "";
+	struct signer_stream *st;
+	struct bytes rest = octets, piece;
+	int e = signer_stream_begin(signer, key, kind, &st, why);
+
+	if (e)
+		abort();
+	while (!e && rest.len) {
+		bytes_take(&rest, rest.len < piece_size ? rest.len : piece_size, &piece);
+		e = signer_stream_data(st, piece, why);
+	}
+	if (!e)
+		e = signer_stream_end(st, &signature, why);
+	signer_stream_drop(&st);
+	if (e < 0 || (e == 0) != (signature.len > 0) || (e > 0 && !why[0]))
+		abort();
+	if (e == 0)
+		judge_other(octets);
+}
+
+static void try_request(struct bytes info)
+{
+	OWNED_BUF signature = BUF_INIT(SIGNER_SIGNATURE_MAX);
+	char why[SIGNER_WHY_SIZE] = "";
+
+	if (signer_sign_request(signer, key, info, &signature, why) == 0)
+		judge_other(info);
+}
+
 static void try_message(struct bytes message)
 {
 	OWNED_BUF reply = BUF_INIT(1u << 18);
@@ -101,6 +143,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (data[0] & 1)
 		try_certificate(bytes_of(data + 1, size - 1));
+	else if (data[0] & 2)
+		try_stream(SIGNER_STREAM_CRL, bytes_of(data + 1, size - 1), 1 + (data[0] >> 4));
+	else if (data[0] & 4)
+		try_stream(SIGNER_STREAM_OCSP, bytes_of(data + 1, size - 1), 1 + (data[0] >> 4));
+	else if (data[0] & 8)
+		try_request(bytes_of(data + 1, size - 1));
 	else
 		try_message(bytes_of(data + 1, size - 1));
 	return 0;

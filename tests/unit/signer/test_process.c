@@ -19,6 +19,7 @@
 #include <openssl/x509.h>
 
 #include "core/base/clock.h"
+#include "core/base/der.h"
 #include "core/signer/seal.h"
 #include "core/wire/control.h"
 #include "core/wire/link.h"
@@ -105,6 +106,59 @@ static void signs_with_keys_of_every_kind(void **state)
 		assert_true(issuer_verifies(k.issuer, buf_bytes(&tbs), buf_bytes(&signature)));
 		issue_kit_fini(&k);
 	}
+	stop_serving(&s);
+}
+
+/* What is signed in pieces, an answer and a MAC, behind the filter. */
+static void signs_in_pieces_and_makes_macs(void **state)
+{
+	OWNED_BUF sealed = BUF_INIT(SIGNER_SEALED_MAX);
+	OWNED_BUF none = BUF_INIT(SIGNER_SPKI_MAX);
+	OWNED_BUF content = BUF_INIT(4096);
+	OWNED_BUF answer = BUF_INIT(4096);
+	OWNED_BUF signature = BUF_INIT(SIGNER_SIGNATURE_MAX);
+	uint8_t mac[SIGNER_MAC_SIZE] = { 0 }, again[SIGNER_MAC_SIZE] = { 0 };
+	char why[SIGNER_WHY_SIZE] = "";
+	struct signer_stream *st = NULL;
+	struct issue_kit k;
+	struct served s;
+	uint64_t key, ca;
+
+	serve(&s, NULL, "2");
+	issue_kit_init(&k, "rsa-3072", "One", NOW, NOW + 86400);
+	ca = load(&s, &k, "One");
+	der_write(&content, 0xa1, issuer_get_name(k.issuer));
+	der_write(&content, 0x18, bytes_of_str("20260301120000Z"));
+	der_write(&content, DER_SEQUENCE, bytes_of("", 0));
+	assert_int_equal(der_write(&answer, DER_SEQUENCE, buf_bytes(&content)), 0);
+	assert_int_equal(signer_sign_ocsp(s.signer, ca, buf_bytes(&answer), &signature, why), 0);
+	assert_true(issuer_verifies(k.issuer, buf_bytes(&answer), buf_bytes(&signature)));
+	buf_reset(&signature);
+	assert_int_equal(signer_stream_begin(s.signer, ca, SIGNER_STREAM_OCSP, &st, why), 0);
+	for (size_t i = 0; i < answer.len; i++)
+		assert_int_equal(signer_stream_data(st, bytes_of(answer.ptr + i, 1), why), 0);
+	assert_int_equal(signer_stream_end(st, &signature, why), 0);
+	assert_true(issuer_verifies(k.issuer, buf_bytes(&answer), buf_bytes(&signature)));
+	signer_stream_drop(&st);
+	assert_int_equal(signer_stream_begin(s.signer, ca, SIGNER_STREAM_CRL, &st, why), 0);
+	assert_int_equal(signer_stream_data(st, buf_bytes(&answer), why), SIGNER_REFUSED);
+	assert_non_null(strstr(why, "elements are not those"));
+	signer_stream_drop(&st);
+	/* A MAC is the same in the next signer: what is sealed is the secret. */
+	assert_int_equal(signer_generate(s.signer, "hmac", SIGNER_PURPOSE_MAC, "", &sealed, &none, why), 0);
+	assert_int_equal(signer_load(s.signer, buf_bytes(&sealed), SIGNER_PURPOSE_MAC, "", bytes_of(NULL, 0), &key, why),
+			 0);
+	assert_int_equal(signer_mac(s.signer, key, bytes_of("a", 1), bytes_of("b", 1), mac, why), 0);
+	assert_int_equal(signer_load(k.signer, buf_bytes(&sealed), SIGNER_PURPOSE_MAC, "", bytes_of(NULL, 0), &key, why),
+			 0);
+	assert_int_equal(signer_mac(k.signer, key, bytes_of("a", 1), bytes_of("b", 1), again, why), 0);
+	assert_memory_equal(mac, again, sizeof(mac));
+	/* A stream ends with its signer. */
+	assert_int_equal(signer_stream_begin(s.signer, ca, SIGNER_STREAM_OCSP, &st, why), 0);
+	child_kill(&s.process);
+	assert_true(signer_stream_data(st, bytes_of(answer.ptr, 1), why) < 0);
+	signer_stream_drop(&st);
+	issue_kit_fini(&k);
 	stop_serving(&s);
 }
 
@@ -550,6 +604,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(signs_with_keys_of_every_kind),
+		cmocka_unit_test(signs_in_pieces_and_makes_macs),
 		cmocka_unit_test(makes_keys_and_refuses_as_the_one_in_this_process),
 		cmocka_unit_test(four_threads_sign_a_thousand_each_behind_the_filter),
 		cmocka_unit_test(serves_on_after_it_was_stopped_for_ten_seconds),
