@@ -111,8 +111,8 @@ static int read_tbs(struct tbs *t, struct bytes der)
 	*t = (struct tbs){ 0 };
 	if (der_check(der, 16) || der_expect(&der, DER_SEQUENCE, &in) || der.len)
 		return -EINVAL;
-	if (der_expect(&in, DER_CONTEXT_0, &version) || der_expect(&version, DER_INTEGER, &t->version) || version.len ||
-	    der_expect(&in, DER_INTEGER, &t->serial) || read_element(&in, &t->algorithm) ||
+	if (der_expect(&in, DER_CONTEXT_0, &version) || der_expect(&version, DER_INTEGER, &t->version) ||
+	    version.len || der_expect(&in, DER_INTEGER, &t->serial) || read_element(&in, &t->algorithm) ||
 	    read_element(&in, &t->issuer) || read_validity(&in, t) || read_element(&in, &t->subject) ||
 	    read_element(&in, &t->spki) || read_extensions(&in, t))
 		return -EINVAL;
@@ -445,15 +445,16 @@ const char *gate_refuses_request(const struct gate *gate, struct bytes info)
 
 	if (der_check(info, 16) || der_expect(&info, DER_SEQUENCE, &in) || info.len ||
 	    der_expect(&in, DER_INTEGER, &version) || !bytes_equal(version, bytes_of("\0", 1)) ||
-	    read_element(&in, &name) || read_element(&in, &spki) || der_expect(&in, DER_CONTEXT_0, &attributes) || in.len)
+	    read_element(&in, &name) || read_element(&in, &spki) || der_expect(&in, DER_CONTEXT_0, &attributes) ||
+	    in.len)
 		return "that is no certification request";
 	whole = name;
 	if (der_expect(&whole, DER_SEQUENCE, &rdns) || der_expect(&rdns, DER_SET, &rdn))
 		return "the certification request has no subject";
 	if (!bytes_equal(spki, gate->spki))
 		return "the certification request is for another key";
-	return gate->issuer.len && !bytes_equal(name, gate->issuer) ? "the certification request has another subject" :
-								       NULL;
+	return gate->issuer.len && !bytes_equal(name, gate->issuer) ? "the certification request has another subject"
+								    : NULL;
 }
 
 int gate_hash_key(struct gate *gate)
@@ -496,8 +497,8 @@ static const char *read_issuers(struct bytes issuer, struct bytes in, struct gat
 	while (in.len) {
 		if (*n == GATE_CHAIN_MAX)
 			return "too many certificates follow the CA certificate";
-		if (read_certificate(&in, &t, &next) || !is_an_authority(NULL, &t) || !bytes_equal(t.subject, issuer) ||
-		    !has_strong_key(NULL, &t))
+		if (read_certificate(&in, &t, &next) || !is_an_authority(NULL, &t) ||
+		    !bytes_equal(t.subject, issuer) || !has_strong_key(NULL, &t))
 			return "what follows the CA certificate is not the certificate of its issuer";
 		made[*n - 1].spki = t.spki;
 		issuer = t.issuer;

@@ -8,10 +8,10 @@
  *   authority (id-kp-cmcRA with clientAuth) · valid only while its issuer is · not the issuer's own key, and no weak
  *   one · an authorityKeyIdentifier names the issuer's key · of the extensions of PKIX only known ones are critical
  *
- * Two kinds of certificates are measured otherwise, because the signer itself has their keys: that of a delegated OCSP
- * responder, whose extKeyUsage is OCSP signing and nothing else, with id-pkix-ocsp-nocheck; and a cross certificate, for
- * another key of the same CA and subject (RFC 4210 4.4). A key whose CA is being created signs one certificate only:
- * its own, self-issued, of an authority.
+ * Two kinds of certificates are measured otherwise, because the signer itself has their keys: that of a delegated
+ * OCSP responder, whose extKeyUsage is OCSP signing and nothing else, with id-pkix-ocsp-nocheck; and a cross
+ * certificate, for another key of the same CA and subject (RFC 4210 4.4). A key whose CA is being created signs one
+ * certificate only: its own, self-issued, of an authority.
  *
  * A CertificationRequestInfo is for the key itself. What is signed in pieces: core/signer/gate_stream.h.
  *
@@ -54,8 +54,8 @@ struct gate_signature {
 };
 
 /* Fill the part of the CA's certificate, in whose octets `gate` and the signatures point from then on. `certificates`
- * (DER) is a root, signed by itself; or one that another authority signed, with that authority's certificate behind it,
- * and so on. NULL, or why it is none. */
+ * (DER) is a root, signed by itself; or one that another authority signed, with that authority's certificate behind
+ * it, and so on. NULL, or why it is none. */
 const char *gate_read_issuer(struct gate *gate, struct bytes certificates, struct gate_signature *signatures,
 			     size_t *n_signatures);
 

@@ -143,7 +143,8 @@ static const char *begin_part(struct gate_stream *g, uint64_t length)
 	g->part_left = length;
 	g->is_inside = true;
 	buf_reset(&g->held);
-	if (g->part->holds && (length > HELD_MAX - sizeof(g->head) || buf_append(&g->held, bytes_of(g->head, g->n_head))))
+	if (g->part->holds &&
+	    (length > HELD_MAX - sizeof(g->head) || buf_append(&g->held, bytes_of(g->head, g->n_head))))
 		return "an element in it is too long";
 	return NULL;
 }

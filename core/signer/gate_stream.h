@@ -7,9 +7,9 @@
  *   ResponseData   a responder: this key, by name or by hash · a GeneralizedTime · the responses · perhaps extensions;
  *                  version 1 is left out, as DER does
  *
- * Neither can be read as a TBSCertificate, as one another, or as a certification request. A TBSCertificate of version 2
- * or 3 begins with [0]; of version 1 with its serial number, an INTEGER like the version of a TBSCertList, but has a
- * SEQUENCE of two dates behind its issuer where a TBSCertList has a Time. A ResponseData begins with [1] or [2], a
+ * Neither can be read as a TBSCertificate, as one another, or as a certification request. A TBSCertificate of version
+ * 2 or 3 begins with [0]; of version 1 with its serial number, an INTEGER like the version of a TBSCertList, but has
+ * a SEQUENCE of two dates behind its issuer where a TBSCertList has a Time. A ResponseData begins with [1] or [2], a
  * certification request with the INTEGER 0.
  *
  * SPDX-License-Identifier: Apache-2.0

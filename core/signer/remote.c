@@ -236,7 +236,8 @@ static int remote_stream_data(struct signer *s, uint64_t stream, struct bytes pi
 	return e;
 }
 
-static int remote_stream_end(struct signer *s, uint64_t stream, struct buf *signature, char why[static SIGNER_WHY_SIZE])
+static int remote_stream_end(struct signer *s, uint64_t stream, struct buf *signature,
+			     char why[static SIGNER_WHY_SIZE])
 {
 	Gatehouse__Signer__StreamEnd end = GATEHOUSE__SIGNER__STREAM_END__INIT;
 	Call call = GATEHOUSE__SIGNER__CALL__INIT;

@@ -10,11 +10,11 @@
  * What a core that was taken over can have signed, and what not. It can have certificates for any name below the
  * floor, CRLs and OCSP answers with any content of its own CA, further keys of a CA (which stay in the signer) and
  * cross certificates between them. It cannot have a certificate of an authority or an OCSP responder whose key lies
- * anywhere else, and nothing under a purpose or a CA that a key was not made for. A root's name and dates are what the
- * key itself signed. Those of an intermediate are what some issuer signed whose certificate the core brings: it may
- * bring an issuer of its own making, and with it another name or other dates for this key. What is signed then carries
- * that name, and chains to that issuer, whom nobody trusts; below the real certificate it is not valid for longer,
- * because whoever verifies a path looks at the dates of the real one.
+ * anywhere else, and nothing under a purpose or a CA that a key was not made for. A root's name and dates are what
+ * the key itself signed. Those of an intermediate are what some issuer signed whose certificate the core brings: it
+ * may bring an issuer of its own making, and with it another name or other dates for this key. What is signed then
+ * carries that name, and chains to that issuer, whom nobody trusts; below the real certificate it is not valid for
+ * longer, because whoever verifies a path looks at the dates of the real one.
  *
  * It is in this process (signer_new), or a process of its own behind a link (signer_connect): gatehouse-signer.
  *
@@ -85,10 +85,10 @@ int signer_generate(struct signer *s, const char *type, enum signer_purpose purp
 /* Unseal a key; `*key` names it in later calls, until the signer is started again: no other signer ever gives that
  * number, and this one gives it again for the same key.
  *
- * `certificates` is for SIGNER_PURPOSE_CA: the CA's own certificate (DER), a root that this very key has signed; or one
- * that carries this key and was signed by the issuer whose certificate follows, which may be followed by its own issuer
- * and so on, each signed by the next. Empty when the CA is being created, for a key that this signer has made since it
- * was started: then it signs nothing but its own self-signed certificate and a certification request. */
+ * `certificates` is for SIGNER_PURPOSE_CA: the CA's own certificate (DER), a root that this very key has signed; or
+ * one that carries this key and was signed by the issuer whose certificate follows, which may be followed by its own
+ * issuer and so on, each signed by the next. Empty when the CA is being created, for a key that this signer has made
+ * since it was started: then it signs nothing but its own self-signed certificate and a certification request. */
 int signer_load(struct signer *s, struct bytes sealed, enum signer_purpose purpose, const char *ca,
 		struct bytes certificates, uint64_t *key, char why[static SIGNER_WHY_SIZE]);
 
@@ -116,10 +116,10 @@ int signer_mac(struct signer *s, uint64_t key, struct bytes label, struct bytes 
 
 struct signer_stream;
 
-/* Begin to sign what comes in pieces, by one thread, of at most SIGNER_PIECE_MAX octets each. A CRL under the key of a
- * CA, whose subject is its issuer; a ResponseData as in signer_sign_ocsp(). The signer looks at it as it passes, and
- * refuses the first piece that cannot be a part of it. SIGNER_UNKNOWN_KEY from data or end: the signer was started
- * again, or had too many streams; begin anew. Whatever it comes to, signer_stream_drop() follows. */
+/* Begin to sign what comes in pieces, by one thread, of at most SIGNER_PIECE_MAX octets each. A CRL under the key of
+ * a CA, whose subject is its issuer; a ResponseData as in signer_sign_ocsp(). The signer looks at it as it passes,
+ * and refuses the first piece that cannot be a part of it. SIGNER_UNKNOWN_KEY from data or end: the signer was
+ * started again, or had too many streams; begin anew. Whatever it comes to, signer_stream_drop() follows. */
 int signer_stream_begin(struct signer *s, uint64_t key, enum signer_stream_kind kind, struct signer_stream **out,
 			char why[static SIGNER_WHY_SIZE]);
 int signer_stream_data(struct signer_stream *st, struct bytes piece, char why[static SIGNER_WHY_SIZE]);

@@ -288,7 +288,7 @@ static bool verifies(const struct gate_signature *made)
 	for (size_t i = 0; pkey && ctx && i < sizeof(signature_kinds) / sizeof(*signature_kinds); i++)
 		if (bytes_equal(signature_kinds[i].algorithm, made->algorithm))
 			ok = EVP_PKEY_is_a(pkey, signature_kinds[i].key) &&
-			     EVP_DigestVerifyInit_ex(ctx, NULL, signature_kinds[i].digest, NULL, NULL, pkey, NULL) == 1 &&
+			     EVP_DigestVerifyInit_ex(ctx, NULL, signature_kinds[i].digest, NULL, NULL, pkey, NULL) > 0 &&
 			     EVP_DigestVerify(ctx, made->signature.ptr, made->signature.len, made->tbs.ptr,
 					      made->tbs.len) == 1;
 	EVP_MD_CTX_free(ctx);
@@ -300,16 +300,17 @@ static bool verifies(const struct gate_signature *made)
  * them for a root: the key itself has signed them, when the CA was created. */
 static int use_certificates(struct key *key, char why[static SIGNER_WHY_SIZE])
 {
+	static const char not_by_this_key[] = "the CA certificate was not signed by this key: it is not the one of this "
+					      "CA, or was changed";
+	static const char not_by_its_issuer[] = "a signature in the chain of the CA certificate does not verify under "
+						"the key of its issuer";
 	struct gate_signature made[GATE_CHAIN_MAX];
 	size_t n;
 	const char *wrong = gate_read_issuer(&key->gate, buf_bytes(&key->certificates), made, &n);
 
 	for (size_t i = 0; !wrong && i < n; i++)
 		if (!verifies(&made[i]))
-			wrong = i || !bytes_equal(made[i].spki, key->gate.spki) ?
-					"a signature in the chain of the CA certificate does not verify under the key of its issuer" :
-					"the CA certificate was not signed by this key: it is not the one of this CA, or was "
-					"changed";
+			wrong = bytes_equal(made[i].spki, key->gate.spki) ? not_by_this_key : not_by_its_issuer;
 	return wrong ? refuse(why, wrong) : 0;
 }
 
@@ -438,7 +439,8 @@ struct company {
 };
 
 /* `subject` of its certificate; empty: it needs none. The same key may be there with and without one. */
-static bool has_neighbour(const struct company *c, enum signer_purpose purpose, struct bytes spki, struct bytes subject)
+static bool has_neighbour(const struct company *c, enum signer_purpose purpose, struct bytes spki,
+			  struct bytes subject)
 {
 	const struct vault *v = c->vault;
 
@@ -549,7 +551,8 @@ static int vault_stream_data(struct signer *s, uint64_t stream, struct bytes pie
 	return streams_data(&((struct vault *)s)->streams, stream, piece, why);
 }
 
-static int vault_stream_end(struct signer *s, uint64_t stream, struct buf *signature, char why[static SIGNER_WHY_SIZE])
+static int vault_stream_end(struct signer *s, uint64_t stream, struct buf *signature,
+			    char why[static SIGNER_WHY_SIZE])
 {
 	return streams_end(&((struct vault *)s)->streams, stream, signature, why);
 }

@@ -85,7 +85,8 @@ static void expect(struct bytes spki, const struct extension *extensions, const 
 	int e;
 
 	X509_set_pubkey(cert, key);
-	X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, (const uint8_t *)"sub", -1, -1, 0);
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, (const uint8_t *)"sub", -1, -1,
+				   0);
 	while (X509_get_ext_count(cert))
 		X509_EXTENSION_free(X509_delete_ext(cert, 0));
 	for (; extensions->value; extensions++)
@@ -99,8 +100,8 @@ static void expect(struct bytes spki, const struct extension *extensions, const 
 	X509_free(root);
 }
 
-static void make_key(struct signer *s, enum signer_purpose purpose, const char *ca, struct buf *sealed, struct buf *spki,
-		     uint64_t *key)
+static void make_key(struct signer *s, enum signer_purpose purpose, const char *ca, struct buf *sealed,
+		     struct buf *spki, uint64_t *key)
 {
 	char why[SIGNER_WHY_SIZE] = "";
 
@@ -156,7 +157,8 @@ static void a_responder_is_certified_for_a_key_that_lies_here(void **state)
 /* ---- cross certificates ---- */
 
 /* A second key of the CA with its own root, `name` as subject. */
-static void make_second_root(const char *ca, const char *name, struct buf *spki, struct buf *certificate, uint64_t *key)
+static void make_second_root(const char *ca, const char *name, struct buf *spki, struct buf *certificate,
+			     uint64_t *key)
 {
 	OWNED_BUF sealed = BUF_INIT(SIGNER_SEALED_MAX);
 	OWNED_BUF tbs = BUF_INIT(65536);
@@ -169,8 +171,9 @@ static void make_second_root(const char *ca, const char *name, struct buf *spki,
 	assert_int_equal(issue_build_root(buf_bytes(spki), name, NULL, NOW, NOW + 60 * DAY, serial, 0, &tbs, why), 0);
 	assert_int_equal(signer_sign_certificate(kit.signer, *key, buf_bytes(&tbs), &signature, why), 0);
 	assert_int_equal(issue_assemble_root(buf_bytes(&tbs), buf_bytes(&signature), certificate), 0);
-	assert_int_equal(signer_load(kit.signer, buf_bytes(&sealed), SIGNER_PURPOSE_CA, ca, buf_bytes(certificate), key,
-				     why), 0);
+	assert_int_equal(
+		signer_load(kit.signer, buf_bytes(&sealed), SIGNER_PURPOSE_CA, ca, buf_bytes(certificate), key, why),
+		0);
 }
 
 static int cross(uint64_t by_key, const struct issuer *by, struct bytes spki, int64_t not_after_s, char *why)
@@ -257,8 +260,8 @@ static void put_der(X509 *cert, struct buf *out)
 }
 
 /* `by` NULL: it signs itself. */
-static X509 *certify(const char *name, EVP_PKEY *key, const struct outside *by, EVP_PKEY *by_key, const char *constraints,
-		     const char *usage)
+static X509 *certify(const char *name, EVP_PKEY *key, const struct outside *by, EVP_PKEY *by_key,
+		     const char *constraints, const char *usage)
 {
 	const struct extension rows[] = { { NID_basic_constraints, constraints }, { NID_key_usage, usage },
 					  { NID_subject_key_identifier, "hash" } };
@@ -268,7 +271,8 @@ static X509 *certify(const char *name, EVP_PKEY *key, const struct outside *by, 
 	ASN1_INTEGER_set(X509_get_serialNumber(cert), 77);
 	ASN1_TIME_set(X509_getm_notBefore(cert), NOW);
 	ASN1_TIME_set(X509_getm_notAfter(cert), NOW + 20 * DAY);
-	X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_UTF8, (const uint8_t *)name, -1, -1, 0);
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_UTF8, (const uint8_t *)name, -1, -1,
+				   0);
 	X509_set_issuer_name(cert, X509_get_subject_name(by ? by->certificate : cert));
 	X509_set_pubkey(cert, key);
 	for (size_t i = 0; i < 3; i++)
@@ -314,7 +318,8 @@ static void a_ca_is_loaded_with_whoever_signed_it(void **state)
 	static const char *const kinds[] = { "rsa", "ec-p384", "ed25519" };
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-		struct outside root = make_outside("Root", kinds[i], NULL), middle = make_outside("Middle", "ec-p256", &root);
+		struct outside root = make_outside("Root", kinds[i], NULL),
+			       middle = make_outside("Middle", "ec-p256", &root);
 		OWNED_BUF sealed = BUF_INIT(SIGNER_SEALED_MAX);
 		OWNED_BUF spki = BUF_INIT(4096);
 		OWNED_BUF chain = BUF_INIT(65536);
@@ -426,7 +431,8 @@ static void a_request_is_for_the_key_itself(void **state)
 	make_key(kit.signer, SIGNER_PURPOSE_CA, "Sub", &sealed, &spki, &key);
 	assert_int_equal(issue_build_request(buf_bytes(&spki), "Sub CA", "Example", &info, why), 0);
 	assert_int_equal(signer_sign_request(kit.signer, key, buf_bytes(&info), &signature, why), 0);
-	assert_int_equal(issue_assemble_request(buf_bytes(&info), buf_bytes(&spki), buf_bytes(&signature), &request), 0);
+	assert_int_equal(issue_assemble_request(buf_bytes(&info), buf_bytes(&spki), buf_bytes(&signature), &request),
+			 0);
 	p = request.ptr;
 	read_back = d2i_X509_REQ(NULL, &p, (long)request.len);
 	public = public_key(buf_bytes(&spki));

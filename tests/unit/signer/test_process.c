@@ -146,11 +146,11 @@ static void signs_in_pieces_and_makes_macs(void **state)
 	signer_stream_drop(&st);
 	/* A MAC is the same in the next signer: what is sealed is the secret. */
 	assert_int_equal(signer_generate(s.signer, "hmac", SIGNER_PURPOSE_MAC, "", &sealed, &none, why), 0);
-	assert_int_equal(signer_load(s.signer, buf_bytes(&sealed), SIGNER_PURPOSE_MAC, "", bytes_of(NULL, 0), &key, why),
-			 0);
+	assert_int_equal(
+		signer_load(s.signer, buf_bytes(&sealed), SIGNER_PURPOSE_MAC, "", bytes_of(NULL, 0), &key, why), 0);
 	assert_int_equal(signer_mac(s.signer, key, bytes_of("a", 1), bytes_of("b", 1), mac, why), 0);
-	assert_int_equal(signer_load(k.signer, buf_bytes(&sealed), SIGNER_PURPOSE_MAC, "", bytes_of(NULL, 0), &key, why),
-			 0);
+	assert_int_equal(
+		signer_load(k.signer, buf_bytes(&sealed), SIGNER_PURPOSE_MAC, "", bytes_of(NULL, 0), &key, why), 0);
 	assert_int_equal(signer_mac(k.signer, key, bytes_of("a", 1), bytes_of("b", 1), again, why), 0);
 	assert_memory_equal(mac, again, sizeof(mac));
 	/* A stream ends with its signer. */
@@ -533,7 +533,8 @@ static void read_scalar(struct bytes sealed, uint8_t big[static 32], uint8_t lit
 	PKCS8_PRIV_KEY_INFO_free(info);
 }
 
-/* What the core does with a key: has it made, stores it, loads it, has things signed. Then it waits to be searched. */
+/* What the core does with a key: has it made, stores it, loads it, has things signed. Then it waits to be searched.
+ */
 static void play_core(int link_fd, int out, int gate)
 {
 	OWNED_BUF sealed = BUF_INIT(SIGNER_SEALED_MAX);

@@ -101,8 +101,8 @@ static void hash_of(struct bytes spki, struct buf *out)
 	put(out, DER_OCTET_STRING, bytes_of(hash, 20));
 }
 
-static int sign_in_pieces(struct signer *s, uint64_t key, enum signer_stream_kind kind, struct bytes octets, size_t size,
-			  struct buf *signature, char *why)
+static int sign_in_pieces(struct signer *s, uint64_t key, enum signer_stream_kind kind, struct bytes octets,
+			  size_t size, struct buf *signature, char *why)
 {
 	struct signer_stream *st = NULL;
 	int e = signer_stream_begin(s, key, kind, &st, why);
@@ -238,8 +238,9 @@ static void no_part_of_a_list_is_signed_and_nothing_behind_it(void **state)
 static void lengths_have_one_spelling(void **state)
 {
 	static const struct bytes rows[] = {
-		HEX("\x30\x80\x02\x01\x01\x00\x00"), HEX("\x30\x81\x7f\x02\x01\x01"), HEX("\x30\x82\x00\x90\x02\x01\x01"),
-		HEX("\x30\x85\x01\x00\x00\x00\x00\x02\x01\x01"), HEX("\x30\x20\x1f\x81\x01\x00"), HEX("\x30\xff"),
+		HEX("\x30\x80\x02\x01\x01\x00\x00"), HEX("\x30\x81\x7f\x02\x01\x01"),
+		HEX("\x30\x82\x00\x90\x02\x01\x01"), HEX("\x30\x85\x01\x00\x00\x00\x00\x02\x01\x01"),
+		HEX("\x30\x20\x1f\x81\x01\x00"),     HEX("\x30\xff"),
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
@@ -320,9 +321,11 @@ static uint64_t make_key(const char *type, enum signer_purpose purpose, struct b
 	uint64_t key = 0;
 
 	assert_int_equal(signer_generate(kit.signer, type, purpose, "One", &sealed, spki, why), 0);
-	assert_int_equal(signer_load(kit.signer, buf_bytes(&sealed), purpose, "One", bytes_of(NULL, 0), &key, why), 0);
-	assert_int_equal(signer_load(kit.signer, buf_bytes(&sealed), purpose, "One", buf_bytes(&kit.certificate), &key,
-				     why), SIGNER_REFUSED);
+	assert_int_equal(signer_load(kit.signer, buf_bytes(&sealed), purpose, "One", bytes_of(NULL, 0), &key, why),
+			 0);
+	assert_int_equal(
+		signer_load(kit.signer, buf_bytes(&sealed), purpose, "One", buf_bytes(&kit.certificate), &key, why),
+		SIGNER_REFUSED);
 	return key;
 }
 
@@ -343,7 +346,8 @@ static void a_responders_key_signs_answers_only(void **state)
 	assert_int_equal(signer_sign_ocsp(kit.signer, key, buf_bytes(&answer), &signature, why), 0);
 	assert_true(signature.len > 0);
 	buf_reset(&signature);
-	assert_int_equal(sign_in_pieces(kit.signer, key, SIGNER_STREAM_OCSP, buf_bytes(&answer), 10, &signature, why), 0);
+	assert_int_equal(sign_in_pieces(kit.signer, key, SIGNER_STREAM_OCSP, buf_bytes(&answer), 10, &signature, why),
+			 0);
 	/* Not in the CA's name, and nothing else. */
 	build_response(0xa1, issuer_get_name(kit.issuer), &named);
 	expect(key, SIGNER_STREAM_OCSP, buf_bytes(&named), "the responder is not this key");
@@ -388,8 +392,9 @@ static void a_mac_is_one_of_hmac_sha256_under_the_sealed_secret(void **state)
 
 	assert_int_equal(seal_close(issue_kit_kek, bytes_of_str("gatehouse key, purpose 3, CA One"),
 				    bytes_of(secret, sizeof(secret)), &sealed), 0);
-	assert_int_equal(signer_load(kit.signer, buf_bytes(&sealed), SIGNER_PURPOSE_MAC, "One", bytes_of(NULL, 0), &key,
-				     why), 0);
+	assert_int_equal(
+		signer_load(kit.signer, buf_bytes(&sealed), SIGNER_PURPOSE_MAC, "One", bytes_of(NULL, 0), &key, why),
+		0);
 	assert_int_equal(signer_mac(kit.signer, key, HEX("audit"), HEX("head"), mac, why), 0);
 	assert_non_null(HMAC(EVP_sha256(), secret, sizeof(secret), (const uint8_t *)"\x05" "audithead", 10, expected,
 			     NULL));
@@ -397,8 +402,9 @@ static void a_mac_is_one_of_hmac_sha256_under_the_sealed_secret(void **state)
 	assert_int_equal(signer_mac(kit.signer, key, HEX("audith"), HEX("ead"), moved, why), 0);
 	assert_memory_not_equal(moved, mac, sizeof(mac));
 	/* Under no other purpose, and it signs nothing. */
-	assert_int_equal(signer_load(kit.signer, buf_bytes(&sealed), SIGNER_PURPOSE_CA, "One", bytes_of(NULL, 0), &key,
-				     why), SIGNER_REFUSED);
+	assert_int_equal(
+		signer_load(kit.signer, buf_bytes(&sealed), SIGNER_PURPOSE_CA, "One", bytes_of(NULL, 0), &key, why),
+		SIGNER_REFUSED);
 	key = make_key("hmac", SIGNER_PURPOSE_MAC, &none);
 	assert_int_equal(none.len, 0);
 	assert_int_equal(signer_sign_certificate(kit.signer, key, HEX("\x30\x00"), &signature, why), SIGNER_REFUSED);
