@@ -288,7 +288,8 @@ static bool verifies(const struct gate_signature *made)
 	for (size_t i = 0; pkey && ctx && i < sizeof(signature_kinds) / sizeof(*signature_kinds); i++)
 		if (bytes_equal(signature_kinds[i].algorithm, made->algorithm))
 			ok = EVP_PKEY_is_a(pkey, signature_kinds[i].key) &&
-			     EVP_DigestVerifyInit_ex(ctx, NULL, signature_kinds[i].digest, NULL, NULL, pkey, NULL) > 0 &&
+			     EVP_DigestVerifyInit_ex(ctx, NULL, signature_kinds[i].digest, NULL, NULL, pkey,
+						     NULL) == 1 &&
 			     EVP_DigestVerify(ctx, made->signature.ptr, made->signature.len, made->tbs.ptr,
 					      made->tbs.len) == 1;
 	EVP_MD_CTX_free(ctx);
@@ -300,8 +301,8 @@ static bool verifies(const struct gate_signature *made)
  * them for a root: the key itself has signed them, when the CA was created. */
 static int use_certificates(struct key *key, char why[static SIGNER_WHY_SIZE])
 {
-	static const char not_by_this_key[] = "the CA certificate was not signed by this key: it is not the one of this "
-					      "CA, or was changed";
+	static const char not_by_this_key[] = "the CA certificate was not signed by this key: it is not the one of "
+					      "this CA, or was changed";
 	static const char not_by_its_issuer[] = "a signature in the chain of the CA certificate does not verify under "
 						"the key of its issuer";
 	struct gate_signature made[GATE_CHAIN_MAX];
