@@ -42,6 +42,8 @@ static const struct conf_option acme_options[] = {
 	  "Challenges an account may have checked at once, and again each hour.", NULL, NULL },
 	{ "key-changes-per-hour", CONF_INTEGER, "1..1000000", "500",
 	  "Changes of account keys one address may ask for at once, and again each hour.", NULL, NULL },
+	{ "revocations-per-hour", CONF_INTEGER, "1..1000000", "3600",
+	  "Revocations one address may ask for at once, and again each hour.", NULL, NULL },
 	{ "attributes", CONF_MAP, NULL, NULL, "Attributes that go with every request of this endpoint to the policy.",
 	  NULL, NULL },
 	{ 0 },
@@ -121,6 +123,13 @@ static int post_certificate(void *state, const struct http_request *q, struct ht
 	return acme_post_as_get(state, q, r, acme_certificate);
 }
 
+static int post_revoke_cert(void *state, const struct http_request *q, struct http_reply *r)
+{
+	struct acme *acme = state;
+
+	return acme_post_limited(acme, q, r, ACME_BY_EITHER, acme_revoke_cert, acme->revocation_limit, "revocations");
+}
+
 static const struct proto_route acme_routes[] = {
 	{ "GET", "/directory", get_directory },
 	{ "POST", "/directory", post_directory }, /* RFC 8555 6.3 */
@@ -136,6 +145,7 @@ static const struct proto_route acme_routes[] = {
 	{ "POST", "/authz/{id}", post_authz },
 	{ "POST", "/challenge/{id}", post_challenge },
 	{ "POST", "/cert/{id}", post_certificate },
+	{ "POST", "/revoke-cert", post_revoke_cert },
 	{ 0 },
 };
 
@@ -169,6 +179,7 @@ static void acme_drop(struct acme **ap)
 	limit_drop(&a->order_limit);
 	limit_drop(&a->challenge_limit);
 	limit_drop(&a->key_change_limit);
+	limit_drop(&a->revocation_limit);
 	pthread_mutex_destroy(&a->claims_lock);
 	settings_fini(&a->set);
 	free(a->endpoint);
@@ -245,6 +256,7 @@ static int limits_init(struct acme *a, const struct conf_section *conf)
 	unsigned orders = (unsigned)conf_int(conf, "orders-per-hour");
 	unsigned challenges = (unsigned)conf_int(conf, "challenges-per-hour");
 	unsigned key_changes = (unsigned)conf_int(conf, "key-changes-per-hour");
+	unsigned revocations = (unsigned)conf_int(conf, "revocations-per-hour");
 	int e = limit_new(&a->nonce_limit, nonces, (unsigned)conf_int(conf, "nonces-burst"));
 
 	if (!e)
@@ -253,7 +265,9 @@ static int limits_init(struct acme *a, const struct conf_section *conf)
 		e = limit_new(&a->order_limit, orders, orders);
 	if (!e)
 		e = limit_new(&a->challenge_limit, challenges, challenges);
-	return e ? e : limit_new(&a->key_change_limit, key_changes, key_changes);
+	if (!e)
+		e = limit_new(&a->key_change_limit, key_changes, key_changes);
+	return e ? e : limit_new(&a->revocation_limit, revocations, revocations);
 }
 
 /* The files of this instance: acme-NAME.db and acme-NAME.nonces. */

@@ -64,6 +64,7 @@ struct acme {
 	struct limit *order_limit;          /* of an account, in identifiers */
 	struct limit *challenge_limit;      /* of an account */
 	struct limit *key_change_limit;     /* of an address */
+	struct limit *revocation_limit;     /* of an address */
 	pthread_mutex_t claims_lock;        /* for the two below */
 	int64_t claims[ACME_CLAIMS_MAX];    /* orders for which a handler is asking the core right now */
 	size_t n_claims;
@@ -90,6 +91,7 @@ struct acme_call {
 enum acme_signer {
 	ACME_BY_ACCOUNT, /* the message names an account of ours (kid) */
 	ACME_BY_KEY,     /* the message carries its key (jwk) */
+	ACME_BY_EITHER,
 };
 
 typedef int acme_action(struct acme_call *c);
@@ -117,6 +119,11 @@ int acme_random_token(char out[static ACME_TOKEN_SIZE]);
 /* A name for an order that is made now. 0 or negative. */
 int acme_new_name(char out[static ACME_ORDER_NAME_SIZE]);
 
+/* A core that is busy or away holds up whoever asks it: so many handlers may wait for it, the others are told that it
+ * is busy. True: acme_leave_wait() follows. */
+bool acme_enter_wait(const struct acme_call *c);
+void acme_leave_wait(const struct acme_call *c);
+
 /* A finished JSON document as the answer. */
 int acme_reply_json(struct acme_call *c, int status, const struct buf *document);
 
@@ -124,9 +131,11 @@ int acme_reply_json(struct acme_call *c, int status, const struct buf *document)
 
 enum acme_error {
 	ACME_ERR_ACCOUNT_DOES_NOT_EXIST = 1,
+	ACME_ERR_ALREADY_REVOKED,
 	ACME_ERR_BAD_CSR,
 	ACME_ERR_BAD_NONCE,
 	ACME_ERR_BAD_PUBLIC_KEY,
+	ACME_ERR_BAD_REVOCATION_REASON,
 	ACME_ERR_BAD_SIGNATURE_ALGORITHM,
 	ACME_ERR_CONNECTION,
 	ACME_ERR_DNS,
@@ -225,6 +234,9 @@ int acme_challenge(struct acme_call *c);
 /* A challenge that is being checked: ask how far it is, store what came of it, and refresh `authz`. */
 int acme_authz_refresh(struct acme_call *c, struct acme_authz *authz, unsigned wait_ms);
 
+/* The name that it proves, with the evidence (trust: the gateway's word). 0 or -ENOMEM. */
+int acme_name_of(struct acme_call *c, const struct acme_authz *a, struct ca_name *out);
+
 /* attribute.c */
 
 /* What goes with each request of this client to the policy; NULL when memory is short. */
@@ -240,3 +252,7 @@ int acme_finalize_poll(struct acme_call *c, struct acme_order *o);
 
 /* An order whose certificate was not collected from the core yet: do it now. */
 void acme_finalize_collect(struct acme_call *c, struct acme_order *o);
+
+/* revoke.c */
+
+int acme_revoke_cert(struct acme_call *c);

@@ -195,6 +195,18 @@ int acme_authz(struct acme_call *c)
 	return e ? e : reply_authz(c, &a);
 }
 
+int acme_name_of(struct acme_call *c, const struct acme_authz *a, struct ca_name *out)
+{
+	*out = (struct ca_name){
+		.kind = a->kind,
+		.value = a->value,
+		.evidence = CA_EVIDENCE_ACME_AUTHORIZATION,
+		.evidence_text = arena_printf(c->q->arena, "authz %lld %s %s", (long long)a->id, a->challenge.type,
+					      a->challenge.address ?: "-"),
+	};
+	return out->evidence_text ? 0 : -ENOMEM;
+}
+
 /* An object as payload answers the challenge, whatever its members; an empty payload reads it. */
 int acme_challenge(struct acme_call *c)
 {

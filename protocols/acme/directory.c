@@ -28,6 +28,7 @@ int acme_directory(struct acme_call *c)
 		{ "newNonce", "/new-nonce" },
 		{ "newAccount", "/new-account" },
 		{ "newOrder", "/new-order" },
+		{ "revokeCert", "/revoke-cert" },
 		{ "keyChange", "/key-change" },
 	};
 	const struct acme_settings *set = &c->acme->set;

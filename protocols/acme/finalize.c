@@ -138,24 +138,6 @@ static int print_chain(struct acme_call *c, const struct ca_outcome *out, struct
 
 /* Results. */
 
-/* A core that is busy or away holds up whoever asks it: so many handlers may wait for it, the others are told that it
- * is busy, and their clients poll. (Who collects a certificate is not asked to come back: some clients never would.)
- * True: leave_wait() follows. */
-static bool enter_wait(const struct acme_call *c)
-{
-	const struct proto_waits *waits = c->acme->waits;
-
-	return !waits || waits->enter(waits->state);
-}
-
-static void leave_wait(const struct acme_call *c)
-{
-	const struct proto_waits *waits = c->acme->waits;
-
-	if (waits)
-		waits->leave(waits->state);
-}
-
 /* The gateway has the certificate now: tell the core, which then lets nobody else spend the approval it was made by.
  * As long as that does not work it is tried again whenever the order or its certificate is read. 0: the core knows. */
 static int collect(struct acme_call *c, const char *order, int64_t core_id)
@@ -255,24 +237,14 @@ static struct verdict judge(struct acme_call *c, const struct acme_order *o, int
 	return v;
 }
 
-/* Names for the core, with the evidence of each (trust: the gateway's word). */
+/* Names for the core. */
 static struct ca_name *names_of(struct acme_call *c, const struct acme_order *o)
 {
 	struct ca_name *names = arena_alloc(c->q->arena, o->n_authz * sizeof(*names));
 
-	for (size_t i = 0; names && i < o->n_authz; i++) {
-		const struct acme_authz *a = &o->authz[i];
-
-		names[i] = (struct ca_name){
-			.kind = a->kind,
-			.value = a->value,
-			.evidence = CA_EVIDENCE_ACME_AUTHORIZATION,
-			.evidence_text = arena_printf(c->q->arena, "authz %lld %s %s", (long long)a->id,
-						      a->challenge.type, a->challenge.address ?: "-"),
-		};
-		if (!names[i].evidence_text)
+	for (size_t i = 0; names && i < o->n_authz; i++)
+		if (acme_name_of(c, &o->authz[i], &names[i]))
 			return NULL;
-	}
 	return names;
 }
 
@@ -327,10 +299,10 @@ static int submit(struct acme_call *c, const struct acme_order *o, struct ca_out
 {
 	int e;
 
-	if (!enter_wait(c))
+	if (!acme_enter_wait(c))
 		return CA_CALL_BUSY;
 	e = submit_now(c, o, out);
-	leave_wait(c);
+	acme_leave_wait(c);
 	return e;
 }
 
@@ -342,10 +314,10 @@ static int look(struct acme_call *c, const struct acme_order *o, struct ca_outco
 
 	if (!requester)
 		return -ENOMEM;
-	if (!enter_wait(c))
+	if (!acme_enter_wait(c))
 		return CA_CALL_BUSY;
 	e = ca_peek(c->acme->ca, requester, o->core_id, out);
-	leave_wait(c);
+	acme_leave_wait(c);
 	return e;
 }
 

@@ -16,9 +16,11 @@ static const struct {
 	int status;
 } errors[] = {
 	[ACME_ERR_ACCOUNT_DOES_NOT_EXIST] = { "accountDoesNotExist", 400 },
+	[ACME_ERR_ALREADY_REVOKED] = { "alreadyRevoked", 400 },
 	[ACME_ERR_BAD_CSR] = { "badCSR", 400 },
 	[ACME_ERR_BAD_NONCE] = { "badNonce", 400 },
 	[ACME_ERR_BAD_PUBLIC_KEY] = { "badPublicKey", 400 },
+	[ACME_ERR_BAD_REVOCATION_REASON] = { "badRevocationReason", 400 },
 	[ACME_ERR_BAD_SIGNATURE_ALGORITHM] = { "badSignatureAlgorithm", 400 },
 	[ACME_ERR_CONNECTION] = { "connection", 400 },
 	[ACME_ERR_DNS] = { "dns", 400 },

@@ -31,6 +31,21 @@ char *acme_url(const struct acme_call *c, const char *format, ...)
 	return buf_status(&url) ? NULL : arena_strdup(c->q->arena, buf_str(&url));
 }
 
+bool acme_enter_wait(const struct acme_call *c)
+{
+	const struct proto_waits *waits = c->acme->waits;
+
+	return !waits || waits->enter(waits->state);
+}
+
+void acme_leave_wait(const struct acme_call *c)
+{
+	const struct proto_waits *waits = c->acme->waits;
+
+	if (waits)
+		waits->leave(waits->state);
+}
+
 /* `size`: of the text, with its NUL. */
 static int encode(struct bytes octets, char *out, size_t size)
 {
@@ -165,7 +180,7 @@ static int find_key(struct acme_call *c, enum acme_signer signer)
 	const char *why = "";
 	int e;
 
-	if (signer == ACME_BY_ACCOUNT)
+	if (signer == ACME_BY_ACCOUNT || (signer == ACME_BY_EITHER && c->jws->kid))
 		return c->jws->kid ? load_account(c) :
 				     answered(acme_problem(c, ACME_ERR_MALFORMED,
 							   "this request is signed with an account: kid, not jwk"));

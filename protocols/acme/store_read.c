@@ -193,9 +193,29 @@ int acme_store_find_valid(struct db_conn *conn, struct arena *a, const struct ac
 	int e = db_select(conn, &rows,
 			  AUTHZ_COLUMNS "WHERE a.account=? AND a.value=? AND a.kind=? AND a.status=4"
 					" AND a.expires_s>=? ORDER BY a.expires_s DESC LIMIT 1",
-			  DB_INT(like->account), DB_TEXT(like->value), DB_INT(like->kind), DB_INT(q.now_s));
+			  DB_INT(like->account), DB_TEXT(like->value), DB_INT(like->kind), DB_INT(until_s));
 
 	return e ? e : read_one_authz(&q, rows);
+}
+
+static int all_valid(struct db_conn *conn, void *arg)
+{
+	struct query *q = arg;
+	struct acme_authz *authz = q->out;
+	int e = 0;
+
+	for (size_t i = 0; i < q->n && !e; i++) {
+		struct acme_authz like = authz[i];
+
+		e = acme_store_find_valid(conn, q->arena, &like, q->now_s + 1, &authz[i]);
+	}
+	return e;
+}
+
+int acme_store_find_valid_authz(struct acme_store *s, struct arena *a, struct acme_authz *authz, size_t n,
+				int64_t now_s)
+{
+	return db_read(s->db, all_valid, &(struct query){ .arena = a, .now_s = now_s, .out = authz, .n = n });
 }
 
 /* Orders. */

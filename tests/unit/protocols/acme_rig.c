@@ -39,18 +39,27 @@ static int answer(const struct rig_core *core, struct ca_outcome *out)
 	return core->call;
 }
 
+static void remember_names(char *out, size_t size, const struct ca_name *names, size_t n_names)
+{
+	out[0] = '\0';
+	for (size_t i = 0; i < n_names; i++) {
+		size_t n = strlen(out);
+
+		assert_int_equal(names[i].evidence, CA_EVIDENCE_ACME_AUTHORIZATION);
+		snprintf(out + n, size - n, "%s:%s;", names[i].kind == CA_NAME_IP ? "ip" : "dns", names[i].value);
+	}
+}
+
 static void remember(struct rig_core *core, const struct ca_submission *s)
 {
 	core->last = *s;
 	snprintf(core->last_requester, sizeof(core->last_requester), "%s", s->requester);
-	core->last_names[0] = core->last_evidence[0] = core->last_attributes[0] = '\0';
+	core->last_evidence[0] = core->last_attributes[0] = '\0';
+	remember_names(core->last_names, sizeof(core->last_names), s->names, s->n_names);
 	for (size_t i = 0; i < s->n_names; i++) {
-		size_t n = strlen(core->last_names), e = strlen(core->last_evidence);
+		size_t n = strlen(core->last_evidence);
 
-		assert_int_equal(s->names[i].evidence, CA_EVIDENCE_ACME_AUTHORIZATION);
-		snprintf(core->last_names + n, sizeof(core->last_names) - n, "%s:%s;",
-			 s->names[i].kind == CA_NAME_IP ? "ip" : "dns", s->names[i].value);
-		snprintf(core->last_evidence + e, sizeof(core->last_evidence) - e, "%s;", s->names[i].evidence_text);
+		snprintf(core->last_evidence + n, sizeof(core->last_evidence) - n, "%s;", s->names[i].evidence_text);
 	}
 	for (size_t i = 0; i < s->n_attributes; i++) {
 		size_t n = strlen(core->last_attributes);
@@ -90,6 +99,20 @@ int ca_retrieve(struct ca_door *ca, const char *requester, int64_t id, struct ca
 	assert_string_equal(requester, ca->core.last_requester);
 	assert_int_equal(id, 42);
 	return ca->core.retrieve_call ? ca->core.retrieve_call : answer(&ca->core, out);
+}
+
+int ca_revoke(struct ca_door *ca, const struct ca_revocation *v, struct ca_outcome *out)
+{
+	struct rig_core *core = &ca->core;
+
+	core->revokes++;
+	core->last_revocation = *v;
+	snprintf(core->last_revoker, sizeof(core->last_revoker), "%s", v->requester ? v->requester : "");
+	remember_names(core->last_revoked_names, sizeof(core->last_revoked_names), v->names, v->n_names);
+	buf_reset(&core->last_revoked);
+	assert_int_equal(buf_append(&core->last_revoked, v->certificate), 0);
+	out->retry_after_s = core->revoke_call[v->proof] == CA_CALL_BUSY ? 7 : 0;
+	return core->revoke_call[v->proof];
 }
 
 int ca_get_chain(struct ca_door *ca, struct buf *out)
@@ -166,11 +189,11 @@ void rig_start(struct rig *rig, const char *conf)
 	snprintf(rig->folder, sizeof(rig->folder), "/tmp/test_acme_XXXXXX");
 	assert_non_null(mkdtemp(rig->folder));
 	rig->cert_key = EVP_EC_gen("P-256");
-	rig->core.last_request = BUF_INIT(CA_REQUEST_MAX);
+	rig->core.last_request = rig->core.last_revoked = BUF_INIT(CA_REQUEST_MAX);
 	rig->core.disposition = CA_ISSUED;
 	rig->core.rig_waiting = &rig->waiting;
-	rig->core.leaf = signing_certificate(rig->cert_key, "leaf");
-	rig->core.issuer = signing_certificate(issuer, "issuer");
+	rig->core.leaf = signing_certificate(rig->cert_key, "leaf", NULL);
+	rig->core.issuer = signing_certificate(issuer, "issuer", NULL);
 	EVP_PKEY_free(issuer);
 	open_endpoint(rig, conf);
 }
@@ -201,6 +224,7 @@ void rig_stop(struct rig *rig)
 	free((void *)(uintptr_t)rig->core.leaf.ptr);
 	free((void *)(uintptr_t)rig->core.issuer.ptr);
 	buf_fini(&rig->core.last_request);
+	buf_fini(&rig->core.last_revoked);
 	assert_int_equal(rig->waiting, 0);
 	clock_fake_end();
 }

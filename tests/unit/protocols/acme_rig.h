@@ -27,10 +27,14 @@ struct rig_core {
 	bool no_chain;                    /* the answer brings no issuer */
 	void (*during_submit)(void *arg); /* called inside ca_submit() */
 	void *during_arg;
-	int submits, peeks, retrieves;
+	int revoke_call[4];               /* what ca_revoke() returns for each proof */
+	int submits, peeks, retrieves, revokes;
+	struct ca_revocation last_revocation; /* its pointers are good only where noted below */
+	struct buf last_revoked;          /* the certificate */
 	const int *rig_waiting;           /* handlers that wait */
 	int waiting;                      /* that many at the last ca_submit() */
 	struct ca_submission last;        /* its pointers are good only where noted below */
+	char last_revoker[64], last_revoked_names[512];
 	char last_requester[64], last_names[512], last_evidence[512], last_attributes[2048];
 	struct buf last_request;
 	struct bytes leaf, issuer;        /* DER */

@@ -166,7 +166,16 @@ char *signing_csr(EVP_PKEY *key, const char *san)
 	return text;
 }
 
-struct bytes signing_certificate(EVP_PKEY *key, const char *common_name)
+static void add_san(X509 *cert, const char *san)
+{
+	X509_EXTENSION *ext = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, san);
+
+	assert_non_null(ext);
+	assert_int_equal(X509_add_ext(cert, ext, -1), 1);
+	X509_EXTENSION_free(ext);
+}
+
+struct bytes signing_certificate(EVP_PKEY *key, const char *common_name, const char *san)
 {
 	X509 *cert = X509_new();
 	X509_NAME *name = X509_get_subject_name(cert);
@@ -181,6 +190,8 @@ struct bytes signing_certificate(EVP_PKEY *key, const char *common_name)
 	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const uint8_t *)common_name, -1, -1, 0);
 	X509_set_issuer_name(cert, name);
 	X509_set_pubkey(cert, key);
+	if (san)
+		add_san(cert, san);
 	assert_true(X509_sign(cert, key, digest) > 0);
 	len = i2d_X509(cert, &der);
 	assert_true(len > 0);

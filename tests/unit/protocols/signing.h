@@ -35,5 +35,5 @@ char *signing_text(const char *format, ...) __attribute__((format(printf, 1, 2))
 /* A PKCS#10 request for DNS names with this key, DER in base64url, to be freed. */
 char *signing_csr(EVP_PKEY *key, const char *san);
 
-/* A self-signed certificate in DER; to be freed. */
-struct bytes signing_certificate(EVP_PKEY *key, const char *common_name);
+/* A self-signed certificate in DER; to be freed. `san`: as openssl.cnf(5) has it; NULL: none. */
+struct bytes signing_certificate(EVP_PKEY *key, const char *common_name, const char *san);

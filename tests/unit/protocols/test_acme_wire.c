@@ -62,9 +62,10 @@ static void lists_its_resources_in_the_directory(void **state)
 	assert_string_equal(rig_json(&client, "newNonce"), NEW_NONCE);
 	assert_string_equal(rig_json(&client, "newAccount"), NEW_ACCOUNT);
 	assert_string_equal(rig_json(&client, "newOrder"), NEW_ORDER);
+	assert_string_equal(rig_json(&client, "revokeCert"), RIG_BASE "/acme/revoke-cert");
 	assert_string_equal(rig_json(&client, "keyChange"), RIG_BASE "/acme/key-change");
 	assert_null(json_get(client.a.json, "meta"));
-	assert_int_equal(cJSON_GetArraySize(client.a.json), 5); /* and one that means nothing */
+	assert_int_equal(cJSON_GetArraySize(client.a.json), 6); /* and one that means nothing */
 	assert_null(rig_answer_link(&client, "index"));
 	assert_string_equal(rig_answer_header(&client, "Access-Control-Allow-Origin"), "*");
 	assert_int_equal(rig_post(&client, DIRECTORY, ""), 200); /* RFC 8555 6.3 */

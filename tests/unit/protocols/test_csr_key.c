@@ -67,8 +67,8 @@ static void knows_a_certificate_for_the_key_of_the_request(void **state)
 {
 	for (size_t i = 0; i < N_ALGS; i++)
 		for (size_t k = 0; k < N_ALGS; k++) {
-			struct bytes same = signing_certificate(own[k].key, "www.example.com");
-			struct bytes foreign = signing_certificate(other[k].key, "www.example.com");
+			struct bytes same = signing_certificate(own[k].key, "www.example.com", NULL);
+			struct bytes foreign = signing_certificate(other[k].key, "www.example.com", NULL);
 
 			assert_int_equal(acme_csr_is_for(buf_bytes(&csrs[i]), same), i == k);
 			assert_false(acme_csr_is_for(buf_bytes(&csrs[i]), foreign));
@@ -102,7 +102,7 @@ static void refuses_a_request_that_is_cut_short_or_goes_on(void **state)
 
 static void takes_no_certificate_for_a_request_nor_a_request_for_a_certificate(void **state)
 {
-	struct bytes certificate = signing_certificate(own[0].key, "www.example.com");
+	struct bytes certificate = signing_certificate(own[0].key, "www.example.com", NULL);
 
 	assert_int_equal(judge(certificate, own[0].jwk), CSR_KEY_NO_CSR);
 	assert_false(acme_csr_is_for(certificate, certificate));
