@@ -26,6 +26,13 @@ static const struct jws_alg algs[] = {
 	{ "EdDSA", JWK_ED25519, 0 },
 };
 
+/* RFC 7518 3.2; `half` is the length of the MAC. They go with no key of `enum jwk_type`: jws_verify() refuses them. */
+static const struct jws_alg mac_algs[] = {
+	{ "HS256", 0, 32 },
+	{ "HS384", 0, 48 },
+	{ "HS512", 0, 64 },
+};
+
 const char *const jws_algorithms[] = { "ES256", "ES384", "RS256", "EdDSA", NULL };
 
 static int refuse(int outcome, const char **why, const char *sentence)
@@ -34,11 +41,11 @@ static int refuse(int outcome, const char **why, const char *sentence)
 	return outcome;
 }
 
-static const struct jws_alg *alg_by_name(const char *name)
+static const struct jws_alg *alg_by_name(const struct jws_alg *list, size_t n, const char *name)
 {
-	for (size_t i = 0; i < sizeof(algs) / sizeof(algs[0]); i++)
-		if (strcmp(algs[i].name, name) == 0)
-			return &algs[i];
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(list[i].name, name) == 0)
+			return &list[i];
 	return NULL;
 }
 
@@ -51,7 +58,7 @@ static int header_string(const cJSON *header, const char *name, const char **out
 	return item && !*out ? JWS_MALFORMED : 0;
 }
 
-static int read_header(struct jws *jws, const char **why)
+static int read_header(struct jws *jws, const struct jws_alg *list, size_t n, const char **why)
 {
 	const cJSON *h = jws->header;
 	const char *alg;
@@ -68,7 +75,7 @@ static int read_header(struct jws *jws, const char **why)
 		return refuse(JWS_MALFORMED, why, "the protected header needs alg and url");
 	if (!jws->kid == !jws->jwk)
 		return refuse(JWS_MALFORMED, why, "the protected header needs exactly one of jwk and kid");
-	jws->alg = alg_by_name(alg);
+	jws->alg = alg_by_name(list, n, alg);
 	return jws->alg ? 0 : refuse(JWS_BAD_ALGORITHM, why, "this signature algorithm is not taken");
 }
 
@@ -99,24 +106,45 @@ static int read_members(struct jws *jws, const cJSON *outer, const char **why)
 	return e == JSON_REFUSED ? refuse(JWS_MALFORMED, why, "the protected header is not JSON") : e;
 }
 
-int jws_parse(struct jws **out, struct bytes text, const char **why)
+/* With one of the algorithms of `list`. */
+static int read_object(struct jws **out, const cJSON *object, const struct jws_alg *list, size_t n, const char **why)
 {
 	OWNED(jws) jws = calloc(1, sizeof(*jws));
-	OWNED_JSON outer = NULL;
 	int e;
 
 	if (!jws)
 		return -ENOMEM;
 	jws->payload = jws->signature = jws->input = BUF_INIT(JWS_SIZE_MAX);
-	e = json_parse(&outer, text, JWS_SIZE_MAX);
-	if (e == JSON_REFUSED || (!e && !cJSON_IsObject(outer)))
-		return refuse(JWS_MALFORMED, why, "the body is not a JSON object");
+	e = read_members(jws, object, why);
 	if (!e)
-		e = read_members(jws, outer, why);
-	if (!e)
-		e = read_header(jws, why);
+		e = read_header(jws, list, n, why);
 	if (e)
 		return e;
+	*out = MOVE(jws);
+	return 0;
+}
+
+int jws_parse(struct jws **out, struct bytes text, const char **why)
+{
+	OWNED_JSON outer = NULL;
+	int e = json_parse(&outer, text, JWS_SIZE_MAX);
+
+	if (e == JSON_REFUSED || (!e && !cJSON_IsObject(outer)))
+		return refuse(JWS_MALFORMED, why, "the body is not a JSON object");
+	return e ? e : read_object(out, outer, algs, sizeof(algs) / sizeof(algs[0]), why);
+}
+
+int jws_parse_mac(struct jws **out, const cJSON *object, const char **why)
+{
+	OWNED(jws) jws = NULL;
+	int e = read_object(&jws, object, mac_algs, sizeof(mac_algs) / sizeof(mac_algs[0]), why);
+
+	if (e)
+		return e;
+	if (!jws->kid)
+		return refuse(JWS_MALFORMED, why, "the protected header needs kid");
+	if (jws->signature.len != jws->alg->half)
+		return refuse(JWS_BAD_SIGNATURE, why, "the signature has not the length of the algorithm's MAC");
 	*out = MOVE(jws);
 	return 0;
 }

@@ -128,11 +128,13 @@ char *signing_signature(const struct signing_key *k, const char *input)
 	return signing_base64url(bytes_of(raw, len));
 }
 
-char *signing_message(const struct signing_key *k, const char *header, const char *payload)
+/* base64url over text as JWS writes it, by a function that is told `arg`. */
+static char *make_message(const char *header, const char *payload, char *(*sign)(const void *arg, const char *input),
+			  const void *arg)
 {
 	char *h = signing_base64url(bytes_of_str(header)), *p = signing_base64url(bytes_of_str(payload));
 	char *input = signing_text("%s.%s", h, p);
-	char *s = signing_signature(k, input);
+	char *s = sign(arg, input);
 	char *message = signing_text("{\"protected\":\"%s\",\"payload\":\"%s\",\"signature\":\"%s\"}", h, p, s);
 
 	free(h);
@@ -140,6 +142,39 @@ char *signing_message(const struct signing_key *k, const char *header, const cha
 	free(input);
 	free(s);
 	return message;
+}
+
+static char *sign_with_key(const void *key, const char *input)
+{
+	return signing_signature(key, input);
+}
+
+char *signing_message(const struct signing_key *k, const char *header, const char *payload)
+{
+	return make_message(header, payload, sign_with_key, k);
+}
+
+struct mac_key {
+	const char *digest;
+	struct bytes key;
+};
+
+static char *sign_with_mac(const void *arg, const char *input)
+{
+	const struct mac_key *k = arg;
+	uint8_t mac[EVP_MAX_MD_SIZE];
+	size_t n = 0;
+
+	assert_non_null(EVP_Q_mac(NULL, "HMAC", NULL, k->digest, NULL, k->key.ptr, k->key.len, (const uint8_t *)input,
+				  strlen(input), mac, sizeof(mac), &n));
+	return signing_base64url(bytes_of(mac, n));
+}
+
+char *signing_mac_message(const char *alg, struct bytes key, const char *header, const char *payload)
+{
+	struct mac_key k = { strcmp(alg, "HS256") == 0 ? "SHA256" : strcmp(alg, "HS384") == 0 ? "SHA384" : "SHA512", key };
+
+	return make_message(header, payload, sign_with_mac, &k);
 }
 
 char *signing_csr(EVP_PKEY *key, const char *san)

@@ -29,6 +29,9 @@ char *signing_signature(const struct signing_key *k, const char *input);
 /* A flattened JWS with this protected header (JSON) and payload, to be freed. */
 char *signing_message(const struct signing_key *k, const char *header, const char *payload);
 
+/* The same with a MAC: "HS256", "HS384" or "HS512" under this key. */
+char *signing_mac_message(const char *alg, struct bytes key, const char *header, const char *payload);
+
 /* A string made by printf, to be freed. */
 char *signing_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

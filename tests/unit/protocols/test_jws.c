@@ -141,6 +141,62 @@ static void refuses_an_algorithm_of_another_key(void **state)
 	assert_int_equal(verify(&eddsa, HEADER("RS256"), &eddsa), JWS_BAD_ALGORITHM);
 }
 
+/* What jws_parse_mac() says to a message with this header, whose MAC is that of `alg`. */
+static int parse_mac(const char *alg, const char *header)
+{
+	char *message = signing_mac_message(alg, bytes_of_str("a key of whoever gave it"), header, "{\"kty\":\"EC\"}");
+	OWNED_JSON object = NULL;
+	struct jws *jws = NULL;
+	const char *why = NULL;
+	int e = json_parse(&object, bytes_of_str(message), 65536);
+
+	assert_int_equal(e, 0);
+	e = jws_parse_mac(&jws, object, &why);
+	assert_int_equal(jws != NULL, e == 0);
+	if (e > 0)
+		assert_non_null(why);
+	if (jws) { /* and no key of a client verifies it, whatever its octets */
+		struct jwk *key = NULL;
+
+		assert_string_equal(jws->kid, "kid-1");
+		assert_string_equal(buf_str(&jws->payload), "{\"kty\":\"EC\"}");
+		assert_int_equal(jwk_read(&key, bytes_of_str(es256.jwk), &why), 0);
+		assert_int_equal(jws_verify(jws, key, &why), JWS_BAD_ALGORITHM);
+		jwk_drop(&key);
+	}
+	jws_drop(&jws);
+	free(message);
+	return e;
+}
+
+/* S20 */
+static void reads_messages_with_a_mac(void **state)
+{
+	assert_int_equal(parse_mac("HS256", "{\"alg\":\"HS256\",\"kid\":\"kid-1\",\"url\":\"u\"}"), 0);
+	assert_int_equal(parse_mac("HS384", "{\"alg\":\"HS384\",\"kid\":\"kid-1\",\"url\":\"u\"}"), 0);
+	assert_int_equal(parse_mac("HS512", "{\"alg\":\"HS512\",\"kid\":\"kid-1\",\"url\":\"u\",\"x\":1}"), 0);
+}
+
+static void refuses_other_messages_with_a_mac(void **state)
+{
+	static const char *const other_algs[] = { "none", "ES256", "RS256", "EdDSA", "HS1", "hs256", "HS256/64", "" };
+
+	for (size_t i = 0; i < sizeof(other_algs) / sizeof(other_algs[0]); i++) {
+		char *header = signing_text("{\"alg\":\"%s\",\"kid\":\"k\",\"url\":\"u\"}", other_algs[i]);
+
+		assert_int_equal(parse_mac("HS256", header), JWS_BAD_ALGORITHM);
+		free(header);
+	}
+	assert_int_equal(parse_mac("HS256", "{\"alg\":\"HS512\",\"kid\":\"k\",\"url\":\"u\"}"), JWS_BAD_SIGNATURE);
+	assert_int_equal(parse_mac("HS512", "{\"alg\":\"HS256\",\"kid\":\"k\",\"url\":\"u\"}"), JWS_BAD_SIGNATURE);
+	assert_int_equal(parse_mac("HS256", "{\"alg\":\"HS256\",\"url\":\"u\"}"), JWS_MALFORMED);
+	assert_int_equal(parse_mac("HS256", "{\"alg\":\"HS256\",\"jwk\":{},\"url\":\"u\"}"), JWS_MALFORMED);
+	assert_int_equal(parse_mac("HS256", "{\"alg\":\"HS256\",\"kid\":\"k\",\"jwk\":{},\"url\":\"u\"}"), JWS_MALFORMED);
+	assert_int_equal(parse_mac("HS256", "{\"alg\":\"HS256\",\"kid\":7,\"url\":\"u\"}"), JWS_MALFORMED);
+	assert_int_equal(parse_mac("HS256", "{\"alg\":\"HS256\",\"kid\":\"k\"}"), JWS_MALFORMED);
+	assert_int_equal(parse_mac("HS256", "{\"alg\":\"HS256\",\"kid\":\"k\",\"url\":\"u\",\"crit\":[]}"), JWS_MALFORMED);
+}
+
 static void refuses_the_signature_of_another_key(void **state)
 {
 	struct signing_key other = signing_key_make("ES256", 0);
@@ -408,6 +464,8 @@ int main(void)
 		cmocka_unit_test(takes_an_empty_payload),
 		cmocka_unit_test(refuses_algorithms_it_does_not_take),
 		cmocka_unit_test(refuses_an_algorithm_of_another_key),
+		cmocka_unit_test(reads_messages_with_a_mac),
+		cmocka_unit_test(refuses_other_messages_with_a_mac),
 		cmocka_unit_test(refuses_the_signature_of_another_key),
 		cmocka_unit_test(refuses_what_was_changed_after_signing),
 		cmocka_unit_test(wants_exactly_one_of_jwk_and_kid),
