@@ -144,6 +144,16 @@ class Client:
     def deactivate(self):
         return self.post(self.kid, {"status": "deactivated"})
 
+    def revoke(self, pem, reason=None, key=None):
+        """By the account, or by `key`, which is the certificate's own."""
+        der = x509.load_pem_x509_certificate(pem.encode()).public_bytes(serialization.Encoding.DER)
+        payload = {"certificate": b64(der), **({} if reason is None else {"reason": reason})}
+        if key is None:
+            return self.post(self.directory["revokeCert"], payload)
+        other = Client(self.g, self.responder, key)
+        other.directory = self.directory
+        return other.post(self.directory["revokeCert"], payload)
+
     def order(self, *names):
         reply, data = self.post(self.directory["newOrder"],
                                 {"identifiers": [{"type": "dns", "value": name} for name in names]})

@@ -60,13 +60,17 @@ class Certbot:
         return f"{self.folder}/config/live/{name}/cert.pem"
 
 
-def lego(g, *names):
+def run_lego(g, names, *command, options=()):
     env = dict(os.environ, LEGO_CA_CERTIFICATES=g.root)
     words = ["lego", "--server", g.directory, "--accept-tos", "--email", "admin@example.org", "--path",
-             f"{g.folder}/lego", "--http", "--http.port", f"127.0.0.1:{g.http01_port}"]
+             f"{g.folder}/lego", "--http", "--http.port", f"127.0.0.1:{g.http01_port}", *options]
     for name in names:
         words += ["--domains", name]
-    done = subprocess.run([*words, "run"], env=env, capture_output=True, text=True, timeout=120)
+    return subprocess.run([*words, *command], env=env, capture_output=True, text=True, timeout=120)
+
+
+def lego(g, *names, command=("run",), options=()):
+    done = run_lego(g, names, *command, options=options)
     check(done.returncode == 0, f"lego: {done.stdout}{done.stderr}{g.log_tail()}")
     return f"{g.folder}/lego/certificates/{names[0]}.crt"
 
