@@ -95,6 +95,13 @@ static bool read_ip(struct bytes name, struct acme_identifier *out)
 	return acme_identifier_read(out, "ip", ip_address_print(&address, text), &why) == 0;
 }
 
+static bool read_name(unsigned tag, struct bytes name, struct acme_identifier *out)
+{
+	if (tag == NAME_DNS)
+		return read_dns(name, out);
+	return tag == NAME_IP && read_ip(name, out);
+}
+
 int acme_certificate_names(struct bytes certificate, struct acme_identifier *out, size_t max, size_t *n)
 {
 	struct bytes names, name;
@@ -106,7 +113,7 @@ int acme_certificate_names(struct bytes certificate, struct acme_identifier *out
 	while (names.len > 0) {
 		if (der_read(&names, &tag, &name, NULL))
 			return -EINVAL;
-		if (*n == max || !(tag == NAME_DNS ? read_dns(name, &out[*n]) : tag == NAME_IP && read_ip(name, &out[*n])))
+		if (*n == max || !read_name(tag, name, &out[*n]))
 			return ACME_CERTIFICATE_OTHER_NAMES;
 		(*n)++;
 	}

@@ -9,12 +9,12 @@
 #include "core/base/bytes.h"
 #include "protocols/acme/identifier.h"
 
-/* The SubjectPublicKeyInfo (RFC 5280 4.1.2.7) as a whole element, pointing into `certificate`. 0; -EINVAL: these octets
- * have not the parts of a certificate in DER. */
+/* The SubjectPublicKeyInfo (RFC 5280 4.1.2.7) as a whole element, pointing into `certificate`. 0; -EINVAL: these
+ * octets have not the parts of a certificate in DER. */
 int acme_certificate_spki(struct bytes certificate, struct bytes *spki);
 
 enum {
-	ACME_CERTIFICATE_OTHER_NAMES = 1, /* it has none, more than `max`, or one that is no identifier of this server */
+	ACME_CERTIFICATE_OTHER_NAMES = 1, /* none, more than `max`, or one that is no identifier of this server */
 };
 
 /* The names of its SAN as identifiers, in their order. 0; the outcome above; -EINVAL: no certificate in DER. */

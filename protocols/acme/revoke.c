@@ -1,5 +1,5 @@
-/* revokeCert (RFC 8555 7.6), by whoever the certificate belongs to: the account that got it, its own key, or an account
- * that is authorized now for every name in it.
+/* revokeCert (RFC 8555 7.6), by whoever the certificate belongs to: the account that got it, its own key, or an
+ * account that is authorized now for every name in it.
  *
  * What is proven here is who asks. Whose the certificate is and what stands in it, the core knows by itself.
  *
@@ -23,8 +23,8 @@ static const int reasons[] = {
 static int reply_bad_reason(struct acme_call *c)
 {
 	return acme_problem(c, ACME_ERR_BAD_REVOCATION_REASON,
-			    "the reason is 0 (unspecified), 1 (keyCompromise), 3 (affiliationChanged), 4 (superseded) "
-			    "or 5 (cessationOfOperation)");
+			    "the reason is 0 (unspecified), 1 (keyCompromise), 3 (affiliationChanged), "
+			    "4 (superseded) or 5 (cessationOfOperation)");
 }
 
 /* 0; 1: answered; negative. */
@@ -90,12 +90,12 @@ static int reply(struct acme_call *c, int e, const struct ca_outcome *out)
 		return acme_problem_status(c, 404, ACME_ERR_MALFORMED, "this server has not issued that certificate");
 	case CA_CALL_REFUSED:
 		return acme_problem(c, ACME_ERR_UNAUTHORIZED,
-				    "the certificate belongs to another account, which is the one to revoke it; or sign "
-				    "with the certificate's own key, or get authorizations for all its names");
+				    "the certificate belongs to another account, which is the one to revoke it; or "
+				    "sign with the certificate's own key, or get authorizations for all its names");
 	case CA_CALL_BUSY:
 		e = http_reply_retry_after(c->r, out->retry_after_s ? out->retry_after_s : ACME_POLL_S);
-		return e ? e : acme_problem_status(c, 503, ACME_ERR_RATE_LIMITED,
-						   "the certificate authority is busy; nothing was revoked, try again");
+		return e ? e : acme_problem_status(c, 503, ACME_ERR_RATE_LIMITED, "nothing was revoked yet; the "
+						   "certificate authority is busy, try again");
 	default:
 		return e < 0 ? e : -EBADMSG;
 	}
@@ -138,8 +138,8 @@ static int revoke_by_names(struct acme_call *c, struct ca_revocation *v, struct 
 		return reply(c, e, out);
 	if (v->reason == CA_REASON_KEY_COMPROMISE)
 		return acme_problem(c, ACME_ERR_BAD_REVOCATION_REASON,
-				    "reason 1 (keyCompromise) is for the account that got the certificate, or for the "
-				    "certificate's own key; 0, 3, 4 and 5 are taken");
+				    "reason 1 (keyCompromise) is for the account that got the certificate, or for "
+				    "the certificate's own key; 0, 3, 4 and 5 are taken");
 	v->proof = CA_REVOKE_BY_NAMES;
 	return reply(c, ask(c, v, out), out);
 }

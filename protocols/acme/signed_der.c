@@ -12,10 +12,11 @@ int signed_der_open(struct bytes der, struct bytes *info)
 {
 	struct bytes parts, algorithm, signature;
 
-	if (der_expect(&der, DER_SEQUENCE, &parts) || der.len || der_expect(&parts, DER_SEQUENCE, info) ||
-	    der_expect(&parts, DER_SEQUENCE, &algorithm) || der_expect(&parts, DER_BIT_STRING, &signature) || parts.len)
+	if (der_expect(&der, DER_SEQUENCE, &parts) || der.len)
 		return -EINVAL;
-	return 0;
+	if (der_expect(&parts, DER_SEQUENCE, info) || der_expect(&parts, DER_SEQUENCE, &algorithm))
+		return -EINVAL;
+	return der_expect(&parts, DER_BIT_STRING, &signature) || parts.len ? -EINVAL : 0;
 }
 
 int signed_der_key(struct bytes *info, const uint8_t *before, size_t n, struct bytes *spki)

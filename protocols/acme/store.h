@@ -138,8 +138,8 @@ int acme_store_set_collected(struct acme_store *s, const char *name);
 
 int acme_store_get_authz(struct acme_store *s, struct arena *a, const char *name, int64_t now_s,
 			 struct acme_authz *out);
-/* For each of `authz`, of which account, kind and value are filled in, a valid one. 0; ACME_STORE_NONE: there is none for
- * one of them; negative. */
+/* For each of `authz`, of which account, kind and value are filled in, a valid one. 0; ACME_STORE_NONE: there is none
+ * for one of them; negative. */
 int acme_store_find_valid_authz(struct acme_store *s, struct arena *a, struct acme_authz *authz, size_t n,
 				int64_t now_s);
 /* The authorization that has this challenge. */

@@ -26,7 +26,7 @@ static const struct jws_alg algs[] = {
 	{ "EdDSA", JWK_ED25519, 0 },
 };
 
-/* RFC 7518 3.2; `half` is the length of the MAC. They go with no key of `enum jwk_type`: jws_verify() refuses them. */
+/* RFC 7518 3.2; `half` is the length of the MAC. They go with no `enum jwk_type`: jws_verify() refuses them. */
 static const struct jws_alg mac_algs[] = {
 	{ "HS256", 0, 32 },
 	{ "HS384", 0, 48 },

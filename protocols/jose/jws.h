@@ -40,9 +40,9 @@ extern const char *const jws_algorithms[];
 int jws_parse(struct jws **out, struct bytes text, const char **why);
 void jws_drop(struct jws **jws);
 
-/* A message in another one, read already: it is authenticated by a MAC (HS256, HS384 or HS512, RFC 7518 3.2) under a key
- * that `kid` names and that somebody else has (RFC 8555 7.3.4). `signature` is as long as the MAC of its algorithm. The
- * same outcomes, and JWS_BAD_SIGNATURE for another length. */
+/* A message in another one, read already: it is authenticated by a MAC (HS256, HS384 or HS512, RFC 7518 3.2) under a
+ * key that `kid` names and that somebody else has (RFC 8555 7.3.4). `signature` is as long as the MAC of its algorithm.
+ * The same outcomes, and JWS_BAD_SIGNATURE for another length. */
 int jws_parse_mac(struct jws **out, const cJSON *object, const char **why);
 
 /* The signature was made by `key` with the algorithm of the header. 0, JWS_BAD_ALGORITHM, JWS_BAD_SIGNATURE,

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""certbot, lego and uacme have their certificates revoked, by account and by key; and who else may, and who may not."""
+"""certbot, lego and uacme have their certificates revoked, by account and by key; and who else may, and who not."""
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -43,8 +43,8 @@ def certbot_revokes_by_account_and_by_key():
         pem = read(certbot.must_get(f"a.{DOMAIN}"))
         certbot.must("revoke", "--cert-name", f"a.{DOMAIN}", "--reason", "superseded", "--no-delete-after-revoke")
         check(is_revoked(g, pem, "superseded"), str(row(g, pem)))
-        code, output = certbot.run("-vv", "revoke", "--cert-path", certbot.path(f"a.{DOMAIN}"), "--no-delete-after-revoke",
-                                   "--server", g.directory)
+        code, output = certbot.run("-vv", "revoke", "--cert-path", certbot.path(f"a.{DOMAIN}"),
+                                   "--no-delete-after-revoke", "--server", g.directory)
         check(code != 0 and "revoked already" in output, output)
         path = certbot.must_get(f"b.{DOMAIN}")
         pem = read(path)

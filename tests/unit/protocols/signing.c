@@ -172,8 +172,10 @@ static char *sign_with_mac(const void *arg, const char *input)
 
 char *signing_mac_message(const char *alg, struct bytes key, const char *header, const char *payload)
 {
-	struct mac_key k = { strcmp(alg, "HS256") == 0 ? "SHA256" : strcmp(alg, "HS384") == 0 ? "SHA384" : "SHA512", key };
+	char digest[] = "SHA000";
+	struct mac_key k = { digest, key };
 
+	memcpy(digest + 3, alg + 2, 3);
 	return make_message(header, payload, sign_with_mac, &k);
 }
 

@@ -128,10 +128,12 @@ static char *inner_message(const struct signing_key *new, const struct claim *cl
 	char *header = signing_text("{\"alg\":\"%s\",\"url\":\"%s\",%s%s}", new->alg,
 				    claim->url ? claim->url : KEY_CHANGE, claim->jwk ? "" : "\"jwk\":",
 				    claim->jwk ? claim->jwk : new->jwk);
-	char *with_more = claim->more_header ? signing_text("{%s,%s", claim->more_header, header + 1) : strdup(header);
+	char *with_more = claim->more_header ? signing_text("{%s,%s", claim->more_header, header + 1) :
+					       strdup(header);
+	const char *account = claim->account ? claim->account : client.kid;
+	const char *old_key = claim->old_key ? claim->old_key : client.key.jwk;
 	char *payload = claim->payload ? strdup(claim->payload) :
-			signing_text("{\"account\":\"%s\",\"oldKey\":%s}", claim->account ? claim->account : client.kid,
-				     claim->old_key ? claim->old_key : client.key.jwk);
+					 signing_text("{\"account\":\"%s\",\"oldKey\":%s}", account, old_key);
 	char *message = signing_message(claim->signer ? claim->signer : new, with_more, payload);
 
 	free(header);

@@ -173,7 +173,8 @@ static void revokes_for_an_account_that_is_authorized_for_all_names(void **state
 
 static void takes_no_authorization_that_is_not_good(void **state)
 {
-	char *order = rig_ready_order(&client, "a.example.com"), *authz = strdup(rig_json(&client, "authorizations.0"));
+	char *order = rig_ready_order(&client, "a.example.com");
+	char *authz = strdup(rig_json(&client, "authorizations.0"));
 	char *pending = rig_order(&client, "pending.example.com");
 	struct rig_client other;
 
