@@ -25,6 +25,7 @@ const struct admin_call_row admin_calls[] = {
 	{ CALL(LIST_CERTIFICATES), "list-certificates", ADMIN_RIGHT_READ, admin_list_certificates },
 	{ CALL(GET_STATUS), "status", ADMIN_RIGHT_STATUS, admin_get_status },
 	{ CALL(SHOW_CA), "show-ca", ADMIN_RIGHT_READ, admin_show_ca },
+	{ CALL(LIST_SECTIONS), "list-sections", ADMIN_RIGHT_READ, admin_list_sections },
 	{ 0 },
 };
 

@@ -50,3 +50,6 @@ admin_call_fn admin_revoke, admin_hold, admin_release;
 
 /* core/admin_status.c */
 admin_call_fn admin_get_status, admin_show_ca;
+
+/* core/admin_sections.c */
+admin_call_fn admin_list_sections;

@@ -546,6 +546,65 @@ const char *conf_module(const struct conf_section *s)
 	return s->module;
 }
 
+static bool prints_number(enum conf_type type)
+{
+	return type == CONF_BOOL || type == CONF_INTEGER || type == CONF_DURATION || type == CONF_SIZE;
+}
+
+/* A list or map: "[a, b]", "{a: x, b: y}". */
+static void print_items(const struct value *v, bool is_map, struct buf *out)
+{
+	buf_append_char(out, is_map ? '{' : '[');
+	for (size_t i = 0; i < v->count; i++)
+		buf_printf(out, "%s%s%s%s", i ? ", " : "", is_map ? v->items[i].name : "", is_map ? ": " : "",
+			   v->items[i].text);
+	buf_append_char(out, is_map ? '}' : ']');
+}
+
+/* 1 for a value, 0 for none, negative. */
+static int print_value(enum conf_type type, const struct value *v, struct buf *out)
+{
+	if (type == CONF_STRING || type == CONF_CHOICE) {
+		if (!v->text)
+			return 0;
+		buf_append_str(out, v->text);
+	} else if (prints_number(type)) {
+		conf_scalar_print(type, v->number, out);
+	} else {
+		print_items(v, type == CONF_MAP, out);
+	}
+	return buf_status(out) ? buf_status(out) : 1;
+}
+
+static int each_below(const struct conf_section *s, const char *prefix,
+		      int (*each)(void *arg, const char *name, const char *value, bool is_set), void *arg)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && s && s->rows[i].name; i++) {
+		const struct conf_option *row = &s->rows[i];
+		OWNED_BUF text = BUF_INIT(CONF_SIZE_MAX);
+		char name[256];
+
+		snprintf(name, sizeof(name), "%s%s", prefix, row->name);
+		if (row->type == CONF_SECTION) {
+			snprintf(name, sizeof(name), "%s%s.", prefix, row->name);
+			r = each_below(s->values[i].section, name, each, arg);
+		} else if (row->type != CONF_SECTIONS && row->type != CONF_VARIANT && row->type != CONF_VARIANTS &&
+			   strcmp(row->name, CONF_OTHERS) != 0) {
+			r = print_value(row->type, &s->values[i], &text);
+			r = r < 0 ? r : each(arg, name, r ? buf_str(&text) : NULL, s->values[i].is_set);
+		}
+	}
+	return r;
+}
+
+int conf_each(const struct conf_section *s,
+	      int (*each)(void *arg, const char *name, const char *value, bool is_set), void *arg)
+{
+	return each_below(s, "", each, arg);
+}
+
 int conf_refuse(const struct conf_section *s, const char *name, struct conf_error *error, const char *format, ...)
 {
 	struct conf_place place = name ? place_of(s, get(s, name, ~0u)->place) : s->place;

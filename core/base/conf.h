@@ -81,6 +81,12 @@ const char *conf_map_value(const struct conf_section *s, const char *name, size_
 bool conf_is_set(const struct conf_section *s, const char *name);      /* written in the file, not by default */
 const char *conf_module(const struct conf_section *s); /* the value of that key, for CONF_VARIANT(S) */
 
+/* Every option of a section in the order of its rows, with its value as it is written in YAML ("[a, b]", "90d"); NULL
+ * for one that is absent. Sections inside come as "inner.option"; lists of sections are left out. 0 or what `each`
+ * returned. */
+int conf_each(const struct conf_section *s,
+	      int (*each)(void *arg, const char *name, const char *value, bool is_set), void *arg);
+
 /* Report a value that is well formed but cannot be used ("no such profile"), at its place. `name` NULL: the section
  * itself; `conf_refuse_at` takes the i-th element of a list. Always returns -EINVAL. */
 int conf_refuse(const struct conf_section *s, const char *name, struct conf_error *error, const char *format, ...)

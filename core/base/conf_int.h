@@ -47,5 +47,8 @@ int conf_vfail(struct conf_error *error, const char *name, struct conf_place pla
 const char *conf_scalar_parse(const struct conf_option *row, const char *text, int64_t *number, char *why,
 			      size_t why_size);
 
+/* A number of that type as it is written: "90d", "64KiB", "true". */
+int conf_scalar_print(enum conf_type type, int64_t number, struct buf *out);
+
 /* A mistake in the program's rows or calls: say where and abort(). */
 _Noreturn void conf_bug(const char *name, const char *reason);

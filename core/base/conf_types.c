@@ -147,6 +147,19 @@ const char *conf_scalar_parse(const struct conf_option *row, const char *text, i
 	}
 }
 
+int conf_scalar_print(enum conf_type type, int64_t number, struct buf *out)
+{
+	const struct unit *units = types[type].units, *best = units;
+
+	if (type == CONF_BOOL)
+		return buf_append_str(out, number ? "true" : "false");
+	/* The largest unit of which it is a multiple; 0 has the smallest that a duration is written in. */
+	for (const struct unit *u = units; u->suffix; u++)
+		if (number ? number % u->factor == 0 : u->factor <= 1000)
+			best = u;
+	return buf_printf(out, "%lld%s", (long long)(number / best->factor), best->suffix);
+}
+
 static void print_option(FILE *to, const struct conf_option *row, const char *path)
 {
 	fprintf(to, "%s: %s", path, types[row->type].name);

@@ -75,10 +75,23 @@ static const struct option_row ca_init_options[] = {
 	{ 0 },
 };
 
+static const struct option_row trust_options[] = {
+	{ "pem", .summary = "the certificates alone, in PEM" },
+	{ 0 },
+};
+
+static const struct option_row snippet_options[] = {
+	{ "domain", .value = "DOMAIN", .summary = "the name that the certificate is for; www.example.com" },
+	{ 0 },
+};
+
 static const struct noun_row nouns[] = {
 	{ "request", "requests for certificates: look, decide, edit" },
 	{ "cert", "certificates that were issued" },
 	{ "ca", "the CAs: create, show" },
+	{ "trust", "what clients have to trust" },
+	{ "endpoint", "where clients come in, and what they type" },
+	{ "profile", "what certificates look like" },
 	{ "server", "the daemon: health" },
 };
 
@@ -124,8 +137,29 @@ static const struct command commands[] = {
 	{ "ca", "show", NULL, "[CA]", "show the CA, its certificate and fingerprint", .prints = PRINTS_DOCUMENT,
 	  .is_paged = true, .run = ctl_ca_show },
 
+	{ "trust", "show", NULL, "[CA]", "show what clients have to trust, with its fingerprint",
+	  .prints = PRINTS_DOCUMENT, .options = { trust_options }, .run = ctl_trust_show,
+	  .example = "gatehouse trust show --pem > root.pem" },
+
+	{ "endpoint", "list", NULL, "", "list the endpoints and their URLs", .prints = PRINTS_LIST,
+	  .list = &endpoint_shape, .run = ctl_endpoint_list },
+	{ "endpoint", "show", NULL, "ENDPOINT", "show an endpoint with all its options", .prints = PRINTS_DOCUMENT,
+	  .is_paged = true, .run = ctl_endpoint_show },
+	{ "endpoint", "snippet", NULL, "ENDPOINT CLIENT", "print what a person types at a client to use an endpoint",
+	  .options = { snippet_options }, .run = ctl_endpoint_snippet,
+	  .text = "The clients of ACME are certbot, lego and uacme.",
+	  .example = "gatehouse endpoint snippet acme certbot --domain www.example.com" },
+
+	{ "profile", "list", NULL, "", "list the profiles", .prints = PRINTS_LIST, .list = &profile_shape,
+	  .run = ctl_profile_list },
+	{ "profile", "show", NULL, "PROFILE", "show a profile with all its options", .prints = PRINTS_DOCUMENT,
+	  .is_paged = true, .run = ctl_profile_show },
+
 	{ "server", "status", "status", "", "health, queue, and who the core takes you for",
 	  .prints = PRINTS_DOCUMENT, .run = ctl_status },
+	{ "server", "doctor", NULL, "", "look for what is wrong or will be",
+	  .prints = PRINTS_DOCUMENT, .run = ctl_doctor,
+	  .text = "The exit code is for monitoring: 0 all is well, 1 a warning, 2 critical." },
 
 	{ "", "help", NULL, "[COMMAND...]", "help about a command, a noun or everything", .run = ctl_help,
 	  .example = "gatehouse help approve\ngatehouse help request" },

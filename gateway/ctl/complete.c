@@ -136,6 +136,37 @@ static void offer_cas(const struct typed *t)
 		offer(t, reply->cas[i]->name, reply->cas[i]->subject);
 }
 
+static void offer_sections(const struct typed *t, const char *list)
+{
+	Gatehouse__Admin__ListSections query = GATEHOUSE__ADMIN__LIST_SECTIONS__INIT;
+	Gatehouse__Admin__Call call = GATEHOUSE__ADMIN__CALL__INIT;
+
+	query.list = (char *)list;
+	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_LIST_SECTIONS;
+	call.list_sections = &query;
+	OWNED_REPLY *reply = ctl_call(t->ctl, &call);
+	for (size_t i = 0; reply && i < reply->n_sections; i++)
+		offer(t, reply->sections[i]->name, reply->sections[i]->module);
+}
+
+static void offer_profiles(const struct typed *t)
+{
+	offer_sections(t, "profiles");
+}
+
+static void offer_endpoints(const struct typed *t)
+{
+	offer_sections(t, "endpoints");
+}
+
+static void offer_clients(const struct typed *t)
+{
+	const char *client;
+
+	for (size_t i = 0; (client = endpoint_client_at(i)); i++)
+		offer(t, client, "");
+}
+
 static void offer_files(const struct typed *t)
 {
 	(void)t;
@@ -157,7 +188,8 @@ static void offer_values(struct typed *t, const char *word)
 	} kinds[] = {
 		{ "REQUEST", offer_requests }, { "SERIAL", offer_serials }, { "CA", offer_cas },
 		{ "FILE", offer_files },       { "PATH", offer_files },	    { "FOLDER", offer_folders },
-		{ "COMMAND", offer_words },
+		{ "COMMAND", offer_words },    { "PROFILE", offer_profiles }, { "ENDPOINT", offer_endpoints },
+		{ "CLIENT", offer_clients },
 	};
 	size_t length = strspn(word += *word == '[', "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
 

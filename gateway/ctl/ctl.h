@@ -80,6 +80,13 @@ int ctl_deny(struct ctl *ctl);
 int ctl_edit(struct ctl *ctl);
 int ctl_cert_list(struct ctl *ctl);
 int ctl_status(struct ctl *ctl);
+int ctl_doctor(struct ctl *ctl);
+int ctl_trust_show(struct ctl *ctl);
+int ctl_profile_list(struct ctl *ctl);
+int ctl_profile_show(struct ctl *ctl);
+int ctl_endpoint_list(struct ctl *ctl);
+int ctl_endpoint_show(struct ctl *ctl);
+int ctl_endpoint_snippet(struct ctl *ctl);
 int ctl_ca_show(struct ctl *ctl);
 int ctl_ca_init(struct ctl *ctl);
 int ctl_help(struct ctl *ctl);
@@ -87,6 +94,9 @@ int ctl_manual(struct ctl *ctl);
 int ctl_parse(struct ctl *ctl);
 int ctl_complete(struct ctl *ctl);
 int ctl_completion(struct ctl *ctl);
+
+/* The clients that `endpoint snippet` knows, by number; NULL after the last one. */
+const char *endpoint_client_at(size_t i);
 
 /* A Reply that is freed at the end of the block. */
 #define OWNED_REPLY __attribute__((cleanup(ctl_reply_drop))) Gatehouse__Admin__Reply

@@ -7,4 +7,5 @@
 #include "gateway/ctl/list.h"
 
 extern const struct list_shape pending_shape, request_shape; /* gateway/ctl/requests.c */
+extern const struct list_shape profile_shape, endpoint_shape; /* gateway/ctl/settings.c */
 extern const struct list_shape certificate_shape;            /* gateway/ctl/views.c */

@@ -319,6 +319,35 @@ static void prints_every_option(void **state)
 	free(text);
 }
 
+static int note_option(void *arg, const char *name, const char *value, bool is_set)
+{
+	return buf_printf(arg, "%s=%s%s\n", name, value ? value : "-", is_set ? " set" : "");
+}
+
+static int stop_at_once(void *arg, const char *name, const char *value, bool is_set)
+{
+	++*(int *)arg;
+	return -EIO;
+}
+
+static void tells_each_value_as_it_is_written(void **state)
+{
+	OWNED(conf) conf = parse("debug: true\nlimits: {body: 512KiB, idle: 90s}\nset: {a: x, b: y}\n"
+				 "listeners: [{port: 80, protocols: []}]\n");
+	OWNED_BUF text = BUF_INIT(4096);
+	int n = 0;
+
+	assert_int_equal(conf_each(conf_root(conf), note_option, &text), 0);
+	assert_string_equal(buf_str(&text), "name=-\ndebug=true set\nlevel=info\nlimits.body=512KiB set\n"
+					    "limits.idle=90s set\nset={a: x, b: y} set\nrelay.folder=-\n");
+	buf_reset(&text);
+	assert_int_equal(conf_each(conf_section_at(conf_root(conf), "listeners", 0), note_option, &text), 0);
+	assert_string_equal(buf_str(&text), "port=80 set\naddress=[::]\nprotocols=[] set\nlimits.body=64KiB\n"
+					    "limits.idle=30s\n");
+	assert_int_equal(conf_each(conf_root(conf), stop_at_once, &n), -EIO);
+	assert_int_equal(n, 1);
+}
+
 static void quiet(void *arg, const char *line)
 {
 }
@@ -410,6 +439,7 @@ int main(void)
 		cmocka_unit_test(reads_a_file_and_says_why_it_cannot),
 		cmocka_unit_test(passes_over_what_is_for_others),
 		cmocka_unit_test(prints_every_option),
+		cmocka_unit_test(tells_each_value_as_it_is_written),
 		cmocka_unit_test(aborts_on_bugs_of_the_program),
 	};
 

@@ -1,0 +1,195 @@
+#!/usr/bin/python3
+"""The tool against a real daemon: every command, format and exit code, at a terminal and away from one."""
+import csv
+import fcntl
+import io
+import json
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import termios
+import time
+
+from acme_client import Client, Responder
+from gatehouse import DOMAIN, TOOL, check, gatehouse, main
+
+FORMATS = ("table", "wide", "json", "jsonl", "csv", "id")
+
+
+class Place:
+    """A daemon with an ACME client beside it that leaves requests in the queue."""
+
+    def __init__(self, **options):
+        self.context = gatehouse(**options)
+
+    def __enter__(self):
+        self.g = self.context.__enter__()
+        self.responder = Responder(self.g.http01_port)
+        self.client = Client(self.g, self.responder).start()
+        return self
+
+    def __exit__(self, *what):
+        self.responder.close()
+        return self.context.__exit__(*what)
+
+    def hold(self, n=1):
+        """n requests that wait; their numbers, in order."""
+        names = [f"hold{time.monotonic_ns()}.{DOMAIN}" for _ in range(n)]
+        for name in names:
+            _, order = self.client.order(name)
+            self.client.prove(order)
+            self.client.finalize(order, self.client.csr(name))
+        found = {r["names"][0]: r["id"] for r in self.g.pending()}
+        return [found[name] for name in names]
+
+    def run(self, *words, code=0, env=None):
+        done = subprocess.run([TOOL, "--socket", self.g.socket, *map(str, words)], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=60, env={**os.environ, **(env or {})})
+        check(done.returncode == code, f"gatehouse {' '.join(map(str, words))}: exit {done.returncode}, wanted {code}\n"
+                                       f"{done.stdout}{done.stderr}")
+        return done
+
+    def at_terminal(self, *words, answers=(), code=0, env=None, rows=24, columns=80):
+        """Run it at a terminal and answer each text that it shows. What it showed."""
+        pid, fd = pty.fork()
+        if pid == 0:
+            environment = {**os.environ, "TERM": "xterm", "NO_COLOR": "", "GATEHOUSE_PAGER": "cat", **(env or {})}
+            os.execve(TOOL, [TOOL, "--socket", self.g.socket, *map(str, words)], environment)
+        fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        shown, waiting, at, end = "", list(answers), 0, time.monotonic() + 30
+        while time.monotonic() < end:
+            if waiting and waiting[0][0] in shown[at:]:
+                at = len(shown)
+                os.write(fd, waiting.pop(0)[1].encode())
+            try:
+                if select.select([fd], [], [], 0.1)[0]:
+                    shown += os.read(fd, 4096).decode(errors="replace")
+            except OSError:
+                break
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        os.close(fd)
+        check(status == code, f"gatehouse {words} at a terminal: exit {status}, wanted {code}: {shown}")
+        check(not waiting, f"it never asked {waiting}: {shown}")
+        return shown.replace("\r\n", "\n")
+
+
+def every_list_in_every_format():
+    with Place() as p:
+        p.hold(3)
+        for words, member in ((["list"], "requests"), (["pending"], "requests"), (["cert", "list"], "certificates"),
+                              (["profile", "list"], "profiles"), (["endpoint", "list"], "endpoints")):
+            document = json.loads(p.run(*words, "-o", "json").stdout)
+            rows = document[member]
+            check(document["schema"] == 1 and rows, f"{words}: {document}")
+            lines = [json.loads(line) for line in p.run(*words, "-o", "jsonl").stdout.splitlines()]
+            check(lines == rows, f"{words}: jsonl has other rows than json")
+            ids = p.run(*words, "-o", "id").stdout.split()
+            first = {"requests": "id", "certificates": "serial"}.get(member, "name")
+            check(ids == [str(row[first]) for row in rows], f"{words}: {ids}")
+            table = list(csv.DictReader(io.StringIO(p.run(*words, "-o", "csv").stdout)))
+            check([row[first] for row in table] == ids, f"{words}: {table}")
+            for form in ("table", "wide"):
+                text = p.run(*words, "-o", form).stdout.splitlines()
+                check(len(text) >= len(rows) + 1 and text[0].startswith(first.upper()), f"{words} -o {form}: {text}")
+            check(len(p.run(*words, "--no-headings").stdout.splitlines()) == len(rows), f"{words} --no-headings")
+            check(p.run(*words, "-o", "id", "--limit", 1).stdout.split() == ids[:1], f"{words} --limit")
+            check(p.run(*words, "-o", "id", "--after", ids[0]).stdout.split() == ids[1:], f"{words} --after")
+            check(p.run(*words, "-o", "id", f"--sort=-{first}").stdout.split() ==
+                  sorted(ids, key=lambda i: (int(i) if first == "id" else i), reverse=True), f"{words} --sort")
+            p.run(*words, "--columns", "nothing", code=2)
+            p.run(*words, "--limit", "0", code=2)
+
+
+def scripts_get_what_they_were_promised():
+    with Place() as p:
+        first, second = p.hold(2)
+        document = json.loads(p.run("pending", "-o", "json").stdout)
+        check(list(document) == ["schema", "requests"] and document["schema"] == 1, str(document))
+        check([r["id"] for r in document["requests"]] == [first, second], "oldest first")
+        request = document["requests"][0]
+        check(re.fullmatch("[0-9a-f]{64}", request["digest"]) and request["names"][0].startswith("hold") and
+              "subject" in request, str(request))
+        p.run("approve", first, code=2)
+        p.run("approve", first, "--digest", "0" * 64, code=6)
+        p.run("approve", first, "--digest", request["digest"])
+        p.run("approve", second, "--yes")
+        check(json.loads(p.run("pending", "-o", "json").stdout)["requests"] == [], "nothing waits")
+
+
+def exit_codes():
+    with Place() as p:
+        first, second, third = p.hold(3)
+        p.run("show", first, code=0)
+        p.run("show", 999999, code=3)
+        p.run("nonsense", code=2)
+        p.run("resubmit", first, code=5)
+        p.run("deny", first)
+        for verb in "deny", "resubmit":
+            p.run(verb, first, code=6)
+        p.run("approve", first, "--yes", code=6)
+        p.run("edit", first, "--set-attr", "a=b", code=6)
+        said = p.run("approve", first, second, "--yes", code=9).stderr
+        check(f"approve {first}" in said and "because:" in said and "next:" in said, f"three lines: {said}")
+        p.run("deny", third, 999999, code=9)
+        p.run("--socket", p.g.socket + "x", "pending", code=2)
+        done = subprocess.run([TOOL, "--socket", p.g.socket + "x", "pending"], capture_output=True, text=True)
+        check(done.returncode == 8 and "next:" in done.stderr, f"{done}")
+        done = subprocess.run([TOOL, "--socket", p.g.socket + "x", "server", "doctor"], capture_output=True, text=True)
+        check(done.returncode == 2 and "critical" in done.stdout, f"{done}")
+
+
+def the_daemon_and_its_configuration():
+    with Place() as p:
+        check("you are unix:" in p.run("status").stdout, "status")
+        found = json.loads(p.run("server", "doctor", "-o", "json").stdout)["findings"]
+        check({f["level"] for f in found} == {"ok"} and {f["part"] for f in found} >= {"core", "store", "signer"},
+              str(found))
+        shown = json.loads(p.run("endpoint", "show", "acme", "-o", "json").stdout)["endpoint"]
+        check(shown["urls"] == [p.g.directory] and shown["protocol"] == "acme", str(shown))
+        shown = json.loads(p.run("profile", "show", "server", "-o", "json").stdout)["profile"]
+        check(shown["lifetime"] == "30d" and shown["ext_key_usage"] == ["serverAuth"], str(shown))
+        p.run("endpoint", "show", "nothing", code=3)
+        p.run("profile", "show", "nothing", code=3)
+        with open(p.g.root) as f:
+            root = f.read()
+        check(p.run("trust", "show", "--pem").stdout == root, "the certificate as it is")
+        check(json.loads(p.run("trust", "show", "-o", "json").stdout)["trust"][0]["certificate"] == root, "in JSON")
+        p.run("trust", "show", "nobody", code=3)
+        for client in "certbot", "lego", "uacme":
+            said = p.run("endpoint", "snippet", "acme", client, "--domain", f"a.{DOMAIN}").stdout
+            check(p.g.directory in said and f"a.{DOMAIN}" in said and "NAME" not in said, said)
+        p.run("endpoint", "snippet", "acme", "telnet", code=3)
+        p.run("endpoint", "snippet", "acme", "certbot", "--domain", "$(reboot)", code=2)
+
+
+def a_terminal_is_asked():
+    with Place() as p:
+        first, second = p.hold(2)
+        shown = p.at_terminal("approve", first, answers=[("[y/N]", "n\n")], code=2)
+        check("digest" in shown and "Issue this certificate?" in shown, shown)
+        check(len(p.g.pending()) == 2, "nothing was approved")
+        p.at_terminal("approve", first, answers=[("[y/N]", "y\n")])
+        shown = p.at_terminal("pending", columns=60)
+        check("\x1b[" not in p.at_terminal("pending", env={"NO_COLOR": "1"}), "NO_COLOR")
+        check(all(len(line) <= 60 for line in shown.splitlines()[:2]), f"as wide as the terminal: {shown}")
+        shown = p.at_terminal("list")
+        check("33mpending" in shown, f"a pending one is yellow: {shown!r}")
+        check("\x1b[" not in p.run("list").stdout, "no colour away from a terminal")
+        check("33mpending" in p.run("list", "--color", "always").stdout, "unless it is wanted")
+
+
+def the_pager_gets_what_is_longer_than_the_screen():
+    with Place() as p:
+        p.hold(6)
+        env = {"GATEHOUSE_PAGER": "sed s/^/paged:/"}
+        check("paged:" in p.at_terminal("list", rows=5, env=env), "longer than the screen")
+        check("paged:" not in p.at_terminal("list", rows=50, env=env), "it fits")
+        check("STATE" in p.at_terminal("list", rows=5, env={"GATEHOUSE_PAGER": "there-is-no-such-pager"}), "no pager")
+        check("paged:" not in p.run("list", env=env).stdout, "no terminal")
+
+
+main([every_list_in_every_format, scripts_get_what_they_were_promised, exit_codes, the_daemon_and_its_configuration,
+      a_terminal_is_asked, the_pager_gets_what_is_longer_than_the_screen])
