@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "core/base/clock.h"
 #include "core/store_view.h"
 
 #define FAILURE 100 /* Reply.outcome of a failure inside the core: this plus errno */
@@ -46,6 +47,23 @@ void admin_decided(const struct admin_ask *a, int e, const struct ca_outcome *ou
 
 	admin_say(a, e < 0 ? FAILURE - e : e, reason ? reason : "");
 	(void)store_view_request(a->core, id, a->arena, &a->reply->decided);
+}
+
+void admin_list(const struct admin_ask *a, const struct list_query *q)
+{
+	struct list_query now = *q;
+	char why[FILTER_WHY_SIZE] = "";
+	const char *reason;
+	int e;
+
+	now.now_s = clock_wall_s();
+	e = store_list(a->core, &now, a->arena, a->reply, why);
+	if (e < 0) {
+		admin_failed(a, e);
+	} else if (e) {
+		reason = arena_strdup(a->arena, why);
+		admin_say(a, CA_ADMIN_INVALID, reason ? reason : "the filter cannot be read");
+	}
 }
 
 static void refuse(const struct admin_ask *a, const struct admin_call_row *row)

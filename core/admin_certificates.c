@@ -4,13 +4,10 @@
  */
 #include "core/admin_int.h"
 
-#include "core/store_view.h"
-
 void admin_list_certificates(const struct admin_ask *a)
 {
 	const Gatehouse__Admin__ListCertificates *q = a->call->list_certificates;
-	int e = store_view_certificates(a->core, bytes_of(q->after.data, q->after.len), q->limit, a->arena, a->reply);
 
-	if (e)
-		admin_failed(a, e);
+	admin_list(a, &(struct list_query){ .table = FILTER_CERTIFICATES, .filter = q->filter, .limit = q->limit,
+					    .from = bytes_of(q->from.data, q->from.len), .backwards = q->backwards });
 }

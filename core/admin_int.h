@@ -8,6 +8,7 @@
 #include "core/admin_call.h"
 #include "core/admin_rights.h"
 #include "core/core_int.h"
+#include "core/store_list.h"
 
 /* One call under way. */
 struct admin_ask {
@@ -26,6 +27,9 @@ void admin_failed(const struct admin_ask *a, int e);
 
 /* Answer with what a function of core/admin.h returned (`e`), its reason, and the request as it stands now. */
 void admin_decided(const struct admin_ask *a, int e, const struct ca_outcome *out, int64_t id);
+
+/* Answer with a page of a list. */
+void admin_list(const struct admin_ask *a, const struct list_query *q);
 
 typedef void admin_call_fn(const struct admin_ask *a);
 

@@ -9,10 +9,9 @@
 void admin_list_requests(const struct admin_ask *a)
 {
 	const Gatehouse__Admin__ListRequests *q = a->call->list_requests;
-	int e = store_view_requests(a->core, q->state, q->after, q->limit, a->arena, a->reply);
 
-	if (e)
-		admin_failed(a, e);
+	admin_list(a, &(struct list_query){ .table = FILTER_REQUESTS, .filter = q->filter, .limit = q->limit,
+					    .from = bytes_of(q->from.data, q->from.len), .backwards = q->backwards });
 }
 
 void admin_show_request(const struct admin_ask *a)

@@ -87,17 +87,10 @@ static void find_roles(struct ca_core *core, const struct peer *p, struct ca_adm
 
 /* ---- sessions ---- */
 
-/* A page that does not fit into one message ends earlier: the tool asks for the rest. */
 static size_t fit(Gatehouse__Admin__Reply *reply)
 {
 	size_t n = gatehouse__admin__reply__get_packed_size(reply);
 
-	while (n > FRAME_MAX && (reply->n_requests > 1 || reply->n_certificates > 1)) {
-		reply->n_requests -= reply->n_requests > 1 ? reply->n_requests / 2 : 0;
-		reply->n_certificates -= reply->n_certificates > 1 ? reply->n_certificates / 2 : 0;
-		reply->more = true;
-		n = gatehouse__admin__reply__get_packed_size(reply);
-	}
 	if (n > FRAME_MAX) {
 		gatehouse__admin__reply__init(reply);
 		reply->outcome = CA_ADMIN_INVALID;

@@ -148,13 +148,8 @@ static int insert_request(struct db_conn *conn, const struct apply *a)
 			DB_INT(r->is_edited), DB_TEXT(r->csr.key_type ? r->csr.key_type : ""), DB_INT(r->csr.key_bits),
 			r->credential_id ? DB_INT(r->credential_id) : DB_NULL, DB_TEXT(r->credential_text),
 			DB_INT(r->is_any_scope));
-	for (size_t i = 0; !e && i < r->n_names; i++)
-		e = db_run(
-			conn,
-			"INSERT INTO names(request_id, position, kind, value, evidence, evidence_text)"
-			" VALUES(?,?,?,?,?,?)",
-			DB_INT(r->id), DB_INT(i), DB_INT(r->names[i].kind), DB_TEXT(r->names[i].value),
-			DB_INT(r->names[i].evidence), DB_TEXT(r->names[i].evidence_text));
+	if (!e)
+		e = store_write_names(conn, r);
 	return e ? e : write_rows(conn, r);
 }
 

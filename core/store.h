@@ -53,6 +53,9 @@ struct store_change {
 	int64_t grant_until_ms;        /* with ISSUED: write a grant that ends then; 0: none */
 };
 
+/* Write the names of a request that has none in the store. Inside a transaction only. */
+int store_write_names(struct db_conn *conn, const struct ca_request *r);
+
 /* Write the audit records of the change: one for each transition that it makes. Inside its transaction only. */
 int store_audit_change(struct db_conn *conn, const struct store_change *change, int64_t now_ms);
 

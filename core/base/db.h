@@ -93,6 +93,10 @@ int db_run_values(struct db_conn *conn, const char *sql, const struct db_value *
 int db_select_values(struct db_conn *conn, struct db_rows **rows, const char *sql, const struct db_value *values,
 		     size_t n);
 
+/* The same for SQL that was put together for this call: it is not kept, and need not live longer than the call. */
+int db_select_once(struct db_conn *conn, struct db_rows **rows, const char *sql, const struct db_value *values,
+		   size_t n);
+
 /* The next row: DB_ROW, 0 at the end, DB_CONFLICT (RETURNING only), negative. Columns live until the next call. */
 int db_next(struct db_rows *rows);
 int64_t db_col_int(struct db_rows *rows, int column);

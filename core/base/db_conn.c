@@ -245,6 +245,23 @@ int db_select_values(struct db_conn *conn, struct db_rows **rows, const char *sq
 	return start(conn, rows, sql, values, n);
 }
 
+int db_select_once(struct db_conn *conn, struct db_rows **out, const char *sql, const struct db_value *values,
+		   size_t n)
+{
+	OWNED(db_rows) rows = NULL;
+	int r = conn->is_inside && !db_conn_is_intact(conn) ? -ECANCELED : prepare(conn, &rows, sql, false);
+
+	if (r)
+		return r;
+	rows->is_busy = true;
+	rows->status = DB_ROW;
+	conn->busy_count++;
+	r = bind_all(rows, sql, values, n);
+	if (!r)
+		*out = MOVE(rows);
+	return r;
+}
+
 int db_next(struct db_rows *rows)
 {
 	struct db_conn *conn = rows->conn;

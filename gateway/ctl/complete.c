@@ -103,7 +103,7 @@ static void offer_requests(const struct typed *t)
 	Gatehouse__Admin__ListRequests query = GATEHOUSE__ADMIN__LIST_REQUESTS__INIT;
 	Gatehouse__Admin__Call call = GATEHOUSE__ADMIN__CALL__INIT;
 
-	query.state = CA_STATE_PENDING;
+	query.filter = (char *)"state=pending";
 	query.limit = 200;
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_LIST_REQUESTS;
 	call.list_requests = &query;

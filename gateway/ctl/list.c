@@ -283,6 +283,15 @@ bool list_add(struct list *l, cJSON *row)
 	return true;
 }
 
+bool list_goes_on(const Gatehouse__Admin__Reply *reply, ProtobufCBinaryData *from)
+{
+	if (!reply->more || reply->next.len == 0 || reply->next.len > LIST_PLACE_MAX)
+		return false;
+	memcpy(from->data, reply->next.data, reply->next.len);
+	from->len = reply->next.len;
+	return true;
+}
+
 size_t list_count(const struct list *l)
 {
 	return l->n + l->n_rows;

@@ -44,6 +44,10 @@ int list_new(struct list **out, const struct ctl *ctl);
 /* Takes the row. False when --limit is reached and no further row is wanted. */
 bool list_add(struct list *l, cJSON *row);
 
+/* Does another page follow? Where it begins is copied to `from`, which has room for LIST_PLACE_MAX octets. */
+#define LIST_PLACE_MAX 64
+bool list_goes_on(const Gatehouse__Admin__Reply *reply, ProtobufCBinaryData *from);
+
 /* How many rows were added. */
 size_t list_count(const struct list *l);
 

@@ -90,14 +90,15 @@ const struct list_shape request_shape = {
 };
 
 /* Fetch page by page and put each row into the list. */
-static int fetch_requests(struct ctl *ctl, struct list *list, unsigned state, int64_t after, int64_t *oldest_ms)
+static int fetch_requests(struct ctl *ctl, struct list *list, char *filter, int64_t *oldest_ms)
 {
 	Gatehouse__Admin__ListRequests query = GATEHOUSE__ADMIN__LIST_REQUESTS__INIT;
 	Call call = GATEHOUSE__ADMIN__CALL__INIT;
+	uint8_t from[LIST_PLACE_MAX];
 	bool more = true;
 
-	query.state = state;
-	query.after = after;
+	query.filter = filter;
+	query.from.data = from;
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_LIST_REQUESTS;
 	call.list_requests = &query;
 	while (more) {
@@ -106,11 +107,10 @@ static int fetch_requests(struct ctl *ctl, struct list *list, unsigned state, in
 
 		if (code)
 			return code;
-		more = reply->more && reply->n_requests;
+		more = list_goes_on(reply, &query.from);
 		for (size_t i = 0; i < reply->n_requests; i++) {
 			const Request *q = reply->requests[i];
 
-			query.after = q->id;
 			if (!*oldest_ms || q->first_seen_ms < *oldest_ms)
 				*oldest_ms = q->first_seen_ms;
 			if (!list_add(list, request_json(q)))
@@ -120,10 +120,11 @@ static int fetch_requests(struct ctl *ctl, struct list *list, unsigned state, in
 	return CTL_DONE;
 }
 
-static int list_requests(struct ctl *ctl, unsigned state)
+static int list_requests(struct ctl *ctl, bool pending)
 {
 	struct list *list = NULL;
 	int64_t after = 0, oldest_ms = 0;
+	char filter[64];
 	size_t n;
 	int code = option_number(ctl, "after", 1, INT64_MAX, &after);
 
@@ -131,10 +132,11 @@ static int list_requests(struct ctl *ctl, unsigned state)
 		code = list_new(&list, ctl);
 	if (code)
 		return code;
-	code = fetch_requests(ctl, list, state, after, &oldest_ms);
+	snprintf(filter, sizeof(filter), "id>%lld%s", (long long)after, pending ? " and state=pending" : "");
+	code = fetch_requests(ctl, list, filter, &oldest_ms);
 	n = list_count(list);
 	code = list_end(&list, code);
-	if (!code && n && state && ctl->format == CTL_TABLE && !option_given(ctl, "no-headings"))
+	if (!code && n && pending && ctl->format == CTL_TABLE && !option_given(ctl, "no-headings"))
 		printf("%zu pending, oldest %s.   gatehouse show ID | approve ID | deny ID --reason \"…\"\n", n,
 		       print_age(ctl, oldest_ms));
 	return code;
@@ -142,12 +144,12 @@ static int list_requests(struct ctl *ctl, unsigned state)
 
 int ctl_pending(struct ctl *ctl)
 {
-	return list_requests(ctl, CA_STATE_PENDING);
+	return list_requests(ctl, true);
 }
 
 int ctl_list(struct ctl *ctl)
 {
-	return list_requests(ctl, 0);
+	return list_requests(ctl, false);
 }
 
 static Reply *fetch_detail(struct ctl *ctl, int64_t id, bool timeline, int *code)

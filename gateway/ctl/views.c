@@ -2,8 +2,10 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <stdio.h>
 #include <string.h>
 
+#include "core/base/base64.h"
 #include "gateway/ctl/print.h"
 #include "gateway/ctl/shapes.h"
 
@@ -50,14 +52,15 @@ const struct list_shape certificate_shape = {
 };
 
 /* Fetch page by page and put each row into the list. */
-static int fetch_certificates(struct ctl *ctl, struct list *list, uint8_t last[static CTL_SERIAL_MAX], size_t n_last)
+static int fetch_certificates(struct ctl *ctl, struct list *list, char *filter)
 {
 	Gatehouse__Admin__ListCertificates query = GATEHOUSE__ADMIN__LIST_CERTIFICATES__INIT;
 	Call call = GATEHOUSE__ADMIN__CALL__INIT;
+	uint8_t from[LIST_PLACE_MAX];
 	bool more = true;
 
-	query.after.data = last;
-	query.after.len = n_last;
+	query.filter = filter;
+	query.from.data = from;
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_LIST_CERTIFICATES;
 	call.list_certificates = &query;
 	while (more) {
@@ -66,15 +69,10 @@ static int fetch_certificates(struct ctl *ctl, struct list *list, uint8_t last[s
 
 		if (code)
 			return code;
-		more = reply->more && reply->n_certificates;
-		for (size_t i = 0; i < reply->n_certificates; i++) {
-			const Certificate *c = reply->certificates[i];
-
-			query.after.len = c->serial.len < CTL_SERIAL_MAX ? c->serial.len : CTL_SERIAL_MAX;
-			memcpy(last, c->serial.data, query.after.len);
-			if (!list_add(list, certificate_json(c)))
+		more = list_goes_on(reply, &query.from);
+		for (size_t i = 0; i < reply->n_certificates; i++)
+			if (!list_add(list, certificate_json(reply->certificates[i])))
 				return CTL_DONE;
-		}
 	}
 	return CTL_DONE;
 }
@@ -82,14 +80,18 @@ static int fetch_certificates(struct ctl *ctl, struct list *list, uint8_t last[s
 int ctl_cert_list(struct ctl *ctl)
 {
 	const char *after = option_value(ctl, "after");
-	uint8_t last[CTL_SERIAL_MAX] = { 0 };
-	size_t n_last = 0;
+	char filter[4 * CTL_SERIAL_MAX + 16] = "";
+	uint8_t serial[CTL_SERIAL_MAX];
+	char hex[2 * CTL_SERIAL_MAX + 1];
 	struct list *list = NULL;
-	int code = after ? ctl_parse_serial(after, last, &n_last) : CTL_DONE;
+	size_t n = 0;
+	int code = after ? ctl_parse_serial(after, serial, &n) : CTL_DONE;
 
 	if (!code)
 		code = list_new(&list, ctl);
 	if (code)
 		return code;
-	return list_end(&list, fetch_certificates(ctl, list, last, n_last));
+	if (after)
+		snprintf(filter, sizeof(filter), "serial>%s", hex_print(bytes_of(serial, n), hex));
+	return list_end(&list, fetch_certificates(ctl, list, filter));
 }
