@@ -76,6 +76,10 @@ int ca_admin_hold(struct ca_core *core, const struct ca_admin_caller *who, const
 int ca_admin_release(struct ca_core *core, const struct ca_admin_caller *who, const struct ca_certificate_ref *which,
 		     struct ca_outcome *out);
 
+/* Publish the CRLs of a CA now (NULL: of every CA); out->reason says under which numbers. An administrator's. */
+int ca_admin_publish_crl(struct ca_core *core, const struct ca_admin_caller *who, const char *ca,
+			 struct ca_outcome *out);
+
 /* Only an OID of the profile's `officer-extensions`; origin ADMIN. `flags`: CA_EXT_CRITICAL, CA_EXT_DISABLED. */
 int ca_admin_set_extension(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *oid,
 			   struct bytes der, unsigned flags, struct ca_outcome *out);

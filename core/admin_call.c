@@ -23,6 +23,8 @@ const struct admin_call_row admin_calls[] = {
 	{ CALL(REVOKE), "revoke", ADMIN_RIGHT_DECIDE, admin_revoke },
 	{ CALL(HOLD), "hold", ADMIN_RIGHT_DECIDE, admin_hold },
 	{ CALL(RELEASE), "release", ADMIN_RIGHT_DECIDE, admin_release },
+	{ CALL(PUBLISH_CRL), "publish-crl", ADMIN_RIGHT_ADMINISTER, admin_publish_crl },
+	{ CALL(LIST_CRLS), "list-crls", ADMIN_RIGHT_READ, admin_list_crls },
 	{ CALL(LIST_CERTIFICATES), "list-certificates", ADMIN_RIGHT_READ, admin_list_certificates },
 	{ CALL(GET_STATUS), "status", ADMIN_RIGHT_STATUS, admin_get_status },
 	{ CALL(SHOW_CA), "show-ca", ADMIN_RIGHT_READ, admin_show_ca },

@@ -18,6 +18,7 @@
 #include "core/keys.h"
 #include "core/outbox.h"
 #include "core/recover.h"
+#include "core/publish.h"
 #include "core/registry_int.h"
 #include "core/store.h"
 #include "core/store_revoke.h"
@@ -203,6 +204,8 @@ static int start_work(struct ca_core *core, struct conf_error *error)
 	if (!e)
 		e = worker_start(&core->finisher, "finisher", FINISHER_INTERVAL_MS, recover_run, core);
 	if (!e)
+		e = publisher_start(&core->publisher, core);
+	if (!e)
 		e = open_sockets(core, error);
 	if (!e)
 		e = admin_socket_start(&core->admin, core, core->sockets[CA_SOCKET_ADMIN]);
@@ -345,6 +348,7 @@ void ca_core_drop(struct ca_core **cp)
 	intermediaries_stop(&core->intermediaries);
 	registry_withdraw(core);
 	worker_stop(&core->finisher);
+	publisher_stop(&core->publisher);
 	if (core->outbox) {
 		/* What cannot be delivered now is kept and delivered after the next start. */
 		worker_settle(core->outbox, STOP_DELIVERY_MS);

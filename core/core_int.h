@@ -74,6 +74,10 @@ struct ca {
 	const char *name;
 	const char *public_url;         /* of its status endpoint, for its certificates; NULL: they name none */
 	int64_t ocsp_validity_s;
+	struct {
+		int64_t lifetime_s, interval_s, delay_ms;
+		unsigned partitions;    /* of new certificates; 0: they name the CRL about all */
+	} crl;
 	const struct ca_policy_module *policy;
 	void *policy_state;
 	pthread_mutex_t policy_turn;    /* held during verify unless the module is thread-safe */
@@ -121,6 +125,7 @@ struct ca_core {
 	_Atomic int64_t policy_failures;
 	_Atomic unsigned policy_failures_in_a_row;
 	struct worker *outbox, *finisher;
+	struct publisher *publisher;
 	struct admin_socket *admin;
 	struct bindings bindings;
 	struct intermediaries *intermediaries;

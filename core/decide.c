@@ -265,11 +265,20 @@ static int apply_failure(struct ca *ca, struct ca_request *r, enum ca_state from
 	return store_result(ca, r, from, CA_ACTION_FAIL, 0);
 }
 
+/* By the random end of the serial, so that the parts grow alike. */
+static unsigned choose_partition(const struct ca *ca, const uint8_t serial[static SERIAL_SIZE])
+{
+	unsigned end = (unsigned)serial[SERIAL_SIZE - 2] << 8 | serial[SERIAL_SIZE - 1];
+
+	return ca->public_url && ca->crl.partitions ? 1 + end % ca->crl.partitions : 0;
+}
+
 static int build_tbs(struct ca *ca, struct ca_request *r, char why[static CA_REASON_SIZE])
 {
+	const struct ca_key *key = ca_find_key(ca, r->key_id);
 	struct ca_extension enabled[REQUEST_EXTENSIONS_MAX];
 	struct issue_plan plan = {
-		.issuer = ca_find_key(ca, r->key_id)->issuer,
+		.issuer = key->issuer,
 		.subject = r->subject,
 		.n_subject = r->n_subject,
 		.names = r->names,
@@ -281,6 +290,7 @@ static int build_tbs(struct ca *ca, struct ca_request *r, char why[static CA_REA
 		.ext_key_usage = r->ext_key_usage,
 		.extensions = enabled,
 		.public_url = ca->public_url,
+		.key_index = key->index,
 	};
 
 	for (size_t i = 0; i < r->n_extensions; i++)
@@ -289,6 +299,7 @@ static int build_tbs(struct ca *ca, struct ca_request *r, char why[static CA_REA
 	if (issue_serial(clock_wall_ms(), r->serial))
 		return -EIO;
 	memcpy(plan.serial, r->serial, SERIAL_SIZE);
+	plan.crl_partition = r->crl_partition = choose_partition(ca, r->serial);
 	buf_reset(&r->tbs);
 	return issue_build(&plan, &r->tbs, why);
 }

@@ -13,6 +13,8 @@ struct ca_door_calls {
 	int (*revoke)(struct ca_door *door, const struct ca_revocation *revocation, struct ca_outcome *out);
 	int (*check_credential)(struct ca_door *door, const struct ca_credential_claim *claim,
 				struct ca_credential_answer *answer);
+	int (*get_crl)(struct ca_door *door, unsigned key_index, unsigned partition, uint64_t number, uint64_t offset,
+		       struct buf *out, struct ca_crl *info);
 	int (*get_chain)(struct ca_door *door, struct buf *out);
 	const char *(*name)(const struct ca_door *door);
 	void (*drop)(struct ca_door *door);

@@ -19,6 +19,7 @@
 #include "core/credentials.h"
 #include "core/keys.h"
 #include "core/message.h"
+#include "core/publish.h"
 #include "core/tls_door.h"
 #include "core/wire/server.h"
 
@@ -69,6 +70,7 @@ struct answer {
 		Gatehouse__Core__Checked checked;
 		Gatehouse__Core__Health health;
 		Gatehouse__Core__Metrics metrics;
+		Gatehouse__Core__Crl crl;
 	} body;
 };
 
@@ -208,6 +210,28 @@ static void check_credential(struct answer *a)
 	a->reply.checked = &a->body.checked;
 }
 
+static void get_crl(struct answer *a)
+{
+	const Gatehouse__Core__GetCrl *q = a->call->get_crl;
+	struct ca *ca = find_ca(a, q->ca);
+	Gatehouse__Core__Crl *reply = &a->body.crl;
+	struct ca_crl info = { 0 };
+	int e = CA_CALL_NOT_FOUND;
+
+	if (ca)
+		e = publisher_read(a->core->publisher, ca, q->key_index, q->partition, q->number, q->offset,
+				   q->only_info ? NULL : &a->text, &info);
+	gatehouse__core__crl__init(reply);
+	reply->call = e < 0 ? GATEHOUSE__CORE__CALL__CALL_FAILED : (Gatehouse__Core__Call)e;
+	reply->number = info.number;
+	reply->this_update_s = info.this_update_s;
+	reply->next_update_s = info.next_update_s;
+	reply->size = info.size;
+	reply->octets = (ProtobufCBinaryData){ a->text.len, a->text.ptr };
+	a->reply.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_CRL;
+	a->reply.crl = reply;
+}
+
 static void get_health(struct answer *a)
 {
 	Gatehouse__Core__Health *reply = &a->body.health;
@@ -244,6 +268,7 @@ static const struct {
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_RETRIEVE, retrieve },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_REVOKE, revoke_certificate },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_CHECK_CREDENTIAL, check_credential },
+	{ GATEHOUSE__CORE__MESSAGE__WHAT_GET_CRL, get_crl },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_GET_HEALTH, get_health },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_GET_METRICS, get_metrics },
 };

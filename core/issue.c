@@ -10,13 +10,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "core/base/own.h"
 #include "core/base/der.h"
 
 #define ELEMENT_MAX 65536
-#define UTC_TIME_END_S 2524608000ll /* 2050-01-01: RFC 5280 4.1.2.5 */
 
 static int fail(char why[static CA_REASON_SIZE], const char *text)
 {
@@ -40,24 +38,11 @@ static int write_serial(struct buf *out, const uint8_t serial[static SERIAL_SIZE
 	return der_write(out, DER_INTEGER, bytes_of(octets + first, sizeof(octets) - first));
 }
 
-static int write_time(struct buf *out, int64_t seconds)
-{
-	bool is_short = seconds < UTC_TIME_END_S;
-	time_t t = (time_t)seconds;
-	char text[24];
-	struct tm tm;
-
-	if (!gmtime_r(&t, &tm) || tm.tm_year < 50 || tm.tm_year > 9999 - 1900)
-		return -EINVAL;
-	strftime(text, sizeof(text), is_short ? "%y%m%d%H%M%SZ" : "%Y%m%d%H%M%SZ", &tm);
-	return der_write(out, is_short ? 0x17 : 0x18, bytes_of_str(text));
-}
-
 static int write_validity(struct buf *out, int64_t not_before_s, int64_t not_after_s)
 {
 	OWNED_BUF dates = BUF_INIT(64);
 
-	if (write_time(&dates, not_before_s) || write_time(&dates, not_after_s))
+	if (der_write_time(&dates, not_before_s) || der_write_time(&dates, not_after_s))
 		return -EINVAL;
 	return der_write(out, DER_SEQUENCE, buf_bytes(&dates));
 }
@@ -205,6 +190,30 @@ static int write_alt_names(struct buf *out, const struct issue_plan *plan)
 	return write_extension(out, "2.5.29.17", plan->n_subject == 0, buf_bytes(&value));
 }
 
+int issue_crl_url(const char *public_url, unsigned key_index, unsigned partition, struct buf *out)
+{
+	if (partition)
+		return buf_printf(out, "%s/crl/%u-%u.crl", public_url, key_index, partition);
+	return buf_printf(out, "%s/crl/%u.crl", public_url, key_index);
+}
+
+/* RFC 5280 4.2.1.13: the CRL that would have it. */
+static int write_distribution_point(struct buf *out, const struct issue_plan *plan)
+{
+	OWNED_BUF url = BUF_INIT(1024), names = BUF_INIT(1024), full = BUF_INIT(1024), point = BUF_INIT(1024);
+	OWNED_BUF sequence = BUF_INIT(1024), value = BUF_INIT(1024);
+
+	if (!plan->public_url)
+		return 0;
+	if (issue_crl_url(plan->public_url, plan->key_index, plan->crl_partition, &url) ||
+	    der_write(&names, 0x86, buf_bytes(&url)) || der_write(&full, DER_CONTEXT_0, buf_bytes(&names)) ||
+	    der_write(&point, DER_CONTEXT_0, buf_bytes(&full)) ||
+	    der_write(&sequence, DER_SEQUENCE, buf_bytes(&point)) ||
+	    der_write(&value, DER_SEQUENCE, buf_bytes(&sequence)))
+		return -EMSGSIZE;
+	return write_extension(out, "2.5.29.31", false, buf_bytes(&value));
+}
+
 static int write_access_description(struct buf *out, const char *method, const char *url)
 {
 	OWNED_BUF description = BUF_INIT(2048);
@@ -247,7 +256,7 @@ static int write_extensions(struct buf *out, const struct issue_plan *plan, char
 		return fail(why, "an extension of the profile cannot be encoded, or would be empty");
 	if (write_alt_names(out, plan))
 		return fail(why, "a name cannot be encoded");
-	if (write_authority_access(out, plan))
+	if (write_distribution_point(out, plan) || write_authority_access(out, plan))
 		return fail(why, "the URLs of its status cannot be encoded");
 	for (size_t i = 0; i < plan->n_extensions; i++) {
 		const struct ca_extension *ext = &plan->extensions[i];

@@ -32,8 +32,12 @@ struct issue_plan {
 	const struct ca_extension *extensions; /* enabled rows; the disabled flag is not looked at */
 	size_t n_extensions;
 	const char *public_url;          /* where the status of its certificates is served; NULL: nowhere */
+	unsigned crl_partition;          /* of the CRLs of the issuer's key; 0: the one about all */
 	unsigned key_index;              /* of the issuer's key, in the URLs below that one */
 };
+
+/* Where a CRL is served, below the public URL. */
+int issue_crl_url(const char *public_url, unsigned key_index, unsigned partition, struct buf *out);
 
 /* Write the TBSCertificate. 0; positive CA_STATUS_BUILD_FAILURE with a sentence; negative. */
 int issue_build(const struct issue_plan *plan, struct buf *tbs, char why[static CA_REASON_SIZE]);

@@ -4,6 +4,7 @@
  */
 #include "core/core_int.h"
 #include "core/keys.h"
+#include "core/publish.h"
 #include "core/store.h"
 
 #define UNHEALTHY_AFTER 3 /* failures of policy, one after the other */
@@ -29,6 +30,7 @@ static void signer_line(struct buf *out, bool *all_ok, const struct ca_core *cor
 
 bool ca_core_health(struct ca_core *core, struct buf *out)
 {
+	const char *late;
 	bool ok = true;
 
 	health_line(out, &ok, "core", "", !core->is_closed, "stopping");
@@ -39,6 +41,8 @@ bool ca_core_health(struct ca_core *core, struct buf *out)
 
 		health_line(out, &ok, "ca", core->cas[i].name, !trouble, trouble);
 	}
+	late = core->publisher ? publisher_late(core->publisher) : NULL;
+	health_line(out, &ok, "crl", late ? late : "", !late, "a CRL is late; the log says why");
 	health_line(out, &ok, "policy", "", core->policy_failures_in_a_row < UNHEALTHY_AFTER, "gives no valid answers");
 	for (size_t i = 0; i < core->n_cas; i++) {
 		const struct ca *ca = &core->cas[i];

@@ -14,9 +14,12 @@
 #include "core/core_int.h"
 #include "core/credentials.h"
 #include "core/door.h"
+#include "core/publish.h"
 #include "core/keys.h"
 #include "core/registry_int.h"
 #include "core/remote.h"
+
+#define CRL_TRIES 3
 
 /* A core in another process. It lives as long as a door to it, or a question about its health. */
 struct address {
@@ -98,6 +101,14 @@ static int direct_check_credential(struct ca_door *door, const struct ca_credent
 	return credentials_check(d->ca->core, &d->intermediary, claim, answer);
 }
 
+static int direct_get_crl(struct ca_door *door, unsigned key_index, unsigned partition, uint64_t number,
+			  uint64_t offset, struct buf *out, struct ca_crl *info)
+{
+	const struct ca *ca = ((const struct direct_door *)door)->ca;
+
+	return publisher_read(ca->core->publisher, ca, key_index, partition, number, offset, out, info);
+}
+
 static int direct_get_chain(struct ca_door *door, struct buf *out)
 {
 	const struct ca_key *key = ca_current_key(((struct direct_door *)door)->ca);
@@ -121,6 +132,7 @@ static const struct ca_door_calls direct_calls = {
 	.ask = direct_ask,
 	.revoke = direct_revoke,
 	.check_credential = direct_check_credential,
+	.get_crl = direct_get_crl,
 	.get_chain = direct_get_chain,
 	.name = direct_name,
 	.drop = direct_drop,
@@ -353,6 +365,29 @@ int ca_check_credential(struct ca_door *door, const struct ca_credential_claim *
 {
 	*answer = (struct ca_credential_answer){ 0 };
 	return door->calls->check_credential(door, claim, answer);
+}
+
+int ca_get_crl_page(struct ca_door *door, unsigned key_index, unsigned partition, uint64_t number, uint64_t offset,
+		    struct buf *out, struct ca_crl *info)
+{
+	return door->calls->get_crl(door, key_index, partition, number, offset, out, info);
+}
+
+/* Replaced while it is read: from the beginning, a few times at most. */
+int ca_get_crl(struct ca_door *door, unsigned key_index, unsigned partition, struct buf *der, struct ca_crl *info)
+{
+	int e = CA_CALL_BUSY;
+
+	for (int tries = 0; e == CA_CALL_BUSY && tries < CRL_TRIES; tries++) {
+		uint64_t number = 0;
+
+		buf_reset(der);
+		do {
+			e = ca_get_crl_page(door, key_index, partition, number, der->len, der, info);
+			number = info->number;
+		} while (!e && der->len < info->size);
+	}
+	return e;
 }
 
 int ca_get_chain(struct ca_door *door, struct buf *out)

@@ -283,6 +283,46 @@ static int remote_revoke(struct ca_door *door, const struct ca_revocation *v, st
 	return call_for_outcome(d->remote, &m, ASK_PATIENCE_MS, arena, out);
 }
 
+static int take_crl(const Gatehouse__Core__Crl *m, struct buf *out, struct ca_crl *info)
+{
+	int call = (int)m->call;
+
+	if (call == GATEHOUSE__CORE__CALL__CALL_FAILED)
+		return -EIO;
+	if (call == CA_CALL_BUSY || call == CA_CALL_NOT_FOUND)
+		return call;
+	if (call || (out && m->octets.len == 0 && m->size))
+		return -EBADMSG;
+	*info = (struct ca_crl){ m->number, m->this_update_s, m->next_update_s, m->size };
+	return out ? buf_append(out, bytes_of(m->octets.data, m->octets.len)) : 0;
+}
+
+static int remote_get_crl(struct ca_door *door, unsigned key_index, unsigned partition, uint64_t number,
+			  uint64_t offset, struct buf *out, struct ca_crl *info)
+{
+	struct remote_door *d = (struct remote_door *)door;
+	Gatehouse__Core__GetCrl get = GATEHOUSE__CORE__GET_CRL__INIT;
+	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
+	OWNED(arena) arena = NULL;
+	const Message *reply = NULL;
+	int e = arena_new(&arena, MESSAGE_ARENA_MAX);
+
+	if (e)
+		return e;
+	get.ca = d->name;
+	get.key_index = key_index;
+	get.partition = partition;
+	get.number = number;
+	get.offset = offset;
+	get.only_info = !out;
+	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_GET_CRL;
+	m.get_crl = &get;
+	e = call(d->remote, &m, ASK_PATIENCE_MS, arena, &reply);
+	if (e)
+		return e;
+	return reply->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_CRL ? take_crl(reply->crl, out, info) : -EBADMSG;
+}
+
 static int remote_get_chain(struct ca_door *door, struct buf *out)
 {
 	return buf_append(out, buf_bytes(&((struct remote_door *)door)->chain));
@@ -344,6 +384,7 @@ static const struct ca_door_calls remote_calls = {
 	.ask = remote_ask,
 	.revoke = remote_revoke,
 	.check_credential = remote_check_credential,
+	.get_crl = remote_get_crl,
 	.get_chain = remote_get_chain,
 	.name = remote_name,
 	.drop = drop_door,

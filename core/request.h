@@ -69,6 +69,7 @@ struct ca_request {
 	uint8_t digest[SHA256_SIZE]; /* of what an officer sees and approves */
 	uint8_t template_hash[SHA256_SIZE]; /* of what the certificate says, whatever its key */
 	uint8_t serial[SERIAL_SIZE];
+	unsigned crl_partition;   /* of the CRLs of that key, as the certificate names it; 0: the one about all */
 	struct buf tbs;
 	int64_t key_id;           /* ca_keys.id of the key that signs, or signed, the TBS */
 	struct buf certificate;

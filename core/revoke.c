@@ -14,6 +14,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
+#include "core/publish.h"
 #include "core/store_revoke.h"
 #include "core/worker.h"
 
@@ -204,6 +205,41 @@ int ca_admin_release(struct ca_core *core, const struct ca_admin_caller *who, co
 	const struct order o = { who, CA_ACTION_RELEASE, CA_REASON_REMOVE_FROM_CRL, 0 };
 
 	return order(core, &o, which, out);
+}
+
+/* ---- CRLs ---- */
+
+#define PUBLISH_WAIT_MS 60000
+
+static int publish_one(struct ca *ca, const struct ca_admin_caller *who, struct buf *said, struct ca_outcome *out)
+{
+	uint64_t number;
+	int e = publisher_publish(ca->core->publisher, ca, who->name, PUBLISH_WAIT_MS, &number);
+
+	if (e == 1)
+		return say(out, CA_ADMIN_LATER, "it is being made, and takes its time");
+	if (e)
+		return say(out, CA_ADMIN_NO_ANSWER, "the CRL could not be made; the core's log says why");
+	return buf_printf(said, "%s%s number=%llu", said->len ? ", " : "", ca->name, (unsigned long long)number);
+}
+
+int ca_admin_publish_crl(struct ca_core *core, const struct ca_admin_caller *who, const char *ca,
+			 struct ca_outcome *out)
+{
+	OWNED_BUF said = BUF_INIT(CA_REASON_SIZE - 1);
+	int e = 0;
+
+	if (!admin_has_right(who, ADMIN_RIGHT_ADMINISTER))
+		return say(out, CA_ADMIN_NOT_PERMITTED, "only an administrator publishes CRLs by hand");
+	if (ca && !core_find_ca(core, ca))
+		return say(out, CA_ADMIN_NOT_FOUND, "there is no CA of that name");
+	for (size_t i = 0; !e && i < core->n_cas; i++)
+		if (!ca || core_find_ca(core, ca) == &core->cas[i])
+			e = publish_one(&core->cas[i], who, &said, out);
+	/* More CAs than the sentence has room for are published all the same. */
+	if (e == 0 || e == -EMSGSIZE)
+		return say(out, 0, buf_str(&said));
+	return e;
 }
 
 /* ---- requesters ---- */

@@ -206,6 +206,19 @@ static const struct conf_option status_rows[] = {
 	{ 0 },
 };
 
+static const struct conf_option crl_rows[] = {
+	{ .name = "lifetime", .type = CONF_DURATION, .range = "5m..3650d", .fallback = "7d",
+	  .summary = "How long a CRL says it is good (nextUpdate)." },
+	{ .name = "interval", .type = CONF_DURATION, .range = "1m..3650d", .fallback = "24h",
+	  .summary = "A new CRL is published at least this often; shorter than the lifetime." },
+	{ .name = "delay", .type = CONF_DURATION, .range = "0s..50s", .fallback = "5s",
+	  .summary = "How long after a revocation a new CRL is begun, so that several share one." },
+	{ .name = "partitions", .type = CONF_INTEGER, .range = "1..256", .fallback = "1",
+	  .summary = "Over how many CRLs new certificates are spread by their serials; each names its own. The one "
+		     "about all certificates is published too." },
+	{ 0 },
+};
+
 const struct conf_option ca_ca_rows[] = {
 	{ .name = "name", .type = CONF_STRING, .fallback = CONF_NEEDED,
 	  .summary = "Name of the CA, as given to `gatehouse ca init`." },
@@ -213,6 +226,8 @@ const struct conf_option ca_ca_rows[] = {
 	  .summary = "The one policy module that decides about every request." },
 	{ .name = "exits", .type = CONF_VARIANTS, .rows_of = exit_rows_of,
 	  .summary = "Exit modules, told of events after the result is stored." },
+	{ .name = "crl", .type = CONF_SECTION, .rows = crl_rows,
+	  .summary = "When its certificate revocation lists are made." },
 	{ .name = "status", .type = CONF_SECTION, .rows = status_rows,
 	  .summary = "What its certificates say about where their status is told." },
 	{ 0 },
@@ -418,6 +433,23 @@ static int check_public_url(const struct conf_section *status, struct conf_error
 	return 0;
 }
 
+static int load_crl(struct ca *ca, const struct conf_section *conf, struct conf_error *error)
+{
+	unsigned partitions = (unsigned)conf_int(conf, "partitions");
+
+	ca->crl.lifetime_s = conf_duration_ms(conf, "lifetime") / 1000;
+	ca->crl.interval_s = conf_duration_ms(conf, "interval") / 1000;
+	ca->crl.delay_ms = conf_duration_ms(conf, "delay");
+	ca->crl.partitions = partitions > 1 ? partitions : 0;
+	if (ca->crl.interval_s >= ca->crl.lifetime_s)
+		return conf_refuse(conf, "interval", error,
+				   "must be shorter than the lifetime: a CRL is replaced before it ends");
+	if (ca->crl.partitions && !ca->public_url)
+		return conf_refuse(conf, "partitions", error,
+				   "needs status: public-url, where each certificate names its own CRL");
+	return 0;
+}
+
 static int load_ca(struct ca_core *core, const struct conf_section *conf, struct conf_error *error)
 {
 	const struct conf_section *status = conf_section(conf, "status");
@@ -431,7 +463,9 @@ static int load_ca(struct ca_core *core, const struct conf_section *conf, struct
 		.ocsp_validity_s = conf_duration_ms(status, "ocsp-validity") / 1000,
 		.policy_turn = PTHREAD_MUTEX_INITIALIZER,
 	};
-	return check_public_url(status, error);
+	if (check_public_url(status, error))
+		return -EINVAL;
+	return load_crl(&core->cas[core->n_cas - 1], conf_section(conf, "crl"), error);
 }
 
 int settings_load(struct ca_core *core, struct conf_error *error)

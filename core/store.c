@@ -128,9 +128,9 @@ static int insert_request(struct db_conn *conn, const struct apply *a)
 			"requester, intermediary, source_address, evidence, received_ms, submitted_ms, "
 			"first_seen_ms, resolved_ms, retry_after_s, collect_ms, csr, csr_hash, spki_hash, "
 			"names_key, asked_subject, subject, raw_attributes, transaction_key, key_until_ms, "
-			"status, reason, rule, trace, digest, serial, tbs, key_id, not_before_s, not_after_s, "
-			"template_s, edited, key_type, key_bits, credential_id, credential, any_scope)"
-			" VALUES(?,?,1,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
+			"status, reason, rule, trace, digest, serial, tbs, key_id, crl_partition, not_before_s, "
+			"not_after_s, template_s, edited, key_type, key_bits, credential_id, credential, any_scope)"
+			" VALUES(?,?,1,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
 			"?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 			DB_INT(r->id), DB_INT(r->state), DB_TEXT(r->ca), DB_TEXT(r->protocol), DB_TEXT(r->endpoint),
 			DB_TEXT(r->profile), DB_TEXT(r->requester), DB_TEXT(r->intermediary),
@@ -144,10 +144,10 @@ static int insert_request(struct db_conn *conn, const struct apply *a)
 			DB_INT(a->change->key_until_ms), DB_INT(r->status), DB_TEXT(r->reason),
 			DB_TEXT(r->verdict.rule), DB_TEXT(r->verdict.trace),
 			DB_BLOB(bytes_of(r->digest, SHA256_SIZE)), DB_BLOB(serial_of(r)), DB_BLOB(tbs_of(r)),
-			key_of(r), DB_INT(r->not_before_s), DB_INT(r->not_after_s), DB_INT(r->template_s),
-			DB_INT(r->is_edited), DB_TEXT(r->csr.key_type ? r->csr.key_type : ""), DB_INT(r->csr.key_bits),
-			r->credential_id ? DB_INT(r->credential_id) : DB_NULL, DB_TEXT(r->credential_text),
-			DB_INT(r->is_any_scope));
+			key_of(r), DB_INT(r->crl_partition), DB_INT(r->not_before_s), DB_INT(r->not_after_s),
+			DB_INT(r->template_s), DB_INT(r->is_edited), DB_TEXT(r->csr.key_type ? r->csr.key_type : ""),
+			DB_INT(r->csr.key_bits), r->credential_id ? DB_INT(r->credential_id) : DB_NULL,
+			DB_TEXT(r->credential_text), DB_INT(r->is_any_scope));
 	if (!e)
 		e = store_write_names(conn, r);
 	return e ? e : write_rows(conn, r);
@@ -159,14 +159,15 @@ static int update_request(struct db_conn *conn, const struct apply *a)
 	int e = db_run(
 		conn,
 		"UPDATE requests SET state=?, version=version+1, resolved_ms=?, key_until_ms=?, status=?, reason=?,"
-		" rule=?, trace=?, digest=?, serial=?, tbs=?, key_id=?, not_before_s=?, not_after_s=?, template_s=?,"
-		" edited=?, subject=?"
+		" rule=?, trace=?, digest=?, serial=?, tbs=?, key_id=?, crl_partition=?, not_before_s=?,"
+		" not_after_s=?, template_s=?, edited=?, subject=?"
 		" WHERE id=? AND version=? AND state=?",
 		DB_INT(r->state), DB_INT(r->resolved_ms), DB_INT(a->change->key_until_ms), DB_INT(r->status),
 		DB_TEXT(r->reason), DB_TEXT(r->verdict.rule), DB_TEXT(r->verdict.trace),
 		DB_BLOB(bytes_of(r->digest, SHA256_SIZE)), DB_BLOB(serial_of(r)), DB_BLOB(tbs_of(r)),
-		key_of(r), DB_INT(r->not_before_s), DB_INT(r->not_after_s), DB_INT(r->template_s), DB_INT(r->is_edited),
-		DB_TEXT(request_subject_text(r)), DB_INT(r->id), DB_INT(r->version), DB_INT(a->change->from));
+		key_of(r), DB_INT(r->crl_partition), DB_INT(r->not_before_s), DB_INT(r->not_after_s),
+		DB_INT(r->template_s), DB_INT(r->is_edited), DB_TEXT(request_subject_text(r)),
+		DB_INT(r->id), DB_INT(r->version), DB_INT(a->change->from));
 
 	if (!e && db_changes(conn) != 1)
 		return STORE_CHANGED;
@@ -203,10 +204,10 @@ static int write_certificate(struct db_conn *conn, const struct apply *a)
 
 	return db_run(conn,
 		      "INSERT INTO certificates(serial, request_id, ca, key_id, certificate, not_before_s, not_after_s,"
-		      " issued_ms) VALUES(?,?,?,?,?,?,?,?)",
+		      " issued_ms, crl_partition) VALUES(?,?,?,?,?,?,?,?,?)",
 		      DB_BLOB(bytes_of(r->serial, SERIAL_SIZE)), DB_INT(r->id), DB_TEXT(r->ca), DB_INT(r->key_id),
 		      DB_BLOB(buf_bytes(&r->certificate)), DB_INT(r->not_before_s), DB_INT(r->not_after_s),
-		      DB_INT(r->resolved_ms));
+		      DB_INT(r->resolved_ms), DB_INT(r->crl_partition));
 }
 
 int store_write_line(struct db_conn *conn, int64_t id, int64_t at_ms, const char *text)

@@ -144,6 +144,10 @@ int revoke_write(struct db_conn *conn, struct ca *ca, const struct revoke_rows *
 		e = mark_certificate(conn, w, serial);
 	if (!e && w->reason == CA_REASON_KEY_COMPROMISE)
 		e = block_key(conn, w);
+	if (!e)
+		e = db_run(conn,
+			   "INSERT INTO crl_changes(ca, n) VALUES(?, 1) ON CONFLICT DO UPDATE SET n=n+1",
+			   DB_TEXT(ca->name));
 	/* Whoever revokes does not want the next submission to be issued unseen. */
 	if (!e && w->action != CA_ACTION_RELEASE)
 		e = db_run(conn, "DELETE FROM grants WHERE request_id=? AND spent_by IS NULL", DB_INT(w->request_id));

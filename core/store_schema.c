@@ -17,7 +17,8 @@ static const char schema_1[] =
 	" asked_subject TEXT NOT NULL, subject TEXT NOT NULL, raw_attributes TEXT NOT NULL,"
 	" transaction_key BLOB NOT NULL, key_until_ms INTEGER NOT NULL,"
 	" status INTEGER NOT NULL, reason TEXT NOT NULL, rule TEXT NOT NULL, trace TEXT NOT NULL,"
-	" digest BLOB, serial BLOB, tbs BLOB, key_id INTEGER, not_before_s INTEGER, not_after_s INTEGER,"
+	" digest BLOB, serial BLOB, tbs BLOB, key_id INTEGER, crl_partition INTEGER NOT NULL,"
+	" not_before_s INTEGER, not_after_s INTEGER,"
 	" template_s INTEGER NOT NULL, edited INTEGER NOT NULL,"
 	" key_type TEXT NOT NULL, key_bits INTEGER NOT NULL,"
 	" credential_id INTEGER, credential TEXT, any_scope INTEGER NOT NULL) STRICT;"
@@ -52,10 +53,19 @@ static const char schema_1[] =
 	" request_id INTEGER PRIMARY KEY REFERENCES requests(id), serial BLOB NOT NULL UNIQUE, ca TEXT NOT NULL,"
 	" key_id INTEGER NOT NULL, certificate BLOB NOT NULL, not_before_s INTEGER NOT NULL,"
 	" not_after_s INTEGER NOT NULL, issued_ms INTEGER NOT NULL, collected_ms INTEGER,"
+	" crl_partition INTEGER NOT NULL,"
 	" revoked_ms INTEGER, revoked_reason INTEGER) STRICT;"
 	/* What a CRL is made of, whatever number of certificates is not revoked. */
-	"CREATE INDEX certificates_revoked ON certificates(key_id, serial, revoked_ms, revoked_reason, not_after_s)"
-	" WHERE revoked_ms IS NOT NULL;"
+	"CREATE INDEX certificates_revoked ON certificates(key_id, crl_partition, serial, revoked_ms, revoked_reason,"
+	" not_after_s) WHERE revoked_ms IS NOT NULL;"
+	/* How often something changed that a CRL of the CA says. */
+	"CREATE TABLE crl_changes(ca TEXT PRIMARY KEY COLLATE NOCASE, n INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	/* The CRLs in force: one for each key, and one for each part of its certificates (0: all of them). `changes`:
+	 * what crl_changes said when it was begun. */
+	"CREATE TABLE crls("
+	" key_id INTEGER NOT NULL, crl_partition INTEGER NOT NULL, number INTEGER NOT NULL,"
+	" this_update_s INTEGER NOT NULL, next_update_s INTEGER NOT NULL, changes INTEGER NOT NULL,"
+	" entries INTEGER NOT NULL, PRIMARY KEY(key_id, crl_partition)) STRICT, WITHOUT ROWID;"
 	/* Public keys whose private halves others have: nobody certifies them again. */
 	"CREATE TABLE blocked_keys("
 	" spki_hash BLOB PRIMARY KEY, since_ms INTEGER NOT NULL, serial BLOB NOT NULL) STRICT, WITHOUT ROWID;"

@@ -226,5 +226,25 @@ struct ca_revocation {
  * CA_CALL_REFUSED; CA_CALL_BUSY. */
 int ca_revoke(struct ca_door *ca, const struct ca_revocation *revocation, struct ca_outcome *out);
 
+/* ---- CRLs ---- */
+
+struct ca_crl {
+	uint64_t number;
+	int64_t this_update_s, next_update_s;
+	uint64_t size; /* octets */
+};
+
+#define CA_CRL_PAGE_MAX (192u * 1024)
+
+/* A piece of the CRL in force of the CA's key `key_index` (0, 1, … as in the names of its certificates), about all its
+ * certificates (`partition` 0) or a part of them: appends up to CA_CRL_PAGE_MAX octets from `offset` on. `number` 0:
+ * whichever is in force; otherwise that one, and CA_CALL_BUSY when it no longer is: begin again. `out` NULL: only what
+ * it says about itself. 0; CA_CALL_BUSY; CA_CALL_NOT_FOUND. */
+int ca_get_crl_page(struct ca_door *ca, unsigned key_index, unsigned partition, uint64_t number, uint64_t offset,
+		    struct buf *out, struct ca_crl *info);
+
+/* The same, whole: replaces what `der` held. */
+int ca_get_crl(struct ca_door *ca, unsigned key_index, unsigned partition, struct buf *der, struct ca_crl *info);
+
 /* The CA's own certificates, DER, issuer of new certificates first. `out` is appended to. */
 int ca_get_chain(struct ca_door *ca, struct buf *out);

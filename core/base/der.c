@@ -6,6 +6,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <time.h>
+
+#define UTC_TIME_END_S 2524608000ll /* 2050-01-01 */
 
 static int read_length(struct bytes *in, size_t *length)
 {
@@ -159,20 +162,41 @@ int der_oid_parse(const char *text, struct buf *out)
 	return 0;
 }
 
-int der_write(struct buf *out, unsigned tag, struct bytes content)
+size_t der_head(unsigned tag, uint64_t length, uint8_t out[static DER_HEAD_MAX])
 {
-	uint8_t head[6] = { (uint8_t)tag };
 	size_t n = 1, octets = 0;
 
-	if (content.len >= 0x80) {
-		for (size_t rest = content.len; rest; rest >>= 8)
-			octets++;
-		head[n++] = (uint8_t)(0x80 | octets);
-		while (octets--)
-			head[n++] = (uint8_t)(content.len >> (8 * octets));
-	} else {
-		head[n++] = (uint8_t)content.len;
+	out[0] = (uint8_t)tag;
+	if (length < 0x80) {
+		out[n++] = (uint8_t)length;
+		return n;
 	}
+	for (uint64_t rest = length; rest; rest >>= 8)
+		octets++;
+	out[n++] = (uint8_t)(0x80 | octets);
+	while (octets--)
+		out[n++] = (uint8_t)(length >> (8 * octets));
+	return n;
+}
+
+int der_write(struct buf *out, unsigned tag, struct bytes content)
+{
+	uint8_t head[DER_HEAD_MAX];
+	size_t n = der_head(tag, content.len, head);
+
 	buf_append(out, bytes_of(head, n));
 	return buf_append(out, content);
+}
+
+int der_write_time(struct buf *out, int64_t seconds)
+{
+	bool is_short = seconds < UTC_TIME_END_S;
+	time_t t = (time_t)seconds;
+	char text[24];
+	struct tm tm;
+
+	if (!gmtime_r(&t, &tm) || tm.tm_year < 50 || tm.tm_year > 9999 - 1900)
+		return -EINVAL;
+	strftime(text, sizeof(text), is_short ? "%y%m%d%H%M%SZ" : "%Y%m%d%H%M%SZ", &tm);
+	return der_write(out, is_short ? 0x17 : 0x18, bytes_of_str(text));
 }

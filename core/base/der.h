@@ -37,5 +37,13 @@ int der_oid_print(struct bytes content, char *out, size_t size);
 /* Dotted text to the content of an OID. 0 or -EINVAL. */
 int der_oid_parse(const char *text, struct buf *out);
 
+/* A Time of RFC 5280 4.1.2.5: UTCTime before 2050, GeneralizedTime from then on. 0; -EINVAL: before 1950 or after 9999;
+ * -EMSGSIZE, -ENOMEM. */
+int der_write_time(struct buf *out, int64_t seconds);
+
+/* The tag and the length alone, of content that follows. Returns how many octets, at most DER_HEAD_MAX. */
+#define DER_HEAD_MAX 10
+size_t der_head(unsigned tag, uint64_t length, uint8_t out[static DER_HEAD_MAX]);
+
 /* Append one element. 0, -EMSGSIZE, -ENOMEM. */
 int der_write(struct buf *out, unsigned tag, struct bytes content);

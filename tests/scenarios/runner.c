@@ -116,7 +116,8 @@ static const char *joined(const struct step *step, size_t from, char *out, size_
 static void use_settings(struct scenario *s)
 {
 	struct rig_settings settings = { .policy = s->policy, .exits = s->exits, .core = s->core,
-					 .profile = s->profile, .endpoints = s->endpoints, .ca_key = s->ca_key,
+					 .profile = s->profile, .endpoints = s->endpoints, .ca = s->ca,
+					 .ca_key = s->ca_key,
 					 .over_link = s->over_link };
 
 	if (!s->has_folder)
@@ -222,6 +223,35 @@ static int broken_sign(struct signer *s, uint64_t key, struct bytes tbs, struct 
 	return e;
 }
 
+static int broken_begin(struct signer *s, uint64_t key, enum signer_stream_kind kind, uint64_t *stream,
+			char why[static SIGNER_WHY_SIZE])
+{
+	struct broken_signer *b = (struct broken_signer *)s;
+
+	return strcmp(b->way, "away") == 0 ? -EIO : b->real->ways->stream_begin(b->real, key, kind, stream, why);
+}
+
+static int broken_data(struct signer *s, uint64_t stream, struct bytes piece, char why[static SIGNER_WHY_SIZE])
+{
+	struct signer *real = ((struct broken_signer *)s)->real;
+
+	return real->ways->stream_data(real, stream, piece, why);
+}
+
+static int broken_end(struct signer *s, uint64_t stream, struct buf *signature, char why[static SIGNER_WHY_SIZE])
+{
+	struct signer *real = ((struct broken_signer *)s)->real;
+
+	return real->ways->stream_end(real, stream, signature, why);
+}
+
+static void broken_drop_stream(struct signer *s, uint64_t stream)
+{
+	struct signer *real = ((struct broken_signer *)s)->real;
+
+	real->ways->stream_drop(real, stream);
+}
+
 static int broken_ask_memory(struct signer *s, enum signer_memory *memory)
 {
 	struct broken_signer *b = (struct broken_signer *)s;
@@ -249,6 +279,10 @@ static void step_signer(struct scenario *s, const struct step *step)
 	static const struct signer_ways ways = {
 		.load = broken_load,
 		.sign_certificate = broken_sign,
+		.stream_begin = broken_begin,
+		.stream_data = broken_data,
+		.stream_end = broken_end,
+		.stream_drop = broken_drop_stream,
 		.ask_memory = broken_ask_memory,
 		.drop = broken_drop,
 	};
@@ -394,7 +428,8 @@ static void step_setting(struct scenario *s, const struct step *step)
 		bool is_inside;
 	} settings[] = { { "policy", &s->policy, false }, { "exits", &s->exits, false },
 			 { "core", &s->core, true },      { "profile", &s->profile, true },
-			 { "endpoint", &s->endpoints, false }, { "ca-key", &s->ca_key, false } };
+			 { "ca", &s->ca, true },          { "endpoint", &s->endpoints, false },
+			 { "ca-key", &s->ca_key, false } };
 
 	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++)
 		if (strcmp(settings[i].word, step->words[0]) == 0)
@@ -412,6 +447,7 @@ static const struct {
 } steps[] = {
 	{ "policy", step_setting, false },   { "exits", step_setting, false },     { "core", step_setting, false },
 	{ "profile", step_setting, false },  { "endpoint", step_setting, false },  { "ca-key", step_setting, false },
+	{ "ca", step_setting, false },
 	{ "start", step_start, false },      { "stop", step_stop, false },         { "restart", step_restart, false },
 	{ "locate", step_locate, false },    { "settle", step_settle, true },      { "recover", step_recover, true },
 	{ "advance", step_advance, false },  { "health", step_health, true },      { "signer", step_signer, true },
@@ -423,6 +459,7 @@ static const struct {
 	{ "remember", step_remember, true }, { "expect", step_expect, false },     { "row", step_row, false },
 	{ "sql", step_sql, false },          { "tamper", step_tamper, false },     { "cert", step_cert, false },
 	{ "revoke", step_revoke, true },     { "timeline", step_timeline, false }, { "mark", step_mark, false },
+	{ "crl", step_crl, true },
 	{ "check", step_check, true },       { "credential", step_credential, true },
 	{ "revoke-credential", step_change_credential, true }, { "set-password", step_change_credential, true },
 };
@@ -490,6 +527,7 @@ static void end_scenario(struct scenario *s, const char *checker)
 	free(s->profile);
 	free(s->endpoints);
 	free(s->ca_key);
+	free(s->ca);
 	for (size_t i = 0; i < s->n_csrs; i++)
 		buf_fini(&s->csrs[i].der);
 	clock_fake_end();

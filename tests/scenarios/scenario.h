@@ -29,7 +29,7 @@ struct scenario {
 	_Atomic bool is_failed;
 	struct rig rig;
 	bool has_folder;
-	char *policy, *exits, *core, *profile, *endpoints, *ca_key;
+	char *policy, *exits, *core, *profile, *endpoints, *ca, *ca_key;
 	bool over_link;
 	struct {
 		char name[128];
@@ -81,7 +81,7 @@ void scenario_use_credential(struct scenario *s, const struct step *step, const 
 			     struct ca_submission *sub);
 
 /* checks.c: what looks at it. */
-step_fn step_expect, step_row, step_sql, step_tamper, step_cert, step_timeline, step_mark;
+step_fn step_crl, step_expect, step_row, step_sql, step_tamper, step_cert, step_timeline, step_mark;
 
 /* runner.c: does one step, also on a thread of its own. */
 void scenario_do(struct scenario *s, const struct step *step);

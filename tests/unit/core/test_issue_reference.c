@@ -133,6 +133,7 @@ static struct issue_plan choose(const struct issue_kit *k, struct material *m)
 	choose_extensions(&plan, m);
 	plan.public_url = below(2) ? "http://pki.example:8080/status" : NULL;
 	plan.key_index = below(2000);
+	plan.crl_partition = below(3);
 	/* Around 2050 the dates change their form. */
 	plan.not_before_s = NOON_2026 + (int64_t)below(30) * YEAR + below(86400);
 	plan.not_after_s = plan.not_before_s + (int64_t)below(10) * YEAR + below(86400);

@@ -267,6 +267,23 @@ static int add_authority_access(X509 *cert, const struct issue_plan *plan)
 	return ok ? 0 : -EINVAL;
 }
 
+static int add_distribution_point(X509 *cert, const struct issue_plan *plan)
+{
+	char value[512];
+	X509_EXTENSION *ext;
+	int ok;
+
+	if (plan->crl_partition)
+		snprintf(value, sizeof(value), "URI:%s/crl/%u-%u.crl", plan->public_url, plan->key_index,
+			 plan->crl_partition);
+	else
+		snprintf(value, sizeof(value), "URI:%s/crl/%u.crl", plan->public_url, plan->key_index);
+	ext = X509V3_EXT_conf_nid(NULL, NULL, NID_crl_distribution_points, value);
+	ok = ext && X509_add_ext(cert, ext, -1);
+	X509_EXTENSION_free(ext);
+	return ok ? 0 : -EINVAL;
+}
+
 static int set_common(X509 *cert, struct bytes spki, int64_t not_before_s, int64_t not_after_s,
 		      const uint8_t serial[static SERIAL_SIZE])
 {
@@ -306,7 +323,8 @@ static int add_extensions(X509 *cert, X509 *issuer, const struct issue_plan *pla
 	if (add_constraints(cert, false, -1) || add_key_usage(cert, plan->key_usage) ||
 	    add_ext_key_usage(cert, plan->ext_key_usage) || add_key_identifiers(cert, issuer))
 		return -EINVAL;
-	if (add_alt_names(cert, plan) || (plan->public_url && add_authority_access(cert, plan)))
+	if (add_alt_names(cert, plan) || (plan->public_url && add_distribution_point(cert, plan)) ||
+	    (plan->public_url && add_authority_access(cert, plan)))
 		return -EINVAL;
 	for (size_t i = 0; i < plan->n_extensions; i++) {
 		const struct ca_extension *ext = &plan->extensions[i];
