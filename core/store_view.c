@@ -148,7 +148,7 @@ static int read_facts(struct db_conn *conn, struct view *v)
 	Detail *d = v->detail;
 	int e = db_select(
 		conn, &rows,
-		"SELECT asked_subject, key_type, key_bits, not_before_s, not_after_s, trace, certificate"
+		"SELECT asked_subject, key_type, key_bits, not_before_s, not_after_s, trace, certificate, csr"
 		" FROM requests r LEFT JOIN (SELECT request_id, certificate FROM certificates) c ON c.request_id=r.id"
 		" WHERE r.id=?",
 		DB_INT(v->id));
@@ -161,6 +161,7 @@ static int read_facts(struct db_conn *conn, struct view *v)
 		d->not_after_s = db_col_int(rows, 4);
 		d->trace = text(v->arena, rows, 5);
 		d->certificate = blob(v->arena, rows, 6);
+		d->csr = blob(v->arena, rows, 7);
 		e = 0;
 	}
 	return e;

@@ -42,6 +42,23 @@ int ctl_parse_id(const char *text, int64_t *id)
 	return 0;
 }
 
+int ctl_parse_duration(const char *text, int64_t *seconds)
+{
+	static const struct {
+		char letter;
+		int64_t seconds;
+	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 }, { 'w', 7 * 86400 } };
+	size_t digits = strspn(text, "0123456789");
+
+	for (size_t i = 0; digits && digits < 10 && i < sizeof(units) / sizeof(*units); i++)
+		if (text[digits] == units[i].letter && !text[digits + 1]) {
+			*seconds = strtoll(text, NULL, 10) * units[i].seconds;
+			if (*seconds > 0)
+				return CTL_DONE;
+		}
+	return ctl_fail(CTL_USAGE, text, "a duration is a number with s, m, h, d or w behind it: 90s, 30d", NULL);
+}
+
 int ctl_parse_serial(const char *text, uint8_t serial[static CTL_SERIAL_MAX], size_t *n)
 {
 	*n = strlen(text) / 2;

@@ -55,6 +55,26 @@ static const struct option_row deny_options[] = {
 	{ 0 },
 };
 
+static const struct option_row batch_options[] = {
+	{ "max", .value = "N", .summary = "how many requests a filter may match; 100" },
+	{ 0 },
+};
+
+static const struct option_row newest_options[] = {
+	{ "newest", .summary = "the newest first" },
+	{ 0 },
+};
+
+static const struct option_row export_options[] = {
+	{ "certificate", .summary = "the certificate instead of the request" },
+	{ 0 },
+};
+
+static const struct option_row within_options[] = {
+	{ "within", .value = "DURATION", .summary = "how soon; 30d" },
+	{ 0 },
+};
+
 static const struct option_row edit_options[] = {
 	{ "set-attr", .value = "NAME=VALUE", .summary = "set an attribute", .repeats = true },
 	{ "del-attr", .value = "NAME", .summary = "remove an attribute", .repeats = true },
@@ -85,6 +105,10 @@ static const struct option_row snippet_options[] = {
 	{ 0 },
 };
 
+#define BATCH_TEXT                                                                                                     \
+	"\n\nREQUEST is a number, the serial of its certificate, the beginning of the SHA-256 of its key, or " \
+	"@FILTER: then the number of requests is shown with three of them, and has to be typed, unless --yes."
+
 static const struct noun_row nouns[] = {
 	{ "request", "requests for certificates: look, decide, edit" },
 	{ "cert", "certificates that were issued" },
@@ -97,36 +121,60 @@ static const struct noun_row nouns[] = {
 
 /* In the order in which help shows them. */
 static const struct command commands[] = {
-	{ "request", "pending", "pending", "", "list the requests that wait for a person", .prints = PRINTS_LIST,
-	  .list = &pending_shape, .is_paged = true, .run = ctl_pending,
+	{ "request", "pending", "pending", "[FILTER]", "list the requests that wait for a person",
+	  .prints = PRINTS_LIST, .list = &pending_shape, .is_paged = true, .options = { newest_options },
+	  .run = ctl_pending,
 	  .text = "Oldest first.",
-	  .example = "gatehouse pending\ngatehouse pending -o json" },
-	{ "request", "list", "list", "", "list all requests", .prints = PRINTS_LIST, .list = &request_shape,
-	  .is_paged = true, .run = ctl_list },
+	  .example = "gatehouse pending\ngatehouse pending -o json\ngatehouse pending 'via=acme and age>2h'" },
+	{ "request", "list", "list", "[FILTER]", "list all requests, or those that a filter matches",
+	  .prints = PRINTS_LIST, .list = &request_shape, .is_paged = true, .options = { newest_options },
+	  .run = ctl_list,
+	  .example = "gatehouse list --newest --limit 20\n"
+		     "gatehouse list 'state=denied and san~*.corp.example' --columns id,subject,reason" },
 	{ "request", "show", "show", "REQUEST", "show one request: what was asked for and what will be issued",
 	  .prints = PRINTS_DOCUMENT, .is_paged = true, .options = { show_options }, .run = ctl_show,
-	  .text = "What was asked for, with the evidence for each name, what would be issued, the rule that decided "
-		  "and why, and the digest of all that.",
+	  .text = "What was asked for beside what will be issued, with the rule, profile or officer behind each "
+		  "difference; the evidence for each name; the rule that decided and why; and the digest of it all.",
 	  .example = "gatehouse show 41\ngatehouse show 41 --timeline" },
+	{ "request", "diff", NULL, "REQUEST", "show where what will be issued is not what was asked for",
+	  .prints = PRINTS_DOCUMENT, .is_paged = true, .run = ctl_diff },
 	{ "request", "approve", "approve", "REQUEST...", "approve what was shown, and ask policy again",
-	  .prints = PRINTS_DOCUMENT, .options = { confirm_options, approve_options }, .run = ctl_approve,
-	  .text = "Shows the request, asks, records the approval of exactly what was shown, and asks policy again. If "
-		  "policy issues, the certificate is there when the command returns. Without a terminal --yes or "
-		  "--digest is needed.",
-	  .example = "gatehouse approve 41\ngatehouse approve 41 --yes" },
+	  .prints = PRINTS_DOCUMENT, .options = { confirm_options, batch_options, approve_options },
+	  .run = ctl_approve,
+	  .text = "Shows the request, asks, records the approval of exactly what was shown, and asks policy again. "
+		  "If policy issues, the certificate is there when the command returns. Without a terminal --yes or "
+		  "--digest is needed." BATCH_TEXT,
+	  .example = "gatehouse approve 41\ngatehouse approve 41 --yes\n"
+		     "gatehouse approve @'profile=printer and age<1d' --max 50" },
 	{ "request", "deny", "deny", "REQUEST...", "deny, with a reason for the requester",
-	  .prints = PRINTS_DOCUMENT, .options = { deny_options }, .run = ctl_deny,
-	  .text = "Repeats of the request get the same answer for core.deny-window.",
+	  .prints = PRINTS_DOCUMENT, .options = { deny_options, confirm_options, batch_options }, .run = ctl_deny,
+	  .text = "Repeats of the request get the same answer for core.deny-window." BATCH_TEXT,
 	  .example = "gatehouse deny 41 --reason 'ask the network team'" },
 	{ "request", "resubmit", "resubmit", "REQUEST...", "ask policy again, without an approval",
-	  .prints = PRINTS_DOCUMENT, .run = ctl_resubmit, .text = "After an edit, or after the policy changed." },
-	{ "request", "edit", "edit", "REQUEST...", "change attributes of a pending request",
-	  .prints = PRINTS_DOCUMENT, .options = { edit_options }, .run = ctl_edit,
-	  .text = "Policy is not asked until the next resubmit, and approvals given so far are void.",
+	  .prints = PRINTS_DOCUMENT, .options = { confirm_options, batch_options }, .run = ctl_resubmit,
+	  .text = "After an edit, or after the policy changed." BATCH_TEXT },
+	{ "request", "edit", "edit", "REQUEST...", "change a pending request",
+	  .prints = PRINTS_DOCUMENT, .options = { edit_options, confirm_options, batch_options }, .run = ctl_edit,
+	  .text = "Policy is not asked until the next resubmit, and approvals given so far are void." BATCH_TEXT,
 	  .example = "gatehouse edit 41 --set-attr ticket=CHG-4711" },
 
-	{ "cert", "list", NULL, "", "list the certificates", .prints = PRINTS_LIST, .list = &certificate_shape,
-	  .is_paged = true, .run = ctl_cert_list },
+	{ "request", "export", NULL, "REQUEST", "print the PKCS#10 request, or the certificate, in PEM",
+	  .options = { export_options }, .run = ctl_export,
+	  .example = "gatehouse request export 41 > request.pem" },
+
+	{ "cert", "list", NULL, "[FILTER]", "list the certificates, or those that a filter matches",
+	  .prints = PRINTS_LIST, .list = &certificate_shape, .is_paged = true, .options = { newest_options },
+	  .run = ctl_cert_list, .example = "gatehouse cert list 'valid and san~*.corp.example'" },
+	{ "cert", "expiring", NULL, "[FILTER]", "list the valid certificates that end soon",
+	  .prints = PRINTS_LIST, .list = &certificate_shape, .is_paged = true,
+	  .options = { newest_options, within_options }, .run = ctl_cert_expiring, .text = "The first to end first.",
+	  .example = "gatehouse cert expiring --within 14d" },
+	{ "cert", "show", NULL, "SERIAL", "show a certificate", .prints = PRINTS_DOCUMENT, .is_paged = true,
+	  .run = ctl_cert_show,
+	  .text = "By its serial, the number of its request, or the beginning of the SHA-256 of its key." },
+	{ "cert", "export", NULL, "SERIAL", "print a certificate in PEM", .run = ctl_cert_export,
+	  .example = "gatehouse cert export 41 > certificate.pem" },
+
 
 	{ "ca", "init", NULL, "", "create a CA, and a first configuration", .prints = PRINTS_DOCUMENT,
 	  .options = { ca_init_options }, .run = ctl_ca_init,

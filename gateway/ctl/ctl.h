@@ -78,6 +78,11 @@ int ctl_approve(struct ctl *ctl);
 int ctl_resubmit(struct ctl *ctl);
 int ctl_deny(struct ctl *ctl);
 int ctl_edit(struct ctl *ctl);
+int ctl_diff(struct ctl *ctl);
+int ctl_export(struct ctl *ctl);
+int ctl_cert_show(struct ctl *ctl);
+int ctl_cert_export(struct ctl *ctl);
+int ctl_cert_expiring(struct ctl *ctl);
 int ctl_cert_list(struct ctl *ctl);
 int ctl_status(struct ctl *ctl);
 int ctl_doctor(struct ctl *ctl);
@@ -112,6 +117,9 @@ int ctl_outcome(const Gatehouse__Admin__Reply *reply, const char *what);
 
 /* Three lines on standard error: what failed, why, what to do next (NULL: nothing more to say). Returns `code`. */
 int ctl_fail(int code, const char *what, const char *why, const char *next);
+
+/* "30d", "12h", "10m", "90s" or "2w" in seconds, more than 0. CTL_DONE or CTL_USAGE, told. */
+int ctl_parse_duration(const char *text, int64_t *seconds);
 
 /* A request number, and the serial of a certificate in hex, of the command line. CTL_DONE or CTL_USAGE, told. */
 #define CTL_SERIAL_MAX 20

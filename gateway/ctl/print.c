@@ -300,17 +300,27 @@ cJSON *print_names_json(char **names, size_t n)
 	return list;
 }
 
-const char *print_pem(ProtobufCBinaryData der)
+static const char *pem(const char *label, ProtobufCBinaryData der)
 {
-	OWNED_BUF text = BUF_INIT(131072);
-	OWNED_BUF out = BUF_INIT(140000);
+	OWNED_BUF text = BUF_INIT(1u << 20);
+	OWNED_BUF out = BUF_INIT(1u << 20);
 
 	base64_encode(&text, bytes_of(der.data, der.len));
-	buf_append_str(&out, "-----BEGIN CERTIFICATE-----\n");
+	buf_printf(&out, "-----BEGIN %s-----\n", label);
 	for (size_t i = 0; i < text.len; i += 64)
 		buf_printf(&out, "%.64s\n", buf_str(&text) + i);
-	buf_append_str(&out, "-----END CERTIFICATE-----\n");
+	buf_printf(&out, "-----END %s-----\n", label);
 	return print_kept(buf_str(&out));
+}
+
+const char *print_pem(ProtobufCBinaryData der)
+{
+	return pem("CERTIFICATE", der);
+}
+
+int print_block(const char *label, ProtobufCBinaryData der)
+{
+	return fputs(pem(label, der), stdout) < 0 ? CTL_FAILED : CTL_DONE;
 }
 
 const char *print_fingerprint(ProtobufCBinaryData der)

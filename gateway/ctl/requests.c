@@ -1,14 +1,12 @@
-/* Commands about requests: pending, list, show, approve, resubmit, deny, edit.
+/* Requests in lists, and how an argument names one: pending, list.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include "gateway/ctl/requests.h"
 
-#include "core/base/base64.h"
-#include "core/base/digest.h"
+#include <stdio.h>
+#include <string.h>
+
 #include "core/module.h"
 #include "gateway/ctl/print.h"
 #include "gateway/ctl/shapes.h"
@@ -16,9 +14,8 @@
 typedef Gatehouse__Admin__Call Call;
 typedef Gatehouse__Admin__Reply Reply;
 typedef Gatehouse__Admin__Request Request;
-typedef Gatehouse__Admin__Detail Detail;
 
-static cJSON *request_json(const Request *q)
+cJSON *request_json(const Request *q)
 {
 	cJSON *o = cJSON_CreateObject();
 
@@ -43,6 +40,12 @@ static cJSON *request_json(const Request *q)
 	if (q->serial.len)
 		cJSON_AddStringToObject(o, "serial", print_hex(q->serial));
 	cJSON_AddNumberToObject(o, "version", (double)q->version);
+	if (q->key_hash.len)
+		cJSON_AddStringToObject(o, "key_hash", print_hex(q->key_hash));
+	cJSON_AddNumberToObject(o, "approvals_given", q->approvals);
+	if (q->approvals_needed)
+		cJSON_AddNumberToObject(o, "approvals_needed", q->approvals_needed);
+	cJSON_AddBoolToObject(o, "edited", q->is_edited);
 	return o;
 }
 
@@ -77,6 +80,9 @@ static const struct column columns[] = {
 	{ .name = "status" },
 	{ .name = "serial" },
 	{ .name = "digest" },
+	{ .name = "key-hash" },
+	{ .name = "edited" },
+	{ .name = "approvals", .member = "approvals_given", .kind = COLUMN_NUMBER },
 	{ 0 },
 };
 
@@ -89,16 +95,18 @@ const struct list_shape request_shape = {
 	"id,state,via,endpoint,profile,requester,subject,names,from,age,rule,reason,status", "no requests",
 };
 
-/* Fetch page by page and put each row into the list. */
-static int fetch_requests(struct ctl *ctl, struct list *list, char *filter, int64_t *oldest_ms)
+int requests_fetch(struct ctl *ctl, const char *filter, bool is_backwards, unsigned page,
+		   bool (*each)(void *arg, const Request *q), void *arg)
 {
 	Gatehouse__Admin__ListRequests query = GATEHOUSE__ADMIN__LIST_REQUESTS__INIT;
 	Call call = GATEHOUSE__ADMIN__CALL__INIT;
 	uint8_t from[LIST_PLACE_MAX];
 	bool more = true;
 
-	query.filter = filter;
+	query.filter = (char *)filter;
 	query.from.data = from;
+	query.limit = page;
+	query.backwards = is_backwards;
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_LIST_REQUESTS;
 	call.list_requests = &query;
 	while (more) {
@@ -108,37 +116,115 @@ static int fetch_requests(struct ctl *ctl, struct list *list, char *filter, int6
 		if (code)
 			return code;
 		more = list_goes_on(reply, &query.from);
-		for (size_t i = 0; i < reply->n_requests; i++) {
-			const Request *q = reply->requests[i];
-
-			if (!*oldest_ms || q->first_seen_ms < *oldest_ms)
-				*oldest_ms = q->first_seen_ms;
-			if (!list_add(list, request_json(q)))
+		for (size_t i = 0; i < reply->n_requests; i++)
+			if (!each(arg, reply->requests[i]))
 				return CTL_DONE;
-		}
 	}
 	return CTL_DONE;
 }
 
+int requests_filter(struct buf *out, const char *own, const char *typed)
+{
+	if (typed && *typed == '@')
+		typed++;
+	/* First what was typed: a place in it that the core names is the place that was typed. */
+	if (typed && *typed && *own)
+		return buf_printf(out, strcasestr(typed, "or") ? "(%s) and %s" : "%s and %s", typed, own);
+	return buf_append_str(out, typed && *typed ? typed : own);
+}
+
+static bool is_number(const char *text)
+{
+	size_t n = strspn(text, "0123456789");
+
+	return n > 0 && n < 19 && !text[n];
+}
+
+struct match {
+	int64_t ids[2];
+	size_t n;
+};
+
+static bool take_match(void *arg, const Request *q)
+{
+	struct match *m = arg;
+
+	m->ids[m->n++] = q->id;
+	return m->n < 2;
+}
+
+int requests_resolve(struct ctl *ctl, const char *argument, bool is_pending, int64_t *id)
+{
+	struct match m = { .n = 0 };
+	OWNED_BUF filter = BUF_INIT(256);
+	char why[96];
+	int code;
+
+	if (is_number(argument))
+		return ctl_parse_id(argument, id);
+	if (strlen(argument) < 6 || strlen(argument) > 64 || argument[strspn(argument, "0123456789abcdefABCDEF")])
+		return ctl_fail(CTL_USAGE, argument,
+				"a request is named by its number, the serial of its certificate, or the beginning of "
+				"the hash of its key", "gatehouse list");
+	buf_append_str(&filter, "serial=");
+	buf_append_str(&filter, argument);
+	code = strlen(argument) % 2 == 0 ? requests_fetch(ctl, buf_str(&filter), false, 2, take_match, &m) : CTL_DONE;
+	buf_reset(&filter);
+	buf_append_str(&filter, is_pending ? "state=pending and key=" : "key=");
+	buf_append_str(&filter, argument);
+	buf_append_char(&filter, '*');
+	if (!code && m.n == 0)
+		code = requests_fetch(ctl, buf_str(&filter), false, 2, take_match, &m);
+	if (code)
+		return code;
+	*id = m.ids[0];
+	if (m.n == 1)
+		return CTL_DONE;
+	if (m.n == 0)
+		return ctl_fail(CTL_NOT_FOUND, argument, "no request has this serial or key", "gatehouse list");
+	snprintf(why, sizeof(why), "several requests have it, among them %lld and %lld", (long long)m.ids[0],
+		 (long long)m.ids[1]);
+	return ctl_fail(CTL_USAGE, argument, why, "name one by its number");
+}
+
+struct rows {
+	struct list *list;
+	int64_t oldest_ms;
+};
+
+static bool add_row(void *arg, const Request *q)
+{
+	struct rows *rows = arg;
+
+	if (!rows->oldest_ms || q->first_seen_ms < rows->oldest_ms)
+		rows->oldest_ms = q->first_seen_ms;
+	return list_add(rows->list, request_json(q));
+}
+
 static int list_requests(struct ctl *ctl, bool pending)
 {
-	struct list *list = NULL;
-	int64_t after = 0, oldest_ms = 0;
-	char filter[64];
+	const char *typed = ctl->n_arguments ? ctl->arguments[0] : NULL;
+	OWNED_BUF filter = BUF_INIT(8192);
+	struct rows rows = { 0 };
+	int64_t after = 0;
+	char own[64];
 	size_t n;
 	int code = option_number(ctl, "after", 1, INT64_MAX, &after);
 
+	snprintf(own, sizeof(own), "%s%sid%s%lld", pending ? "state=pending" : "", pending ? " and " : "",
+		 option_given(ctl, "newest") && after ? "<" : ">", (long long)after);
+	if (!code && requests_filter(&filter, own, typed))
+		code = ctl_fail(CTL_USAGE, "the filter is too long", NULL, NULL);
 	if (!code)
-		code = list_new(&list, ctl);
+		code = list_new(&rows.list, ctl);
 	if (code)
 		return code;
-	snprintf(filter, sizeof(filter), "id>%lld%s", (long long)after, pending ? " and state=pending" : "");
-	code = fetch_requests(ctl, list, filter, &oldest_ms);
-	n = list_count(list);
-	code = list_end(&list, code);
+	code = requests_fetch(ctl, buf_str(&filter), option_given(ctl, "newest"), 0, add_row, &rows);
+	n = list_count(rows.list);
+	code = list_end(&rows.list, code);
 	if (!code && n && pending && ctl->format == CTL_TABLE && !option_given(ctl, "no-headings"))
 		printf("%zu pending, oldest %s.   gatehouse show ID | approve ID | deny ID --reason \"…\"\n", n,
-		       print_age(ctl, oldest_ms));
+		       print_age(ctl, rows.oldest_ms));
 	return code;
 }
 
@@ -150,348 +236,4 @@ int ctl_pending(struct ctl *ctl)
 int ctl_list(struct ctl *ctl)
 {
 	return list_requests(ctl, false);
-}
-
-static Reply *fetch_detail(struct ctl *ctl, int64_t id, bool timeline, int *code)
-{
-	Gatehouse__Admin__ShowRequest show = GATEHOUSE__ADMIN__SHOW_REQUEST__INIT;
-	Call call = GATEHOUSE__ADMIN__CALL__INIT;
-	Reply *reply;
-	char what[48];
-
-	show.id = id;
-	show.timeline = timeline;
-	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_SHOW_REQUEST;
-	call.show_request = &show;
-	reply = ctl_call(ctl, &call);
-	snprintf(what, sizeof(what), "show %lld", (long long)id);
-	*code = reply ? ctl_outcome(reply, what) : CTL_UNREACHABLE;
-	return reply;
-}
-
-static int show_json(const struct ctl *ctl, const Detail *d)
-{
-	cJSON *document = cJSON_CreateObject(), *o = request_json(d->request), *list;
-
-	cJSON_AddItemToObject(document, "request", o);
-	cJSON_AddStringToObject(o, "asked_subject", d->asked_subject);
-	cJSON_AddStringToObject(o, "key_type", d->key_type);
-	cJSON_AddNumberToObject(o, "key_bits", d->key_bits);
-	cJSON_AddStringToObject(o, "not_before", print_time_s(d->not_before_s));
-	cJSON_AddStringToObject(o, "not_after", print_time_s(d->not_after_s));
-	cJSON_AddStringToObject(o, "trace", d->trace);
-	list = cJSON_AddArrayToObject(o, "identifiers");
-	for (size_t i = 0; i < d->n_names; i++) {
-		cJSON *n = cJSON_CreateObject();
-
-		cJSON_AddStringToObject(n, "name", d->names[i]->text);
-		cJSON_AddStringToObject(n, "evidence", d->names[i]->evidence);
-		cJSON_AddItemToArray(list, n);
-	}
-	list = cJSON_AddObjectToObject(o, "attributes");
-	for (size_t i = 0; i < d->n_attributes; i++)
-		cJSON_AddStringToObject(list, d->attributes[i]->name, d->attributes[i]->value);
-	list = cJSON_AddArrayToObject(o, "approvals");
-	for (size_t i = 0; i < d->n_approvals; i++)
-		cJSON_AddItemToArray(list, cJSON_CreateString(d->approvals[i]));
-	if (option_given(ctl, "timeline")) {
-		list = cJSON_AddArrayToObject(o, "timeline");
-		for (size_t i = 0; i < d->n_timeline; i++) {
-			cJSON *l = cJSON_CreateObject();
-
-			cJSON_AddStringToObject(l, "at", print_time_ms(d->timeline[i]->at_ms));
-			cJSON_AddStringToObject(l, "actor", d->timeline[i]->actor);
-			cJSON_AddStringToObject(l, "text", d->timeline[i]->text);
-			cJSON_AddItemToArray(list, l);
-		}
-	}
-	if (d->certificate.len)
-		cJSON_AddStringToObject(o, "certificate", print_pem(d->certificate));
-	return print_json(document);
-}
-
-static void field(const char *label, const char *value)
-{
-	if (*value)
-		printf("%-12s %s\n", label, value);
-}
-
-static void show_extensions(const Detail *d)
-{
-	static const struct {
-		unsigned origin;
-		const char *word;
-	} origins[] = { { CA_EXT_ORIGIN_REQUEST, "asked for" },
-			{ CA_EXT_ORIGIN_POLICY, "set by policy" },
-			{ CA_EXT_ORIGIN_ADMIN, "set by an officer" } };
-
-	for (size_t i = 0; i < d->n_extensions; i++) {
-		const Gatehouse__Admin__Extension *x = d->extensions[i];
-		const char *origin = "";
-
-		for (size_t j = 0; j < sizeof(origins) / sizeof(*origins); j++)
-			if ((x->flags & CA_EXT_ORIGIN_MASK) == origins[j].origin)
-				origin = origins[j].word;
-		/* Names, key usage and the like are always the CA's own. */
-		if (extension_is_reserved(x->oid)) {
-			printf("%-12s %s  %s, the CA writes its own\n", i ? "" : "extensions", print_text(x->oid),
-			       origin);
-			continue;
-		}
-		printf("%-12s %s  %s%s, %s\n", i ? "" : "extensions", print_text(x->oid), origin,
-		       x->flags & CA_EXT_CRITICAL ? ", critical" : "",
-		       x->flags & CA_EXT_DISABLED ? "left out" : "in the certificate");
-	}
-}
-
-static void show_text(struct ctl *ctl, const Detail *d)
-{
-	const Request *q = d->request;
-
-	printf("%-12s %lld (%s)\n", "request", (long long)q->id, ca_state_word((enum ca_state)q->state));
-	printf("%-12s %s, endpoint %s, from %s\n", "via", print_text(q->protocol), print_text(q->endpoint),
-	       q->source[0] ? print_text(q->source) : "-");
-	field("requester", print_text(q->requester));
-	printf("%-12s %s, profile %s\n", "ca", print_text(q->ca), print_text(q->profile));
-	field("asked for", print_text(d->asked_subject));
-	field("subject", print_text(q->subject));
-	for (size_t i = 0; i < d->n_names; i++)
-		printf("%-12s %s   (%s)\n", i ? "" : "names", print_text(d->names[i]->text),
-		       print_text(d->names[i]->evidence));
-	printf("%-12s %s %u bits\n", "key", print_text(d->key_type), d->key_bits);
-	printf("%-12s %s to %s\n", "validity", print_time_s(d->not_before_s), print_time_s(d->not_after_s));
-	for (size_t i = 0; i < d->n_attributes; i++)
-		printf("%-12s %s: %s\n", i ? "" : "attributes", print_text(d->attributes[i]->name),
-		       print_text(d->attributes[i]->value));
-	show_extensions(d);
-	for (size_t i = 0; i < d->n_approvals; i++)
-		printf("%-12s %s\n", i ? "" : "approved by", print_text(d->approvals[i]));
-	field("rule", print_text(q->rule));
-	field("policy", print_text(d->trace));
-	field("status", print_text(q->status));
-	field("reason", print_text(q->reason));
-	printf("%-12s %s\n", "submitted", print_time_ms(q->submitted_ms));
-	if (q->serial.len)
-		field("serial", print_hex(q->serial));
-	field("digest", print_hex(q->digest));
-	if (option_given(ctl, "timeline") && d->n_timeline)
-		puts("");
-	for (size_t i = 0; option_given(ctl, "timeline") && i < d->n_timeline; i++)
-		printf("%s  %-16s %s\n", print_time_ms(d->timeline[i]->at_ms), print_text(d->timeline[i]->actor),
-		       print_text(d->timeline[i]->text));
-}
-
-int ctl_show(struct ctl *ctl)
-{
-	int64_t id;
-	int code = ctl_parse_id(ctl->arguments[0], &id);
-	OWNED_REPLY *reply = code ? NULL : fetch_detail(ctl, id, option_given(ctl, "timeline"), &code);
-
-	if (code)
-		return code;
-	if (is_json(ctl))
-		return show_json(ctl, reply->detail);
-	show_text(ctl, reply->detail);
-	return CTL_DONE;
-}
-
-/* What a decision came to, by the state the request is in now. */
-static int report(struct ctl *ctl, const Reply *reply, int64_t id)
-{
-	const Request *q = reply->decided;
-	enum ca_state state = q ? (enum ca_state)q->state : CA_STATE_ERROR;
-
-	if (is_json(ctl) && q) {
-		cJSON *document = cJSON_CreateObject();
-
-		cJSON_AddItemToObject(document, "request", request_json(q));
-		print_json(document);
-	} else {
-		printf("request %lld is %s%s%s\n", (long long)id, ca_state_word(state), reply->reason[0] ? ": " : "",
-		       print_text(reply->reason));
-	}
-	switch (state) {
-	case CA_STATE_ISSUED:
-		return CTL_DONE;
-	case CA_STATE_DENIED:
-		return CTL_DENIED;
-	case CA_STATE_PENDING:
-		return CTL_PENDING;
-	default:
-		return CTL_FAILED;
-	}
-}
-
-/* Show what will be approved and ask. The digest that was shown goes into `digest`. */
-static int confirm(struct ctl *ctl, int64_t id, uint8_t digest[static SHA256_SIZE])
-{
-	char answer[16] = "";
-	int code;
-	OWNED_REPLY *reply = fetch_detail(ctl, id, false, &code);
-
-	if (code)
-		return code;
-	show_text(ctl, reply->detail);
-	printf("\nIssue this certificate? [y/N] ");
-	fflush(stdout);
-	if (!fgets(answer, sizeof(answer), stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
-		return ctl_fail(CTL_USAGE, "not approved", "it was not confirmed", NULL);
-	if (reply->detail->request->digest.len != SHA256_SIZE)
-		return ctl_fail(CTL_FAILED, "not approved", "the core sent no digest", NULL);
-	memcpy(digest, reply->detail->request->digest.data, SHA256_SIZE);
-	return CTL_DONE;
-}
-
-static int approve_one(struct ctl *ctl, int64_t id)
-{
-	Gatehouse__Admin__Decide decide = GATEHOUSE__ADMIN__DECIDE__INIT;
-	Call call = GATEHOUSE__ADMIN__CALL__INIT;
-	const char *wanted = option_value(ctl, "digest");
-	uint8_t digest[SHA256_SIZE];
-	char what[48];
-	int code = CTL_DONE;
-
-	decide.id = id;
-	decide.digest.data = digest;
-	if (wanted) {
-		if (hex_parse(wanted, digest, sizeof(digest)))
-			return ctl_fail(CTL_USAGE, wanted, "a digest has 64 hexadecimal digits",
-					"gatehouse show ID");
-		decide.digest.len = sizeof(digest);
-	} else if (!option_given(ctl, "yes")) {
-		if (!isatty(STDIN_FILENO))
-			return ctl_fail(CTL_USAGE, "not approved", "there is no terminal to confirm it at",
-					"add --yes, or --digest with what gatehouse show printed");
-		code = confirm(ctl, id, digest);
-		decide.digest.len = sizeof(digest);
-	}
-	if (code)
-		return code;
-	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_APPROVE;
-	call.approve = &decide;
-	OWNED_REPLY *reply = ctl_call(ctl, &call);
-	snprintf(what, sizeof(what), "approve %lld", (long long)id);
-	code = reply ? ctl_outcome(reply, what) : CTL_UNREACHABLE;
-	return code ? code : report(ctl, reply, id);
-}
-
-static int resubmit_one(struct ctl *ctl, int64_t id)
-{
-	Gatehouse__Admin__Decide decide = GATEHOUSE__ADMIN__DECIDE__INIT;
-	Call call = GATEHOUSE__ADMIN__CALL__INIT;
-	char what[48];
-	int code;
-
-	decide.id = id;
-	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_RESUBMIT;
-	call.resubmit = &decide;
-	OWNED_REPLY *reply = ctl_call(ctl, &call);
-	snprintf(what, sizeof(what), "resubmit %lld", (long long)id);
-	code = reply ? ctl_outcome(reply, what) : CTL_UNREACHABLE;
-	return code ? code : report(ctl, reply, id);
-}
-
-/* Denying is what was asked for: done, not "denied by policy". */
-static int deny_one(struct ctl *ctl, int64_t id)
-{
-	Gatehouse__Admin__Decide decide = GATEHOUSE__ADMIN__DECIDE__INIT;
-	Call call = GATEHOUSE__ADMIN__CALL__INIT;
-	char what[48];
-	int code;
-
-	decide.id = id;
-	decide.reason = (char *)(option_given(ctl, "reason") ? option_value(ctl, "reason") : "");
-	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_DENY;
-	call.deny = &decide;
-	OWNED_REPLY *reply = ctl_call(ctl, &call);
-	snprintf(what, sizeof(what), "deny %lld", (long long)id);
-	code = reply ? ctl_outcome(reply, what) : CTL_UNREACHABLE;
-	if (!code)
-		report(ctl, reply, id);
-	return code;
-}
-
-static int set_attribute(struct ctl *ctl, int64_t id, const char *name, const char *value)
-{
-	Gatehouse__Admin__SetAttribute set = GATEHOUSE__ADMIN__SET_ATTRIBUTE__INIT;
-	Call call = GATEHOUSE__ADMIN__CALL__INIT;
-	char what[200];
-
-	set.id = id;
-	set.name = (char *)name;
-	set.value = (char *)value;
-	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_SET_ATTRIBUTE;
-	call.set_attribute = &set;
-	OWNED_REPLY *reply = ctl_call(ctl, &call);
-	snprintf(what, sizeof(what), "set attribute '%.100s' of %lld", name, (long long)id);
-	return reply ? ctl_outcome(reply, what) : CTL_UNREACHABLE;
-}
-
-static int edit_one(struct ctl *ctl, int64_t id)
-{
-	const char *given;
-	int code = CTL_DONE;
-
-	if (!option_given(ctl, "set-attr") && !option_given(ctl, "del-attr"))
-		return ctl_fail(CTL_USAGE, "nothing to edit", "no --set-attr and no --del-attr was given", NULL);
-	for (int i = 0; !code && (given = option_nth(ctl, "set-attr", i)); i++) {
-		char *name = strdup(given), *value = name ? strchr(name, '=') : NULL;
-
-		if (!value || value == name)
-			code = ctl_fail(CTL_USAGE, given, "an attribute is written name=value", NULL);
-		if (!code) {
-			*value++ = '\0';
-			code = set_attribute(ctl, id, name, value);
-		}
-		free(name);
-	}
-	for (int i = 0; !code && (given = option_nth(ctl, "del-attr", i)); i++)
-		code = set_attribute(ctl, id, given, "");
-	if (!code && !is_json(ctl))
-		printf("request %lld is changed; policy has not been asked: gatehouse resubmit %lld\n", (long long)id,
-		       (long long)id);
-	return code;
-}
-
-/* Do it to every request of the command line. Several with different results: CTL_PARTLY when some went well. */
-static int for_each(struct ctl *ctl, int (*one)(struct ctl *ctl, int64_t id))
-{
-	int code = CTL_DONE, done = 0, failed = 0;
-
-	for (int i = 0; i < ctl->n_arguments; i++) {
-		int64_t id;
-		int this = ctl_parse_id(ctl->arguments[i], &id);
-
-		if (!this)
-			this = one(ctl, id);
-		done += this == CTL_DONE;
-		failed += this != CTL_DONE;
-		if (this != CTL_DONE)
-			code = this;
-		if (this == CTL_UNREACHABLE)
-			break;
-	}
-	return done && failed ? CTL_PARTLY : code;
-}
-
-int ctl_approve(struct ctl *ctl)
-{
-	if (option_given(ctl, "digest") && ctl->n_arguments > 1)
-		return ctl_fail(CTL_USAGE, "--digest goes with one request", NULL, NULL);
-	return for_each(ctl, approve_one);
-}
-
-int ctl_resubmit(struct ctl *ctl)
-{
-	return for_each(ctl, resubmit_one);
-}
-
-int ctl_deny(struct ctl *ctl)
-{
-	return for_each(ctl, deny_one);
-}
-
-int ctl_edit(struct ctl *ctl)
-{
-	return for_each(ctl, edit_one);
 }

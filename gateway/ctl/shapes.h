@@ -8,4 +8,4 @@
 
 extern const struct list_shape pending_shape, request_shape; /* gateway/ctl/requests.c */
 extern const struct list_shape profile_shape, endpoint_shape; /* gateway/ctl/settings.c */
-extern const struct list_shape certificate_shape;            /* gateway/ctl/views.c */
+extern const struct list_shape certificate_shape;            /* gateway/ctl/certificates.c */

@@ -13,6 +13,11 @@ import subprocess
 import termios
 import time
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
 from acme_client import Client, Responder
 from gatehouse import DOMAIN, TOOL, check, gatehouse, main
 
@@ -165,6 +170,103 @@ def the_daemon_and_its_configuration():
         p.run("endpoint", "snippet", "acme", "certbot", "--domain", "$(reboot)", code=2)
 
 
+def a_request_is_named_by_number_serial_or_key():
+    with Place() as p:
+        held, other = p.hold(2)
+        rows = {r["id"]: r for r in json.loads(p.run("list", "-o", "json").stdout)["requests"]}
+        key, serial = rows[held]["key_hash"], rows[1]["serial"]
+        for name in key, key[:12], key[:12].upper():
+            check(p.run("show", name).stdout.startswith(f"request      {held} "), f"by key {name}")
+        check(p.run("show", serial).stdout.startswith("request      1 "), "by serial")
+        shown = json.loads(p.run("cert", "show", serial, "-o", "json").stdout)["certificate"]
+        check(shown["request"] == 1 and shown["serial"] == serial, str(shown))
+        check(p.run("cert", "export", 1).stdout == shown["certificate"] == p.run("cert", "export", serial).stdout, "PEM")
+        check(p.run("request", "export", 1, "--certificate").stdout == shown["certificate"], "of the request")
+        done = subprocess.run(["openssl", "req", "-noout", "-verify"], input=p.run("request", "export", held).stdout,
+                              capture_output=True, text=True)
+        check(done.returncode == 0, done.stderr)
+        p.run("request", "export", held, "--certificate", code=6)
+        p.run("cert", "show", held, code=3)
+        p.run("show", "f" * 12, code=3)
+        p.run("show", key[:5], code=2)
+        p.run("show", "xyzzy-1", code=2)
+        p.run("approve", key[:16], "--yes")
+        check([r["id"] for r in p.g.pending()] == [other], "approved by key")
+        # A key that several requests have names none of them.
+        csr = p.client.csr(f"x.{DOMAIN}", f"y.{DOMAIN}")
+        for names in (f"x.{DOMAIN}", f"y.{DOMAIN}"), (f"y.{DOMAIN}", f"x.{DOMAIN}"):
+            _, order = p.client.order(*names)
+            p.client.prove(order)
+            p.client.finalize(order, csr)
+        again = [r for r in p.g.requests() if f"x.{DOMAIN}" in r["names"]]
+        check(len(again) == 2, str(again))
+        said = p.run("show", again[0]["key_hash"], code=2).stderr
+        check("several requests" in said, said)
+
+
+def lists_take_filters():
+    with Place() as p:
+        first, second, third = p.hold(3)
+        ids = lambda *words: p.run(*words, "-o", "id").stdout.split()
+        check(ids("pending", f"id>{first}") == [str(second), str(third)], "pending")
+        check(ids("pending", f"@id>{first}") == [str(second), str(third)], "with a sign before it")
+        check(ids("list", f"state=pending and id<{third}", "--newest") == [str(second), str(first)], "newest first")
+        check(ids("list", f"id={first} or id={third}", "--after", first) == [str(third)], "--after and or")
+        check(len(ids("cert", "list", "valid and profile=gateway-tls")) == 1, "certificates")
+        check(len(ids("cert", "expiring", "--within", "60d")) == 1 and ids("cert", "expiring", "--within", "1d") == [],
+              "expiring")
+        said = p.run("list", "state=nonsense", code=2).stderr
+        check("because:" in said, said)
+        said = p.run("pending", "colour=red", code=2).stderr
+        check("character 1" in said, f"the place is that of what was typed: {said}")
+        p.run("cert", "expiring", "--within", "soon", code=2)
+
+
+def batches_are_counted():
+    with Place() as p:
+        numbers = p.hold(5)
+        below = f"@id<{numbers[3]}"
+        p.run("approve", below, code=2)
+        check("more than 2" in p.run("approve", below, "--max", 2, "--yes", code=2).stderr, "too many")
+        check(len(p.g.pending()) == 5, "nothing was done")
+        shown = p.at_terminal("approve", "@via=acme", answers=[("to approve them", "4\n")], code=2)
+        check("5 requests match" in shown and "and 2 more" in shown and shown.count(DOMAIN) >= 3, shown)
+        check(len(p.g.pending()) == 5, "a wrong number approves nothing")
+        shown = p.at_terminal("approve", below, answers=[("to approve them", "3\n")])
+        check("3 of 3 done" in shown, shown)
+        check([r["id"] for r in p.g.pending()] == numbers[3:], "three are approved")
+        done = json.loads(p.run("deny", "@state=pending", numbers[0], "--reason", "no", "--yes", "-o", "json",
+                                code=9).stdout)
+        check([(r["id"], r["exit"]) for r in done["results"]] == [(numbers[3], 0), (numbers[4], 0), (numbers[0], 6)],
+              str(done))
+        check(done["results"][0]["request"]["state"] == "denied", str(done))
+        p.run("approve", "@via=acme", "--yes", code=3)
+        p.run("resubmit", "@nonsense=1", "--yes", code=2)
+        p.run("approve", "@via=acme", "--digest", "00" * 32, code=2)
+
+
+def escapes_are_shown_not_obeyed():
+    # Control characters do not come in; those that turn text around do.
+    evil = "\x1b[2J\x1b]0;x\x07\x9b31m\u202e<b>"
+    with Place() as p:
+        name = f"holdevil.{DOMAIN}"
+        _, order = p.client.order(name)
+        p.client.prove(order)
+        subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "\u202egnp.exe\u2066")])
+        csr = x509.CertificateSigningRequestBuilder().subject_name(subject).add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(name)]), False)
+        p.client.finalize(order, csr.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+                          .public_bytes(serialization.Encoding.DER))
+        number = [r["id"] for r in p.g.requests() if name in r["names"]][0]
+        check("gnp.exe" in p.run("show", number, "-o", "json").stdout, "what was asked for is there")
+        for words in (["show", number], ["show", number, "--timeline"], ["show", number, "-o", "json"],
+                      ["deny", number, "--reason", evil], ["list"], ["list", "-o", "csv"], ["list", "-o", "wide"],
+                      ["list", "-o", "jsonl"], ["show", evil], ["list", evil], [evil], ["show", "--" + evil]):
+            done = subprocess.run([TOOL, "--socket", p.g.socket, *map(str, words)], capture_output=True)
+            for stream in done.stdout, done.stderr:
+                check(all(c in b"\r\n" or 0x20 <= c < 0x7f for c in stream), f"{words}: {stream}")
+
+
 def a_terminal_is_asked():
     with Place() as p:
         first, second = p.hold(2)
@@ -192,4 +294,5 @@ def the_pager_gets_what_is_longer_than_the_screen():
 
 
 main([every_list_in_every_format, scripts_get_what_they_were_promised, exit_codes, the_daemon_and_its_configuration,
-      a_terminal_is_asked, the_pager_gets_what_is_longer_than_the_screen])
+      a_request_is_named_by_number_serial_or_key, lists_take_filters, batches_are_counted,
+      escapes_are_shown_not_obeyed, a_terminal_is_asked, the_pager_gets_what_is_longer_than_the_screen])

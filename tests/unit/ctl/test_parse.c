@@ -104,7 +104,7 @@ static void refuses_what_the_table_does_not_have(void **state)
 	expect_refused("status -q", "-q");
 	expect_refused("approve", "an argument is missing");
 	expect_refused("approve", "gatehouse request approve REQUEST...");
-	expect_refused("pending 41", "too many arguments");
+	expect_refused("pending a b", "too many arguments");
 	expect_refused("show 41 42", "too many arguments");
 	expect_refused("deny 41 --reason", "its value is missing");
 	expect_refused("approve 41 --yes=1", "takes no value");

@@ -1,0 +1,255 @@
+/* Commands that decide about requests: approve, deny, resubmit.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "gateway/ctl/decide.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/base64.h"
+#include "core/module.h"
+#include "gateway/ctl/print.h"
+#include "gateway/ctl/requests.h"
+
+typedef Gatehouse__Admin__Call Call;
+typedef Gatehouse__Admin__Reply Reply;
+typedef Gatehouse__Admin__Request Request;
+
+/* The exit code for the state that a decision left the request in. */
+static int code_of(const Request *q)
+{
+	switch (q ? (enum ca_state)q->state : CA_STATE_ERROR) {
+	case CA_STATE_ISSUED:
+		return CTL_DONE;
+	case CA_STATE_DENIED:
+		return CTL_DENIED;
+	case CA_STATE_PENDING:
+		return CTL_PENDING;
+	default:
+		return CTL_FAILED;
+	}
+}
+
+void decide_keep(struct decide_run *run, const Reply *reply)
+{
+	cJSON_Delete(run->last);
+	run->last = is_json(run->ctl) && reply->decided ? request_json(reply->decided) : NULL;
+}
+
+void decide_tell(struct decide_run *run, int64_t id, const Reply *reply)
+{
+	const Request *q = reply->decided;
+
+	decide_keep(run, reply);
+	if (!is_json(run->ctl))
+		printf("request %lld is %s%s%s\n", (long long)id,
+		       ca_state_word(q ? (enum ca_state)q->state : CA_STATE_ERROR), reply->reason[0] ? ": " : "",
+		       print_text(reply->reason));
+}
+
+Reply *decide_call(struct decide_run *run, const struct target *t, const Call *call, int *code)
+{
+	Reply *reply = ctl_call(run->ctl, call);
+	char what[64];
+
+	snprintf(what, sizeof(what), "%s %lld", run->verb, (long long)t->id);
+	*code = reply ? ctl_outcome(reply, what) : CTL_UNREACHABLE;
+	return reply;
+}
+
+/* One result of several, for programs. */
+static void add_result(struct decide_run *run, cJSON *results, int64_t id, int code)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	cJSON_AddNumberToObject(o, "id", (double)id);
+	cJSON_AddNumberToObject(o, "exit", code);
+	if (run->last)
+		cJSON_AddItemToObject(o, "request", run->last);
+	run->last = NULL;
+	if (results) {
+		cJSON_AddItemToArray(results, o);
+		return;
+	}
+	print_json_text(o);
+	putchar('\n');
+	cJSON_Delete(o);
+}
+
+static int print_single(struct decide_run *run)
+{
+	cJSON *document;
+
+	if (!run->last)
+		return CTL_DONE;
+	document = cJSON_CreateObject();
+	cJSON_AddItemToObject(document, "request", run->last);
+	run->last = NULL;
+	return print_json(document);
+}
+
+/* Several with different results: CTL_PARTLY when some went well. */
+static int do_all(struct decide_run *run, const struct targets *targets)
+{
+	bool is_single = targets->n == 1 && !targets->is_batch;
+	cJSON *document = is_json(run->ctl) && !is_single ? cJSON_CreateObject() : NULL;
+	cJSON *results = document && run->ctl->format == CTL_JSON ? cJSON_AddArrayToObject(document, "results") : NULL;
+	size_t done = 0, failed = 0;
+	int code = CTL_DONE;
+
+	for (size_t i = 0; i < targets->n; i++) {
+		int this = run->one(run, &targets->all[i]);
+
+		done += this == CTL_DONE;
+		failed += this != CTL_DONE;
+		code = this != CTL_DONE ? this : code;
+		if (document)
+			add_result(run, results, targets->all[i].id, this);
+		if (this == CTL_UNREACHABLE)
+			break;
+	}
+	if (is_single)
+		print_single(run);
+	if (results)
+		print_json(document);
+	else
+		cJSON_Delete(document);
+	if (targets->is_batch && !is_json(run->ctl))
+		printf("%s: %zu of %zu done\n", run->verb, done, targets->n);
+	return done && failed ? CTL_PARTLY : code;
+}
+
+int decide_all(struct ctl *ctl, const char *verb, const char *own, decide_fn *one, void *arg)
+{
+	struct decide_run run = { .ctl = ctl, .verb = verb, .one = one, .arg = arg };
+	struct targets targets;
+	int code = targets_find(&targets, ctl, verb, own);
+
+	run.is_batch = targets.is_batch;
+	if (!code)
+		code = do_all(&run, &targets);
+	cJSON_Delete(run.last);
+	targets_fini(&targets);
+	return code;
+}
+
+/* ---- approve ---- */
+
+/* Show what will be approved and ask. The digest that was shown goes into `digest`. */
+static int confirm(struct ctl *ctl, int64_t id, uint8_t digest[static SHA256_SIZE])
+{
+	char answer[16] = "";
+	int code;
+	OWNED_REPLY *reply = requests_detail(ctl, id, false, &code);
+
+	if (code)
+		return code;
+	if (reply->detail->request->digest.len != SHA256_SIZE)
+		return ctl_fail(CTL_FAILED, "not approved", "the core sent no digest", NULL);
+	requests_show(ctl, reply->detail);
+	printf("\nIssue this certificate? [y/N] ");
+	fflush(stdout);
+	if (!fgets(answer, sizeof(answer), stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
+		return ctl_fail(CTL_USAGE, "not approved", "it was not confirmed", NULL);
+	memcpy(digest, reply->detail->request->digest.data, SHA256_SIZE);
+	return CTL_DONE;
+}
+
+/* Which digest to approve: as given, as the filter found it, or as shown now. With --yes whatever stands there. */
+static int choose_digest(struct decide_run *run, const struct target *t, Gatehouse__Admin__Decide *decide)
+{
+	const char *wanted = option_value(run->ctl, "digest");
+
+	decide->digest.len = SHA256_SIZE;
+	if (wanted)
+		return hex_parse(wanted, decide->digest.data, SHA256_SIZE) == 0
+			       ? CTL_DONE
+			       : ctl_fail(CTL_USAGE, wanted, "a digest has 64 hexadecimal digits", "gatehouse show ID");
+	if (t->has_digest) {
+		memcpy(decide->digest.data, t->digest, SHA256_SIZE);
+		return CTL_DONE;
+	}
+	if (!option_given(run->ctl, "yes") && !has_terminal())
+		return ctl_fail(CTL_USAGE, "not approved", "there is no terminal to confirm it at",
+				"add --yes, or --digest with what gatehouse show printed");
+	if (!option_given(run->ctl, "yes"))
+		return confirm(run->ctl, t->id, decide->digest.data);
+	decide->digest.len = 0;
+	return CTL_DONE;
+}
+
+static int approve_one(struct decide_run *run, const struct target *t)
+{
+	Gatehouse__Admin__Decide decide = GATEHOUSE__ADMIN__DECIDE__INIT;
+	Call call = GATEHOUSE__ADMIN__CALL__INIT;
+	uint8_t digest[SHA256_SIZE];
+	int code;
+
+	decide.id = t->id;
+	decide.digest.data = digest;
+	code = choose_digest(run, t, &decide);
+	if (code)
+		return code;
+	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_APPROVE;
+	call.approve = &decide;
+	OWNED_REPLY *reply = decide_call(run, t, &call, &code);
+	if (code)
+		return code;
+	decide_tell(run, t->id, reply);
+	return code_of(reply->decided);
+}
+
+int ctl_approve(struct ctl *ctl)
+{
+	if (option_given(ctl, "digest") && (ctl->n_arguments > 1 || ctl->arguments[0][0] == '@'))
+		return ctl_fail(CTL_USAGE, "--digest goes with one request", NULL, NULL);
+	return decide_all(ctl, "approve", "state=pending", approve_one, NULL);
+}
+
+/* ---- resubmit, deny ---- */
+
+static int resubmit_one(struct decide_run *run, const struct target *t)
+{
+	Gatehouse__Admin__Decide decide = GATEHOUSE__ADMIN__DECIDE__INIT;
+	Call call = GATEHOUSE__ADMIN__CALL__INIT;
+	int code;
+
+	decide.id = t->id;
+	decide.version = t->version;
+	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_RESUBMIT;
+	call.resubmit = &decide;
+	OWNED_REPLY *reply = decide_call(run, t, &call, &code);
+	if (code)
+		return code;
+	decide_tell(run, t->id, reply);
+	return code_of(reply->decided);
+}
+
+int ctl_resubmit(struct ctl *ctl)
+{
+	return decide_all(ctl, "resubmit", "state=pending", resubmit_one, NULL);
+}
+
+/* Denying is what was asked for: done, not "denied by policy". */
+static int deny_one(struct decide_run *run, const struct target *t)
+{
+	Gatehouse__Admin__Decide decide = GATEHOUSE__ADMIN__DECIDE__INIT;
+	Call call = GATEHOUSE__ADMIN__CALL__INIT;
+	int code;
+
+	decide.id = t->id;
+	decide.version = t->version;
+	decide.reason = (char *)(option_given(run->ctl, "reason") ? option_value(run->ctl, "reason") : "");
+	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_DENY;
+	call.deny = &decide;
+	OWNED_REPLY *reply = decide_call(run, t, &call, &code);
+	if (!code)
+		decide_tell(run, t->id, reply);
+	return code;
+}
+
+int ctl_deny(struct ctl *ctl)
+{
+	return decide_all(ctl, "deny", "state=pending", deny_one, NULL);
+}

@@ -1,0 +1,29 @@
+/* Requests as the commands need them: found, fetched, printed.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include <cjson/cJSON.h>
+
+#include "gateway/ctl/ctl.h"
+
+/* A request as JSON: the row of a list, and what decisions print. */
+cJSON *request_json(const Gatehouse__Admin__Request *q);
+
+/* Every request that the filter matches, page by page; `each` returns false to end. CTL_DONE or what went wrong. */
+int requests_fetch(struct ctl *ctl, const char *filter, bool is_backwards, unsigned page,
+		   bool (*each)(void *arg, const Gatehouse__Admin__Request *q), void *arg);
+
+/* A request with all that is known of it. NULL with `*code` and told; the caller lets go of it in any case. */
+Gatehouse__Admin__Reply *requests_detail(struct ctl *ctl, int64_t id, bool timeline, int *code);
+
+/* For a person: what was asked for beside what will be issued. */
+void requests_show(struct ctl *ctl, const Gatehouse__Admin__Detail *d);
+
+/* An argument that names one request: its number, the serial of its certificate, or the beginning of the hash of its
+ * key. CTL_DONE; CTL_NOT_FOUND, CTL_USAGE when it is not the only one, told. */
+int requests_resolve(struct ctl *ctl, const char *argument, bool is_pending, int64_t *id);
+
+/* The filter of a list: "[@]FILTER" as it was typed and what the command itself wants; "" for all. */
+int requests_filter(struct buf *out, const char *own, const char *typed);
