@@ -16,6 +16,7 @@
 #include "core/folder.h"
 #include "core/intermediaries.h"
 #include "core/keys.h"
+#include "core/ocsp.h"
 #include "core/outbox.h"
 #include "core/recover.h"
 #include "core/publish.h"
@@ -206,6 +207,8 @@ static int start_work(struct ca_core *core, struct conf_error *error)
 	if (!e)
 		e = publisher_start(&core->publisher, core);
 	if (!e)
+		e = ocsp_start(&core->ocsp, core);
+	if (!e)
 		e = open_sockets(core, error);
 	if (!e)
 		e = admin_socket_start(&core->admin, core, core->sockets[CA_SOCKET_ADMIN]);
@@ -349,6 +352,7 @@ void ca_core_drop(struct ca_core **cp)
 	registry_withdraw(core);
 	worker_stop(&core->finisher);
 	publisher_stop(&core->publisher);
+	ocsp_stop(&core->ocsp);
 	if (core->outbox) {
 		/* What cannot be delivered now is kept and delivered after the next start. */
 		worker_settle(core->outbox, STOP_DELIVERY_MS);

@@ -122,10 +122,13 @@ struct ca_core {
 	_Atomic bool is_signer_failing;
 	_Atomic bool is_store_failing;
 	_Atomic bool has_blocked_keys;  /* a public key is blocked; while none is, nobody needs to look */
+	_Atomic int64_t seen_ms;        /* the latest time (core/clock_guard.h) */
+	_Atomic bool is_clock_behind;
 	_Atomic int64_t policy_failures;
 	_Atomic unsigned policy_failures_in_a_row;
 	struct worker *outbox, *finisher;
 	struct publisher *publisher;
+	struct ocsp *ocsp;
 	struct admin_socket *admin;
 	struct bindings bindings;
 	struct intermediaries *intermediaries;
@@ -135,6 +138,9 @@ struct ca_core {
 
 struct ca *core_find_ca(struct ca_core *core, const char *name); /* without case; NULL */
 struct ca_profile *core_find_profile(struct ca_core *core, const char *name);
+
+/* core/intermediaries.c: may this intermediary use it? */
+bool core_may_use_ca(struct ca_core *core, const struct binding *by, const struct ca *ca);
 
 /* Is this endpoint configured with this CA and profile? */
 bool core_endpoint_allows(struct ca_core *core, const char *endpoint, const char *ca, const char *profile);

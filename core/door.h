@@ -15,6 +15,8 @@ struct ca_door_calls {
 				struct ca_credential_answer *answer);
 	int (*get_crl)(struct ca_door *door, unsigned key_index, unsigned partition, uint64_t number, uint64_t offset,
 		       struct buf *out, struct ca_crl *info);
+	int (*ocsp)(struct ca_door *door, struct bytes request, struct ca_ocsp_answer *out);
+	int (*get_key_chain)(struct ca_door *door, unsigned key_index, struct buf *out);
 	int (*get_chain)(struct ca_door *door, struct buf *out);
 	const char *(*name)(const struct ca_door *door);
 	void (*drop)(struct ca_door *door);

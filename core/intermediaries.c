@@ -20,6 +20,7 @@
 #include "core/keys.h"
 #include "core/message.h"
 #include "core/publish.h"
+#include "core/ocsp.h"
 #include "core/tls_door.h"
 #include "core/wire/server.h"
 
@@ -63,11 +64,13 @@ struct answer {
 	Message reply;
 	struct ca_outcome out;
 	struct ca_credential_answer checked;
+	struct ca_ocsp_answer status;
 	struct buf text;
 	union {
 		Gatehouse__Core__Ca ca;
 		Gatehouse__Core__Outcome outcome;
 		Gatehouse__Core__Checked checked;
+		Gatehouse__Core__OcspAnswer ocsp;
 		Gatehouse__Core__Health health;
 		Gatehouse__Core__Metrics metrics;
 		Gatehouse__Core__Crl crl;
@@ -75,7 +78,7 @@ struct answer {
 };
 
 /* Does one of its endpoints belong to this CA? The inherited gateway has certificates for its listeners from any. */
-static bool may_use_ca(struct ca_core *core, const struct binding *by, const struct ca *ca)
+bool core_may_use_ca(struct ca_core *core, const struct binding *by, const struct ca *ca)
 {
 	if (by->peer == BINDING_INHERITED)
 		return true;
@@ -93,7 +96,7 @@ static struct ca *find_ca(const struct answer *a, const char *name)
 {
 	struct ca *ca = core_find_ca(a->core, name);
 
-	return ca && may_use_ca(a->core, a->by, ca) ? ca : NULL;
+	return ca && core_may_use_ca(a->core, a->by, ca) ? ca : NULL;
 }
 
 static void locate(struct answer *a)
@@ -113,6 +116,22 @@ static void locate(struct answer *a)
 		trace_event(a->core->trace, "locate", 0, "\"intermediary\":\"%s\",\"ca\":\"%s\"", a->by->name,
 			    ca->name);
 	}
+	a->reply.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_CA;
+	a->reply.ca = reply;
+}
+
+static void get_key_chain(struct answer *a)
+{
+	const struct ca *ca = find_ca(a, a->call->get_key_chain->ca);
+	Gatehouse__Core__Ca *reply = &a->body.ca;
+	int e = ca ? keys_append_chain_of(ca, a->call->get_key_chain->key, &a->text) : CA_CALL_NOT_FOUND;
+
+	gatehouse__core__ca__init(reply);
+	reply->call = e < 0 ? GATEHOUSE__CORE__CALL__CALL_FAILED : (Gatehouse__Core__Call)e;
+	if (ca)
+		reply->name = (char *)(uintptr_t)ca->name;
+	reply->chain.data = a->text.ptr;
+	reply->chain.len = a->text.len;
 	a->reply.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_CA;
 	a->reply.ca = reply;
 }
@@ -232,6 +251,26 @@ static void get_crl(struct answer *a)
 	a->reply.crl = reply;
 }
 
+static void ocsp(struct answer *a)
+{
+	Gatehouse__Core__OcspAnswer *reply = &a->body.ocsp;
+	const ProtobufCBinaryData *request = &a->call->ocsp->request;
+	int e = find_ca(a, a->call->ocsp->ca) ?
+			ocsp_answer(a->core, a->by, bytes_of(request->data, request->len), &a->status) :
+			ocsp_answer_failure(OCSP_OUTCOME_UNAUTHORIZED, &a->status);
+
+	gatehouse__core__ocsp_answer__init(reply);
+	if (e)
+		reply->call = GATEHOUSE__CORE__CALL__CALL_FAILED;
+	reply->response.data = a->status.der.ptr;
+	reply->response.len = a->status.der.len;
+	reply->this_update_s = a->status.this_update_s;
+	reply->next_update_s = a->status.next_update_s;
+	reply->is_cachable = a->status.is_cachable;
+	a->reply.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_OCSP_ANSWER;
+	a->reply.ocsp_answer = reply;
+}
+
 static void get_health(struct answer *a)
 {
 	Gatehouse__Core__Health *reply = &a->body.health;
@@ -269,6 +308,8 @@ static const struct {
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_REVOKE, revoke_certificate },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_CHECK_CREDENTIAL, check_credential },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_GET_CRL, get_crl },
+	{ GATEHOUSE__CORE__MESSAGE__WHAT_OCSP, ocsp },
+	{ GATEHOUSE__CORE__MESSAGE__WHAT_GET_KEY_CHAIN, get_key_chain },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_GET_HEALTH, get_health },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_GET_METRICS, get_metrics },
 };
@@ -287,7 +328,7 @@ static int answer_call(struct answer *a, struct buf *reply)
 int intermediaries_answer(struct ca_core *core, const struct binding *by, struct bytes octets, struct buf *reply)
 {
 	struct answer a = { .core = core, .by = by, .reply = GATEHOUSE__CORE__MESSAGE__INIT, .out = CA_OUTCOME_INIT,
-			    .text = BUF_INIT(REPLY_TEXT_MAX) };
+			    .status = CA_OCSP_ANSWER_INIT, .text = BUF_INIT(REPLY_TEXT_MAX) };
 	int e = arena_new(&a.arena, MESSAGE_ARENA_MAX);
 
 	if (!e) {
@@ -295,6 +336,7 @@ int intermediaries_answer(struct ca_core *core, const struct binding *by, struct
 		e = a.call ? answer_call(&a, reply) : -EBADMSG;
 	}
 	ca_outcome_fini(&a.out);
+	buf_fini(&a.status.der);
 	buf_fini(&a.text);
 	arena_drop(&a.arena);
 	return e;
@@ -327,7 +369,7 @@ static int list_cas(const struct peer *p, struct arena *arena, Gatehouse__Core__
 
 	reply->cas = arena_alloc(arena, core->n_cas * sizeof(*reply->cas));
 	for (size_t i = 0; reply->cas && i < core->n_cas; i++)
-		if (may_use_ca(core, p->by, &core->cas[i]))
+		if (core_may_use_ca(core, p->by, &core->cas[i]))
 			reply->cas[reply->n_cas++] = (char *)(uintptr_t)core->cas[i].name;
 	return reply->cas ? 0 : -ENOMEM;
 }

@@ -338,6 +338,44 @@ int issue_build(const struct issue_plan *plan, struct buf *tbs, char why[static 
 	}, why);
 }
 
+static int write_responder_extensions(struct buf *out, const struct responder_plan *plan)
+{
+	static const uint8_t not_ca[] = { DER_SEQUENCE, 0 }, null[] = { 0x05, 0 };
+	static const uint8_t ocsp_signing[] = { 0x30, 0x0a, 0x06, 0x08, 0x2b, 0x06, 0x01,
+						0x05, 0x05, 0x07, 0x03, 0x09 };
+	static const char *const usage[] = { "digitalSignature", NULL };
+
+	if (write_extension(out, "2.5.29.19", true, bytes_of(not_ca, sizeof(not_ca))) ||
+	    write_key_usage(out, usage) ||
+	    write_extension(out, "2.5.29.37", false, bytes_of(ocsp_signing, sizeof(ocsp_signing))) ||
+	    write_key_identifiers(out, plan->spki, issuer_get_key_identifier(plan->issuer)))
+		return -EINVAL;
+	return write_extension(out, "1.3.6.1.5.5.7.48.1.5", false, bytes_of(null, sizeof(null)));
+}
+
+int issue_build_responder(const struct responder_plan *plan, struct buf *tbs, char why[static CA_REASON_SIZE])
+{
+	const struct subject_part subject = { "CN", plan->common_name };
+	OWNED_BUF extensions = BUF_INIT(4096);
+	OWNED_BUF name = BUF_INIT(4096);
+
+	if (plan->not_after_s <= plan->not_before_s)
+		return fail(why, "it would end before it begins");
+	if (subject_part_check(subject.component, subject.value) || write_subject(&name, &subject, 1) ||
+	    write_responder_extensions(&extensions, plan))
+		return fail(why, "its subject, its key or its extensions cannot be encoded");
+	return finish(tbs, &(struct tbs){
+		.serial = plan->serial,
+		.algorithm = issuer_get_algorithm(plan->issuer),
+		.issuer = issuer_get_name(plan->issuer),
+		.subject = buf_bytes(&name),
+		.spki = plan->spki,
+		.extensions = buf_bytes(&extensions),
+		.not_before_s = plan->not_before_s,
+		.not_after_s = plan->not_after_s,
+	}, why);
+}
+
 /* `authority`: the key identifier of whoever signs; empty: its own key. */
 static int write_ca_extensions(struct buf *out, struct bytes spki, struct bytes authority, int path_len)
 {

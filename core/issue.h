@@ -56,6 +56,17 @@ int issue_serial(int64_t wall_ms, uint8_t serial[static SERIAL_SIZE]);
  * not UTF-8, control characters, or too long. */
 int subject_part_check(const char *component, const char *value);
 
+/* The TBSCertificate of a delegated OCSP responder (RFC 6960 4.2.2.2): OCSP signing and nothing else, and no need to
+ * ask whether it is revoked (4.2.2.2.1), since it is short-lived. As issue_build(). */
+struct responder_plan {
+	const struct issuer *issuer;
+	const char *common_name;
+	struct bytes spki;
+	int64_t not_before_s, not_after_s;
+	uint8_t serial[SERIAL_SIZE];
+};
+int issue_build_responder(const struct responder_plan *plan, struct buf *tbs, char why[static CA_REASON_SIZE]);
+
 /* What to check profile words against. */
 bool key_usage_known(const char *word);
 bool ext_key_usage_known(const char *word_or_oid);

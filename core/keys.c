@@ -27,6 +27,14 @@ int keys_append_chain(const struct ca_key *key, struct buf *out)
 	return buf_append(out, buf_bytes(&key->certificate));
 }
 
+int keys_append_chain_of(const struct ca *ca, unsigned index, struct buf *out)
+{
+	for (unsigned i = 0; i < ca->n_keys; i++)
+		if (ca->keys[i]->index == index)
+			return keys_append_chain(ca->keys[i], out);
+	return CA_CALL_NOT_FOUND;
+}
+
 static void free_key(struct ca_key *key)
 {
 	buf_fini(&key->certificate);

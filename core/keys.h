@@ -17,6 +17,9 @@ void keys_free(struct ca *ca);
  * first. Appends. 0, -EMSGSIZE, -ENOMEM. */
 int keys_append_chain(const struct ca_key *key, struct buf *out);
 
+/* The same for the key with this index. 0; CA_CALL_NOT_FOUND; negative. */
+int keys_append_chain_of(const struct ca *ca, unsigned index, struct buf *out);
+
 /* Have a TBSCertificate signed by this key. 0; SIGNER_REFUSED with a sentence in `why`; negative: it cannot be signed
  * now, and keys_away() knows it from then on. */
 int keys_sign(struct ca_key *key, struct bytes tbs, struct buf *signature, char why[static SIGNER_WHY_SIZE]);

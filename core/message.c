@@ -343,3 +343,16 @@ int message_to_outcome(const Gatehouse__Core__Outcome *m, struct ca_outcome *out
 		e = buf_append(&out->chain, bytes_of(m->chain.data, m->chain.len));
 	return e ? e : (int)m->call;
 }
+
+int message_to_ocsp_answer(const Gatehouse__Core__OcspAnswer *m, struct ca_ocsp_answer *out)
+{
+	if (m->call == GATEHOUSE__CORE__CALL__CALL_FAILED)
+		return -EIO;
+	if (m->call != GATEHOUSE__CORE__CALL__CALL_OK || m->response.len == 0)
+		return -EBADMSG;
+	out->this_update_s = m->this_update_s;
+	out->next_update_s = m->next_update_s;
+	out->is_cachable = m->is_cachable;
+	buf_reset(&out->der);
+	return buf_append(&out->der, bytes_of(m->response.data, m->response.len));
+}

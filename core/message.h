@@ -43,5 +43,8 @@ int message_to_checked(const Gatehouse__Core__Checked *m, struct ca_credential_a
 /* `call`: what the call returned. Pointers into `out`. */
 void message_from_outcome(int call, struct ca_outcome *from, Gatehouse__Core__Outcome *out);
 
+/* 0; -EIO when the core failed; -EBADMSG; -ENOMEM. */
+int message_to_ocsp_answer(const Gatehouse__Core__OcspAnswer *m, struct ca_ocsp_answer *out);
+
 /* Returns what the call returned there; -EIO when the core failed, -EBADMSG for an answer that is none. */
 int message_to_outcome(const Gatehouse__Core__Outcome *m, struct ca_outcome *out);

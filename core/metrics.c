@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "core/core_int.h"
+#include "core/ocsp.h"
 #include "core/keys.h"
 #include "core/publish.h"
 #include "core/store.h"
@@ -52,6 +53,7 @@ bool ca_core_health(struct ca_core *core, struct buf *out)
 				    !ca->exits[j].is_disabled && !ca->exits[j].is_failing,
 				    ca->exits[j].is_disabled ? "did not start" : "does not take events");
 	}
+	ok &= ocsp_health(core, out);
 	return ok;
 }
 
@@ -84,6 +86,7 @@ void ca_core_metrics(struct ca_core *core, struct buf *out)
 	metric(out, "notifications_total", "counter", "Exit events delivered.", (int64_t)core->notified);
 	metric(out, "notify_failures_total", "counter", "Exit events refused by a module.",
 	       (int64_t)core->notify_failures);
+	ocsp_metrics(core, out);
 	db_get_stats(core->db, &s);
 	metric(out, "store_writes_total", "counter", "Writes committed.", (int64_t)s.writes);
 	metric(out, "store_commits_total", "counter", "Commits; several writes share one.", (int64_t)s.batches);

@@ -16,6 +16,7 @@
 #include "core/door.h"
 #include "core/publish.h"
 #include "core/keys.h"
+#include "core/ocsp.h"
 #include "core/registry_int.h"
 #include "core/remote.h"
 
@@ -109,6 +110,18 @@ static int direct_get_crl(struct ca_door *door, unsigned key_index, unsigned par
 	return publisher_read(ca->core->publisher, ca, key_index, partition, number, offset, out, info);
 }
 
+static int direct_ocsp(struct ca_door *door, struct bytes request, struct ca_ocsp_answer *out)
+{
+	const struct direct_door *d = (struct direct_door *)door;
+
+	return ocsp_answer(d->ca->core, &d->intermediary, request, out);
+}
+
+static int direct_get_key_chain(struct ca_door *door, unsigned key_index, struct buf *out)
+{
+	return keys_append_chain_of(((struct direct_door *)door)->ca, key_index, out);
+}
+
 static int direct_get_chain(struct ca_door *door, struct buf *out)
 {
 	const struct ca_key *key = ca_current_key(((struct direct_door *)door)->ca);
@@ -133,6 +146,8 @@ static const struct ca_door_calls direct_calls = {
 	.revoke = direct_revoke,
 	.check_credential = direct_check_credential,
 	.get_crl = direct_get_crl,
+	.ocsp = direct_ocsp,
+	.get_key_chain = direct_get_key_chain,
 	.get_chain = direct_get_chain,
 	.name = direct_name,
 	.drop = direct_drop,
@@ -388,6 +403,16 @@ int ca_get_crl(struct ca_door *door, unsigned key_index, unsigned partition, str
 		} while (!e && der->len < info->size);
 	}
 	return e;
+}
+
+int ca_ocsp(struct ca_door *door, struct bytes request, struct ca_ocsp_answer *out)
+{
+	return door->calls->ocsp(door, request, out);
+}
+
+int ca_get_key_chain(struct ca_door *door, unsigned key_index, struct buf *out)
+{
+	return door->calls->get_key_chain(door, key_index, out);
 }
 
 int ca_get_chain(struct ca_door *door, struct buf *out)

@@ -13,12 +13,14 @@
 #include "core/base/log.h"
 #include "core/base/own.h"
 #include "core/message.h"
+#include "core/ocsp.h"
 #include "core/wire/link.h"
 
 /* How long a worker of the gateway waits at most. A submission that takes longer goes on without it: the caller comes
  * back with the same transaction key. */
 #define SUBMIT_PATIENCE_MS 1000
 #define ASK_PATIENCE_MS 2000
+#define OCSP_PATIENCE_MS 1000
 
 typedef Gatehouse__Core__Message Message;
 
@@ -323,6 +325,61 @@ static int remote_get_crl(struct ca_door *door, unsigned key_index, unsigned par
 	return reply->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_CRL ? take_crl(reply->crl, out, info) : -EBADMSG;
 }
 
+/* Whoever asks for a status is told in its own words that there is none now. */
+static int remote_ocsp(struct ca_door *door, struct bytes request, struct ca_ocsp_answer *out)
+{
+	struct remote_door *d = (struct remote_door *)door;
+	Gatehouse__Core__Ocsp ocsp = GATEHOUSE__CORE__OCSP__INIT;
+	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
+	OWNED(arena) arena = NULL;
+	const Message *reply = NULL;
+	int e;
+
+	if (request.len > CA_OCSP_REQUEST_MAX)
+		return ocsp_answer_failure(OCSP_OUTCOME_MALFORMED_REQUEST, out);
+	e = arena_new(&arena, MESSAGE_ARENA_MAX);
+	if (e)
+		return e;
+	ocsp.ca = d->name;
+	ocsp.request.data = (uint8_t *)(uintptr_t)request.ptr;
+	ocsp.request.len = request.len;
+	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_OCSP;
+	m.ocsp = &ocsp;
+	e = call(d->remote, &m, OCSP_PATIENCE_MS, arena, &reply);
+	if (e == CA_CALL_BUSY)
+		return ocsp_answer_failure(OCSP_OUTCOME_TRY_LATER, out);
+	if (e)
+		return e;
+	return reply->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_OCSP_ANSWER ?
+		       message_to_ocsp_answer(reply->ocsp_answer, out) :
+		       -EBADMSG;
+}
+
+static int remote_get_key_chain(struct ca_door *door, unsigned key_index, struct buf *out)
+{
+	struct remote_door *d = (struct remote_door *)door;
+	Gatehouse__Core__GetKeyChain get = GATEHOUSE__CORE__GET_KEY_CHAIN__INIT;
+	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
+	OWNED(arena) arena = NULL;
+	const Message *reply = NULL;
+	int e = arena_new(&arena, MESSAGE_ARENA_MAX);
+
+	if (e)
+		return e;
+	get.ca = d->name;
+	get.key = key_index;
+	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_GET_KEY_CHAIN;
+	m.get_key_chain = &get;
+	e = call(d->remote, &m, ASK_PATIENCE_MS, arena, &reply);
+	if (e)
+		return e;
+	if (reply->what_case != GATEHOUSE__CORE__MESSAGE__WHAT_CA)
+		return -EBADMSG;
+	if (reply->ca->call != GATEHOUSE__CORE__CALL__CALL_OK)
+		return CA_CALL_NOT_FOUND;
+	return buf_append(out, bytes_of(reply->ca->chain.data, reply->ca->chain.len));
+}
+
 static int remote_get_chain(struct ca_door *door, struct buf *out)
 {
 	return buf_append(out, buf_bytes(&((struct remote_door *)door)->chain));
@@ -385,6 +442,8 @@ static const struct ca_door_calls remote_calls = {
 	.revoke = remote_revoke,
 	.check_credential = remote_check_credential,
 	.get_crl = remote_get_crl,
+	.ocsp = remote_ocsp,
+	.get_key_chain = remote_get_key_chain,
 	.get_chain = remote_get_chain,
 	.name = remote_name,
 	.drop = drop_door,

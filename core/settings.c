@@ -259,7 +259,8 @@ bool core_endpoint_allows(struct ca_core *core, const char *endpoint, const char
 		const struct conf_section *e = conf_section_at(core->conf, "endpoints", i);
 
 		if (strcmp(conf_str(e, "name"), endpoint) == 0)
-			return strcasecmp(conf_str(e, "ca"), ca) == 0 && strcmp(conf_str(e, "profile"), profile) == 0;
+			return strcasecmp(conf_str(e, "ca"), ca) == 0 && conf_str(e, "profile") &&
+			       strcmp(conf_str(e, "profile"), profile) == 0;
 	}
 	return false;
 }
@@ -408,7 +409,8 @@ static int check_endpoints(struct ca_core *core, struct conf_error *error)
 
 		if (!core_find_ca(core, conf_str(e, "ca")))
 			return conf_refuse(e, "ca", error, "there is no CA named '%s' under cas:", conf_str(e, "ca"));
-		if (!core_find_profile(core, conf_str(e, "profile")))
+		/* Of one that submits nothing there is none. */
+		if (conf_str(e, "profile") && !core_find_profile(core, conf_str(e, "profile")))
 			return conf_refuse(e, "profile", error, "there is no profile named '%s' under profiles:",
 					   conf_str(e, "profile"));
 		if (strcmp(conf_str(e, "name"), INTERNAL_ENDPOINT) == 0)

@@ -117,6 +117,12 @@ static const char schema_1[] =
 	"CREATE TABLE credential_accounts("
 	" credential_id INTEGER NOT NULL REFERENCES credentials(id), account TEXT NOT NULL, at_ms INTEGER NOT NULL,"
 	" PRIMARY KEY(credential_id, account)) STRICT, WITHOUT ROWID;"
+	/* certificate NULL: planned. sealed is empty once the certificate has ended. */
+	"CREATE TABLE ocsp_responders("
+	" id INTEGER PRIMARY KEY, key_id INTEGER NOT NULL REFERENCES ca_keys(id), serial BLOB NOT NULL UNIQUE,"
+	" not_before_s INTEGER NOT NULL, not_after_s INTEGER NOT NULL, sealed BLOB NOT NULL, spki BLOB NOT NULL,"
+	" tbs BLOB NOT NULL, certificate BLOB, made_ms INTEGER NOT NULL) STRICT;"
+	"CREATE INDEX ocsp_responders_key ON ocsp_responders(key_id, id);"
 	"CREATE TABLE ca_keys("
 	" id INTEGER PRIMARY KEY, ca TEXT NOT NULL COLLATE NOCASE, purpose INTEGER NOT NULL, position INTEGER NOT NULL,"
 	" state INTEGER NOT NULL, sealed BLOB NOT NULL, spki BLOB NOT NULL, certificate BLOB NOT NULL,"

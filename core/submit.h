@@ -246,5 +246,25 @@ int ca_get_crl_page(struct ca_door *ca, unsigned key_index, unsigned partition, 
 /* The same, whole: replaces what `der` held. */
 int ca_get_crl(struct ca_door *ca, unsigned key_index, unsigned partition, struct buf *der, struct ca_crl *info);
 
+/* ---- status ---- */
+
+#define CA_OCSP_REQUEST_MAX 16384
+
+struct ca_ocsp_answer {
+	struct buf der;                       /* an OCSPResponse (RFC 6960 4.2.1) */
+	int64_t this_update_s, next_update_s; /* 0: it is an outcome and says nothing of any certificate */
+	bool is_cachable;                     /* good for everybody who asks the same, until next_update_s */
+};
+
+#define CA_OCSP_ANSWER_INIT ((struct ca_ocsp_answer){ .der = BUF_INIT(65536) })
+
+/* Answer an OCSPRequest (DER). One door answers for all CAs of the core that this intermediary may use. 0: `out` holds
+ * an answer, whatever it says; also that the core cannot be reached (tryLater). Negative: there is none. */
+int ca_ocsp(struct ca_door *ca, struct bytes request, struct ca_ocsp_answer *out);
+
+/* The certificate of the CA's key with this number, which certificates name in URLs (1, 2, … after 0), and those above
+ * it; DER, one after the other. `out` is appended to. 0; CA_CALL_NOT_FOUND; CA_CALL_BUSY. */
+int ca_get_key_chain(struct ca_door *ca, unsigned key_index, struct buf *out);
+
 /* The CA's own certificates, DER, issuer of new certificates first. `out` is appended to. */
 int ca_get_chain(struct ca_door *ca, struct buf *out);

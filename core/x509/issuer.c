@@ -18,7 +18,7 @@
 #include "core/x509/key.h"
 
 struct issuer {
-	struct buf name, key_identifier;
+	struct buf name, key_identifier, public_key;
 	struct bytes algorithm;
 	EVP_PKEY *key; /* only read */
 };
@@ -56,15 +56,23 @@ struct bytes signature_algorithm_of(struct bytes spki)
 	return algorithm;
 }
 
-int key_identifier(struct bytes spki, uint8_t out[static KEY_IDENTIFIER_SIZE])
+int public_key_of(struct bytes spki, struct bytes *key)
 {
 	struct bytes parts, algorithm, bits;
-	uint8_t hash[SHA256_SIZE];
 
 	if (der_expect(&spki, DER_SEQUENCE, &parts) || der_expect(&parts, DER_SEQUENCE, &algorithm) ||
 	    der_expect(&parts, DER_BIT_STRING, &bits) || bits.len < 2)
 		return -EINVAL;
-	if (digest_sha256(bytes_of(bits.ptr + 1, bits.len - 1), hash))
+	*key = bytes_of(bits.ptr + 1, bits.len - 1);
+	return 0;
+}
+
+int key_identifier(struct bytes spki, uint8_t out[static KEY_IDENTIFIER_SIZE])
+{
+	uint8_t hash[SHA256_SIZE];
+	struct bytes key;
+
+	if (public_key_of(spki, &key) || digest_sha256(key, hash))
 		return -EINVAL;
 	memcpy(out, hash, KEY_IDENTIFIER_SIZE);
 	return 0;
@@ -94,6 +102,7 @@ static int read_certificate(struct issuer *i, X509 *cert)
 {
 	const ASN1_OCTET_STRING *ski = X509_get0_subject_key_id(cert);
 	OWNED_BUF spki = BUF_INIT(8192);
+	struct bytes key;
 	int e = append_name(&i->name, X509_get_subject_name(cert));
 
 	if (!e)
@@ -102,8 +111,11 @@ static int read_certificate(struct issuer *i, X509 *cert)
 		return e;
 	i->algorithm = signature_algorithm_of(buf_bytes(&spki));
 	i->key = X509_get_pubkey(cert);
-	if (!i->algorithm.ptr || !i->key || !ski)
+	if (!i->algorithm.ptr || !i->key || !ski || public_key_of(buf_bytes(&spki), &key))
 		return -EINVAL;
+	e = buf_append(&i->public_key, key);
+	if (e)
+		return e;
 	return buf_append(&i->key_identifier, bytes_of(ASN1_STRING_get0_data(ski), (size_t)ASN1_STRING_length(ski)));
 }
 
@@ -117,6 +129,7 @@ int issuer_new(struct issuer **out, struct bytes certificate)
 	if (i) {
 		i->name = BUF_INIT(8192);
 		i->key_identifier = BUF_INIT(256);
+		i->public_key = BUF_INIT(8192);
 	}
 	if (i && cert && p == certificate.ptr + certificate.len)
 		e = read_certificate(i, cert);
@@ -133,6 +146,7 @@ void issuer_drop(struct issuer **ip)
 		return;
 	buf_fini(&(*ip)->name);
 	buf_fini(&(*ip)->key_identifier);
+	buf_fini(&(*ip)->public_key);
 	EVP_PKEY_free((*ip)->key);
 	free(*ip);
 	*ip = NULL;
@@ -146,6 +160,20 @@ struct bytes issuer_get_name(const struct issuer *i)
 struct bytes issuer_get_key_identifier(const struct issuer *i)
 {
 	return buf_bytes(&i->key_identifier);
+}
+
+struct bytes issuer_get_public_key(const struct issuer *i)
+{
+	return buf_bytes(&i->public_key);
+}
+
+const char *issuer_get_key_type(const struct issuer *i)
+{
+	size_t s = 0;
+
+	while (signatures[s].algorithm != i->algorithm.ptr)
+		s++;
+	return signatures[s].type;
 }
 
 struct bytes issuer_get_algorithm(const struct issuer *i)

@@ -1,0 +1,48 @@
+/* A clock that went back.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/clock_guard.h"
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+
+int64_t clock_guard_seen(struct ca_core *core)
+{
+	return core->seen_ms;
+}
+
+void clock_guard_remember(struct ca_core *core, int64_t wall_ms)
+{
+	int64_t seen = core->seen_ms;
+
+	while (seen < wall_ms && !atomic_compare_exchange_weak(&core->seen_ms, &seen, wall_ms))
+		;
+}
+
+int64_t clock_guard_behind_ms(struct ca_core *core)
+{
+	int64_t now = clock_wall_ms(), behind;
+	bool was_behind = core->is_clock_behind;
+
+	clock_guard_remember(core, now);
+	behind = core->seen_ms - now;
+	if (behind <= CLOCK_GUARD_PATIENCE_MS)
+		behind = 0;
+	/* One of those who find out tells it. */
+	if ((behind > 0) == was_behind ||
+	    !atomic_compare_exchange_strong(&core->is_clock_behind, &was_behind, behind > 0))
+		return behind;
+	if (behind)
+		log_error("clock.behind", "seconds", LOG_NUMBER(behind / 1000), "consequence",
+			  "nothing is issued; set the clock, or accept it with: gatehouse server accept-clock");
+	else
+		log_info("clock.right");
+	return behind;
+}
+
+void clock_guard_accept(struct ca_core *core)
+{
+	core->seen_ms = clock_wall_ms();
+	clock_guard_behind_ms(core);
+}
