@@ -27,12 +27,15 @@ static const struct conf_option log_rows[] = {
 	{ 0 },
 };
 
+/* The row of an adapter that submits something. */
+#define PROFILE_ROW "profile"
+
 static const struct conf_option endpoint_rows[] = {
 	{ .name = "name", .type = CONF_STRING, .fallback = CONF_NEEDED,
 	  .summary = "Name by which listeners and rules refer to it." },
 	{ .name = "ca", .type = CONF_STRING, .fallback = CONF_NEEDED,
 	  .summary = "The CA that answers its requests." },
-	{ .name = "profile", .type = CONF_STRING, .fallback = CONF_NEEDED,
+	{ .name = PROFILE_ROW, .type = CONF_STRING, .fallback = CONF_NEEDED,
 	  .summary = "The profile that its requests name." },
 	{ .name = "path", .type = CONF_STRING, .fallback = CONF_NEEDED,
 	  .summary = "Where it is mounted, as in /acme." },
@@ -156,6 +159,10 @@ static struct conf_option *join_rows(const struct proto_adapter *adapter)
 	if (!rows)
 		return NULL;
 	memcpy(rows, endpoint_rows, sizeof(endpoint_rows));
+	for (size_t i = 0; i < common && (adapter->caps & PROTO_CAP_STATUS); i++)
+		if (strcmp(rows[i].name, PROFILE_ROW) == 0)
+			rows[i] = (struct conf_option){ .name = PROFILE_ROW, .type = CONF_STRING,
+							.summary = "None: it submits no requests." };
 	if (own)
 		memcpy(rows + common, adapter->options, own * sizeof(*rows));
 	return rows;
@@ -352,6 +359,11 @@ static int check_path(const struct conf_section *endpoint, struct conf_error *er
 	return 0;
 }
 
+static bool is_status(const struct conf_section *endpoint)
+{
+	return gw_config_adapter(conf_module(endpoint))->caps & PROTO_CAP_STATUS;
+}
+
 static int check_endpoint(const struct conf_section *root, const struct conf_section *endpoint,
 			  struct conf_error *error)
 {
@@ -361,6 +373,10 @@ static int check_endpoint(const struct conf_section *root, const struct conf_sec
 		return conf_refuse(endpoint, "name", error, "'internal' is the gateway's own endpoint");
 	if (!is_ca(root, ca))
 		return conf_refuse(endpoint, "ca", error, "there is no CA '%s' in 'cas'", ca);
+	if (is_status(endpoint) && conf_str(endpoint, PROFILE_ROW))
+		return conf_refuse(endpoint, PROFILE_ROW, error,
+				   "an endpoint of protocol '%s' submits nothing; leave the profile out",
+				   conf_module(endpoint));
 	return check_path(endpoint, error);
 }
 
@@ -478,6 +494,37 @@ static int check_listener(const struct conf_section *root, const struct conf_sec
 	return r ? r : check_identity(l, error);
 }
 
+static bool is_listed(const struct conf_section *root, const char *endpoint)
+{
+	for (size_t i = 0; i < conf_count(root, "listeners"); i++) {
+		const struct conf_section *l = conf_section_at(root, "listeners", i);
+
+		for (size_t k = 0; k < conf_count(l, "endpoints"); k++)
+			if (strcmp(conf_str_at(l, "endpoints", k), endpoint) == 0)
+				return true;
+	}
+	return false;
+}
+
+/* A certificate lives for years with the URL in it: somebody must answer there. A core alone is served by the gateway
+ * of another daemon. */
+static int check_public_url(const struct conf_section *root, const struct conf_section *ca, struct conf_error *error)
+{
+	const struct conf_section *status = conf_section(ca, "status");
+
+	if (!conf_str(status, "public-url"))
+		return 0;
+	for (size_t i = 0; i < conf_count(root, "endpoints"); i++) {
+		const struct conf_section *e = conf_section_at(root, "endpoints", i);
+
+		if (is_status(e) && strcasecmp(conf_str(e, "ca"), conf_str(ca, "name")) == 0 &&
+		    (conf_count(root, "listeners") == 0 || is_listed(root, conf_str(e, "name"))))
+			return 0;
+	}
+	return conf_refuse(status, "public-url", error,
+			   "nobody would answer there: no listener has an endpoint of protocol 'status' for this CA");
+}
+
 static bool is_same_socket(const struct conf_section *a, const struct conf_section *b)
 {
 	return conf_int(a, "port") == conf_int(b, "port") &&
@@ -536,6 +583,8 @@ int gw_config_check(const struct conf_section *root, struct conf_error *error)
 		r = check_endpoint(root, conf_section_at(root, "endpoints", i), error);
 	for (i = 0; !r && i < conf_count(root, "listeners"); i++)
 		r = check_listener(root, conf_section_at(root, "listeners", i), error);
+	for (i = 0; !r && i < conf_count(root, "cas"); i++)
+		r = check_public_url(root, conf_section_at(root, "cas", i), error);
 	if (!r)
 		r = check_ports(root, error);
 	return r ? r : check_core(root, error);

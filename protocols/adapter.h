@@ -28,7 +28,7 @@ struct proto_waits {
 struct proto_env {
 	struct ca_door *ca;                /* located; lives longer than the instance */
 	const char *endpoint;              /* its name in the configuration */
-	const char *profile;               /* the profile its submissions name */
+	const char *profile;               /* the profile its submissions name; NULL: it submits nothing */
 	const char *path;                  /* where it is mounted, "/acme"; routes are below it */
 	const char *data_folder;           /* where the gateway keeps its state; 0700 */
 	const struct validator *validator; /* the gateway's only one; lives longer than the instance */
@@ -48,6 +48,8 @@ enum {
 	PROTO_CAP_PENDING = 1 << 0,         /* can tell its client to come back */
 	PROTO_CAP_TLS_CLIENT_AUTH = 1 << 1, /* its listener asks for a client certificate */
 	PROTO_CAP_PLAIN_HTTP = 1 << 2,      /* may be served without TLS */
+	PROTO_CAP_STATUS = 1 << 3,          /* tells the status of certificates, and submits nothing: its endpoints
+					     * name no profile */
 };
 
 /* A number that only grows, told as the metric gatehouse_NAME_total{endpoint="…"}. Any thread may read it. */

@@ -3,8 +3,10 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "protocols/acme/acme.h"
+#include "protocols/status/status.h"
 
 const struct proto_adapter *const proto_adapters[] = {
 	&proto_acme,
+	&proto_status,
 	NULL,
 };

@@ -275,9 +275,12 @@ validator:
 
 
 @contextlib.contextmanager
-def gatehouse(**options):
+def gatehouse(set_up=None, **options):
+    """A daemon that runs; `set_up` changes its configuration before it starts."""
     g = Gatehouse(**options)
     try:
+        if set_up:
+            set_up(g)
         g.start()
         yield g
         g.stop()

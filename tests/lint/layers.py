@@ -28,6 +28,7 @@ LAYERS = {
     "core": ("core/",),
     "protocols": ("protocols/",) + SUBMIT_DOOR,
     "protocols/jose": BASE,
+    "protocols/status": PROTOCOL_FACE + SUBMIT_DOOR,
     "protocols/acme": PROTOCOL_FACE + ("protocols/jose/",) + SUBMIT_DOOR,
     "gateway/validator": ("protocols/validator.h", "core/wire/") + BASE,
     "gateway/ctl": ("core/admin.h", "core/create.h", "core/wire/") + MODULE_DOOR,
@@ -51,7 +52,7 @@ TESTS = {
     "tests/unit/signer": ("core", "core/signer"),
     "tests/unit/policy": ("policy/",),
     "tests/unit/exit": ("exit/",),
-    "tests/unit/protocols": ("protocols", "protocols/acme", "protocols/jose"),
+    "tests/unit/protocols": ("protocols", "protocols/acme", "protocols/jose", "protocols/status"),
     "tests/unit/validator": ("gateway/validator",),
     "tests/unit/gateway": ("gateway",),
     "tests/unit/ctl": ("gateway/ctl",),
@@ -60,7 +61,7 @@ TESTS = {
     "tests/scenarios": ("core", "core/signer", "policy/", "exit/"),
     # A fuzz target calls one parser of any layer.
     "tests/fuzz": ("core", "core/base", "core/signer", "core/wire", "gateway", "gateway/validator", "protocols",
-                   "protocols/acme", "protocols/jose", "policy/", "exit/"),
+                   "protocols/acme", "protocols/jose", "protocols/status", "policy/", "exit/"),
 }
 
 # What the build makes, and the folder it comes from.

@@ -21,7 +21,9 @@ static const struct conf_option safe_rows[] = {
 static const struct proto_adapter safe = { .abi = PROTO_ABI, .name = "safe", .caps = PROTO_CAP_PLAIN_HTTP,
 					   .options = safe_rows };
 static const struct proto_adapter shy = { .abi = PROTO_ABI, .name = "shy" };
-const struct proto_adapter *const proto_adapters[] = { &safe, &shy, NULL };
+static const struct proto_adapter status = { .abi = PROTO_ABI, .name = "status",
+					     .caps = PROTO_CAP_PLAIN_HTTP | PROTO_CAP_STATUS };
+const struct proto_adapter *const proto_adapters[] = { &safe, &shy, &status, NULL };
 
 static const struct conf_option no_rows[] = { { 0 } };
 static const struct ca_policy_module policy = { .abi = CA_POLICY_ABI, .name = "any", .options = no_rows };
@@ -31,6 +33,9 @@ const struct ca_exit_module *const exit_modules[] = { NULL };
 /* ---- tests ---- */
 
 #define CAS "cas: [{name: CA, policy: {module: any}}]\n"
+#define PUBLIC "cas: [{name: CA, policy: {module: any}, status: {public-url: 'http://pki.example/x'}}]\n"
+#define NOBODY "g.yaml:1:62: nobody would answer there: no listener has an endpoint of protocol 'status' for this CA"
+#define STATUS "endpoints:\n  - {protocol: status, name: st, ca: ca, path: /x}\n"
 #define SAFE "  - {protocol: safe, name: s, ca: ca, profile: p, path: /s}\n"
 #define SHY "  - {protocol: shy, name: h, ca: CA, profile: p, path: /h}\n"
 #define ENDPOINTS CAS "endpoints:\n" SAFE SHY
@@ -73,6 +78,8 @@ static void needs_one_way_to_know_what_its_urls_begin_with(void **state)
 		LISTENERS "  - {name: web, port: 80, tls: false, names: [a], endpoints: [s]}\n",
 		LISTENERS "  - {name: web, port: 80, tls: false, base-url: 'http://a', endpoints: [s]}\n",
 		LISTENERS "  - {name: web, port: 80, tls: false}\n",
+		PUBLIC STATUS "listeners:\n  - {name: web, port: 80, tls: false, names: [a], endpoints: [st]}\n",
+		PUBLIC STATUS,
 	};
 	struct conf_error error;
 
@@ -106,6 +113,14 @@ static void refuses_mistakes_with_their_place(void **state)
 		  "g.yaml:3:57: a path begins with '/', does not end with it, and is not empty" },
 		{ CAS "endpoints:\n  - {protocol: safe, name: s, ca: CA, profile: p, path: /healthz}\n",
 		  "g.yaml:3:57: /healthz is the gateway's own" },
+		{ CAS "endpoints:\n  - {protocol: status, name: s, ca: CA, path: /s, profile: p}\n",
+		  "g.yaml:3:60: an endpoint of protocol 'status' submits nothing; leave the profile out" },
+		{ PUBLIC, NOBODY },
+		{ PUBLIC STATUS "listeners: [{name: web, port: 80, tls: false}]\n",
+		  NOBODY },
+		{ PUBLIC "endpoints:\n" SAFE
+			 "listeners: [{name: web, port: 80, tls: false, names: [a], endpoints: [s]}]\n",
+		  NOBODY },
 		{ LISTENERS "  - {name: web, port: 443, names: [a], endpoints: [s, x]}\n",
 		  "g.yaml:6:55: there is no endpoint 'x'" },
 		{ LISTENERS "  - {name: web, port: 443, names: [a], endpoints: [s, s]}\n",
