@@ -43,6 +43,8 @@ enum {
 	CA_ADMIN_INVALID = 5,       /* a value breaks its bounds; out->reason says which */
 	CA_ADMIN_LATER = 7,         /* decided; the certificate comes when the signer is back */
 	CA_ADMIN_NO_ANSWER = 6,     /* policy, signer or store gave no answer: the request is pending as before */
+	CA_ADMIN_EXISTS = 9,        /* import: there is a certificate with this serial */
+	CA_ADMIN_NO_MATCH = 10,     /* import: not exactly one pending request has this public key */
 	CA_ADMIN_RESTRICTED = 8,    /* an officer, but not for this profile or requester (RESTRICTEDOFFICER) */
 };
 
@@ -75,6 +77,42 @@ int ca_admin_hold(struct ca_core *core, const struct ca_admin_caller *who, const
 		  struct ca_outcome *out);
 int ca_admin_release(struct ca_core *core, const struct ca_admin_caller *who, const struct ca_certificate_ref *which,
 		     struct ca_outcome *out);
+
+struct ca_import {
+	struct bytes certificate; /* DER */
+	const char *ca;           /* NULL: whose it is, or the first for a foreign one */
+	bool is_existing;         /* an offline signer's answer: into the one pending request with its public key */
+	bool is_foreign;          /* one that no CA of this core has signed is taken too */
+};
+
+/* Take a certificate that was made elsewhere. out->id is its request. CA_ADMIN_EXISTS, CA_ADMIN_NO_MATCH. */
+int ca_admin_import(struct ca_core *core, const struct ca_admin_caller *who, const struct ca_import *import,
+		    struct ca_outcome *out);
+
+enum ca_purge {
+	CA_PURGE_CERTIFICATES = 1, /* that ended before, with their requests; never what a CRL must still say */
+	CA_PURGE_REQUESTS = 2,     /* that were denied or failed before */
+};
+
+/* Remove rows for ever: who has two roles. `*n` were removed; `*more`: call again. */
+int ca_admin_purge(struct ca_core *core, const struct ca_admin_caller *who, enum ca_purge what, int64_t before_ms,
+		   uint64_t *n, bool *more, struct ca_outcome *out);
+
+/* The documented CA_DISP numbers. */
+enum ca_cert_status_number {
+	CA_CERT_INCOMPLETE = 0,   /* foreign */
+	CA_CERT_REVOKED = 2,
+	CA_CERT_VALID = 3,        /* whether or not it has ended */
+	CA_CERT_NEVER_ISSUED = 4,
+};
+struct ca_cert_status {
+	enum ca_cert_status_number status;
+	bool is_expired;
+	int64_t request_id, not_after_s, revoked_ms;
+	int reason;
+};
+int ca_admin_cert_status(struct ca_core *core, const struct ca_admin_caller *who, struct bytes serial,
+			 struct ca_cert_status *status, struct ca_outcome *out);
 
 /* Publish the CRLs of a CA now (NULL: of every CA); out->reason says under which numbers. An administrator's. */
 int ca_admin_publish_crl(struct ca_core *core, const struct ca_admin_caller *who, const char *ca,

@@ -50,7 +50,8 @@ admin_call_fn admin_list_requests, admin_show_request, admin_approve, admin_resu
 admin_call_fn admin_list_certificates;
 
 /* core/admin_revocation.c */
-admin_call_fn admin_revoke, admin_hold, admin_release, admin_publish_crl, admin_list_crls;
+admin_call_fn admin_revoke, admin_hold, admin_release, admin_publish_crl, admin_list_crls, admin_import,
+	admin_purge, admin_cert_status;
 
 /* core/admin_status.c */
 admin_call_fn admin_get_status, admin_show_ca;

@@ -4,6 +4,8 @@
  */
 #include "core/admin_int.h"
 
+#include <errno.h>
+
 #include "core/base/own.h"
 #include "core/publish.h"
 
@@ -40,17 +42,24 @@ void admin_release(const struct admin_ask *a)
 	admin_decided(a, e, &out, out.id);
 }
 
-void admin_publish_crl(const struct admin_ask *a)
+/* What a function of core/admin.h returned, and its sentence. */
+static void answer(const struct admin_ask *a, int e, const struct ca_outcome *out)
 {
-	const char *ca = a->call->publish_crl->ca;
-	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
-	int e = ca_admin_publish_crl(a->core, a->who, *ca ? ca : NULL, &out);
-	const char *said = arena_strdup(a->arena, out.reason);
+	const char *said = arena_strdup(a->arena, out->reason);
 
 	if (e < 0)
 		admin_failed(a, e);
 	else
 		admin_say(a, e, said ? said : "");
+}
+
+void admin_publish_crl(const struct admin_ask *a)
+{
+	const char *ca = a->call->publish_crl->ca;
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	int e = ca_admin_publish_crl(a->core, a->who, *ca ? ca : NULL, &out);
+
+	answer(a, e, &out);
 }
 
 struct listing {
@@ -99,4 +108,50 @@ void admin_list_crls(const struct admin_ask *a)
 	a->reply->crls = arena_alloc(a->arena, LISTS_MAX * sizeof(*a->reply->crls));
 	if (a->reply->crls)
 		publisher_list(a->core->publisher, list_crl, &listing);
+}
+
+void admin_import(const struct admin_ask *a)
+{
+	const Gatehouse__Admin__Import *q = a->call->import;
+	const struct ca_import import = { .certificate = bytes_of(q->certificate.data, q->certificate.len),
+					  .ca = *q->ca ? q->ca : NULL, .is_existing = q->existing,
+					  .is_foreign = q->foreign };
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	int e = ca_admin_import(a->core, a->who, &import, &out);
+
+	admin_decided(a, e, &out, out.id);
+}
+
+void admin_purge(const struct admin_ask *a)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	bool more = false;
+	int e = ca_admin_purge(a->core, a->who, (enum ca_purge)a->call->purge->what, a->call->purge->before_ms,
+			       &a->reply->purged, &more, &out);
+
+	answer(a, e, &out);
+	a->reply->more = more;
+}
+
+void admin_cert_status(const struct admin_ask *a)
+{
+	const Gatehouse__Admin__AskCertStatus *q = a->call->cert_status;
+	Gatehouse__Admin__CertStatus *s = arena_alloc(a->arena, sizeof(*s));
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	struct ca_cert_status status;
+	int e = s ? ca_admin_cert_status(a->core, a->who, bytes_of(q->serial.data, q->serial.len), &status, &out) :
+		    -ENOMEM;
+
+	answer(a, e, &out);
+	if (e)
+		return;
+	gatehouse__admin__cert_status__init(s);
+	s->status = status.status;
+	s->expired = status.is_expired;
+	s->request_id = status.request_id;
+	s->not_after_s = status.not_after_s;
+	s->revoked_ms = status.revoked_ms;
+	if (status.status == CA_CERT_REVOKED)
+		s->reason = (char *)(uintptr_t)ca_reason_word(status.reason);
+	a->reply->cert_status = s;
 }

@@ -57,11 +57,12 @@ const char *property_group(enum ca_property p)
 static const char *certificate_text(const struct ca_request *r, enum ca_property p)
 {
 	char text[1024] = "";
+	struct bytes serial;
 
 	if (!r->certificate.len)
 		return NULL;
 	if (p == CA_PROP_SERIAL)
-		hex_print(bytes_of(r->serial, SERIAL_SIZE), text);
+		hex_print(certificate_serial(buf_bytes(&r->certificate), &serial) ? bytes_of("", 0) : serial, text);
 	else
 		certificate_subject(buf_bytes(&r->certificate), text, sizeof(text));
 	return arena_strdup(r->arena, text);

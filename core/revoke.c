@@ -76,10 +76,13 @@ int revoke_plan(struct ca_request *r, enum ca_action action, int reason, int64_t
 
 static void log_revocation(const struct store_revocation *v, const char *by)
 {
-	char serial[2 * SERIAL_SIZE + 1];
+	char serial[2 * SERIAL_OCTETS_MAX + 1] = "";
+	struct bytes octets;
 
+	if (certificate_serial(buf_bytes(&v->r->certificate), &octets) == 0)
+		hex_print(octets, serial);
 	log_info("certificate.revocation", "request", LOG_NUMBER(v->r->id), "serial",
-		 hex_print(bytes_of(v->r->serial, SERIAL_SIZE), serial), "action", ca_action_word(v->action), "reason",
+		 serial, "action", ca_action_word(v->action), "reason",
 		 ca_reason_word(v->reason), "by", by);
 }
 

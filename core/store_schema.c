@@ -17,7 +17,7 @@ static const char schema_1[] =
 	" asked_subject TEXT NOT NULL, subject TEXT NOT NULL, raw_attributes TEXT NOT NULL,"
 	" transaction_key BLOB NOT NULL, key_until_ms INTEGER NOT NULL,"
 	" status INTEGER NOT NULL, reason TEXT NOT NULL, rule TEXT NOT NULL, trace TEXT NOT NULL,"
-	" digest BLOB, serial BLOB, tbs BLOB, key_id INTEGER, crl_partition INTEGER NOT NULL,"
+	" digest BLOB, serial BLOB, tbs BLOB, key_id INTEGER, crl_partition INTEGER NOT NULL DEFAULT 0,"
 	" not_before_s INTEGER, not_after_s INTEGER,"
 	" template_s INTEGER NOT NULL, edited INTEGER NOT NULL,"
 	" key_type TEXT NOT NULL, key_bits INTEGER NOT NULL,"
@@ -53,7 +53,7 @@ static const char schema_1[] =
 	" request_id INTEGER PRIMARY KEY REFERENCES requests(id), serial BLOB NOT NULL UNIQUE, ca TEXT NOT NULL,"
 	" key_id INTEGER NOT NULL, certificate BLOB NOT NULL, not_before_s INTEGER NOT NULL,"
 	" not_after_s INTEGER NOT NULL, issued_ms INTEGER NOT NULL, collected_ms INTEGER,"
-	" crl_partition INTEGER NOT NULL,"
+	" crl_partition INTEGER NOT NULL DEFAULT 0,"
 	" revoked_ms INTEGER, revoked_reason INTEGER) STRICT;"
 	/* What a CRL is made of, whatever number of certificates is not revoked. */
 	"CREATE INDEX certificates_revoked ON certificates(key_id, crl_partition, serial, revoked_ms, revoked_reason,"

@@ -18,9 +18,10 @@ from collections import Counter
 # The documented transitions, as commits show them: from -> what may be committed next. ACTIVE on its own is a plan:
 # what will be signed is durable, and the request is neither held nor decided.
 LEGAL = {
-    None: {"active", "pending", "denied", "error"},
+    None: {"active", "pending", "denied", "error", "issued", "foreign"},  # the last two: imported
     "active": {"issued", "error"},
-    "pending": {"pending", "active", "denied"},
+    "pending": {"pending", "active", "denied", "issued"},  # issued: imported
+    "foreign": set(),
     "issued": {"revoked"},
     "revoked": {"revoked", "issued"},  # revoked once more, or released from hold
     "denied": set(),
@@ -69,6 +70,7 @@ class Checker:
         self.violations = []
         self.counts = Counter()
         self.line = 0
+        self.crl_number = 0
         self.policies = 0
         self.new_run()
 
@@ -182,7 +184,9 @@ class Checker:
         if state not in LEGAL.get(r.state, set()):
             self.bad("transition", f"request {number}: {r.state} -> {state}")
         self.check_verdict(number, r, state, status)
-        if state == "issued" and r.state == "revoked":
+        if state in ("issued", "foreign") and r.state in (None, "pending"):
+            self.check_imported(number, r, state, status)
+        elif state == "issued" and r.state == "revoked":
             self.check_released(number, r, e)
         elif state == "issued":
             self.check_issued(number, r, e)
@@ -201,10 +205,27 @@ class Checker:
             self.bad("commit-verdict", f"request {number}: committed {state} after verdict {r.verdict}")
         if state == "pending" and r.state is None and r.verdict != "pend":
             self.bad("commit-verdict", f"request {number}: held after verdict {r.verdict}")
-        if state == "issued" and r.state != "revoked" and r.verdict != "issue" and not r.is_recovered:
+        if state == "issued" and status != "imported" and r.state != "revoked" and r.verdict != "issue" and not r.is_recovered:
             self.bad("commit-verdict", f"request {number}: issued after verdict {r.verdict}")
         if r.verdict == "failure" and state not in ("error", "pending"):
             self.bad("failure", f"request {number}: policy failed and it is {state}")
+
+    def check_imported(self, number, r, state, status):
+        if status != "imported":
+            self.bad("imported", f"request {number}: {r.state} -> {state}, and it was not imported")
+        if r.is_asked or r.verdict:
+            self.bad("imported", f"request {number}: policy was asked about what was imported")
+        r.issued += state == "issued"
+
+    def on_purge(self, e):
+        r = self.requests.pop(e["id"], None)
+        if r and r.state in ("active", "pending"):
+            self.bad("purge", f"request {e['id']}: removed in state {r.state}")
+
+    def on_publish(self, e):
+        if e["number"] <= self.crl_number:
+            self.bad("crl-number", f"CRL {e['number']} after {self.crl_number}")
+        self.crl_number = e["number"]
 
     def check_released(self, number, r, e):
         if r.revoked_for not in (HOLD, None):

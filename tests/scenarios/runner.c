@@ -459,7 +459,8 @@ static const struct {
 	{ "remember", step_remember, true }, { "expect", step_expect, false },     { "row", step_row, false },
 	{ "sql", step_sql, false },          { "tamper", step_tamper, false },     { "cert", step_cert, false },
 	{ "revoke", step_revoke, true },     { "timeline", step_timeline, false }, { "mark", step_mark, false },
-	{ "crl", step_crl, true },
+	{ "crl", step_crl, true },           { "import", step_import, true },     { "purge", step_purge, true },
+	{ "status", step_status, true },
 	{ "check", step_check, true },       { "credential", step_credential, true },
 	{ "revoke-credential", step_change_credential, true }, { "set-password", step_change_credential, true },
 };

@@ -81,6 +81,7 @@ void scenario_use_credential(struct scenario *s, const struct step *step, const 
 			     struct ca_submission *sub);
 
 /* checks.c: what looks at it. */
+step_fn step_import, step_purge, step_status;
 step_fn step_crl, step_expect, step_row, step_sql, step_tamper, step_cert, step_timeline, step_mark;
 
 /* runner.c: does one step, also on a thread of its own. */

@@ -1,0 +1,35 @@
+/* Rows of certificates that were made elsewhere, and of those that are removed for ever.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/store.h"
+#include "core/x509/imported.h"
+
+/* PENDING requests for this public key: how many, and the newest. */
+int store_find_pending_key(struct ca_core *core, const char *ca, const uint8_t spki_hash[static SHA256_SIZE],
+			   unsigned *n, int64_t *id);
+
+struct store_import {
+	const struct imported *facts;
+	struct bytes der;
+	struct ca_request *r;  /* a row that waits for it, as read; or a new one: id, lines, requester, names */
+	bool is_existing;
+	bool is_foreign;
+	int64_t key_id;        /* of ours that signed it; 0: foreign */
+	const char *actor;
+};
+
+/* 0; STORE_DUPLICATE: there is one with this serial; STORE_CHANGED: the row no longer waits. */
+int store_import(struct ca *ca, const struct store_import *import);
+
+enum store_purge {
+	PURGE_CERTIFICATES = 1, /* that ended before, and that no CRL has to say any more */
+	PURGE_REQUESTS = 2,     /* that were denied or failed before, and have no certificate */
+};
+
+/* Remove up to `max` of them with all that belongs to them; ids greater than `*after`, which moves on. `*n` removed.
+ * One audit record when something was. */
+int store_purge(struct ca_core *core, enum store_purge what, int64_t before_ms, const char *actor, size_t max,
+		int64_t *after, size_t *n, bool *more);
