@@ -14,6 +14,8 @@ A line of the ledger is a JSON object for something that was acknowledged:
     {"kind": "certificate", "order": …, "url": …, "pem": …}
     {"kind": "pending", "order": …}                        {"kind": "denied", "order": …}
     {"kind": "approval", "id": …}                          {"kind": "denial", "id": …}
+    {"kind": "key", "account": …, "key": PEM}              {"kind": "end", "account": …}
+    {"kind": "revocation", "pem": …}
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -146,13 +148,16 @@ class Checker:
 
     def check_told_certificates(self):
         stored = {row["certificate"]: row for row in self.f.certificates.values()}
+        revoked = {entry["pem"] for entry in self.ledger["revocation"]}
         for entry in self.ledger["certificate"]:
             row = stored.get(leaf(entry["pem"]).public_bytes(serialization.Encoding.DER))
             order = self.f.orders.get(last_part(entry["order"]))
             if not row:
                 self.bad(f"lost: the certificate of {entry['order']} that a client has is not in the store")
-            elif row["revoked_ms"] is not None:
+            elif row["revoked_ms"] is not None and entry["pem"] not in revoked:
                 self.bad(f"request {row['request_id']}: a client collected the certificate and it is revoked")
+            elif row["revoked_ms"] is None and entry["pem"] in revoked:
+                self.bad(f"lost: the revocation of {entry['order']} that a client was told")
             if order and (order["status"] != ORDER_VALID or order["pem"] != entry["pem"]):
                 self.bad(f"lost: {entry['order']} was told valid and has status {order['status']} or another "
                          "certificate")
@@ -384,13 +389,19 @@ class Asking:
         orders = ledger["order"]
         if len(orders) > ASKED_AGAIN:
             orders = random.sample(orders, ASKED_AGAIN)
+        keys = {entry["account"]: entry["key"] for entry in ledger["key"]}
+        ended = {entry["account"] for entry in ledger["end"]}
         for account in ledger["account"]:
-            client = self.client(serialization.load_pem_private_key(account["key"].encode(), None))
+            key = keys.get(account["url"], account["key"])
+            client = self.client(serialization.load_pem_private_key(key.encode(), None))
             try:
                 self.patiently(client.start)
             except Problem as problem:
-                self.problems.append(f"not told again: {account['url']}: {problem}")
+                if account["url"] not in ended or problem.status != 401:
+                    self.problems.append(f"not told again: {account['url']}: {problem}")
                 continue
+            if account["url"] in ended:
+                self.problems.append(f"lost: {account['url']} was told its end and goes on")
             if client.kid != account["url"]:
                 self.problems.append(f"lost: the key of {account['url']} belongs to {client.kid} now")
             for entry in orders:

@@ -20,6 +20,7 @@ import gatehouse  # noqa: E402
 import processes  # noqa: E402
 from acme_client import Problem  # noqa: E402
 from cryptography.hazmat.primitives import serialization  # noqa: E402
+from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
 from gatehouse import BUILD, DOMAIN, Gatehouse, check  # noqa: E402
 
 SHIM = os.path.join(BUILD, "tests", "fault", "fault_shim.so")
@@ -116,9 +117,17 @@ class Slot(Gatehouse):
     def enrol(self):
         """A new account."""
         client = acme_client.Client(self, self.responder).start()
-        self.acknowledge("account", url=client.kid, key=client.key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode())
+        self.acknowledge("account", url=client.kid, key=self.pem_of(client.key))
         return client
+
+    @staticmethod
+    def new_key():
+        return ec.generate_private_key(ec.SECP256R1())
+
+    @staticmethod
+    def pem_of(key):
+        return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                 serialization.NoEncryption()).decode()
 
     # ---- the folder, before and after a round ----
 

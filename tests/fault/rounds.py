@@ -17,7 +17,8 @@ def fill(slot):
     slot.start()
     slot.kinds = processes.targets(slot.process.pid)
     slot.client = slot.enrol()
-    Errand(slot, slot.client, f"first.{DOMAIN}").run()
+    slot.first = Errand(slot, slot.client, f"first.{DOMAIN}")
+    slot.first.run()
     held = Errand(slot, slot.client, HELD, waits=False)
     held.run()
     slot.held_url, slot.held_id = held.url, slot.wait_pending(HELD)["id"]
@@ -102,10 +103,61 @@ def held_again(slot):
     check(insist(slot, errand.run) == "processing", "one approval gave a second certificate")
 
 
-FLOWS = {f.__name__: f for f in (issue, start, hold, approve, deny, grant)}
+def same_client(slot):
+    """A client of the same account; the round may change what it is, the next round finds the account as it was."""
+    client = copy.copy(slot.client)
+    client.connection = None
+    return client
+
+
+def change_key(slot):
+    """Whatever happens in between, one of the two keys is the account's; the new one when the client was told so."""
+    client, new = same_client(slot), slot.new_key()
+
+    def change():
+        try:
+            if client.key is not new:
+                client.change_key(new)
+        except Problem as problem:
+            if problem.status != 400:
+                raise
+            client.use_key(new)  # the change came through, its answer did not
+        client.post(client.kid)
+
+    insist(slot, change)
+    slot.acknowledge("key", account=client.kid, key=slot.pem_of(new))
+
+
+def end_account(slot):
+    client = same_client(slot)
+
+    def end():
+        try:
+            client.deactivate()
+        except Problem as problem:
+            if problem.status != 401:
+                raise
+
+    insist(slot, end)
+    slot.acknowledge("end", account=client.kid)
+
+
+def revoke(slot):
+    def ask():
+        try:
+            slot.client.revoke(slot.first.pem, reason=4)
+        except Problem as problem:
+            if not problem.document["type"].endswith(":alreadyRevoked"):
+                raise
+
+    insist(slot, ask)
+    slot.acknowledge("revocation", pem=slot.first.pem)
+
+
+FLOWS = {f.__name__: f for f in (issue, start, hold, approve, deny, grant, change_key, end_account, revoke)}
 # In which of them each process is met. Supervisor, signer and validator write nothing: their calls are what they say.
-FLOWS_OF = {"supervisor": ("start",), "core": tuple(FLOWS), "gateway": ("issue", "hold"), "signer": ("issue",),
-            "validator": ("issue",)}
+FLOWS_OF = {"supervisor": ("start",), "core": ("issue", "start", "hold", "approve", "deny", "grant", "revoke"),
+            "gateway": ("issue", "hold", "change_key", "end_account"), "signer": ("issue",), "validator": ("issue",)}
 AFTERWARDS = {"approve": held_again}
 
 
