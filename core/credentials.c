@@ -513,6 +513,13 @@ static int answer(struct ca_credential_answer *a, int outcome, unsigned retry_af
 	return outcome;
 }
 
+static void mark_outside(const struct name_scope *scope, const struct ca_credential_claim *claim, uint8_t *outside)
+{
+	for (size_t i = 0; i < claim->n_names; i++)
+		if (!name_scope_has(scope, claim->names[i].kind, claim->names[i].value))
+			outside[i / 8] = (uint8_t)(outside[i / 8] | 1 << i % 8);
+}
+
 /* What is over may still be asked with: a user's or token's end shows when a request is made. An EAB key makes
  * accounts, so here its end counts. */
 static int check(struct ca_core *core, const struct ca_credential_claim *claim, struct arena *arena,
@@ -522,7 +529,9 @@ static int check(struct ca_core *core, const struct ca_credential_claim *claim, 
 	unsigned pause_s = 0;
 	int e = credentials_find(core, claim, claim->endpoint, NULL, claim->source_address, arena, &c, &pause_s);
 
-	if (!e && claim->kind == CA_EVIDENCE_EAB)
+	if (!e && claim->n_names)
+		mark_outside(&c.scope, claim, a->outside);
+	else if (!e && claim->kind == CA_EVIDENCE_EAB)
 		e = store_bind_account(core, c.id, claim->name, claim->account, clock_wall_ms());
 	else if (!e && c.is_over)
 		e = CREDENTIAL_REFUSED;
@@ -537,6 +546,20 @@ static int check(struct ca_core *core, const struct ca_credential_claim *claim, 
 	return e;
 }
 
+/* An EAB has an account, and a MAC to bind it by or names to ask for; others have no names. */
+static bool is_whole(const struct ca_credential_claim *c)
+{
+	bool has_names = c->n_names > 0;
+
+	if (c->kind != CA_EVIDENCE_EAB)
+		return !has_names;
+	for (size_t i = 0; i < c->n_names && i < CA_NAMES_MAX; i++)
+		if (!c->names[i].value || !*c->names[i].value || strnlen(c->names[i].value, 254) > 253)
+			return false;
+	return has_names == (c->secret.len == 0) && c->n_names <= CA_NAMES_MAX && c->account && *c->account &&
+	       strlen(c->account) < 256;
+}
+
 int credentials_check(struct ca_core *core, const struct binding *by, const struct ca_credential_claim *claim,
 		      struct ca_credential_answer *a)
 {
@@ -547,8 +570,7 @@ int credentials_check(struct ca_core *core, const struct binding *by, const stru
 	*a = (struct ca_credential_answer){ 0 };
 	if (!claim->endpoint || !binding_has_endpoint(by, claim->endpoint))
 		return answer(a, CA_CALL_REFUSED, 0, "this intermediary is not bound to that endpoint");
-	if (claim->kind == CA_EVIDENCE_EAB &&
-	    (claim->secret.len == 0 || !claim->account || !*claim->account || strlen(claim->account) > 255))
+	if (!is_whole(claim))
 		return answer(a, CA_CALL_REFUSED, 0, CREDENTIAL_REFUSED_TEXT);
 	if (claim->source_address && ip_address_parse(&source, claim->source_address))
 		return answer(a, CA_CALL_REFUSED, 0, "the client's address is none");

@@ -211,6 +211,10 @@ static int check_claim(struct answer *a, const Gatehouse__Core__CheckCredential 
 		e = message_to_claim(q->credential, &claim, &why);
 	claim.endpoint = q->endpoint;
 	claim.source_address = *q->source_address ? q->source_address : NULL;
+	claim.names = message_to_names(a->arena, q->names, q->n_names);
+	claim.n_names = q->n_names;
+	if (!claim.names)
+		return -ENOMEM;
 	if (!e)
 		return credentials_check(a->core, a->by, &claim, &a->checked);
 	snprintf(a->checked.reason, sizeof(a->checked.reason), "%s", why);

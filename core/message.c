@@ -68,6 +68,41 @@ static char *text_of(const char *text)
 	return (char *)(uintptr_t)(text ? text : "");
 }
 
+/* ---- names ---- */
+
+int message_from_names(struct arena *arena, const struct ca_name *names, size_t n, Gatehouse__Core__Name ***out,
+		       size_t *n_out)
+{
+	Gatehouse__Core__Name *all = arena_alloc(arena, (n + 1) * sizeof(*all));
+
+	*out = arena_alloc(arena, (n + 1) * sizeof(**out));
+	if (!all || !*out)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		gatehouse__core__name__init(&all[i]);
+		all[i].kind = (Gatehouse__Core__NameKind)names[i].kind;
+		all[i].value = text_of(names[i].value);
+		all[i].evidence = (Gatehouse__Core__Evidence)names[i].evidence;
+		all[i].evidence_text = text_of(names[i].evidence_text);
+		(*out)[(*n_out)++] = &all[i];
+	}
+	return 0;
+}
+
+struct ca_name *message_to_names(struct arena *arena, Gatehouse__Core__Name *const *from, size_t n)
+{
+	struct ca_name *names = arena_alloc(arena, (n + 1) * sizeof(*names));
+
+	for (size_t i = 0; names && i < n; i++)
+		names[i] = (struct ca_name){
+			.kind = (enum ca_name_kind)from[i]->kind,
+			.value = from[i]->value,
+			.evidence = (enum ca_evidence_kind)from[i]->evidence,
+			.evidence_text = from[i]->evidence_text,
+		};
+	return names;
+}
+
 /* ---- credentials ---- */
 
 void message_from_claim(const struct ca_credential_claim *from, Gatehouse__Core__Credential *out)
@@ -98,14 +133,19 @@ void message_from_checked(int call, struct ca_credential_answer *from, Gatehouse
 	out->requester = from->requester;
 	out->reason = from->reason;
 	out->retry_after_s = from->retry_after_s;
+	out->outside = data_of(bytes_of(from->outside, sizeof(from->outside)));
 }
 
 int message_to_checked(const Gatehouse__Core__Checked *m, struct ca_credential_answer *out)
 {
 	if (m->call == GATEHOUSE__CORE__CALL__CALL_FAILED)
 		return -EIO;
-	if ((int)m->call < 0 || (int)m->call > CA_CALL_REFUSED || strlen(m->requester) >= sizeof(out->requester))
+	if ((int)m->call < 0 || (int)m->call > CA_CALL_REFUSED || strlen(m->requester) >= sizeof(out->requester) ||
+	    m->outside.len > sizeof(out->outside))
 		return -EBADMSG;
+	memset(out->outside, 0xff, sizeof(out->outside)); /* of whatever nothing is said */
+	if (m->outside.len)
+		memcpy(out->outside, m->outside.data, m->outside.len);
 	snprintf(out->requester, sizeof(out->requester), "%s", m->requester);
 	snprintf(out->reason, sizeof(out->reason), "%s", m->reason);
 	out->retry_after_s = m->retry_after_s;
@@ -123,25 +163,6 @@ static int add_claim(struct arena *arena, const struct ca_submission *s, Gatehou
 		return -ENOMEM;
 	gatehouse__core__credential__init(out->credential);
 	message_from_claim(s->credential, out->credential);
-	return 0;
-}
-
-static int add_names(struct arena *arena, const struct ca_name *names, size_t n, Gatehouse__Core__Name ***out,
-		     size_t *n_out)
-{
-	Gatehouse__Core__Name *all = arena_alloc(arena, (n + 1) * sizeof(*all));
-
-	*out = arena_alloc(arena, (n + 1) * sizeof(**out));
-	if (!all || !*out)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		gatehouse__core__name__init(&all[i]);
-		all[i].kind = (Gatehouse__Core__NameKind)names[i].kind;
-		all[i].value = text_of(names[i].value);
-		all[i].evidence = (Gatehouse__Core__Evidence)names[i].evidence;
-		all[i].evidence_text = text_of(names[i].evidence_text);
-		(*out)[(*n_out)++] = &all[i];
-	}
 	return 0;
 }
 
@@ -178,22 +199,8 @@ int message_from_submission(struct arena *arena, const struct ca_submission *s, 
 	out->collect_s = s->collect_s;
 	e = add_claim(arena, s, out);
 	if (!e)
-		e = add_names(arena, s->names, s->n_names, &out->names, &out->n_names);
+		e = message_from_names(arena, s->names, s->n_names, &out->names, &out->n_names);
 	return e ? e : add_attributes(arena, s, out);
-}
-
-static struct ca_name *take_names(struct arena *arena, Gatehouse__Core__Name *const *from, size_t n)
-{
-	struct ca_name *names = arena_alloc(arena, (n + 1) * sizeof(*names));
-
-	for (size_t i = 0; names && i < n; i++)
-		names[i] = (struct ca_name){
-			.kind = (enum ca_name_kind)from[i]->kind,
-			.value = from[i]->value,
-			.evidence = (enum ca_evidence_kind)from[i]->evidence,
-			.evidence_text = from[i]->evidence_text,
-		};
-	return names;
 }
 
 static int take_claim(struct arena *arena, const Gatehouse__Core__Submit *m, struct ca_submission *out,
@@ -259,7 +266,7 @@ int message_to_submission(struct arena *arena, const Gatehouse__Core__Submit *m,
 		.request = bytes_of(m->request.data, m->request.len),
 		.retry_after_s = at_most(m->retry_after_s, RETRY_AFTER_MAX_S),
 		.collect_s = at_most(m->collect_s, COLLECT_MAX_S),
-		.names = take_names(arena, m->names, m->n_names),
+		.names = message_to_names(arena, m->names, m->n_names),
 		.n_names = m->n_names,
 	};
 	memcpy(out->transaction_key, m->transaction_key.data, CA_TRANSACTION_KEY_SIZE);
@@ -280,7 +287,7 @@ int message_from_revocation(struct arena *arena, const struct ca_revocation *v, 
 	out->reason = (uint32_t)v->reason;
 	out->proof = (Gatehouse__Core__RevokeProof)v->proof;
 	out->source_address = text_of(v->source_address);
-	return add_names(arena, v->names, v->n_names, &out->names, &out->n_names);
+	return message_from_names(arena, v->names, v->n_names, &out->names, &out->n_names);
 }
 
 int message_to_revocation(struct arena *arena, const Gatehouse__Core__Revoke *m, struct ca_revocation *out,
@@ -296,7 +303,7 @@ int message_to_revocation(struct arena *arena, const Gatehouse__Core__Revoke *m,
 		.certificate = bytes_of(m->certificate.data, m->certificate.len),
 		.reason = (int)m->reason,
 		.proof = (enum ca_revoke_proof)m->proof,
-		.names = take_names(arena, m->names, m->n_names),
+		.names = message_to_names(arena, m->names, m->n_names),
 		.n_names = m->n_names,
 		.source_address = *m->source_address ? m->source_address : NULL,
 	};

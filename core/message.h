@@ -37,6 +37,11 @@ int message_to_revocation(struct arena *arena, const Gatehouse__Core__Revoke *m,
 void message_from_claim(const struct ca_credential_claim *from, Gatehouse__Core__Credential *out);
 int message_to_claim(const Gatehouse__Core__Credential *m, struct ca_credential_claim *out, const char **why);
 
+/* -ENOMEM; or NULL. */
+int message_from_names(struct arena *arena, const struct ca_name *names, size_t n, Gatehouse__Core__Name ***out,
+		       size_t *n_out);
+struct ca_name *message_to_names(struct arena *arena, Gatehouse__Core__Name *const *from, size_t n);
+
 void message_from_checked(int call, struct ca_credential_answer *from, Gatehouse__Core__Checked *out);
 int message_to_checked(const Gatehouse__Core__Checked *m, struct ca_credential_answer *out);
 

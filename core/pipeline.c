@@ -86,11 +86,20 @@ static int check_claim(const struct ca_submission *s, struct ca_outcome *out)
 	return 0;
 }
 
+/* A credential that proves nothing: names that an account has proven otherwise must be its names too. */
+static bool is_limit(const struct ca_submission *s)
+{
+	const struct ca_credential_claim *c = s->credential;
+
+	return c && s->evidence == CA_EVIDENCE_ACME_AUTHORIZATION && c->kind == CA_EVIDENCE_EAB && c->account &&
+	       c->secret.len == 0;
+}
+
 static int check_names(struct ca *ca, const struct ca_submission *s, struct ca_outcome *out)
 {
 	if (ca_evidence_is_credential(s->evidence))
 		return check_claim(s, out);
-	if (s->credential)
+	if (s->credential && !is_limit(s))
 		return refused(out, "a credential is not the evidence of this submission");
 	if (s->n_names == 0 || s->n_names > CA_NAMES_MAX)
 		return refused(out, "a submission needs 1 to 1000 proven names");
@@ -442,6 +451,14 @@ static int prove(struct ca *ca, const struct ca_submission *s, struct ca_request
 	return may_pass(e) ? busy_store(ca, out) : e;
 }
 
+static int limit(struct ca *ca, const struct ca_submission *s, struct ca_request *r, struct ca_outcome *out)
+{
+	char why[CA_REASON_SIZE] = "";
+	int e = prove_limit(ca, s, r, why);
+
+	return e > 0 ? refused(out, why) : may_pass(e) ? busy_store(ca, out) : e;
+}
+
 static void note_submission(struct ca_request *r)
 {
 	request_note(r, r->intermediary, "received via=%s endpoint=%s requester=%s from=%s", r->protocol, r->endpoint,
@@ -450,6 +467,8 @@ static void note_submission(struct ca_request *r)
 	request_note(r, r->intermediary, "submit id=%lld profile=%s", (long long)r->id, r->profile);
 	if (r->credential_id)
 		request_note(r, "core", "proven by=\"%s\"%s", r->credential_text, r->is_any_scope ? " scope=any" : "");
+	if (r->limit_text)
+		request_note(r, "core", "limited by=\"%s\"", r->limit_text);
 }
 
 /* Octets that are refused make a row that somebody can look at, but not without end. */
@@ -508,7 +527,7 @@ static int submit_in_flight(struct ca *ca, struct ca_request *r, const struct ca
 	struct store_precedent p;
 	const char *away;
 	bool go_on;
-	int e = s->credential ? prove(ca, s, r, why, out) : 0;
+	int e = is_limit(s) ? limit(ca, s, r, out) : s->credential ? prove(ca, s, r, why, out) : 0;
 
 	if (!e)
 		e = store_find_precedent(ca->core, r, &p);

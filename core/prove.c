@@ -167,6 +167,28 @@ int prove_by_credential(struct ca *ca, const struct ca_submission *s, struct ca_
 	return 0;
 }
 
+/* An EAB key that has expired binds no more accounts; those it has bound go on. */
+int prove_limit(struct ca *ca, const struct ca_submission *s, struct ca_request *r, char why[static CA_REASON_SIZE])
+{
+	struct credential c;
+	struct judging j = { &c, r, why };
+	unsigned pause_s;
+	int e = credentials_find(ca->core, s->credential, s->endpoint, s->profile, s->source_address, r->arena, &c,
+				 &pause_s);
+
+	if (e > 0)
+		snprintf(why, CA_REASON_SIZE, "%s", CREDENTIAL_REFUSED_TEXT);
+	if (e)
+		return e > 0 ? CREDENTIAL_REFUSED : e;
+	r->limit_text = c.text;
+	for (size_t i = 0; i < s->n_names; i++)
+		if (!name_scope_has(&c.scope, s->names[i].kind, s->names[i].value)) {
+			(void)refuse(&j, "the account's external account does not have ", s->names[i].value, "");
+			return CREDENTIAL_REFUSED;
+		}
+	return 0;
+}
+
 void prove_subject(struct ca_request *r)
 {
 	for (size_t i = 0; i < r->csr.n_parts && r->n_subject < REQUEST_SUBJECT_MAX; i++) {

@@ -15,5 +15,9 @@
 int prove_by_credential(struct ca *ca, const struct ca_submission *s, struct ca_request *r,
 			char why[static CA_REASON_SIZE], unsigned *pause_s);
 
+/* Whether the EAB key that the account of a submission is bound to is still good and has every name that was proven
+ * otherwise. 0; CREDENTIAL_REFUSED, with a sentence in `why`; negative. */
+int prove_limit(struct ca *ca, const struct ca_submission *s, struct ca_request *r, char why[static CA_REASON_SIZE]);
+
 /* The parts of the subject that a credential proved, as issuing takes them. */
 void prove_subject(struct ca_request *r);

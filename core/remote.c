@@ -425,6 +425,9 @@ static int remote_check_credential(struct ca_door *door, const struct ca_credent
 	check.credential = &credential;
 	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_CHECK_CREDENTIAL;
 	m.check_credential = &check;
+	e = message_from_names(arena, claim->names, claim->n_names, &check.names, &check.n_names);
+	if (e)
+		return e;
 	e = call(d->remote, &m, ASK_PATIENCE_MS, arena, &reply);
 	if (e == CA_CALL_BUSY) {
 		answer->retry_after_s = 1;

@@ -34,6 +34,7 @@ struct ca_request {
 	enum ca_evidence_kind evidence;
 	int64_t credential_id;    /* that proved the names; 0: none */
 	const char *credential_text; /* "challenge 12" */
+	const char *limit_text;   /* "eab kid": its scope has the names, too; NULL: no such limit; not of a row */
 	bool is_any_scope;        /* it proves every name */
 	bool is_credential_over;  /* it is good only for asking about the request that used it */
 	int64_t received_ms, submitted_ms, first_seen_ms, resolved_ms;

@@ -96,16 +96,22 @@ struct ca_attribute {
 	const char *value; /* at most 4096 octets */
 };
 
+#define CA_NAMES_MAX 1000
+
 /* What a client showed to prove that it may ask. Borrowed, as it came from the client. */
 struct ca_credential_claim {
 	enum ca_evidence_kind kind;  /* EAB, CHALLENGE, USER or TOKEN */
 	const char *name;            /* EAB: the key identifier; USER: the user; else NULL */
-	struct bytes secret;         /* challenge, token or password; EAB: the MAC of HS256, none in a submission */
+	struct bytes secret;         /* challenge, token or password; EAB: the MAC, none in a submission. HS256, HS384
+					and HS512 are told apart by its length */
 	struct bytes message;        /* EAB: what the MAC is over, the JWS signing input */
 	const char *account;         /* EAB: the account, by a text that stays the same for ever and names no other one
 					(the thumbprint of its first key); else NULL */
 	const char *endpoint;        /* where it was shown; not in a submission, which has its own */
 	const char *source_address;  /* by whom; NULL: unknown; not in a submission */
+	const struct ca_name *names; /* EAB without a MAC: kind and value of what the account wants; not in a
+					submission */
+	size_t n_names;
 };
 
 #define CA_REASON_SIZE 256
@@ -115,11 +121,17 @@ struct ca_credential_answer {
 	char requester[CA_REQUESTER_SIZE]; /* USER, TOKEN: what submissions call the requester: "est:user:alice" */
 	char reason[CA_REASON_SIZE];       /* not 0: one sentence for the client */
 	unsigned retry_after_s;            /* CA_CALL_BUSY */
+	uint8_t outside[(CA_NAMES_MAX + 7) / 8]; /* a bit for each name of the claim: the credential has it not */
 };
+
+/* The credential has not the name at this place of the claim. */
+static inline bool ca_answer_is_outside(const struct ca_credential_answer *a, size_t place)
+{
+	return place >= CA_NAMES_MAX || (a->outside[place / 8] & 1 << place % 8);
+}
 
 #define CA_TRANSACTION_KEY_SIZE 32
 #define CA_REQUEST_MAX 65536 /* octets of a PKCS#10 */
-#define CA_NAMES_MAX 1000
 #define CA_ATTRIBUTES_MAX 64
 
 struct ca_submission {
@@ -133,7 +145,9 @@ struct ca_submission {
 	struct bytes request;       /* PKCS#10, DER */
 	const struct ca_name *names; /* none with a credential: what the request asks for is held against its scope */
 	size_t n_names;
-	const struct ca_credential_claim *credential; /* of the kind `evidence`; NULL for other evidence */
+	/* Of the kind `evidence`; NULL for other evidence. Or an EAB with ACME_AUTHORIZATION: the names, which are
+	 * proven otherwise, must be in its scope too. */
+	const struct ca_credential_claim *credential;
 	const struct ca_attribute *attributes;
 	size_t n_attributes;
 	uint8_t transaction_key[CA_TRANSACTION_KEY_SIZE]; /* SHA-256 of what makes this request the same request */
@@ -171,8 +185,9 @@ int ca_submit(struct ca_door *ca, const struct ca_submission *submission, struct
 
 /* Is this credential good here and now? For what a protocol asks before there is a request: who it is (RFC 7030 3.2.3),
  * and for EAB, whose key is bound to `account` from then on; asking again for the same account is harmless. What is
- * used up by a request (a challenge) is used up by ca_submit() alone. CA_CALL_REFUSED: one answer for unknown, wrong,
- * used up, expired, revoked and for another endpoint. CA_CALL_BUSY: too many wrong ones; come back later. */
+ * used up by a request (a challenge) is used up by ca_submit() alone. With names: is `account` still bound, and which
+ * of them has the scope not? CA_CALL_REFUSED: one answer for unknown, wrong, used up, expired, revoked and for
+ * another endpoint. CA_CALL_BUSY: too many wrong ones; come back later. */
 int ca_check_credential(struct ca_door *ca, const struct ca_credential_claim *claim,
 			struct ca_credential_answer *answer);
 
