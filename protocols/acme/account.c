@@ -31,6 +31,7 @@ int acme_reply_account(struct acme_call *c, const struct acme_account *a, int st
 	json_raw(&w, "contact", a->contact);
 	if (a->terms_s)
 		json_bool(&w, "termsOfServiceAgreed", true);
+	json_raw(&w, "externalAccountBinding", a->binding);
 	json_stringf(&w, "orders", "%s/orders", url);
 	json_close(&w, '}');
 	return acme_reply_json(c, status, &body);
@@ -128,6 +129,8 @@ static int make_account(struct acme_call *c)
 
 	if (!e)
 		e = check_new_account(c, agreed);
+	if (!e)
+		e = acme_binding_read(c, &a);
 	if (e)
 		return e < 0 ? e : 0;
 	if (!a.contact)

@@ -21,7 +21,7 @@
 struct entry {
 	struct known_account known;
 	atomic_uint refs; /* the table's and those of requests */
-	char *contact, *first_thumbprint;
+	char *contact, *first_thumbprint, *external, *binding;
 	UT_hash_handle hh; /* only while the table holds it */
 };
 
@@ -48,6 +48,8 @@ static void entry_drop(struct entry **ep)
 	jwk_drop(&e->known.key);
 	free(e->contact);
 	free(e->first_thumbprint);
+	free(e->external);
+	free(e->binding);
 	free(e);
 }
 
@@ -120,6 +122,13 @@ static struct entry *find(struct account_cache *c, int64_t id, unsigned long lon
 	return e;
 }
 
+/* A copy of an absent text is absent. */
+static bool copy(char **out, const char *text)
+{
+	*out = text ? strdup(text) : NULL;
+	return *out || !text;
+}
+
 /* Text and thumbprint of the key are what is stored. */
 static int entry_new(struct entry **out, const struct acme_account *row)
 {
@@ -133,15 +142,16 @@ static int entry_new(struct entry **out, const struct acme_account *row)
 	outcome = jwk_read(&e->known.key, bytes_of_str(row->jwk), &why);
 	if (outcome)
 		return outcome < 0 ? outcome : -EBADMSG;
-	e->contact = strdup(row->contact);
-	e->first_thumbprint = strdup(row->first_thumbprint);
-	if (!e->contact || !e->first_thumbprint)
+	if (!copy(&e->contact, row->contact) || !copy(&e->first_thumbprint, row->first_thumbprint) ||
+	    !copy(&e->external, row->external) || !copy(&e->binding, row->binding))
 		return -ENOMEM;
 	e->known.row = *row;
 	e->known.row.jwk = e->known.key->text;
 	e->known.row.thumbprint = e->known.key->thumbprint;
 	e->known.row.contact = e->contact;
 	e->known.row.first_thumbprint = e->first_thumbprint;
+	e->known.row.external = e->external;
+	e->known.row.binding = e->binding;
 	*out = MOVE(e);
 	return 0;
 }

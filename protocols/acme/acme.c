@@ -20,6 +20,9 @@ static const struct conf_option acme_options[] = {
 	{ "website", CONF_STRING, NULL, NULL, "URL that the directory names for people.", NULL, NULL },
 	{ "caa-identities", CONF_STRINGS, NULL, NULL, "Domain names that stand for this CA in CAA records.", NULL,
 	  NULL },
+	{ "external-account-required", CONF_BOOL, NULL, "false",
+	  "A new account needs the key of an external account (gatehouse eab create). Accounts that are there stay.",
+	  NULL, NULL },
 	{ "order-lifetime", CONF_DURATION, "1m..90d", "7d",
 	  "How long a client has to finish an order; a request that is held longer is lost to it.", NULL, NULL },
 	{ "authorization-lifetime", CONF_DURATION, "1m..398d", "30d",
@@ -230,6 +233,7 @@ static int settings_init(struct acme_settings *set, const struct conf_section *c
 	set->authorization_lifetime_s = conf_duration_ms(conf, "authorization-lifetime") / 1000;
 	set->retention_s = conf_duration_ms(conf, "retention") / 1000;
 	set->authorization_reuse = conf_bool(conf, "authorization-reuse");
+	set->external_account_required = conf_bool(conf, "external-account-required");
 	set->open_orders = (unsigned)conf_int(conf, "open-orders");
 	return e;
 }

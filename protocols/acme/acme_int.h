@@ -46,6 +46,7 @@ struct acme_settings {
 	int64_t authorization_lifetime_s;
 	int64_t retention_s;
 	bool authorization_reuse;
+	bool external_account_required;
 	unsigned open_orders;
 };
 
@@ -139,6 +140,7 @@ enum acme_error {
 	ACME_ERR_BAD_SIGNATURE_ALGORITHM,
 	ACME_ERR_CONNECTION,
 	ACME_ERR_DNS,
+	ACME_ERR_EXTERNAL_ACCOUNT_REQUIRED,
 	ACME_ERR_INCORRECT_RESPONSE,
 	ACME_ERR_INVALID_CONTACT,
 	ACME_ERR_MALFORMED,
@@ -202,6 +204,19 @@ int acme_account_orders(struct acme_call *c);
 /* key_change.c */
 
 int acme_key_change(struct acme_call *c);
+
+/* binding.c */
+
+/* The external account that a new account comes with: checked, bound, and filled into `a`. Nothing when there is none
+ * and none is needed. 0; 1: answered; negative. */
+int acme_binding_read(struct acme_call *c, struct acme_account *a);
+
+/* What each submission of an account that has an external one carries; NULL when memory is short. */
+const struct ca_credential_claim *acme_binding_claim(struct acme_call *c);
+
+/* For each of the names, whether the account's external account, if it has one, may not have it. 0; 1: answered, it
+ * is not good any more; negative. */
+int acme_binding_check_names(struct acme_call *c, const struct ca_name *names, size_t n, bool *outside);
 
 /* new_order.c */
 

@@ -43,7 +43,7 @@ struct ca_attribute *acme_attributes(struct acme_call *c, size_t *n)
 	const struct acme_settings *set = &c->acme->set;
 	const char *agent = http_request_header(c->q, "user-agent");
 	struct arena *a = c->q->arena;
-	struct ca_attribute *list = arena_alloc(a, (set->n_attributes + 3) * sizeof(*list));
+	struct ca_attribute *list = arena_alloc(a, (set->n_attributes + 4) * sizeof(*list));
 
 	*n = 0;
 	if (!list)
@@ -51,6 +51,9 @@ struct ca_attribute *acme_attributes(struct acme_call *c, size_t *n)
 	list[(*n)++] = (struct ca_attribute){ "acme-account", arena_printf(a, "%lld", (long long)c->account.id) };
 	if (strcmp(c->account.contact, "[]") != 0)
 		list[(*n)++] = (struct ca_attribute){ "acme-contact", clean(a, c->account.contact, VALUE_MAX) };
+	if (c->account.external)
+		list[(*n)++] = (struct ca_attribute){ "acme-external-account",
+						      clean(a, c->account.external, VALUE_MAX) };
 	if (agent)
 		list[(*n)++] = (struct ca_attribute){ "user-agent", clean(a, agent, USER_AGENT_MAX) };
 	for (size_t i = 0; i < set->n_attributes; i++)

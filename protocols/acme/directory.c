@@ -17,6 +17,8 @@ static void write_meta(struct json_writer *w, const struct acme_settings *set)
 			json_string(w, NULL, set->caa_identities[i]);
 		json_close(w, ']');
 	}
+	if (set->external_account_required)
+		json_bool(w, "externalAccountRequired", true);
 	json_close(w, '}');
 }
 
@@ -38,7 +40,7 @@ int acme_directory(struct acme_call *c)
 	json_open(&w, NULL, '{');
 	for (size_t i = 0; i < sizeof(resources) / sizeof(resources[0]); i++)
 		json_stringf(&w, resources[i].member, "%s%s%s", c->q->base_url, c->acme->path, resources[i].path);
-	if (set->terms_of_service || set->website || set->n_caa_identities > 0)
+	if (set->terms_of_service || set->website || set->n_caa_identities > 0 || set->external_account_required)
 		write_meta(&w, set);
 	json_string(&w, c->acme->directory_key, "unknown members of a directory are to be ignored");
 	json_close(&w, '}');

@@ -287,7 +287,9 @@ static int submit_now(struct acme_call *c, const struct acme_order *o, struct ca
 	int e;
 
 	s.attributes = acme_attributes(c, &s.n_attributes);
-	if (!s.requester || !s.names || !s.attributes)
+	if (c->account.external)
+		s.credential = acme_binding_claim(c);
+	if (!s.requester || !s.names || !s.attributes || (c->account.external && !s.credential))
 		return -ENOMEM;
 	e = transaction_key(c, o, s.transaction_key);
 	return e ? e : ca_submit(acme->ca, &s, out);

@@ -64,6 +64,35 @@ static int reply_problems(struct acme_call *c, const struct wanted *w)
 }
 
 /* 0; 1: answered; negative. */
+static int answer_problems(struct acme_call *c, const struct wanted *w)
+{
+	int e = w->n_problems > 0 ? reply_problems(c, w) : 0;
+
+	return e || w->n_problems == 0 ? e : 1;
+}
+
+/* The names that the external account of the account may not have. 0; 1: answered; negative. */
+static int judge_external(struct acme_call *c, struct wanted *w)
+{
+	struct ca_name *names = arena_alloc(c->q->arena, w->n * sizeof(*names));
+	bool *outside = arena_alloc(c->q->arena, w->n);
+	int e;
+
+	if (!names || !outside)
+		return -ENOMEM;
+	for (size_t i = 0; i < w->n; i++)
+		names[i] = (struct ca_name){ .kind = w->ids[i].kind, .value = w->ids[i].value };
+	e = acme_binding_check_names(c, names, w->n, outside);
+	for (size_t i = 0; i < w->n && !e; i++)
+		if (outside[i])
+			w->problems[w->n_problems++] = (struct acme_subproblem){
+				ACME_ERR_REJECTED_IDENTIFIER, "not among the names of the external account",
+				acme_identifier_type(w->ids[i].kind), w->ids[i].value,
+			};
+	return e ? e : answer_problems(c, w);
+}
+
+/* 0; 1: answered; negative. */
 static int read_wanted(struct acme_call *c, struct wanted *w)
 {
 	const cJSON *list = json_get(c->payload, "identifiers"), *item;
@@ -88,10 +117,7 @@ static int read_wanted(struct acme_call *c, struct wanted *w)
 		}
 		judge(w, type, value);
 	}
-	if (w->n_problems == 0)
-		return 0;
-	e = reply_problems(c, w);
-	return e ? e : 1;
+	return answer_problems(c, w);
 }
 
 /* A name made now, in the arena. */
@@ -175,6 +201,8 @@ int acme_new_order(struct acme_call *c)
 	e = read_wanted(c, &w);
 	if (!e)
 		e = acme_limit_account(c, c->acme->order_limit, (unsigned)w.n, "names in new orders");
+	if (!e)
+		e = judge_external(c, &w);
 	if (e)
 		return e < 0 ? e : 0;
 	e = make_order(c, &w, &o);

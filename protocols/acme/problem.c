@@ -24,6 +24,7 @@ static const struct {
 	[ACME_ERR_BAD_SIGNATURE_ALGORITHM] = { "badSignatureAlgorithm", 400 },
 	[ACME_ERR_CONNECTION] = { "connection", 400 },
 	[ACME_ERR_DNS] = { "dns", 400 },
+	[ACME_ERR_EXTERNAL_ACCOUNT_REQUIRED] = { "externalAccountRequired", 403 },
 	[ACME_ERR_INCORRECT_RESPONSE] = { "incorrectResponse", 403 },
 	[ACME_ERR_INVALID_CONTACT] = { "invalidContact", 400 },
 	[ACME_ERR_MALFORMED] = { "malformed", 400 },

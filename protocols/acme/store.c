@@ -82,6 +82,8 @@ static const char *const migrations[] = {
 	"ALTER TABLE orders DROP COLUMN csr;"
 	"ALTER TABLE orders DROP COLUMN pem;",
 	"ALTER TABLE account ADD COLUMN first_thumbprint TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE account ADD COLUMN external TEXT;"
+	"ALTER TABLE account ADD COLUMN binding TEXT;"
 	"UPDATE account SET first_thumbprint=thumbprint;",
 	NULL,
 };
@@ -148,10 +150,11 @@ static int account_add(struct db_conn *conn, void *arg)
 	struct account_add *w = arg;
 	const struct acme_account *a = w->account;
 	int e = db_run(conn,
-		       "INSERT INTO account(status, jwk, thumbprint, first_thumbprint, contact, terms_s, created_s)"
-		       " VALUES(?,?,?,?,?,?,?)",
+		       "INSERT INTO account(status, jwk, thumbprint, first_thumbprint, contact, terms_s, created_s,"
+		       " external, binding) VALUES(?,?,?,?,?,?,?,?,?)",
 		       DB_INT(a->status), DB_TEXT(a->jwk), DB_TEXT(a->thumbprint), DB_TEXT(a->thumbprint),
-		       DB_TEXT(a->contact), DB_INT(a->terms_s), DB_INT(w->now_s));
+		       DB_TEXT(a->contact), DB_INT(a->terms_s), DB_INT(w->now_s), DB_TEXT(a->external),
+		       DB_TEXT(a->binding));
 
 	w->id = e ? 0 : db_last_id(conn);
 	return e;

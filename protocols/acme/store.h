@@ -44,6 +44,8 @@ struct acme_account {
 	const char *first_thumbprint; /* of the key that it was made with: its name for the core, for ever */
 	const char *contact;    /* a JSON array of URLs */
 	int64_t terms_s;        /* when the terms were agreed to; 0: they were not */
+	const char *external;   /* the key identifier of its external account; NULL: it has none */
+	const char *binding;    /* what bound it, as it was sent: a JSON object; NULL */
 };
 
 struct acme_challenge {

@@ -54,11 +54,14 @@ static int read_account(struct query *q, struct db_rows *rows)
 		.contact = copy_text(q, rows, 4, &e),
 		.terms_s = db_col_int(rows, 5),
 		.first_thumbprint = copy_text(q, rows, 6, &e),
+		.external = copy_text(q, rows, 7, &e),
+		.binding = copy_text(q, rows, 8, &e),
 	};
 	return e;
 }
 
-#define ACCOUNT_COLUMNS "SELECT id, status, jwk, thumbprint, contact, terms_s, first_thumbprint FROM account "
+#define ACCOUNT_COLUMNS \
+	"SELECT id, status, jwk, thumbprint, contact, terms_s, first_thumbprint, external, binding FROM account "
 
 static int account_by_id(struct db_conn *conn, void *arg)
 {

@@ -67,6 +67,9 @@ static void remember(struct rig_core *core, const struct ca_submission *s)
 		snprintf(core->last_attributes + n, sizeof(core->last_attributes) - n, "%s=%s;",
 			 s->attributes[i].name, s->attributes[i].value);
 	}
+	snprintf(core->last_external, sizeof(core->last_external), "%s", s->credential ? s->credential->name : "");
+	snprintf(core->last_external_account, sizeof(core->last_external_account), "%s",
+		 s->credential ? s->credential->account : "");
 	buf_reset(&core->last_request);
 	assert_int_equal(buf_append(&core->last_request, s->request), 0);
 }
@@ -99,6 +102,47 @@ int ca_retrieve(struct ca_door *ca, const char *requester, int64_t id, struct ca
 	assert_string_equal(requester, ca->core.last_requester);
 	assert_int_equal(id, 42);
 	return ca->core.retrieve_call ? ca->core.retrieve_call : answer(&ca->core, out);
+}
+
+static bool mac_is_right(const struct ca_credential_claim *claim)
+{
+	const char *digest = claim->secret.len == 32 ? "SHA256" : claim->secret.len == 48 ? "SHA384" : "SHA512";
+	uint8_t mac[64];
+	size_t n = 0;
+
+	assert_non_null(EVP_Q_mac(NULL, "HMAC", NULL, digest, NULL, RIG_MAC_KEY, strlen(RIG_MAC_KEY),
+				  claim->message.ptr, claim->message.len, mac, sizeof(mac), &n));
+	return bytes_equal(claim->secret, bytes_of(mac, n));
+}
+
+/* Bind, or hold names against what the external account may have. */
+static bool take_claim(struct rig_core *core, const struct ca_credential_claim *claim, struct ca_credential_answer *a)
+{
+	static const char domain[] = ".example.com";
+
+	if (claim->secret.len && mac_is_right(claim) && !core->bound[0])
+		snprintf(core->bound, sizeof(core->bound), "%s", claim->account);
+	for (size_t i = 0; i < claim->n_names; i++) {
+		const char *tail = strstr(claim->names[i].value, domain);
+
+		if (!tail || strcmp(tail, domain) != 0)
+			a->outside[i / 8] = (uint8_t)(a->outside[i / 8] | 1 << i % 8);
+	}
+	return strcmp(claim->account, core->bound) == 0 && (!claim->secret.len || mac_is_right(claim));
+}
+
+int ca_check_credential(struct ca_door *ca, const struct ca_credential_claim *claim, struct ca_credential_answer *a)
+{
+	struct rig_core *core = &ca->core;
+
+	core->checks++;
+	assert_int_equal(claim->kind, CA_EVIDENCE_EAB);
+	assert_string_equal(claim->endpoint, "acme");
+	assert_string_equal(claim->source_address, "192.0.2.99");
+	a->retry_after_s = core->check_call == CA_CALL_BUSY ? 9 : 0;
+	if (core->check_call)
+		return core->check_call;
+	return strcmp(claim->name, RIG_KID) == 0 && take_claim(core, claim, a) ? 0 : CA_CALL_REFUSED;
 }
 
 int ca_revoke(struct ca_door *ca, const struct ca_revocation *v, struct ca_outcome *out)

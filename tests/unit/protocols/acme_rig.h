@@ -16,6 +16,8 @@
 
 #define RIG_BASE "https://ca.example:8443"
 #define RIG_NOW_MS 1800000000000
+#define RIG_KID "kid-1" /* the one external account that the fake core knows; for names of example.com */
+#define RIG_MAC_KEY "the key of an external account"
 
 /* What the fake core answers next to each call, and what it saw. */
 struct rig_core {
@@ -28,6 +30,10 @@ struct rig_core {
 	void (*during_submit)(void *arg); /* called inside ca_submit() */
 	void *during_arg;
 	int revoke_call[4];               /* what ca_revoke() returns for each proof */
+	int check_call;                   /* what ca_check_credential() returns if it is not 0 */
+	int checks;
+	char bound[64];                   /* the account of RIG_KID; "": none yet */
+	char last_external[64], last_external_account[64]; /* of the last submission */
 	int submits, peeks, retrieves, revokes;
 	struct ca_revocation last_revocation; /* its pointers are good only where noted below */
 	struct buf last_revoked;          /* the certificate */
