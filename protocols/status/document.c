@@ -67,6 +67,8 @@ int status_document_reply(const struct status_document *d, const struct http_req
 		e = add_date(r, "Expires", d->expires_s);
 	if (e)
 		return e;
+	if (!has_it(d, q) && d->large)
+		return http_reply_large(r, 200, d->type, d->large);
 	if (!has_it(d, q))
 		return http_reply_body(r, 200, d->type, d->body);
 	r->status = 304;

@@ -13,6 +13,7 @@
 static const struct proto_route status_routes[] = {
 	{ "POST", "/ocsp", status_ocsp_post },
 	{ "GET", "/ocsp/{request...}", status_ocsp_get },
+	{ "GET", "/crl/{name}", status_crl_get },
 	{ "GET", "/ca/{name}", status_certificate_get },
 	{ 0 },
 };
@@ -22,6 +23,7 @@ static void status_fini(void *state)
 	struct status *s = state;
 
 	answers_drop(&s->answers);
+	status_lists_drop(&s->lists);
 	free(s);
 }
 
@@ -30,8 +32,9 @@ static int status_init(void **state, const struct proto_env *env, const struct c
 {
 	struct status *s = calloc(1, sizeof(*s));
 
-	if (!s || answers_new(&s->answers)) {
-		free(s);
+	if (!s || answers_new(&s->answers) || status_lists_new(&s->lists)) {
+		if (s)
+			status_fini(s);
 		snprintf(why, why_size, "no memory");
 		return -ENOMEM;
 	}
@@ -50,6 +53,11 @@ static unsigned long long read_recalled(void *state)
 	return ((struct status *)state)->ocsp_recalled;
 }
 
+static unsigned long long read_crls(void *state)
+{
+	return ((struct status *)state)->crls;
+}
+
 static unsigned long long read_certificates(void *state)
 {
 	return ((struct status *)state)->certificates;
@@ -58,6 +66,7 @@ static unsigned long long read_certificates(void *state)
 static const struct proto_counter status_counters[] = {
 	{ "status_ocsp", "OCSP requests.", read_asked },
 	{ "status_ocsp_recalled", "OCSP requests that were answered as half a second before.", read_recalled },
+	{ "status_crls", "Revocation lists that were fetched.", read_crls },
 	{ "status_certificates", "Certificates of the CA that were fetched.", read_certificates },
 	{ 0 },
 };

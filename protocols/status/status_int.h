@@ -12,7 +12,8 @@
 struct status {
 	struct ca_door *ca;
 	struct answers *answers;
-	_Atomic unsigned long long ocsp_asked, ocsp_recalled, certificates;
+	struct lists *lists;
+	_Atomic unsigned long long ocsp_asked, ocsp_recalled, crls, certificates;
 };
 
 /* ---- protocols/status/document.c: what caches may keep ---- */
@@ -22,6 +23,7 @@ struct status {
 struct status_document {
 	const char *type;
 	struct bytes body;
+	struct http_octets *large;     /* instead of it */
 	int64_t modified_s, expires_s; /* 0: not said */
 	int64_t max_age_s;             /* how long a cache answers without asking */
 	char etag[STATUS_ETAG_SIZE];
@@ -41,6 +43,13 @@ int status_ocsp_post(void *state, const struct http_request *q, struct http_repl
 /* What a client put behind the path of a GET request (RFC 6960 A.1): percent-decoded once, then base64 without
  * anything that two readers could read differently. 0; -EINVAL; -EMSGSIZE; -ENOMEM. */
 int status_ocsp_decode(const char *path, struct buf *request);
+
+/* ---- protocols/status/crl.c ---- */
+
+struct lists;
+int status_lists_new(struct lists **out);
+void status_lists_drop(struct lists **lists);
+int status_crl_get(void *state, const struct http_request *q, struct http_reply *r);
 
 /* ---- protocols/status/certificates.c ---- */
 

@@ -161,6 +161,28 @@ def the_ca_is_there(g, certificate):
     check(openssl("verify", "-CAfile", g.root, certificate).returncode == 0, "the certificate does not verify")
 
 
+def crl_says_the_same(g, certificate):
+    """The list behind the certificate's own URL, within a minute of the revocation."""
+    text = openssl("x509", "-in", certificate, "-noout", "-ext", "crlDistributionPoints").stdout
+    check(f"URI:{g.status_url}/crl/0.crl" in text, text)
+    der, pem = os.path.join(g.folder, "ca.crl"), os.path.join(g.folder, "ca.crl.pem")
+    serial = openssl("x509", "-in", certificate, "-noout", "-serial").stdout.strip().split("=")[1]
+    end = time.monotonic() + 60
+    listed = ""
+    while f"Serial Number: {serial}" not in listed:
+        check(time.monotonic() < end, f"{serial} is not in the list after 60 s: {listed}")
+        time.sleep(0.2)
+        p = subprocess.run(["curl", "-sf", "-o", der, g.status_url + "/crl/0.crl"], timeout=30, check=False)
+        check(p.returncode == 0, f"curl /crl/0.crl: {p.returncode}")
+        listed = openssl("crl", "-inform", "DER", "-in", der, "-noout", "-text").stdout
+    check("verify OK" in openssl("crl", "-inform", "DER", "-in", der, "-CAfile", g.root, "-out", pem).stderr, listed)
+    p = openssl("verify", "-crl_check", "-CRLfile", pem, "-CAfile", g.root, certificate)
+    check("certificate revoked" in p.stderr, p.stdout + p.stderr)
+    r, _ = get(g, "/status/crl/0.crl")
+    check(get(g, "/status/crl/0.crl", {"If-None-Match": r.getheader("ETag")})[0].status == 304, "the list is known")
+    check(get(g, "/status/crl/1.crl")[0].status == 404, "a key that is not there")
+
+
 def unknown_is_never_good(g):
     p = openssl("ocsp", "-issuer", g.root, "-serial", "0x1234", "-CAfile", g.root, "-url", g.status_url + "/ocsp")
     check("0x1234: unknown" in p.stdout, p.stdout + p.stderr)
@@ -207,6 +229,7 @@ def status_of_certificates():
         the_ca_is_there(g, first)
         unknown_is_never_good(g)
         revocation_shows_at_once(g, certbot, first)
+        crl_says_the_same(g, first)
         certbot_sees_it(g, certbot, f"third.{DOMAIN}")
         figures(g)
         after_a_restart(g, first)

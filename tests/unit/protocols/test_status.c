@@ -49,6 +49,32 @@ int ca_get_key_chain(struct ca_door *ca, unsigned key_index, struct buf *out)
 	return buf_append_str(out, key_index ? "\x30\x03NEW\x30\x03OLD" : "\x30\x03OLD");
 }
 
+static struct {
+	unsigned looked, fetched;
+	uint64_t number;
+	int outcome;
+} crl;
+
+static void tell_crl(struct ca_crl *info)
+{
+	*info = (struct ca_crl){ .number = crl.number, .this_update_s = NOW_S, .next_update_s = NOW_S + 86400 };
+}
+
+int ca_get_crl_page(struct ca_door *ca, unsigned key_index, unsigned partition, uint64_t number, uint64_t offset,
+		    struct buf *out, struct ca_crl *info)
+{
+	crl.looked++;
+	tell_crl(info);
+	return crl.outcome ? crl.outcome : key_index || partition > 1 ? CA_CALL_NOT_FOUND : 0;
+}
+
+int ca_get_crl(struct ca_door *ca, unsigned key_index, unsigned partition, struct buf *der, struct ca_crl *info)
+{
+	crl.fetched++;
+	tell_crl(info);
+	return crl.outcome ? crl.outcome : buf_printf(der, "list %u %llu", partition, (unsigned long long)crl.number);
+}
+
 /* ---- requests ---- */
 
 static void *state;
@@ -60,6 +86,7 @@ static int set_up(void **unused)
 	char why[128];
 
 	core = (typeof(core)){ .answer = "answer", .is_cachable = true, .this_update_s = NOW_S };
+	crl = (typeof(crl)){ .number = 7 };
 	clock_fake_set(NOW_MS);
 	assert_int_equal(arena_new(&arena, 1 << 20), 0);
 	r = (struct http_reply){ .body = BUF_INIT(HTTP_REPLY_BODY_MAX), .arena = arena };
@@ -70,6 +97,7 @@ static int tear_down(void **unused)
 {
 	proto_status.fini(state);
 	buf_fini(&r.body);
+	http_octets_drop(&r.large);
 	arena_drop(&arena);
 	clock_fake_end();
 	return 0;
@@ -78,6 +106,7 @@ static int tear_down(void **unused)
 static void clear_reply(void)
 {
 	buf_reset(&r.body);
+	http_octets_drop(&r.large);
 	r.status = 0;
 	r.n_headers = 0;
 }
@@ -259,6 +288,55 @@ static void an_older_answer_does_not_come_back(void **unused)
 	buf_fini(&out.der);
 }
 
+static void a_list_is_read_once_and_looked_at_once_a_second(void **unused)
+{
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(get(status_crl_get, "0.crl"), 200);
+		assert_true(bytes_equal_str(http_octets_get(r.large), "list 0 7"));
+	}
+	assert_string_equal(header("Content-Type"), "application/pkix-crl");
+	assert_string_equal(header("ETag"), "\"0-0-7\"");
+	assert_string_equal(header("Cache-Control"), "max-age=60, public, no-transform, must-revalidate");
+	assert_string_equal(header("Expires"), "Mon, 02 Mar 2026 12:00:00 GMT");
+	assert_int_equal(crl.fetched, 1);
+	assert_int_equal(get(status_crl_get, "0-1.crl"), 200);
+	assert_true(bytes_equal_str(http_octets_get(r.large), "list 1 7"));
+	assert_int_equal(crl.fetched, 2);
+	/* The same number is the same list. */
+	clock_fake_advance(1000);
+	assert_int_equal(get(status_crl_get, "0.crl"), 200);
+	assert_int_equal(crl.fetched, 2);
+	clock_fake_advance(1000);
+	crl.number = 8;
+	assert_int_equal(get_with(status_crl_get, "0.crl", "if-none-match", "\"0-0-7\""), 200);
+	assert_true(bytes_equal_str(http_octets_get(r.large), "list 0 8"));
+	assert_int_equal(get_with(status_crl_get, "0.crl", "if-none-match", "\"0-0-8\""), 304);
+	assert_null(r.large);
+}
+
+static void a_list_outlives_a_core_that_is_away_until_its_end(void **unused)
+{
+	assert_int_equal(get(status_crl_get, "0.crl"), 200);
+	crl.outcome = CA_CALL_BUSY;
+	clock_fake_advance(3600000);
+	assert_int_equal(get(status_crl_get, "0.crl"), 200);
+	assert_int_equal(get(status_crl_get, "0-1.crl"), 503);
+	assert_non_null(header("Retry-After"));
+	clock_fake_advance(86400000);
+	assert_int_equal(get(status_crl_get, "0.crl"), 503);
+}
+
+static void knows_no_other_lists(void **unused)
+{
+	static const char *const names[] = { "1.crl", "0-2.crl", "0-0.crl", "0-.crl", "00.crl", "0-01.crl", "0.CRL",
+					     "0", "-1.crl", "0-1-1.crl", "0.crl.crl", "9999999999.crl" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (get(status_crl_get, names[i]) != 404)
+			fail_msg("'%s' is answered with %d", names[i], r.status);
+	assert_int_equal(crl.fetched, 0);
+}
+
 static void serves_the_certificate_of_each_key(void **unused)
 {
 	assert_int_equal(get(status_certificate_get, "0.cer"), 200);
@@ -329,6 +407,9 @@ int main(void)
 		TEST(what_no_cache_may_keep_is_kept_by_none),
 		TEST(the_same_question_reaches_the_core_twice_a_second),
 		TEST(an_older_answer_does_not_come_back),
+		TEST(a_list_is_read_once_and_looked_at_once_a_second),
+		TEST(a_list_outlives_a_core_that_is_away_until_its_end),
+		TEST(knows_no_other_lists),
 		TEST(serves_the_certificate_of_each_key),
 		TEST(knows_no_other_names),
 		TEST(a_bundle_is_what_libcrypto_reads),
