@@ -246,19 +246,19 @@ def batches_are_counted():
 
 
 def escapes_are_shown_not_obeyed():
-    # Control characters do not come in; those that turn text around do.
+    # Control characters and those that turn text around do not come in; other letters do.
     evil = "\x1b[2J\x1b]0;x\x07\x9b31m\u202e<b>"
     with Place() as p:
         name = f"holdevil.{DOMAIN}"
         _, order = p.client.order(name)
         p.client.prove(order)
-        subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "\u202egnp.exe\u2066")])
+        subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Gro\u00df \u65e5\u672c")])
         csr = x509.CertificateSigningRequestBuilder().subject_name(subject).add_extension(
             x509.SubjectAlternativeName([x509.DNSName(name)]), False)
         p.client.finalize(order, csr.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
                           .public_bytes(serialization.Encoding.DER))
         number = [r["id"] for r in p.g.requests() if name in r["names"]][0]
-        check("gnp.exe" in p.run("show", number, "-o", "json").stdout, "what was asked for is there")
+        check("Gro\\u00df" in p.run("show", number, "-o", "json").stdout, "what was asked for is there")
         for words in (["show", number], ["show", number, "--timeline"], ["show", number, "-o", "json"],
                       ["deny", number, "--reason", evil], ["list"], ["list", "-o", "csv"], ["list", "-o", "wide"],
                       ["list", "-o", "jsonl"], ["show", evil], ["list", evil], [evil], ["show", "--" + evil]):
