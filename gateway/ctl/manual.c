@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/filter.h"
 #include "gateway/ctl/list.h"
 #include "gateway/ctl/parse.h"
 
@@ -187,6 +188,25 @@ static void print_nouns(void)
 	}
 }
 
+/* Fields of the filter language; one that both lists have stands there once. */
+static void print_filter(void)
+{
+	for (const struct filter_field *f = filter_fields; f->word; f++) {
+		bool is_twice = f > filter_fields && strcmp(f[-1].word, f->word) == 0;
+		bool is_of_both = strcmp(f[1].word ? f[1].word : "", f->word) == 0 ||
+				  f->tables == (FILTER_REQUESTS | FILTER_CERTIFICATES);
+
+		if (is_twice)
+			continue;
+		printf("*%s*%s\n\t", f->word,
+		       is_of_both                     ? ""
+		       : f->tables == FILTER_REQUESTS ? " (requests)"
+						      : " (certificates)");
+		print_capital(f->summary);
+		puts("");
+	}
+}
+
 int ctl_manual(struct ctl *ctl)
 {
 	static const struct {
@@ -194,7 +214,7 @@ int ctl_manual(struct ctl *ctl)
 		void (*print)(void);
 	} parts[] = {
 		{ "common", print_common }, { "lists", print_of_lists }, { "exit", print_exit },
-		{ "daily", print_daily },   { "nouns", print_nouns },
+		{ "daily", print_daily },   { "nouns", print_nouns },	 { "filter", print_filter },
 	};
 	const char *part = ctl->arguments[0];
 

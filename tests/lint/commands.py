@@ -70,7 +70,7 @@ def papers(root):
 def lint_pages(tool, root):
     findings = []
     overview = source_tree.read(root, f"{MAN}/gatehouse.1.scd")
-    for part in ("common", "lists", "daily", "nouns", "tool", "exit"):
+    for part in ("common", "lists", "daily", "nouns", "tool", "exit", "filter"):
         if part not in fill_commands.parts(overview):
             findings.append(f"{MAN}/gatehouse.1.scd: there is no line @manual {part}@")
     for noun in nouns(tool):

@@ -31,7 +31,7 @@ LAYERS = {
     "protocols/status": PROTOCOL_FACE + SUBMIT_DOOR,
     "protocols/acme": PROTOCOL_FACE + ("protocols/jose/",) + SUBMIT_DOOR,
     "gateway/validator": ("protocols/validator.h", "core/wire/") + BASE,
-    "gateway/ctl": ("core/admin.h", "core/create.h", "core/wire/") + MODULE_DOOR,
+    "gateway/ctl": ("core/admin.h", "core/filter.h", "core/create.h", "core/wire/") + MODULE_DOOR,
     # main.c and config.c join the option rows of the built-in modules and of the core, which hang on these doors.
     "gateway": PROTOCOL_FACE + ("gateway/validator/validator.h", "core/core.h", "core/policy.h", "core/exit.h",
                                  "core/signer/signer.h", "core/wire/control.h", "core/wire/link.h",
