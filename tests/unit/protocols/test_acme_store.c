@@ -263,6 +263,8 @@ static int go_back(struct db_conn *conn, void *arg)
 		" pem=(SELECT pem FROM result WHERE order_id=id)",
 		"DROP TABLE result",
 		"ALTER TABLE account DROP COLUMN first_thumbprint",
+		"ALTER TABLE account DROP COLUMN external",
+		"ALTER TABLE account DROP COLUMN binding",
 		"PRAGMA user_version=2",
 	};
 	int e = 0;
