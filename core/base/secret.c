@@ -21,13 +21,13 @@ int secret_mac(struct bytes key, struct bytes data, uint8_t out[static SHA256_SI
 	return HMAC(EVP_sha256(), key.ptr, (int)key.len, data.ptr ? data.ptr : nothing, data.len, out, &n) ? 0 : -EIO;
 }
 
-int secret_hash_password(struct bytes password, const uint8_t salt[static PASSWORD_SALT_SIZE],
-			 uint8_t out[static PASSWORD_HASH_SIZE])
+int secret_derive(struct bytes password, const struct secret_cost *cost,
+		  const uint8_t salt[static PASSWORD_SALT_SIZE], uint8_t out[static PASSWORD_HASH_SIZE])
 {
 	EVP_KDF *kdf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_SCRYPT, NULL);
 	EVP_KDF_CTX *ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
-	uint64_t n = 1u << 14, memory = 64u << 20;
-	uint32_t r = 8, p = 1;
+	uint64_t n = cost->n, memory = SECRET_MEMORY_MAX;
+	uint32_t r = cost->r, p = cost->p;
 	OSSL_PARAM params[] = {
 		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_PASSWORD, (void *)(uintptr_t)password.ptr,
 						  password.len),
@@ -44,6 +44,12 @@ int secret_hash_password(struct bytes password, const uint8_t salt[static PASSWO
 	EVP_KDF_free(kdf);
 	ERR_clear_error();
 	return ok ? 0 : -EIO;
+}
+
+int secret_hash_password(struct bytes password, const uint8_t salt[static PASSWORD_SALT_SIZE],
+			 uint8_t out[static PASSWORD_HASH_SIZE])
+{
+	return secret_derive(password, &(struct secret_cost){ .n = 1u << 14, .r = 8, .p = 1 }, salt, out);
 }
 
 bool secret_equal(const void *a, const void *b, size_t n)
