@@ -396,8 +396,8 @@ static int write_ca_extensions(struct buf *out, struct bytes spki, struct bytes 
 	return write_bits(out, BIT(KEY_CERT_SIGN) | BIT(CRL_SIGN));
 }
 
-static int write_ca_name(struct buf *out, const char *common_name, const char *organization,
-			 char why[static CA_REASON_SIZE])
+int issue_write_ca_name(struct buf *out, const char *common_name, const char *organization,
+			char why[static CA_REASON_SIZE])
 {
 	struct subject_part parts[2] = { { "O", organization }, { "CN", common_name } };
 	const struct subject_part *first = organization ? parts : parts + 1;
@@ -415,7 +415,7 @@ int issue_build_root(struct bytes spki, const char *common_name, const char *org
 		     char why[static CA_REASON_SIZE])
 {
 	OWNED_BUF name = BUF_INIT(4096);
-	int e = write_ca_name(&name, common_name, organization, why);
+	int e = issue_write_ca_name(&name, common_name, organization, why);
 
 	return e ? e : issue_build_ca(&(struct issue_ca){ .name = buf_bytes(&name), .spki = spki,
 							  .not_before_s = not_before_s, .not_after_s = not_after_s,
@@ -463,7 +463,7 @@ int issue_build_request(struct bytes spki, const char *common_name, const char *
 			char why[static CA_REASON_SIZE])
 {
 	OWNED_BUF name = BUF_INIT(4096);
-	int e = write_ca_name(&name, common_name, organization, why);
+	int e = issue_write_ca_name(&name, common_name, organization, why);
 
 	return e ? e : write_request(info, buf_bytes(&name), spki);
 }

@@ -77,7 +77,12 @@ int issue_build_root(struct bytes spki, const char *common_name, const char *org
 		     int64_t not_after_s, const uint8_t serial[static SERIAL_SIZE], int path_len,
 		     struct buf *tbs, char why[static CA_REASON_SIZE]);
 
-/* A CA certificate's TBS whose subject is its issuer: self-signed, or a cross certificate between two keys of a CA. */
+/* The Name (DER) of a CA: organization, unless NULL, and common name. As issue_build(). */
+int issue_write_ca_name(struct buf *out, const char *common_name, const char *organization,
+			char why[static CA_REASON_SIZE]);
+
+/* A CA certificate's TBS whose subject is its issuer: self-signed, or a cross certificate between two keys of a CA.
+ */
 struct issue_ca {
 	const struct issuer *by;  /* whose key signs; NULL: the key itself */
 	struct bytes name;        /* Name, DER */
