@@ -32,6 +32,9 @@ const struct admin_call_row admin_calls[] = {
 	{ CALL(GET_STATUS), "status", ADMIN_RIGHT_STATUS, admin_get_status },
 	{ CALL(SHOW_CA), "show-ca", ADMIN_RIGHT_READ, admin_show_ca },
 	{ CALL(LIST_SECTIONS), "list-sections", ADMIN_RIGHT_READ, admin_list_sections },
+	{ CALL(INIT_CA), "init-ca", ADMIN_RIGHT_ADMINISTER, admin_init_ca },
+	{ CALL(IMPORT_CA), "import-ca", ADMIN_RIGHT_ADMINISTER, admin_import_ca },
+	{ CALL(ROLLOVER_CA), "rollover-ca", ADMIN_RIGHT_ADMINISTER, admin_rollover_ca },
 	{ 0 },
 };
 

@@ -54,7 +54,10 @@ admin_call_fn admin_revoke, admin_hold, admin_release, admin_publish_crl, admin_
 	admin_purge, admin_cert_status;
 
 /* core/admin_status.c */
-admin_call_fn admin_get_status, admin_show_ca;
+admin_call_fn admin_get_status;
+
+/* core/admin_ca.c */
+admin_call_fn admin_show_ca, admin_init_ca, admin_import_ca, admin_rollover_ca;
 
 /* core/admin_sections.c */
 admin_call_fn admin_list_sections;

@@ -331,10 +331,9 @@ static void free_settings(struct ca_core *core)
 		free((void *)p->key_usage_no_rsa);
 		free((void *)p->ext_key_usage);
 	}
-	for (size_t i = 0; i < core->n_cas; i++) {
-		keys_free(&core->cas[i]);
+	for (size_t i = 0; i < core->n_cas; i++)
 		free(core->cas[i].exits);
-	}
+	keys_free(core);
 	bindings_fini(&core->bindings);
 	free(core->profiles);
 	free(core->cas);

@@ -45,8 +45,10 @@ extern const struct conf_option ca_profile_rows[];
 
 #define CA_KEK_SIZE 32
 
-/* Read the key-encryption key: from the credential `kek` of a service manager ($CREDENTIALS_DIRECTORY), else from
- * `core.key-file`, else from `kek` in the data folder. 0; CA_CORE_NO_CA; negative; both with `error`. */
+/* Get the key-encryption key: from the credential `kek` or `kek-passphrase` of a service manager
+ * ($CREDENTIALS_DIRECTORY), else from `core.passphrase-file`, else at the terminal when `core.passphrase-prompt` is
+ * set, else from `core.key-file`, else from `kek` in the data folder. 0; CA_CORE_NO_CA; negative; both with `error`.
+ */
 int ca_core_load_kek(const struct conf_section *root, uint8_t kek[static CA_KEK_SIZE], struct conf_error *error);
 
 /* Listen wherever the configuration says; -1 where it says nothing. 0 or negative with `error`. */
@@ -59,8 +61,8 @@ const char *ca_core_socket_name(enum ca_core_socket which);
 /* Do two configurations want the same sockets? */
 bool ca_core_has_same_sockets(const struct conf_section *a, const struct conf_section *b);
 
-/* `root` is a section with the keys `data`, `core`, `cas`, `profiles`, `endpoints` and `listeners`; it must outlive the
- * core. `env` NULL: all in this process. Everything the core refuses is said in `error`, with its place. 0;
+/* `root` is a section with the keys `data`, `core`, `cas`, `profiles`, `endpoints` and `listeners`; it must outlive
+ * the core. `env` NULL: all in this process. Everything the core refuses is said in `error`, with its place. 0;
  * CA_CORE_NO_CA; negative. Nothing is left running then. */
 int ca_core_start(struct ca_core **out, const struct conf_section *root, const struct ca_core_env *env,
 		  struct conf_error *error);

@@ -17,6 +17,7 @@
 #include "core/rejects.h"
 #include "core/request.h"
 #include "core/signer/signer.h"
+#include "core/store_keys.h"
 #include "core/trace.h"
 
 #define GATEWAY_TLS_PROFILE "gateway-tls"
@@ -53,21 +54,30 @@ struct exit_instance {
 	bool is_disabled;               /* init failed and it is not required */
 };
 
-#define CA_KEYS_MAX 16
-
 /* A key of a CA, with the certificate under which it signs. Nothing of it changes once it is in the list of its CA,
  * but for what the signer says of it; it stays there until the core ends. CRLs and OCSP answers are made for each key
  * by itself: certificates.key_id says which one signed a certificate. */
 struct ca_key {
-	struct ca *ca;
+	struct ca_core *core;
+	struct ca *ca;                  /* NULL: the core's own, for MACs */
+	enum signer_purpose purpose;
 	int64_t row;                    /* ca_keys.id */
 	unsigned index;                 /* ca_keys.position: names it, for ever */
 	struct buf certificate;         /* DER */
-	struct issuer *issuer;          /* the same, read */
+	struct buf issuers;             /* of an intermediate: those behind it, DER one after the other */
+	struct issuer *issuer;          /* the certificate, read */
 	int64_t not_before_s, not_after_s;
 	_Atomic uint64_t signer;        /* the signer's number for it: another one when it was started again */
 	_Atomic bool is_refused;        /* a signer that answers did not load it: this key waits, the others do not */
 };
+
+/* A certificate of one key by another one of the same CA: whoever trusts the one can verify what the other signed. */
+struct ca_cross {
+	const struct ca_key *key, *by;
+	struct buf certificate;
+	int64_t not_after_s;
+};
+#define CA_CROSSES_MAX (2 * CA_KEYS_MAX)
 
 struct ca {
 	struct ca_core *core;
@@ -85,6 +95,10 @@ struct ca {
 	size_t n_exits;
 	struct ca_key *keys[CA_KEYS_MAX]; /* in the order of their lives; only ever added to */
 	_Atomic unsigned n_keys;
+	struct ca_cross *crosses[CA_CROSSES_MAX]; /* only ever added to */
+	_Atomic unsigned n_crosses;
+	int64_t end_alarm_s;
+	_Atomic bool is_waiting;        /* one of its keys waits for its certificate */
 	struct ca_key *_Atomic current; /* signs what is new; NULL: none can, keys_away() says why */
 };
 
@@ -106,6 +120,8 @@ struct ca_core {
 	size_t n_cas;
 	struct db *db;
 	struct ca_core_env env;
+	int64_t watched_day;            /* keys_watch() did, in days since 1970 */
+	struct ca_key *mac;             /* the key of keys_mac() */
 	struct signer *signer;          /* tests put a broken one in its place */
 	pthread_mutex_t key_turn;       /* held while a key is loaded again */
 	_Atomic int signer_memory;      /* enum signer_memory, as it was told last */

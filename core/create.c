@@ -12,73 +12,62 @@
 
 #include <openssl/crypto.h>
 
-#include "core/base/clock.h"
-#include "core/base/digest.h"
 #include "core/base/file.h"
 #include "core/base/own.h"
 #include "core/folder.h"
 #include "core/kek.h"
 #include "core/store.h"
+#include "core/x509/chain.h"
 
-#define BACKDATE_S 600
-
-struct creation {
+/* What is done with the store and a signer. */
+struct work {
 	const struct ca_create_options *options;
-	struct buf sealed, spki, certificate;
+	struct ca_life_result *out; /* NULL: certificates are brought */
+	struct bytes certificates;
 	char *why;
 };
 
-static int self_sign(struct signer *signer, struct creation *c)
+static int do_work(struct db *db, struct signer *signer, const struct work *w)
 {
-	OWNED_BUF tbs = BUF_INIT(65536);
-	OWNED_BUF signature = BUF_INIT(SIGNER_SIGNATURE_MAX);
-	int64_t now = clock_wall_s();
-	uint8_t serial[SERIAL_SIZE];
-	uint64_t key;
-	int e;
+	const struct ca_create_options *o = w->options;
+	const struct ca_life life = { .db = db, .signer = signer, .actor = "tool", .why = w->why };
+	const struct ca_life_plan plan = { .ca = o->name, .organization = o->organization, .key_type = o->key_type,
+					   .lifetime_s = o->lifetime_s, .is_intermediate = o->is_intermediate };
 
-	e = signer_load(signer, buf_bytes(&c->sealed), SIGNER_PURPOSE_CA, c->options->name, bytes_of(NULL, 0), &key,
-			c->why);
-	if (!e)
-		e = issue_serial(clock_wall_ms(), serial);
-	if (!e)
-		e = issue_build_root(buf_bytes(&c->spki), c->options->name, c->options->organization, now - BACKDATE_S,
-				     now - BACKDATE_S + c->options->lifetime_s - 1, serial, 0, &tbs, c->why);
-	if (!e)
-		e = signer_sign_certificate(signer, key, buf_bytes(&tbs), &signature, c->why);
-	return e ? e : issue_assemble_root(buf_bytes(&tbs), buf_bytes(&signature), &c->certificate);
+	return w->out ? life_create(&life, &plan, w->out) : life_import(&life, o->name, w->certificates);
 }
 
 /* Nothing is made, not even a key-encryption key, when the CA is there already. */
-static int create(struct db *db, const char *kek_path, struct creation *c)
+static int check_absent(struct db *db, const char *name, char *why)
+{
+	struct ca_key_row row;
+	int e = store_load_ca_key(db, name, SIGNER_PURPOSE_CA, 0, &row);
+
+	ca_key_row_fini(&row);
+	if (e == CA_CALL_NOT_FOUND)
+		return 0;
+	snprintf(why, CREATE_WHY_SIZE, "this CA exists already; nothing was changed");
+	return e ? e : LIFE_EXISTS;
+}
+
+static int work_on(struct db *db, const struct work *w)
 {
 	struct signer *signer = NULL;
 	uint8_t kek[SIGNER_KEK_SIZE];
-	struct ca_key_row row;
 	bool has_keys;
-	int e = store_load_ca_key(db, c->options->name, SIGNER_PURPOSE_CA, 0, &row);
+	int e = w->out ? check_absent(db, w->options->name, w->why) : 0;
 
-	ca_key_row_fini(&row);
-	if (e != CA_CALL_NOT_FOUND)
-		return e ? e : CA_CREATE_EXISTS;
 	/* A key-encryption key that is missing while others' keys are sealed under it is lost, not new. */
-	e = store_has_ca_keys(db, &has_keys);
 	if (!e)
-		e = kek_load(kek_path, !has_keys, kek, c->why);
+		e = store_has_ca_keys(db, &has_keys);
+	if (!e)
+		e = kek_get(&w->options->kek, !has_keys && w->out, kek, w->why);
 	if (!e)
 		e = signer_new(&signer, kek);
 	OPENSSL_cleanse(kek, sizeof(kek));
 	if (!e)
-		e = signer_generate(signer, c->options->key_type, SIGNER_PURPOSE_CA, c->options->name, &c->sealed,
-				    &c->spki, c->why);
-	if (!e)
-		e = self_sign(signer, c);
-	if (!e)
-		e = store_add_ca_key(db, c->options->name, SIGNER_PURPOSE_CA, CA_KEY_CURRENT, buf_bytes(&c->sealed),
-				     buf_bytes(&c->spki), buf_bytes(&c->certificate), clock_wall_ms());
+		e = do_work(db, signer, w);
 	signer_drop(&signer);
-	if (e > 0)
-		e = e == DB_CONFLICT && !c->why[0] ? CA_CREATE_EXISTS : -EINVAL;
 	return e;
 }
 
@@ -121,54 +110,53 @@ static int hand_over_all(const char *path, char *why)
 	return e;
 }
 
-static int create_in(const char *folder, const char *kek_path, struct creation *c)
+static int work_in(const char *folder, const struct work *w)
 {
 	struct ca_core core = { .data_folder = (char *)folder };
-	int e = store_open(&core, 0, c->why, CREATE_WHY_SIZE), handed;
+	int e = store_open(&core, 0, w->why, CREATE_WHY_SIZE), handed;
 
 	if (!e)
-		e = create(core.db, kek_path, c);
+		e = work_on(core.db, w);
 	db_drop(&core.db);
 	/* Also after a failure, and when the CA is there already: what is left must not keep the core out. */
-	handed = hand_over_all(folder, c->why);
+	handed = hand_over_all(folder, w->why);
 	return handed ? handed : e;
 }
 
-int ca_create(const struct ca_create_options *options, struct buf *certificate, char why[static CREATE_WHY_SIZE])
+static int work_locked(const struct work *w)
 {
-	struct creation c = {
-		.options = options,
-		.sealed = BUF_INIT(SIGNER_SEALED_MAX),
-		.spki = BUF_INIT(4096),
-		.certificate = BUF_INIT(65536),
-		.why = why,
-	};
 	OWNED_BUF folder = BUF_INIT(4096);
-	OWNED_BUF kek_path = BUF_INIT(4096);
 	int e, lock = -1;
 
-	why[0] = '\0';
-	buf_printf(&folder, "%s/core", options->data_folder);
-	if (options->key_file)
-		buf_append_str(&kek_path, options->key_file);
-	else
-		buf_printf(&kek_path, "%s/kek", options->data_folder);
+	w->why[0] = '\0';
+	buf_printf(&folder, "%s/core", w->options->data_folder);
 	e = file_make_folder(buf_str(&folder), 0700);
 	if (e) {
-		snprintf(why, CREATE_WHY_SIZE, "cannot make the folder %s: %s", buf_str(&folder), strerror(-e));
+		snprintf(w->why, CREATE_WHY_SIZE, "cannot make the folder %s: %s", buf_str(&folder), strerror(-e));
 		return e;
 	}
 	e = folder_lock(buf_str(&folder), &lock);
-	if (e)
-		snprintf(why, CREATE_WHY_SIZE, "cannot lock %s: %s", buf_str(&folder),
-			 e == -EWOULDBLOCK ? "gatehoused works with it; stop it first" : strerror(-e));
-	if (!e)
-		e = create_in(buf_str(&folder), buf_str(&kek_path), &c);
-	if (!e)
-		e = buf_append(certificate, buf_bytes(&c.certificate));
+	if (e) {
+		snprintf(w->why, CREATE_WHY_SIZE, "cannot lock %s: %s", buf_str(&folder),
+			 e == -EWOULDBLOCK ? "gatehoused works with it" : strerror(-e));
+		return e == -EWOULDBLOCK ? CA_CREATE_IN_USE : e;
+	}
+	e = work_in(buf_str(&folder), w);
 	folder_unlock(&lock);
-	buf_wipe(&c.sealed);
-	buf_fini(&c.spki);
-	buf_fini(&c.certificate);
 	return e;
+}
+
+int ca_create(const struct ca_create_options *options, struct ca_life_result *out, char why[static CREATE_WHY_SIZE])
+{
+	return work_locked(&(struct work){ .options = options, .out = out, .why = why });
+}
+
+int ca_import(const struct ca_create_options *options, struct bytes certificates, char why[static CREATE_WHY_SIZE])
+{
+	return work_locked(&(struct work){ .options = options, .certificates = certificates, .why = why });
+}
+
+int ca_read_certificates(struct bytes text, struct buf *der)
+{
+	return chain_read(text, der);
 }

@@ -113,7 +113,8 @@ static void locate(struct answer *a)
 			reply->call = GATEHOUSE__CORE__CALL__CALL_FAILED;
 		reply->chain.data = a->text.ptr;
 		reply->chain.len = a->text.len;
-		trace_event(a->core->trace, "locate", 0, "\"intermediary\":\"%s\",\"ca\":\"%s\"", a->by->name,
+		if (!a->call->locate->again)
+			trace_event(a->core->trace, "locate", 0, "\"intermediary\":\"%s\",\"ca\":\"%s\"", a->by->name,
 			    ca->name);
 	}
 	a->reply.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_CA;

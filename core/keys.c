@@ -12,6 +12,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/own.h"
 #include "core/store.h"
 
 struct ca_key *ca_find_key(const struct ca *ca, int64_t row)
@@ -22,9 +23,59 @@ struct ca_key *ca_find_key(const struct ca *ca, int64_t row)
 	return NULL;
 }
 
+static void free_key(struct ca_key *key)
+{
+	if (!key)
+		return;
+	buf_fini(&key->certificate);
+	buf_fini(&key->issuers);
+	issuer_drop(&key->issuer);
+	free(key);
+}
+
+void keys_free(struct ca_core *core)
+{
+	for (struct ca *ca = core->cas; ca < core->cas + core->n_cas; ca++) {
+		for (unsigned i = 0; i < ca->n_keys; i++)
+			free_key(ca->keys[i]);
+		for (unsigned i = 0; i < ca->n_crosses; i++) {
+			buf_fini(&ca->crosses[i]->certificate);
+			free(ca->crosses[i]);
+		}
+	}
+	free_key(core->mac);
+}
+
+/* ---- what clients get ---- */
+
+/* A certificate of this key that is good for now, by an older or by a newer one. */
+static const struct ca_cross *find_cross(const struct ca_key *key, bool by_older)
+{
+	const struct ca *ca = key->ca;
+
+	for (unsigned i = 0; i < ca->n_crosses; i++) {
+		const struct ca_cross *x = ca->crosses[i];
+
+		if (x->key == key && (x->by->index < key->index) == by_older && x->not_after_s >= clock_wall_s())
+			return x;
+	}
+	return NULL;
+}
+
 int keys_append_chain(const struct ca_key *key, struct buf *out)
 {
-	return buf_append(out, buf_bytes(&key->certificate));
+	bool to_older = key == ca_current_key(key->ca);
+	const struct ca_cross *x;
+	int e = 0;
+
+	/* Each goes to another index, always in one direction. */
+	while (!e && (x = find_cross(key, to_older))) {
+		e = buf_append(out, buf_bytes(&x->certificate));
+		key = x->by;
+	}
+	if (!e)
+		e = buf_append(out, buf_bytes(&key->certificate));
+	return e ? e : buf_append(out, buf_bytes(&key->issuers));
 }
 
 int keys_append_chain_of(const struct ca *ca, unsigned index, struct buf *out)
@@ -35,46 +86,50 @@ int keys_append_chain_of(const struct ca *ca, unsigned index, struct buf *out)
 	return CA_CALL_NOT_FOUND;
 }
 
-static void free_key(struct ca_key *key)
-{
-	buf_fini(&key->certificate);
-	issuer_drop(&key->issuer);
-	free(key);
-}
-
-void keys_free(struct ca *ca)
-{
-	for (unsigned i = 0; i < ca->n_keys; i++)
-		free_key(ca->keys[i]);
-}
+/* ---- loading ---- */
 
 /* The sealed key goes to the signer; what the core knows of it stays. */
 static int load_row(struct ca_key *key, const struct ca_key_row *row, char why[static SIGNER_WHY_SIZE])
 {
+	OWNED_BUF certificates = BUF_INIT(SIGNER_CERTIFICATES_MAX);
 	uint64_t number;
-	int e = signer_load(key->ca->core->signer, buf_bytes(&row->sealed), SIGNER_PURPOSE_CA, key->ca->name,
-			    buf_bytes(&row->certificate), &number, why);
+	int e = buf_append(&certificates, buf_bytes(&row->certificate));
 
+	if (!e)
+		e = buf_append(&certificates, buf_bytes(&row->issuers));
+	if (!e)
+		e = signer_load(key->core->signer, buf_bytes(&row->sealed), key->purpose,
+				key->ca ? key->ca->name : "", buf_bytes(&certificates), &number, why);
 	if (!e)
 		key->signer = number;
 	return e;
 }
 
-static int new_key(struct ca_key **out, struct ca *ca, const struct ca_key_row *row)
+static int read_certificate(struct ca_key *key, const struct ca_key_row *row)
+{
+	int e = buf_append(&key->certificate, buf_bytes(&row->certificate));
+
+	if (!e)
+		e = buf_append(&key->issuers, buf_bytes(&row->issuers));
+	if (!e)
+		e = certificate_dates(buf_bytes(&key->certificate), &key->not_before_s, &key->not_after_s);
+	return e ? e : issuer_new(&key->issuer, buf_bytes(&key->certificate));
+}
+
+/* `ca` NULL: the core's own key for MACs. */
+static int new_key(struct ca_key **out, struct ca_core *core, struct ca *ca, const struct ca_key_row *row)
 {
 	struct ca_key *key = calloc(1, sizeof(*key));
-	int e;
+	int e = 0;
 
 	if (!key)
 		return -ENOMEM;
 	*key = (struct ca_key){
-		.ca = ca, .row = row->id, .index = row->position, .certificate = BUF_INIT(65536)
+		.core = core, .ca = ca, .purpose = ca ? SIGNER_PURPOSE_CA : SIGNER_PURPOSE_MAC, .row = row->id,
+		.index = row->position, .certificate = BUF_INIT(65536), .issuers = BUF_INIT(65536)
 	};
-	e = buf_append(&key->certificate, buf_bytes(&row->certificate));
-	if (!e)
-		e = certificate_dates(buf_bytes(&key->certificate), &key->not_before_s, &key->not_after_s);
-	if (!e)
-		e = issuer_new(&key->issuer, buf_bytes(&key->certificate));
+	if (ca)
+		e = read_certificate(key, row);
 	if (e)
 		free_key(key);
 	else
@@ -86,47 +141,135 @@ static int new_key(struct ca_key **out, struct ca *ca, const struct ca_key_row *
 static int add_key(struct ca *ca, const struct ca_key_row *row, char why[static SIGNER_WHY_SIZE])
 {
 	struct ca_key *key = NULL;
-	int e = ca->n_keys < CA_KEYS_MAX ? new_key(&key, ca, row) : -ENOSPC;
+	int e = ca->n_keys < CA_KEYS_MAX ? new_key(&key, ca->core, ca, row) : -ENOSPC;
 
 	if (!e)
 		e = load_row(key, row, why);
-	if (e < 0 && key)
+	if (e < 0) {
 		free_key(key);
-	if (e < 0)
 		return e;
+	}
 	key->is_refused = e > 0;
 	ca->keys[ca->n_keys] = key;
 	ca->n_keys++;
-	if (row->state == CA_KEY_CURRENT)
-		ca->current = key;
 	return e;
 }
 
-/* 0: it can sign. CA_CALL_NOT_FOUND: it has no key. Another positive: its current key is not loaded. */
-static int load_ca_keys(struct ca *ca, char why[static SIGNER_WHY_SIZE])
+static int add_cross(struct ca *ca, const struct ca_cross_row *row)
 {
-	int e = 0, found = CA_CALL_NOT_FOUND;
+	struct ca_cross *x = ca->n_crosses < CA_CROSSES_MAX ? calloc(1, sizeof(*x)) : NULL;
+	int64_t begin_s;
+	int e;
+
+	if (!x)
+		return -ENOMEM;
+	*x = (struct ca_cross){.key = ca_find_key(ca, row->key_id),
+			       .by = ca_find_key(ca, row->by_key_id),
+			       .certificate = BUF_INIT(65536)};
+	e = x->key && x->by ? buf_append(&x->certificate, buf_bytes(&row->certificate)) : -EINVAL;
+	if (!e)
+		e = certificate_dates(buf_bytes(&x->certificate), &begin_s, &x->not_after_s);
+	if (e) {
+		buf_fini(&x->certificate);
+		free(x);
+		return e;
+	}
+	ca->crosses[ca->n_crosses] = x;
+	ca->n_crosses++;
+	return 0;
+}
+
+static bool has_cross(const struct ca *ca, const struct ca_cross_row *row)
+{
+	for (unsigned i = 0; i < ca->n_crosses; i++)
+		if (ca->crosses[i]->key->row == row->key_id && ca->crosses[i]->by->row == row->by_key_id)
+			return true;
+	return false;
+}
+
+static int take_crosses(struct ca *ca)
+{
+	int e = 0;
 
 	for (size_t n = 0; !e; n++) {
+		struct ca_cross_row row;
+
+		e = store_load_ca_cross(ca->core->db, ca->name, n, &row);
+		if (!e && !has_cross(ca, &row))
+			e = add_cross(ca, &row);
+		buf_fini(&row.certificate);
+	}
+	return e == CA_CALL_NOT_FOUND ? 0 : e;
+}
+
+/* One row of the CA. What its own trouble is goes to the log; only a signer that is away is everybody's. */
+static int take_row(struct ca *ca, const struct ca_key_row *row, int64_t *current, char why[static SIGNER_WHY_SIZE])
+{
+	char refused[SIGNER_WHY_SIZE] = "";
+	int e = 0;
+
+	ca->is_waiting |= row->state == CA_KEY_WAITING;
+	if (row->state == CA_KEY_WAITING)
+		return 0;
+	if (row->state == CA_KEY_CURRENT)
+		*current = row->id;
+	if (!ca_find_key(ca, row->id))
+		e = add_key(ca, row, refused);
+	if (!e)
+		return 0;
+	log_error("ca.key.refused", "ca", ca->name, "key", LOG_NUMBER(row->position), "why",
+		  refused[0] ? refused : strerror(-e));
+	if (row->state == CA_KEY_CURRENT)
+		snprintf(why, SIGNER_WHY_SIZE, "%s", refused[0] ? refused : "its certificate cannot be read");
+	return e == -EINVAL ? 0 : e < 0 ? e : 0;
+}
+
+/* All rows that are not known yet; `why` says what is wrong with the current key. */
+static int take_rows(struct ca *ca, char why[static SIGNER_WHY_SIZE])
+{
+	int64_t current = 0;
+	size_t n = 0;
+	int e;
+
+	ca->is_waiting = false;
+	for (e = 0; !e; n += !e) {
 		struct ca_key_row row;
-		char refused[SIGNER_WHY_SIZE] = "";
 
 		e = store_load_ca_key(ca->core->db, ca->name, SIGNER_PURPOSE_CA, n, &row);
-		if (!e && row.state != CA_KEY_WAITING) {
-			int added = add_key(ca, &row, refused);
-
-			if (added)
-				log_error("ca.key.refused", "ca", ca->name, "key", LOG_NUMBER(row.position), "why",
-					  refused[0] ? refused : strerror(-added));
-			if (row.state == CA_KEY_CURRENT) {
-				found = added;
-				snprintf(why, SIGNER_WHY_SIZE, "%s", refused);
-			}
-			e = added < 0 ? added : 0;
-		}
+		if (!e)
+			e = take_row(ca, &row, &current, why);
 		ca_key_row_fini(&row);
 	}
-	return e == CA_CALL_NOT_FOUND ? found : e;
+	if (e == CA_CALL_NOT_FOUND)
+		e = take_crosses(ca);
+	if (!e)
+		ca->current = ca_find_key(ca, current);
+	return e;
+}
+
+int keys_refresh(struct ca *ca)
+{
+	char why[SIGNER_WHY_SIZE] = "";
+	int e;
+
+	pthread_mutex_lock(&ca->core->key_turn);
+	e = take_rows(ca, why);
+	pthread_mutex_unlock(&ca->core->key_turn);
+	return e;
+}
+
+/* 0: it can sign. CA_CALL_NOT_FOUND: it has no key. SIGNER_REFUSED: it has one that cannot be used. */
+static int load_ca_keys(struct ca *ca, char why[static SIGNER_WHY_SIZE])
+{
+	int e = take_rows(ca, why);
+
+	if (e)
+		return e;
+	if (ca->current && !ca->current->is_refused)
+		return 0;
+	if (!ca->current && ca->is_waiting)
+		snprintf(why, SIGNER_WHY_SIZE, "it waits for its certificate; bring it with: gatehouse ca import");
+	return ca->n_keys || why[0] ? SIGNER_REFUSED : CA_CALL_NOT_FOUND;
 }
 
 static int refuse_ca(struct ca *ca, const struct conf_section *conf, int e, const char *why, struct conf_error *error)
@@ -209,11 +352,49 @@ static int start_behind_link(struct ca_core *core, struct conf_error *error)
 	return e;
 }
 
+/* The key of keys_mac(): made when the first core of this store starts. */
+static int load_mac_key(struct ca_core *core, char why[static SIGNER_WHY_SIZE])
+{
+	OWNED_BUF sealed = BUF_INIT(SIGNER_SEALED_MAX);
+	OWNED_BUF none = BUF_INIT(SIGNER_SPKI_MAX);
+	struct ca_key_row row;
+	int e = store_load_ca_key(core->db, "", SIGNER_PURPOSE_MAC, 0, &row);
+
+	if (e == CA_CALL_NOT_FOUND) {
+		ca_key_row_fini(&row);
+		e = signer_generate(core->signer, "hmac", SIGNER_PURPOSE_MAC, "", &sealed, &none, why);
+		if (!e)
+			e = store_add_ca_key(core->db, "", SIGNER_PURPOSE_MAC, CA_KEY_CURRENT, buf_bytes(&sealed),
+					     bytes_of(NULL, 0), bytes_of(NULL, 0), clock_wall_ms());
+		if (e)
+			return e;
+		e = store_load_ca_key(core->db, "", SIGNER_PURPOSE_MAC, 0, &row);
+	}
+	if (!e)
+		e = new_key(&core->mac, core, NULL, &row);
+	if (!e)
+		e = load_row(core->mac, &row, why);
+	ca_key_row_fini(&row);
+	return e;
+}
+
 int keys_start(struct ca_core *core, struct conf_error *error)
 {
+	char why[SIGNER_WHY_SIZE] = "";
 	int e = core->env.signer ? start_behind_link(core, error) : start_in_process(core, error);
 
-	return e ? e : load_all_keys(core, error);
+	if (!e)
+		e = load_all_keys(core, error);
+	if (e)
+		return e;
+	e = load_mac_key(core, why);
+	if (e) {
+		conf_refuse(core->conf, "core", error, "the core's own key for MACs cannot be used: %s",
+			    why[0] ? why : strerror(-e));
+		return -EKEYREJECTED;
+	}
+	keys_watch(core);
+	return 0;
 }
 
 /* ---- a signer that was started again ---- */
@@ -222,18 +403,19 @@ int keys_start(struct ca_core *core, struct conf_error *error)
  * positive: this key is not loaded, others are none the worse; negative: the signer is away. */
 static int load_again(struct ca_key *key)
 {
+	const char *name = key->ca ? key->ca->name : "-";
 	char why[SIGNER_WHY_SIZE] = "";
 	uint64_t before = key->signer;
 	struct ca_key_row row;
-	int e = store_get_ca_key(key->ca->core->db, key->row, &row) ? CA_CALL_NOT_FOUND : 0;
+	int e = store_get_ca_key(key->core->db, key->row, &row) ? CA_CALL_NOT_FOUND : 0;
 
 	if (!e)
 		e = load_row(key, &row, why);
 	if (e && !key->is_refused)
-		log_error("signer.reload.failed", "ca", key->ca->name, "key", LOG_NUMBER(key->index), "why",
+		log_error("signer.reload.failed", "ca", name, "key", LOG_NUMBER(key->index), "why",
 			  why[0] ? why : e < 0 ? strerror(-e) : "it cannot be read from the store");
 	if (!e && (key->signer != before || key->is_refused))
-		log_info("signer.reload", "ca", key->ca->name, "key", LOG_NUMBER(key->index));
+		log_info("signer.reload", "ca", name, "key", LOG_NUMBER(key->index));
 	key->is_refused = e > 0;
 	ca_key_row_fini(&row);
 	return e;
@@ -242,21 +424,23 @@ static int load_again(struct ca_key *key)
 /* `unknown` is the number that the signer does not know; one of those who find out loads the key for all. */
 static int renew_key(struct ca_key *key, uint64_t unknown)
 {
-	struct ca_core *core = key->ca->core;
 	int e = 0;
 
-	pthread_mutex_lock(&core->key_turn);
+	pthread_mutex_lock(&key->core->key_turn);
 	if (key->signer == unknown)
 		e = load_again(key);
-	pthread_mutex_unlock(&core->key_turn);
+	pthread_mutex_unlock(&key->core->key_turn);
 	return e;
 }
 
-int keys_sign(struct ca_key *key, struct bytes tbs, struct buf *signature, char why[static SIGNER_WHY_SIZE])
+/* What is done with a key, by its number at the signer. */
+typedef int key_use(struct signer *signer, uint64_t number, void *arg, char why[static SIGNER_WHY_SIZE]);
+
+static int with_key(struct ca_key *key, key_use *use, void *arg, char why[static SIGNER_WHY_SIZE])
 {
-	struct ca_core *core = key->ca->core;
+	struct ca_core *core = key->core;
 	uint64_t number = key->signer;
-	int e = signer_sign_certificate(core->signer, number, tbs, signature, why);
+	int e = use(core->signer, number, arg, why);
 
 	if (e == SIGNER_UNKNOWN_KEY) {
 		e = renew_key(key, number);
@@ -264,7 +448,7 @@ int keys_sign(struct ca_key *key, struct bytes tbs, struct buf *signature, char 
 		if (e > 0)
 			return -EKEYREJECTED;
 		if (!e)
-			e = signer_sign_certificate(core->signer, key->signer, tbs, signature, why);
+			e = use(core->signer, key->signer, arg, why);
 		/* Started once more in between: the next try will find it. */
 		if (e == SIGNER_UNKNOWN_KEY)
 			e = -EAGAIN;
@@ -273,12 +457,88 @@ int keys_sign(struct ca_key *key, struct bytes tbs, struct buf *signature, char 
 	return e;
 }
 
+/* ---- signing ---- */
+
+struct to_sign {
+	struct bytes octets;
+	struct buf *signature;
+};
+
+static int sign_certificate(struct signer *signer, uint64_t number, void *arg, char why[static SIGNER_WHY_SIZE])
+{
+	const struct to_sign *t = arg;
+
+	return signer_sign_certificate(signer, number, t->octets, t->signature, why);
+}
+
+int keys_sign(struct ca_key *key, struct bytes tbs, struct buf *signature, char why[static SIGNER_WHY_SIZE])
+{
+	return with_key(key, sign_certificate, &(struct to_sign){ tbs, signature }, why);
+}
+
+static int sign_ocsp(struct signer *signer, uint64_t number, void *arg, char why[static SIGNER_WHY_SIZE])
+{
+	const struct to_sign *t = arg;
+
+	return signer_sign_ocsp(signer, number, t->octets, t->signature, why);
+}
+
+int keys_sign_ocsp(struct ca_key *key, struct bytes response_data, struct buf *signature,
+		   char why[static SIGNER_WHY_SIZE])
+{
+	return with_key(key, sign_ocsp, &(struct to_sign){ response_data, signature }, why);
+}
+
+struct to_stream {
+	enum signer_stream_kind kind;
+	struct signer_stream **out;
+};
+
+static int begin_stream(struct signer *signer, uint64_t number, void *arg, char why[static SIGNER_WHY_SIZE])
+{
+	const struct to_stream *t = arg;
+
+	return signer_stream_begin(signer, number, t->kind, t->out, why);
+}
+
+int keys_stream_begin(struct ca_key *key, enum signer_stream_kind kind, struct signer_stream **out,
+		      char why[static SIGNER_WHY_SIZE])
+{
+	return with_key(key, begin_stream, &(struct to_stream){ kind, out }, why);
+}
+
+struct to_mac {
+	const char *label;
+	struct bytes octets;
+	uint8_t *out;
+};
+
+static int make_mac(struct signer *signer, uint64_t number, void *arg, char why[static SIGNER_WHY_SIZE])
+{
+	const struct to_mac *m = arg;
+
+	return signer_mac(signer, number, bytes_of_str(m->label), m->octets, m->out, why);
+}
+
+int keys_mac(struct ca_core *core, const char *label, struct bytes octets, uint8_t out[static SIGNER_MAC_SIZE])
+{
+	char why[SIGNER_WHY_SIZE] = "";
+	int e = with_key(core->mac, make_mac, &(struct to_mac){ label, octets, out }, why);
+
+	if (e > 0)
+		log_error("signer.mac.refused", "label", label, "why", why);
+	return e > 0 ? -EINVAL : e;
+}
+
+/* ---- how they are ---- */
+
 const char *keys_trouble(const struct ca *ca)
 {
 	const struct ca_key *key = ca_current_key(ca);
 
 	if (!key)
-		return "this CA has no key and certificate yet";
+		return ca->is_waiting ? "this CA waits for its certificate (gatehouse ca import)" :
+					"this CA has no key that can be used";
 	if (key->not_after_s < clock_wall_s())
 		return "the certificate of this CA has expired";
 	return key->is_refused ? "the signer does not load the key of this CA" : NULL;
@@ -287,6 +547,31 @@ const char *keys_trouble(const struct ca *ca)
 const char *keys_away(const struct ca *ca)
 {
 	return ca->core->is_signer_failing ? "the signer does not answer" : keys_trouble(ca);
+}
+
+bool keys_near_end(const struct ca *ca)
+{
+	const struct ca_key *key = ca_current_key(ca);
+
+	return key && key->not_after_s - clock_wall_s() < ca->end_alarm_s;
+}
+
+void keys_watch(struct ca_core *core)
+{
+	char end[CLOCK_TEXT_SIZE];
+
+	core->watched_day = clock_wall_s() / 86400;
+	for (const struct ca *ca = core->cas; ca < core->cas + core->n_cas; ca++) {
+		const struct ca_key *key = ca_current_key(ca);
+
+		if (!keys_near_end(ca))
+			continue;
+		clock_print_s(key->not_after_s, end);
+		if (key->not_after_s < clock_wall_s())
+			log_error("ca.expired", "ca", ca->name, "not_after", end, "next", "gatehouse ca rollover");
+		else
+			log_warn("ca.near-end", "ca", ca->name, "not_after", end, "next", "gatehouse ca rollover");
+	}
 }
 
 static bool is_any_away(const struct ca_core *core)
@@ -302,7 +587,7 @@ static bool is_any_away(const struct ca_core *core)
 /* With the turn held. */
 static int load_all_again(struct ca_core *core)
 {
-	int e = 0;
+	int e = core->mac ? load_again(core->mac) : 0;
 
 	for (size_t i = 0; e >= 0 && i < core->n_cas; i++)
 		for (unsigned j = 0; e >= 0 && j < core->cas[i].n_keys; j++)

@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "core/base/clock.h"
 #include "core/core_int.h"
 #include "core/ocsp.h"
 #include "core/keys.h"
@@ -29,6 +30,19 @@ static void signer_line(struct buf *out, bool *all_ok, const struct ca_core *cor
 	buf_printf(out, "signer: %s\n", core->is_signer_failing ? "does not answer" : memory[core->signer_memory]);
 }
 
+/* One that is near its end still works, and says so. */
+static void ca_line(struct buf *out, bool *all_ok, const struct ca *ca)
+{
+	const char *trouble = keys_trouble(ca);
+	char end[CLOCK_TEXT_SIZE];
+
+	if (!trouble && keys_near_end(ca))
+		buf_printf(out, "ca %s: ok, but its certificate ends at %s: gatehouse ca rollover\n", ca->name,
+			   clock_print_s(ca_current_key(ca)->not_after_s, end));
+	else
+		health_line(out, all_ok, "ca", ca->name, !trouble, trouble);
+}
+
 bool ca_core_health(struct ca_core *core, struct buf *out)
 {
 	const char *late;
@@ -37,11 +51,8 @@ bool ca_core_health(struct ca_core *core, struct buf *out)
 	health_line(out, &ok, "core", "", !core->is_closed, "stopping");
 	health_line(out, &ok, "store", "", !core->is_store_failing, "cannot write");
 	signer_line(out, &ok, core);
-	for (size_t i = 0; i < core->n_cas; i++) {
-		const char *trouble = keys_trouble(&core->cas[i]);
-
-		health_line(out, &ok, "ca", core->cas[i].name, !trouble, trouble);
-	}
+	for (size_t i = 0; i < core->n_cas; i++)
+		ca_line(out, &ok, &core->cas[i]);
 	late = core->publisher ? publisher_late(core->publisher) : NULL;
 	health_line(out, &ok, "crl", late ? late : "", !late, "a CRL is late; the log says why");
 	health_line(out, &ok, "policy", "", core->policy_failures_in_a_row < UNHEALTHY_AFTER, "gives no valid answers");
@@ -61,6 +72,36 @@ static void metric(struct buf *out, const char *name, const char *type, const ch
 {
 	buf_printf(out, "# HELP gatehouse_%s %s\n# TYPE gatehouse_%s %s\ngatehouse_%s %lld\n", name, help, name, type,
 		   name, (long long)value);
+}
+
+/* A label's value as Prometheus wants it. */
+static void write_label(struct buf *out, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			buf_append_char(out, '\\');
+		buf_append_char(out, *text);
+	}
+}
+
+static void ca_metric(struct buf *out, const struct ca *ca, const char *name, int64_t value)
+{
+	buf_printf(out, "gatehouse_%s{ca=\"", name);
+	write_label(out, ca->name);
+	buf_printf(out, "\"} %lld\n", (long long)value);
+}
+
+static void ca_metrics(struct buf *out, const struct ca_core *core)
+{
+	buf_append_str(
+		out, "# HELP gatehouse_ca_not_after_seconds End of the certificate of a CA's current key; 0: none.\n"
+		     "# TYPE gatehouse_ca_not_after_seconds gauge\n");
+	for (const struct ca *ca = core->cas; ca < core->cas + core->n_cas; ca++)
+		ca_metric(out, ca, "ca_not_after_seconds", ca_current_key(ca) ? ca_current_key(ca)->not_after_s : 0);
+	buf_append_str(out, "# HELP gatehouse_ca_near_end Its certificate ends within end-alarm, or has ended.\n"
+			    "# TYPE gatehouse_ca_near_end gauge\n");
+	for (const struct ca *ca = core->cas; ca < core->cas + core->n_cas; ca++)
+		ca_metric(out, ca, "ca_near_end", keys_near_end(ca));
 }
 
 void ca_core_metrics(struct ca_core *core, struct buf *out)
@@ -87,6 +128,7 @@ void ca_core_metrics(struct ca_core *core, struct buf *out)
 	metric(out, "notify_failures_total", "counter", "Exit events refused by a module.",
 	       (int64_t)core->notify_failures);
 	ocsp_metrics(core, out);
+	ca_metrics(out, core);
 	db_get_stats(core->db, &s);
 	metric(out, "store_writes_total", "counter", "Writes committed.", (int64_t)s.writes);
 	metric(out, "store_commits_total", "counter", "Commits; several writes share one.", (int64_t)s.batches);

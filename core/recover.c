@@ -135,8 +135,9 @@ bool recover_run(void *arg)
 {
 	struct ca_core *core = arg;
 
+	if (clock_wall_s() / 86400 != core->watched_day)
+		keys_watch(core);
 	sweep(core);
-
 	if (finish_all(core) + expire_all(core) > 0 && core->outbox)
 		worker_kick(core->outbox);
 	return false;

@@ -380,9 +380,40 @@ static int remote_get_key_chain(struct ca_door *door, unsigned key_index, struct
 	return buf_append(out, bytes_of(reply->ca->chain.data, reply->ca->chain.len));
 }
 
+/* What the core says of this CA now. 0 with a reply that lives as long as the arena; CA_CALL_BUSY: it does not
+ * answer; CA_CALL_NOT_FOUND; negative. */
+static int ask_for_ca(struct remote *r, const char *ca, bool again, struct arena *arena,
+		      const Gatehouse__Core__Ca **out)
+{
+	Gatehouse__Core__Locate locate = GATEHOUSE__CORE__LOCATE__INIT;
+	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
+	const Message *reply = NULL;
+	int e;
+
+	locate.ca = (char *)(uintptr_t)ca;
+	locate.again = again;
+	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_LOCATE;
+	m.locate = &locate;
+	e = call(r, &m, ASK_PATIENCE_MS, arena, &reply);
+	if (e || reply->what_case != GATEHOUSE__CORE__MESSAGE__WHAT_CA)
+		return e ? e : -EBADMSG;
+	*out = reply->ca;
+	return reply->ca->call == GATEHOUSE__CORE__CALL__CALL_OK ? 0 : CA_CALL_NOT_FOUND;
+}
+
+/* Asked each time: the CA may have another key by now. While the core is away, what it said when it was located. */
 static int remote_get_chain(struct ca_door *door, struct buf *out)
 {
-	return buf_append(out, buf_bytes(&((struct remote_door *)door)->chain));
+	const struct remote_door *d = (const struct remote_door *)door;
+	const Gatehouse__Core__Ca *found;
+	OWNED(arena) arena = NULL;
+	int e = arena_new(&arena, MESSAGE_ARENA_MAX);
+
+	if (!e)
+		e = ask_for_ca(d->remote, d->name, true, arena, &found);
+	if (e < 0)
+		return e;
+	return buf_append(out, e ? buf_bytes(&d->chain) : bytes_of(found->chain.data, found->chain.len));
 }
 
 static const char *remote_name(const struct ca_door *door)
@@ -435,8 +466,8 @@ static int remote_check_credential(struct ca_door *door, const struct ca_credent
 	}
 	if (e)
 		return e;
-	return reply->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_CHECKED ? message_to_checked(reply->checked, answer) :
-									    -EBADMSG;
+	return reply->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_CHECKED ? message_to_checked(reply->checked, answer)
+									  : -EBADMSG;
 }
 
 static const struct ca_door_calls remote_calls = {
@@ -473,25 +504,17 @@ static int make_door(struct remote *r, struct ca_door **out, const Gatehouse__Co
 
 int remote_locate(struct remote *r, struct ca_door **out, const char *ca)
 {
-	Gatehouse__Core__Locate locate = GATEHOUSE__CORE__LOCATE__INIT;
-	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
+	const Gatehouse__Core__Ca *found;
 	OWNED(arena) arena = NULL;
-	const Message *reply = NULL;
 	int e = arena_new(&arena, MESSAGE_ARENA_MAX);
 
-	if (e)
-		return e;
-	locate.ca = (char *)(uintptr_t)ca;
-	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_LOCATE;
-	m.locate = &locate;
-	e = call(r, &m, ASK_PATIENCE_MS, arena, &reply);
+	if (!e)
+		e = ask_for_ca(r, ca, false, arena, &found);
+	if (e == CA_CALL_NOT_FOUND)
+		return CA_LOCATE_UNKNOWN_CA;
 	if (e > 0)
 		return is_refused(r) ? CA_LOCATE_REFUSED : CA_LOCATE_AWAY;
-	if (e || reply->what_case != GATEHOUSE__CORE__MESSAGE__WHAT_CA)
-		return e ? e : -EBADMSG;
-	if (reply->ca->call != GATEHOUSE__CORE__CALL__CALL_OK)
-		return CA_LOCATE_UNKNOWN_CA;
-	return make_door(r, out, reply->ca);
+	return e ? e : make_door(r, out, found);
 }
 
 /* ---- health and figures ---- */

@@ -40,6 +40,13 @@ const struct conf_option ca_core_rows[] = {
 	 .type = CONF_STRING,
 	 .summary =
 		 "File (mode 0600) with the key that seals the CA keys; by default kek in the data folder."},
+	{.name = "passphrase-file",
+	 .type = CONF_STRING,
+	 .summary = "File (mode 0600) whose first line is the passphrase from which that key is made."},
+	{.name = "passphrase-prompt",
+	 .type = CONF_BOOL,
+	 .fallback = "false",
+	 .summary = "Ask for the passphrase at the terminal when gatehoused starts."},
 	{.name = "signer-threads",
 	 .type = CONF_INTEGER,
 	 .range = "0..64",
@@ -222,6 +229,8 @@ static const struct conf_option crl_rows[] = {
 const struct conf_option ca_ca_rows[] = {
 	{ .name = "name", .type = CONF_STRING, .fallback = CONF_NEEDED,
 	  .summary = "Name of the CA, as given to `gatehouse ca init`." },
+	{ .name = "end-alarm", .type = CONF_DURATION, .range = "1h..3650d", .fallback = "30d",
+	  .summary = "How long before the end of its certificate health, metrics and log call for a rollover." },
 	{ .name = "policy", .type = CONF_VARIANT, .fallback = CONF_NEEDED, .rows_of = policy_rows_of,
 	  .summary = "The one policy module that decides about every request." },
 	{ .name = "exits", .type = CONF_VARIANTS, .rows_of = exit_rows_of,
@@ -463,6 +472,7 @@ static int load_ca(struct ca_core *core, const struct conf_section *conf, struct
 		.name = conf_str(conf, "name"),
 		.public_url = conf_str(status, "public-url"),
 		.ocsp_validity_s = conf_duration_ms(status, "ocsp-validity") / 1000,
+		.end_alarm_s = conf_duration_ms(conf, "end-alarm") / 1000,
 		.policy_turn = PTHREAD_MUTEX_INITIALIZER,
 	};
 	if (check_public_url(status, error))

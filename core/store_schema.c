@@ -104,8 +104,8 @@ static const char schema_1[] =
 	" SELECT RAISE(ABORT, 'audit records are never removed'); END;"
 	"CREATE TRIGGER audit_keeps_content BEFORE UPDATE ON audit BEGIN"
 	" SELECT RAISE(ABORT, 'audit records are never changed'); END;"
-	/* endpoints, profiles, scope: one a line. secret: of a challenge or token its SHA-256, of a user scrypt, of an
-	 * EAB key nothing. uses_left NULL: without end. Numbers are never given twice: requests point to them. */
+	/* endpoints, profiles, scope: one a line. secret: of a challenge or token its SHA-256, of a user scrypt, of
+	 * an EAB key nothing. uses_left NULL: without end. Numbers are never given twice: requests point to them. */
 	"CREATE TABLE credentials("
 	" id INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, name TEXT, note TEXT NOT NULL, secret BLOB,"
 	" salt BLOB, endpoints TEXT NOT NULL, profiles TEXT NOT NULL, scope TEXT NOT NULL,"
@@ -126,7 +126,11 @@ static const char schema_1[] =
 	"CREATE TABLE ca_keys("
 	" id INTEGER PRIMARY KEY, ca TEXT NOT NULL COLLATE NOCASE, purpose INTEGER NOT NULL, position INTEGER NOT NULL,"
 	" state INTEGER NOT NULL, sealed BLOB NOT NULL, spki BLOB NOT NULL, certificate BLOB NOT NULL,"
-	" created_ms INTEGER NOT NULL, UNIQUE(ca, purpose, position)) STRICT;"
-	"CREATE UNIQUE INDEX ca_keys_state ON ca_keys(ca, purpose, state) WHERE state <> 3;";
+	" issuers BLOB NOT NULL, request BLOB NOT NULL, created_ms INTEGER NOT NULL,"
+	" UNIQUE(ca, purpose, position)) STRICT;"
+	"CREATE UNIQUE INDEX ca_keys_state ON ca_keys(ca, purpose, state) WHERE state <> 3;"
+	"CREATE TABLE ca_crosses("
+	" key_id INTEGER NOT NULL REFERENCES ca_keys(id), by_key_id INTEGER NOT NULL REFERENCES ca_keys(id),"
+	" certificate BLOB NOT NULL, PRIMARY KEY(key_id, by_key_id)) STRICT, WITHOUT ROWID;";
 
 const char *const store_migrations[] = { schema_1, NULL };

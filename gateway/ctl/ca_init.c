@@ -17,18 +17,15 @@
 #include "core/base/base64.h"
 #include "core/base/clock.h"
 #include "core/base/file.h"
-#include "core/create.h"
+#include "gateway/ctl/ca.h"
 #include "gateway/ctl/print.h"
 
-#define DATA_DEFAULT "/var/lib/gatehouse"
-#define NAME_DEFAULT "Gatehouse CA"
-
-/* %1$s CA, %2$s data folder, %3$s domain, %4$s who runs the command */
+/* %1$s CA, %2$s data folder, %3$s domain, %4$s who runs the command, %5$s where the key-encryption key comes from */
 static const char first_configuration[] =
 	"# Gatehouse. Every option: gatehoused --list-options\n"
 	"data: %2$s\n"
 	"core:\n"
-	"  admin-socket: /run/gatehouse/admin.sock\n"
+	"  admin-socket: /run/gatehouse/admin.sock\n%5$s"
 	"  # Who does what at the admin socket, by user or %%group. Nobody decides about what he asked for himself.\n"
 	"  administrators: [%4$s]\n"
 	"  officers: [%4$s]\n"
@@ -99,8 +96,27 @@ static int quote(struct buf *out, const char *text)
 	return buf_append_char(out, '"');
 }
 
-static int write_configuration(const char *path, const char *ca, const char *data, const char *domain)
+/* Where the key-encryption key comes from, as the daemon will read it. */
+static void write_kek(struct buf *out, const struct kek_source *kek)
 {
+	const struct {
+		const char *option, *value;
+	} rows[] = { { "passphrase-file", kek->passphrase_file }, { "key-file", kek->key_file } };
+
+	for (size_t i = 0; i < 2; i++) {
+		if (!rows[i].value)
+			continue;
+		buf_printf(out, "  %s: ", rows[i].option);
+		quote(out, rows[i].value);
+		buf_append_char(out, '\n');
+	}
+	if (kek->prompts)
+		buf_append_str(out, "  passphrase-prompt: true\n");
+}
+
+static int write_configuration(const char *path, const struct ca_create_options *o, const char *domain)
+{
+	OWNED_BUF kek = BUF_INIT(8192);
 	OWNED_BUF name = BUF_INIT(1024);
 	OWNED_BUF folder = BUF_INIT(8192);
 	OWNED_BUF text = BUF_INIT(65536);
@@ -111,8 +127,9 @@ static int write_configuration(const char *path, const char *ca, const char *dat
 
 	if (access(path, F_OK) == 0)
 		return -EEXIST;
-	quote(&name, ca);
-	quote(&folder, data);
+	quote(&name, o->name);
+	quote(&folder, o->data_folder);
+	write_kek(&kek, &o->kek);
 	quote(&user, entry ? entry->pw_name : "root");
 	buf_append_str(&parent, path);
 	slash = strrchr(buf_str(&parent), '/');
@@ -120,80 +137,81 @@ static int write_configuration(const char *path, const char *ca, const char *dat
 		*slash = '\0';
 		file_make_folder(buf_str(&parent), 0755);
 	}
-	if (buf_printf(&text, first_configuration, buf_str(&name), buf_str(&folder), domain, buf_str(&user)))
+	if (buf_printf(&text, first_configuration, buf_str(&name), buf_str(&folder), domain, buf_str(&user),
+		       buf_str(&kek)))
 		return -ENOMEM;
 	return file_write_atomic_at(AT_FDCWD, path, buf_bytes(&text), 0644);
 }
 
-static void tell(const struct ctl *ctl, const struct ca_create_options *o, const struct buf *certificate,
-		const char *config, bool wrote)
+static void tell_next(const struct ca_create_options *o, const char *config, bool wrote)
 {
-	ProtobufCBinaryData der = { certificate->len, certificate->ptr };
-
-	if (is_json(ctl)) {
-		cJSON *document = cJSON_CreateObject();
-
-		cJSON_AddStringToObject(document, "ca", o->name);
-		cJSON_AddStringToObject(document, "sha256", print_fingerprint(der));
-		cJSON_AddStringToObject(document, "certificate", print_pem(der));
-		print_json(document);
-		return;
-	}
-	printf("CA '%s' is ready in %s.\n%-12s %s\n", print_text(o->name), print_text(o->data_folder), "sha-256",
-	       print_fingerprint(der));
 	if (wrote)
 		printf("%-12s %s (look at names and rules in it)\n", "written", print_text(config));
+	if (o->is_intermediate)
+		return;
 	printf("%-12s gatehoused --config %s\n%-12s gatehouse ca show    (the certificate that clients must trust)\n",
 	       "start", print_text(config), "then");
 }
 
-static int parse_days(const char *text, int64_t *seconds)
+static ProtobufCBinaryData data_of(const struct buf *b)
 {
-	char *end;
-	long days = strtol(text, &end, 10);
-
-	if (*end || days < 1 || days > 36500)
-		return ctl_fail(CTL_USAGE, text, "--lifetime takes a number of days from 1 to 36500", NULL);
-	*seconds = (int64_t)days * 86400;
-	return CTL_DONE;
+	return (ProtobufCBinaryData){ b->len, b->ptr };
 }
 
-static const char *option_or(const struct ctl *ctl, const char *name, const char *otherwise)
+static int init_offline(struct ctl *ctl, const struct ca_create_options *o, const struct ca_life_result *made)
 {
-	return option_given(ctl, name) ? option_value(ctl, name) : otherwise;
+	const char *config = ca_option_or(ctl, "config", CTL_CONFIG_DEFAULT);
+	char host[256] = "localhost";
+	int e, code = CTL_DONE;
+
+	gethostname(host, sizeof(host) - 1);
+	e = write_configuration(config, o, ca_option_or(ctl, "domain", host));
+	if (e && e != -EEXIST)
+		code = ctl_fail(CTL_PARTLY, config, strerror(-e),
+				"write the configuration by hand; gatehoused --list-options");
+	if (!is_json(ctl))
+		printf("CA '%s' %s in %s.\n", print_text(o->name),
+		       o->is_intermediate ? "waits for its certificate" : "is ready", print_text(o->data_folder));
+	ca_tell_made(ctl, o->name, data_of(&made->certificate), data_of(&made->request));
+	if (!is_json(ctl))
+		tell_next(o, config, e == 0);
+	return code;
+}
+
+static int init_online(struct ctl *ctl, const struct ca_create_options *o)
+{
+	Gatehouse__Admin__MakeCa make = GATEHOUSE__ADMIN__MAKE_CA__INIT;
+
+	make.name = (char *)(uintptr_t)o->name;
+	make.organization = (char *)(uintptr_t)(o->organization ? o->organization : "");
+	make.key_type = (char *)(uintptr_t)o->key_type;
+	make.lifetime_s = o->lifetime_s;
+	make.intermediate = o->is_intermediate;
+	return ca_make_online(ctl, &make, true);
 }
 
 int ctl_ca_init(struct ctl *ctl)
 {
 	struct ca_create_options o = {
-		.data_folder = option_or(ctl, "data", DATA_DEFAULT),
-		.name = option_or(ctl, "name", NAME_DEFAULT),
+		.name = ca_option_or(ctl, "name", CA_NAME_DEFAULT),
 		.organization = option_value(ctl, "organization"),
-		.key_type = option_or(ctl, "key-type", "ec-p256"),
+		.key_type = ca_option_or(ctl, "key-type", "ec-p256"),
+		.is_intermediate = option_given(ctl, "intermediate"),
 	};
-	const char *config = option_or(ctl, "config", CTL_CONFIG_DEFAULT);
-	OWNED_BUF certificate = BUF_INIT(65536);
-	char why[CREATE_WHY_SIZE], host[256] = "localhost";
-	int code = parse_days(option_or(ctl, "lifetime", "3650"), &o.lifetime_s);
-	int e;
+	struct ca_life_result made = CA_LIFE_RESULT_INIT;
+	char why[CREATE_WHY_SIZE];
+	int e, code = ca_parse_days(ca_option_or(ctl, "lifetime", "3650"), &o.lifetime_s);
 
+	if (!code)
+		code = ca_parse_place(ctl, &o);
 	if (code)
 		return code;
-	/* A path that means the same wherever the daemon starts. */
-	if (o.data_folder[0] != '/')
-		return ctl_fail(CTL_USAGE, o.data_folder, "the data folder must be an absolute path", NULL);
 	umask(077);
-	e = ca_create(&o, &certificate, why);
-	if (e == CA_CREATE_EXISTS)
-		return ctl_fail(CTL_WRONG_STATE, o.name, "this CA exists already; nothing was changed",
-				"gatehouse ca show");
-	if (e)
-		return ctl_fail(CTL_FAILED, "the CA cannot be created", why[0] ? why : strerror(-e), NULL);
-	gethostname(host, sizeof(host) - 1);
-	e = write_configuration(config, o.name, o.data_folder, option_or(ctl, "domain", host));
-	if (e && e != -EEXIST)
-		code = ctl_fail(CTL_PARTLY, config, strerror(-e),
-				"write the configuration by hand; gatehoused --list-options");
-	tell(ctl, &o, &certificate, config, e == 0);
+	e = ca_create(&o, &made, why);
+	if (ca_is_for_core(&o, e))
+		code = init_online(ctl, &o);
+	else
+		code = e ? ca_tell_failure(e, "the CA cannot be created", why) : init_offline(ctl, &o, &made);
+	ca_life_result_fini(&made);
 	return code;
 }

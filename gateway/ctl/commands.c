@@ -81,13 +81,26 @@ static const struct option_row edit_options[] = {
 	{ 0 },
 };
 
-static const struct option_row ca_init_options[] = {
-	{ "name", .value = "TEXT", .summary = "name of the CA, also its common name; Gatehouse CA" },
-	{ "organization", .value = "TEXT", .summary = "organization in the CA's subject" },
+static const struct option_row ca_key_options[] = {
 	{ "key-type", .value = "TYPE", .summary = "ec-p256 (default), ec-p384, rsa-3072 or rsa-4096",
 	  .choices = "ec-p256 ec-p384 rsa-3072 rsa-4096" },
-	{ "lifetime", .value = "DAYS", .summary = "of the CA certificate; 3650" },
+	{ "lifetime", .value = "DAYS", .summary = "of the certificate of a root; 3650" },
+	{ 0 },
+};
+
+/* Where the sealed keys lie, and what opens them. */
+static const struct option_row ca_place_options[] = {
+	{ "name", .value = "TEXT", .summary = "name of the CA, of a new one also its common name; Gatehouse CA" },
 	{ "data", .value = "FOLDER", .summary = "data folder, an absolute path; /var/lib/gatehouse" },
+	{ "key-file", .value = "FILE", .summary = "file with the key-encryption key; kek in the data folder" },
+	{ "passphrase-file", .value = "FILE", .summary = "file (mode 0600) with a passphrase in its place" },
+	{ "passphrase-prompt", .summary = "ask for the passphrase at the terminal" },
+	{ 0 },
+};
+
+static const struct option_row ca_init_options[] = {
+	{ "organization", .value = "TEXT", .summary = "organization in the CA's subject" },
+	{ "intermediate", .summary = "print a certification request; another authority signs the certificate" },
 	{ "config", .value = "FILE",
 	  .summary = "configuration to write unless it is there; " CTL_CONFIG_DEFAULT },
 	{ "domain", .value = "DOMAIN",
@@ -112,7 +125,7 @@ static const struct option_row snippet_options[] = {
 static const struct noun_row nouns[] = {
 	{ "request", "requests for certificates: look, decide, edit" },
 	{ "cert", "certificates that were issued" },
-	{ "ca", "the CAs: create, show" },
+	{ "ca", "the CAs: create, import, replace keys, show" },
 	{ "trust", "what clients have to trust" },
 	{ "endpoint", "where clients come in, and what they type" },
 	{ "profile", "what certificates look like" },
@@ -177,12 +190,28 @@ static const struct command commands[] = {
 
 
 	{ "ca", "init", NULL, "", "create a CA, and a first configuration", .prints = PRINTS_DOCUMENT,
-	  .options = { ca_init_options }, .run = ctl_ca_init,
+	  .options = { ca_place_options, ca_key_options, ca_init_options }, .run = ctl_ca_init,
 	  .text = "Creates the key, sealed under the key-encryption key, its self-signed certificate, and a first "
-		  "configuration unless the file exists. It works on the data folder itself; run it as the user that "
-		  "gatehoused will run as.",
-	  .example = "gatehouse ca init --name 'Example CA' --domain ca.example.com" },
-	{ "ca", "show", NULL, "[CA]", "show the CA, its certificate and fingerprint", .prints = PRINTS_DOCUMENT,
+		  "configuration unless the file exists. With --intermediate the key waits: the certification "
+		  "request that is printed goes to another authority, and ca import brings the certificate. While "
+		  "gatehoused runs it is asked to create the CA; otherwise the command works on the data folder "
+		  "itself; run it as the user that gatehoused will run as.",
+	  .example = "gatehouse ca init --name 'Example CA' --domain ca.example.com\n"
+		     "gatehouse ca init --name 'Issuing CA' --intermediate" },
+	{ "ca", "import", NULL, "FILE", "bring the certificate of a CA that another authority signed",
+	  .options = { ca_place_options }, .run = ctl_ca_import,
+	  .text = "The file has the certificate of the CA and then those of its issuers, each signed by the next, in "
+		  "PEM or DER. The certificate must carry the key that waits and allow signing certificates and "
+		  "CRLs, and the path must be valid.",
+	  .example = "gatehouse ca import --name 'Issuing CA' chain.pem" },
+	{ "ca", "rollover", NULL, "CA", "replace the key of a CA while it works", .prints = PRINTS_DOCUMENT,
+	  .options = { ca_key_options }, .run = ctl_ca_rollover,
+	  .text = "A root gets a new key and a new certificate with the same subject, and the old and the new root "
+		  "certify each other: clients that trust one of them verify what both signed. An intermediate "
+		  "prints a certification request, and changes keys when its certificate is imported. The old key "
+		  "still signs the CRLs and OCSP answers for what it issued.",
+	  .example = "gatehouse ca rollover 'Example CA' --key-type ec-p384" },
+	{ "ca", "show", NULL, "[CA]", "show the CA, its keys and certificates", .prints = PRINTS_DOCUMENT,
 	  .is_paged = true, .run = ctl_ca_show },
 
 	{ "trust", "show", NULL, "[CA]", "show what clients have to trust, with its fingerprint",

@@ -94,6 +94,8 @@ int ctl_endpoint_show(struct ctl *ctl);
 int ctl_endpoint_snippet(struct ctl *ctl);
 int ctl_ca_show(struct ctl *ctl);
 int ctl_ca_init(struct ctl *ctl);
+int ctl_ca_import(struct ctl *ctl);
+int ctl_ca_rollover(struct ctl *ctl);
 int ctl_help(struct ctl *ctl);
 int ctl_manual(struct ctl *ctl);
 int ctl_parse(struct ctl *ctl);

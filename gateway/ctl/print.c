@@ -318,6 +318,11 @@ const char *print_pem(ProtobufCBinaryData der)
 	return pem("CERTIFICATE", der);
 }
 
+const char *print_pem_request(ProtobufCBinaryData der)
+{
+	return pem("CERTIFICATE REQUEST", der);
+}
+
 int print_block(const char *label, ProtobufCBinaryData der)
 {
 	return fputs(pem(label, der), stdout) < 0 ? CTL_FAILED : CTL_DONE;

@@ -55,5 +55,6 @@ cJSON *print_names_json(char **names, size_t n);
 
 /* PEM of a DER certificate, and its SHA-256 fingerprint in hex with colons. */
 const char *print_pem(ProtobufCBinaryData der);
+const char *print_pem_request(ProtobufCBinaryData der); /* of a PKCS#10 */
 int print_block(const char *label, ProtobufCBinaryData der); /* on standard output; CTL_DONE or CTL_FAILED */
 const char *print_fingerprint(ProtobufCBinaryData der);

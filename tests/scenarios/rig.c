@@ -58,8 +58,10 @@ void rig_init(struct rig *r, const struct rig_settings *settings)
 {
 	const char *tmp = getenv("TMPDIR");
 	char why[CREATE_WHY_SIZE];
+	struct ca_life_result made = CA_LIFE_RESULT_INIT;
 	struct ca_create_options options = {
 		.data_folder = r->folder,
+		.kek = { .data_folder = r->folder },
 		.name = RIG_CA,
 		.key_type = settings && settings->ca_key ? settings->ca_key : "ec-p256",
 		.lifetime_s = 3650 * 86400ll,
@@ -73,8 +75,11 @@ void rig_init(struct rig *r, const struct rig_settings *settings)
 		give_up("no folder", r->folder);
 	snprintf(last_folder, sizeof(last_folder), "%s", r->folder);
 	snprintf(r->trace, sizeof(r->trace), "%s/trace.jsonl", r->folder);
-	if (ca_create(&options, &r->ca_certificate, why))
+	if (ca_create(&options, &made, why))
 		give_up("no CA", why);
+	r->ca_certificate = made.certificate;
+	made.certificate = (struct buf)BUF_INIT(0);
+	ca_life_result_fini(&made);
 }
 
 static const char *or_else(const char *given, const char *otherwise)
@@ -82,14 +87,14 @@ static const char *or_else(const char *given, const char *otherwise)
 	return given ? given : otherwise;
 }
 
-/* Over a connection the core has its own name for whoever asks: the same that a door in this process is given, so that
- * a scenario reads the same either way. Bound to the endpoints one by one, as "{name: X, ca: …}" gives them. */
+/* Over a connection the core has its own name for whoever asks: the same that a door in this process is given, so
+ * that a scenario reads the same either way. Bound to the endpoints one by one, as "{name: X, ca: …}" gives them. */
 static void write_binding(const struct rig_settings *s, struct buf *text)
 {
 	const char *at = or_else(s->endpoints, "");
 
-	buf_printf(text, ", intermediaries: [{name: %s, inherited: true, names: any, endpoints: [%s", RIG_INTERMEDIARY,
-		   RIG_ENDPOINT);
+	buf_printf(text, ", intermediaries: [{name: %s, inherited: true, names: any, endpoints: [%s",
+		   RIG_INTERMEDIARY, RIG_ENDPOINT);
 	while ((at = strstr(at, "name: ")) != NULL) {
 		at += strlen("name: ");
 		buf_printf(text, ", %.*s", (int)strcspn(at, ",}"), at);

@@ -498,9 +498,9 @@ static void an_rsa_ca_answers_with_rsa(void **state)
 static void answers_for_several_cas(void **state)
 {
 	struct rig_settings settings = answers;
-	struct ca_create_options options = { .data_folder = rig.folder, .name = "CA2", .key_type = "ec-p384",
-					     .lifetime_s = 365 * 86400 };
-	OWNED_BUF der = BUF_INIT(65536);
+	struct ca_create_options options = { .data_folder = rig.folder, .kek = { .data_folder = rig.folder },
+					     .name = "CA2", .key_type = "ec-p384", .lifetime_s = 365 * 86400 };
+	struct ca_life_result made = CA_LIFE_RESULT_INIT;
 	char why[CREATE_WHY_SIZE] = "";
 	X509 *x, *other;
 
@@ -508,11 +508,11 @@ static void answers_for_several_cas(void **state)
 	script_reset();
 	clock_fake_set(START_MS);
 	rig_init(&rig, &settings);
-	assert_int_equal(ca_create(&options, &der, why), 0);
+	assert_int_equal(ca_create(&options, &made, why), 0);
 	start_core();
 	assert_true(ocsp_settle(rig.core, 10000));
 	ca = read_certificate(buf_bytes(&rig.ca_certificate));
-	other = read_certificate(buf_bytes(&der));
+	other = read_certificate(buf_bytes(&made.certificate));
 	x = issue("a.example");
 	{
 		const struct subject about[] = { { .issuer = other, .serial = 7 }, { .issuer = ca, .certificate = x } };
@@ -533,6 +533,7 @@ static void answers_for_several_cas(void **state)
 	X509_free(x);
 	X509_free(other);
 	stop();
+	ca_life_result_fini(&made);
 }
 
 static void octets_that_are_no_request_are_malformed(void **state)

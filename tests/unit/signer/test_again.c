@@ -39,12 +39,14 @@ static void start_signer(void)
 
 static void make_other_ca(void)
 {
-	OWNED_BUF certificate = BUF_INIT(65536);
+	struct ca_life_result made = CA_LIFE_RESULT_INIT;
 	char why[CREATE_WHY_SIZE] = "";
 
-	if (ca_create(&(struct ca_create_options){ .data_folder = rig.folder, .name = "Other", .key_type = "ec-p256",
-						   .lifetime_s = 86400 }, &certificate, why))
+	if (ca_create(&(struct ca_create_options){ .data_folder = rig.folder, .kek = { .data_folder = rig.folder },
+						   .name = "Other", .key_type = "ec-p256", .lifetime_s = 86400 },
+		      &made, why))
 		fail_msg("%s", why);
+	ca_life_result_fini(&made);
 }
 
 static int start_with(struct rig_settings settings)
@@ -316,10 +318,11 @@ static void a_key_that_does_not_load_stops_no_start(void **state)
 		usleep(100000);
 	expect_health("ca Other: ok", true);
 	/* When it is so for every CA there is nothing to start. */
-	assert_true(rig_write(&rig, "UPDATE ca_keys SET sealed=x'00'"));
+	assert_true(rig_write(&rig, "UPDATE ca_keys SET sealed=x'00' WHERE purpose=1"));
 	rig_stop(&rig);
 	assert_int_equal(rig_start(&rig, &error), -EKEYREJECTED);
-	assert_non_null(strstr(error.text, "the key of CA '" RIG_CA "' cannot be used: the sealed key does not open"));
+	assert_non_null(
+		strstr(error.text, "the key of CA '" RIG_CA "' cannot be used: the sealed key does not open"));
 	assert_true(rig_write(&rig, "UPDATE ca_keys SET sealed=(SELECT sealed FROM kept) WHERE ca='Other'"));
 	assert_true(rig_write(&rig, "DROP TABLE kept"));
 	assert_int_equal(rig_start(&rig, &error), 0);
@@ -372,7 +375,8 @@ static void nothing_is_lost_or_refused_while_signers_die(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_request_waits_for_the_signer_and_gets_what_was_planned, start, stop),
+		cmocka_unit_test_setup_teardown(a_request_waits_for_the_signer_and_gets_what_was_planned, start,
+						stop),
 		cmocka_unit_test_setup_teardown(a_signer_that_came_back_unnoticed_gets_its_keys_again, start, stop),
 		cmocka_unit_test_setup_teardown(a_signer_that_hangs_is_away_too, start, stop),
 		cmocka_unit_test_setup_teardown(a_signer_with_another_key_encryption_key_refuses_no_request, start,

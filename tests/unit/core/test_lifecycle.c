@@ -1,0 +1,231 @@
+/* core/lifecycle.h on a core that works: what the keys of a CA do one after the other, and the core's own for MACs.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "tests/test.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <openssl/x509.h>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/own.h"
+#include "core/keys.h"
+#include "core/lifecycle.h"
+#include "core/registry.h"
+#include "tests/scenarios/modules.h"
+#include "tests/scenarios/rig.h"
+
+#define BEGIN_MS 1772366400000ll /* 2026-03-01T12:00:00Z */
+#define DAY_MS 86400000ll
+
+static struct rig rig;
+
+static void start(bool over_link)
+{
+	struct conf_error error = { 0 };
+
+	log_setup(LOG_FORMAT_LOGFMT, LOG_LEVEL_ERROR);
+	clock_fake_set(BEGIN_MS);
+	script_reset();
+	rig_init(&rig, &(struct rig_settings){ .policy = "{module: p}", .over_link = over_link });
+	if (rig_start(&rig, &error))
+		fail_msg("%s", error.text);
+}
+
+static void restart(void)
+{
+	struct conf_error error = { 0 };
+
+	rig_stop(&rig);
+	if (rig_start(&rig, &error))
+		fail_msg("%s", error.text);
+}
+
+static void finish(void)
+{
+	rig_settle(&rig);
+	rig_stop(&rig);
+	assert_true(rig_check_trace(&rig, getenv("CHECK_TRACE")));
+	rig_fini(&rig);
+	clock_fake_end();
+}
+
+static struct ca *the_ca(void)
+{
+	return core_find_ca(rig.core, RIG_CA);
+}
+
+/* As the administrator's call does it. */
+static int roll(int64_t lifetime_s)
+{
+	struct ca_life_result made = CA_LIFE_RESULT_INIT;
+	char why[LIFE_WHY_SIZE] = "";
+	const struct ca_life life = {
+		.db = rig.core->db, .signer = rig.core->signer, .actor = "unix:test", .why = why};
+	int e = life_rollover(
+		&life, &(struct ca_life_plan){.ca = RIG_CA, .key_type = "ec-p256", .lifetime_s = lifetime_s}, &made);
+
+	assert_true(e || made.certificate.len > 100);
+	ca_life_result_fini(&made);
+	return e ? e : keys_refresh(the_ca());
+}
+
+static int submit(const char *name, struct ca_outcome *out)
+{
+	return rig_submit(rig.door, "acme:1", name, name, out);
+}
+
+static void expect_issued_by(const char *name, int position)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+
+	assert_int_equal(submit(name, &out), 0);
+	assert_int_equal(out.disposition, CA_ISSUED);
+	assert_int_equal(rig_number(&rig, "SELECT k.position FROM certificates c JOIN ca_keys k ON k.id=c.key_id"
+					  " ORDER BY c.request_id DESC LIMIT 1"), position);
+}
+
+static unsigned certificates_in(const struct buf *chain)
+{
+	const uint8_t *p = chain->ptr;
+	unsigned n = 0;
+	X509 *cert;
+
+	while (p < chain->ptr + chain->len && (cert = d2i_X509(NULL, &p, (long)(chain->ptr + chain->len - p)))) {
+		X509_free(cert);
+		n++;
+	}
+	return n;
+}
+
+static void expect_chain(unsigned n)
+{
+	OWNED_BUF chain = BUF_INIT(1u << 18);
+
+	assert_int_equal(ca_get_chain(rig.door, &chain), 0);
+	assert_int_equal(certificates_in(&chain), n);
+}
+
+/* Whoever located the CA before gets what belongs to the new key. */
+static void the_chain_is_that_of_the_current_key(void **state)
+{
+	for (int over_link = 0; over_link < 2; over_link++) {
+		start(over_link);
+		expect_chain(1);
+		assert_int_equal(roll(86400 * 365), 0);
+		expect_chain(2); /* the new key by the old one, and the old root */
+		assert_int_equal(roll(86400 * 365), 0);
+		expect_chain(3);
+		assert_int_equal(rig_number(&rig, "SELECT count(*) FROM ca_crosses"), 4);
+		finish();
+	}
+}
+
+/* What was planned for a key is signed by that key, whatever is current when it is. */
+static void a_request_keeps_the_key_it_was_planned_for(void **state)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+
+	start(false);
+	expect_issued_by("a.example", 0);
+	assert_int_equal(roll(86400 * 365), 0);
+	expect_issued_by("b.example", 1);
+	/* As a crash between both durable points would leave it. */
+	assert_true(rig_write(&rig, "DELETE FROM certificates WHERE request_id=1"));
+	assert_true(rig_write(&rig, "UPDATE requests SET state=8 WHERE id=1"));
+	restart();
+	assert_int_equal(rig_number(&rig, "SELECT k.position FROM certificates c JOIN ca_keys k ON k.id=c.key_id"
+					  " WHERE c.request_id=1"), 0);
+	assert_int_equal(submit("a.example", &out), 0);
+	/* Behind it, for whoever trusts the new root: the old key by the new one, and the new root. */
+	assert_int_equal(certificates_in(&out.chain), 2);
+	expect_issued_by("c.example", 1);
+	rig_settle(&rig);
+	rig_stop(&rig);
+	rig_fini(&rig);
+	clock_fake_end();
+}
+
+static void a_ca_that_has_ended_signs_nothing_until_it_has_another_key(void **state)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	OWNED_BUF text = BUF_INIT(4096);
+
+	start(false);
+	expect_issued_by("a.example", 0);
+	assert_false(keys_near_end(the_ca()));
+	clock_fake_advance(3625 * DAY_MS);
+	assert_true(keys_near_end(the_ca()));
+	assert_true(ca_core_health(rig.core, &text));
+	assert_non_null(strstr(buf_str(&text), "ca " RIG_CA ": ok, but its certificate ends at"));
+	expect_issued_by("b.example", 0);
+	clock_fake_advance(26 * DAY_MS);
+	assert_int_equal(submit("c.example", &out), CA_CALL_BUSY);
+	assert_non_null(strstr(out.reason, "has expired"));
+	buf_reset(&text);
+	assert_false(ca_core_health(rig.core, &text));
+	assert_non_null(strstr(buf_str(&text), "the certificate of this CA has expired"));
+	/* It starts all the same: people must be able to help. */
+	restart();
+	assert_int_equal(submit("c.example", &out), CA_CALL_BUSY);
+	assert_int_equal(roll(86400 * 365), 0);
+	expect_issued_by("c.example", 1);
+	/* An old root that has ended certifies nobody. */
+	expect_chain(1);
+	assert_int_equal(rig_number(&rig, "SELECT count(*) FROM ca_crosses"), 0);
+	finish();
+}
+
+static void a_ca_has_so_many_keys_in_its_life(void **state)
+{
+	start(false);
+	for (int i = 1; i < CA_KEYS_MAX; i++)
+		assert_int_equal(roll(86400 * 365), 0);
+	assert_int_equal(roll(86400 * 365), LIFE_WRONG_STATE);
+	expect_issued_by("a.example", CA_KEYS_MAX - 1);
+	restart();
+	expect_issued_by("b.example", CA_KEYS_MAX - 1);
+	finish();
+}
+
+static void a_mac_is_the_same_as_long_as_the_store_lives(void **state)
+{
+	uint8_t first[SIGNER_MAC_SIZE], again[SIGNER_MAC_SIZE], other[SIGNER_MAC_SIZE];
+
+	start(false);
+	assert_int_equal(keys_mac(rig.core, "audit", bytes_of_str("head"), first), 0);
+	assert_int_equal(keys_mac(rig.core, "eab", bytes_of_str("head"), other), 0);
+	assert_memory_not_equal(first, other, sizeof(first));
+	restart();
+	assert_int_equal(keys_mac(rig.core, "audit", bytes_of_str("head"), again), 0);
+	assert_memory_equal(first, again, sizeof(first));
+	assert_int_equal(rig_number(&rig, "SELECT count(*) FROM ca_keys WHERE purpose=3"), 1);
+	finish();
+}
+
+static void each_step_is_one_record(void **state)
+{
+	start(false);
+	assert_int_equal(roll(86400 * 365), 0);
+	assert_int_equal(rig_number(&rig, "SELECT count(*) FROM audit WHERE payload LIKE '%\"ca-rollover\"%'"
+					  " AND payload LIKE '%unix:test%' AND payload LIKE '%retires=%'"), 1);
+	assert_int_equal(rig_number(&rig, "SELECT count(*) FROM audit WHERE payload LIKE '%\"ca-init\"%'"), 1);
+	finish();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_chain_is_that_of_the_current_key),
+		cmocka_unit_test(a_request_keeps_the_key_it_was_planned_for),
+		cmocka_unit_test(a_ca_that_has_ended_signs_nothing_until_it_has_another_key),
+		cmocka_unit_test(a_ca_has_so_many_keys_in_its_life),
+		cmocka_unit_test(a_mac_is_the_same_as_long_as_the_store_lives),
+		cmocka_unit_test(each_step_is_one_record),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
