@@ -21,7 +21,7 @@ static const struct conf_option acme_options[] = {
 	{ "caa-identities", CONF_STRINGS, NULL, NULL, "Domain names that stand for this CA in CAA records.", NULL,
 	  NULL },
 	{ "external-account-required", CONF_BOOL, NULL, "false",
-	  "A new account needs the key of an external account (gatehouse eab create). Accounts that are there stay.",
+	  "A new account needs an external account binding (RFC 8555 7.3.4). Accounts that are there stay.",
 	  NULL, NULL },
 	{ "order-lifetime", CONF_DURATION, "1m..90d", "7d",
 	  "How long a client has to finish an order; a request that is held longer is lost to it.", NULL, NULL },
