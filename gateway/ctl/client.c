@@ -126,6 +126,8 @@ static const struct {
 	{ CA_ADMIN_NOT_PERMITTED, CTL_NOT_PERMITTED, "gatehouse status says who the core takes you for" },
 	{ CA_ADMIN_RESTRICTED, CTL_NOT_PERMITTED, "ask an officer of that profile" },
 	{ CA_ADMIN_INVALID, CTL_USAGE, NULL },
+	{ CA_ADMIN_EXISTS, CTL_WRONG_STATE, "gatehouse cert list" },
+	{ CA_ADMIN_NO_MATCH, CTL_NOT_FOUND, "gatehouse pending" },
 	{ CA_ADMIN_LATER, CTL_PENDING, "gatehouse show ID --timeline" },
 	{ CA_ADMIN_NO_ANSWER, CTL_FAILED, "gatehouse show ID --timeline, then try again" },
 };

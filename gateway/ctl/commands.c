@@ -50,6 +50,29 @@ static const struct option_row approve_options[] = {
 	{ 0 },
 };
 
+static const struct option_row revoke_options[] = {
+	{ "reason", .value = "TEXT", .summary = "of RFC 5280: superseded, keyCompromise, ...; else unspecified" },
+	{ "at", .value = "DATE", .summary = "since when, as 2026-11-23T05:32:50Z; now without one" },
+	{ 0 },
+};
+
+static const struct option_row import_options[] = {
+	{ "existing", .summary = "into the one pending request with its public key: an offline signer's answer" },
+	{ "foreign", .summary = "one that no CA here has signed is taken too" },
+	{ 0 },
+};
+
+static const struct option_row crl_options[] = {
+	{ "publish", .summary = "publish new ones first" },
+	{ 0 },
+};
+
+static const struct option_row purge_options[] = {
+	{ "before", .value = "DATE", .summary = "up to when, as 2025-01-01T00:00:00Z" },
+	{ "failed", .summary = "requests that were denied or failed, instead of certificates" },
+	{ 0 },
+};
+
 static const struct option_row deny_options[] = {
 	{ "reason", .value = "TEXT", .summary = "told to the requester" },
 	{ 0 },
@@ -175,6 +198,13 @@ static const struct command commands[] = {
 	  .options = { export_options }, .run = ctl_export,
 	  .example = "gatehouse request export 41 > request.pem" },
 
+	{ "request", "purge", NULL, "", "remove what is over, for ever", .prints = PRINTS_DOCUMENT,
+	  .options = { purge_options }, .run = ctl_request_purge,
+	  .text = "Certificates that ended before the date, with their requests; with --failed requests that were "
+		  "denied or failed before. Never what a revocation list must still say. It needs an administrator who "
+		  "is an officer too.",
+	  .example = "gatehouse request purge --before 2025-01-01T00:00:00Z" },
+
 	{ "cert", "list", NULL, "[FILTER]", "list the certificates, or those that a filter matches",
 	  .prints = PRINTS_LIST, .list = &certificate_shape, .is_paged = true, .options = { newest_options },
 	  .run = ctl_cert_list, .example = "gatehouse cert list 'valid and san~*.corp.example'" },
@@ -188,6 +218,22 @@ static const struct command commands[] = {
 	{ "cert", "export", NULL, "SERIAL", "print a certificate in PEM", .run = ctl_cert_export,
 	  .example = "gatehouse cert export 41 > certificate.pem" },
 
+
+	{ "cert", "revoke", "revoke", "SERIAL...", "revoke certificates", .prints = PRINTS_DOCUMENT,
+	  .options = { revoke_options }, .run = ctl_cert_revoke,
+	  .text = "By their serials or the numbers of their requests. A revocation may be given another reason or an "
+		  "earlier date later; it is not taken back. A key revoked as keyCompromise is never certified again.",
+	  .example = "gatehouse revoke 41 --reason superseded" },
+	{ "cert", "hold", NULL, "SERIAL...", "revoke certificates until they are released", .prints = PRINTS_DOCUMENT,
+	  .run = ctl_cert_hold },
+	{ "cert", "release", NULL, "SERIAL...", "take certificates off hold", .prints = PRINTS_DOCUMENT,
+	  .run = ctl_cert_release },
+	{ "cert", "status", NULL, "SERIAL", "whether a serial is valid, revoked or was never issued",
+	  .prints = PRINTS_DOCUMENT, .run = ctl_cert_status },
+	{ "cert", "import", NULL, "FILE", "take a certificate that was made elsewhere, in PEM or DER",
+	  .prints = PRINTS_DOCUMENT, .options = { import_options }, .run = ctl_cert_import,
+	  .text = "It must have been signed by a key of a CA here, unless --foreign is given.",
+	  .example = "gatehouse cert import signed.pem --existing" },
 
 	{ "ca", "init", NULL, "", "create a CA, and a first configuration", .prints = PRINTS_DOCUMENT,
 	  .options = { ca_place_options, ca_key_options, ca_init_options }, .run = ctl_ca_init,
@@ -213,6 +259,11 @@ static const struct command commands[] = {
 	  .example = "gatehouse ca rollover 'Example CA' --key-type ec-p384" },
 	{ "ca", "show", NULL, "[CA]", "show the CA, its keys and certificates", .prints = PRINTS_DOCUMENT,
 	  .is_paged = true, .run = ctl_ca_show },
+
+	{ "ca", "crl", NULL, "[CA]", "list the revocation lists in force", .prints = PRINTS_LIST, .list = &crl_shape,
+	  .options = { crl_options }, .run = ctl_ca_crl,
+	  .text = "The list of part 0 is about all certificates of its key.",
+	  .example = "gatehouse ca crl --publish" },
 
 	{ "trust", "show", NULL, "[CA]", "show what clients have to trust, with its fingerprint",
 	  .prints = PRINTS_DOCUMENT, .options = { trust_options }, .run = ctl_trust_show,

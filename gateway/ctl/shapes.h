@@ -7,5 +7,6 @@
 #include "gateway/ctl/list.h"
 
 extern const struct list_shape pending_shape, request_shape; /* gateway/ctl/requests.c */
+extern const struct list_shape crl_shape;                     /* gateway/ctl/revoke.c */
 extern const struct list_shape profile_shape, endpoint_shape; /* gateway/ctl/settings.c */
 extern const struct list_shape certificate_shape;            /* gateway/ctl/certificates.c */
