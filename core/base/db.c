@@ -232,6 +232,7 @@ static int start_threads(struct db *db, const struct db_options *o)
 
 static int db_new(struct db **out, const struct db_options *o)
 {
+	pthread_condattr_t monotonic;
 	struct db *db = calloc(1, sizeof(*db));
 
 	if (!db)
@@ -249,6 +250,11 @@ static int db_new(struct db **out, const struct db_options *o)
 	pthread_cond_init(&db->checkpointer.wake, NULL);
 	pthread_mutex_init(&db->readers_lock, NULL);
 	pthread_cond_init(&db->reader_free, NULL);
+	pthread_mutex_init(&db->watch_lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&db->watch, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	*out = db;
 	return 0;
 }
@@ -286,6 +292,8 @@ void db_drop(struct db **dbp)
 	/* The last connection to close copies the log into the file and removes it. */
 	db_conn_drop(&db->writer.conn);
 	pthread_cond_destroy(&db->reader_free);
+	pthread_cond_destroy(&db->watch);
+	pthread_mutex_destroy(&db->watch_lock);
 	pthread_mutex_destroy(&db->readers_lock);
 	pthread_cond_destroy(&db->checkpointer.wake);
 	pthread_mutex_destroy(&db->checkpointer.lock);
@@ -339,6 +347,31 @@ int db_read_one(struct db *db, db_fn *fn, void *arg)
 
 	give_reader(db, conn);
 	return r;
+}
+
+uint64_t db_wait(struct db *db, uint64_t seen, unsigned wait_ms)
+{
+	struct timespec until;
+	int e = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += wait_ms / 1000;
+	until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_mutex_lock(&db->watch_lock);
+	while (!e && !db->is_woken && atomic_load(&db->writes) <= seen)
+		e = pthread_cond_timedwait(&db->watch, &db->watch_lock, &until);
+	pthread_mutex_unlock(&db->watch_lock);
+	return atomic_load(&db->writes);
+}
+
+void db_wake(struct db *db)
+{
+	pthread_mutex_lock(&db->watch_lock);
+	db->is_woken = true;
+	pthread_cond_broadcast(&db->watch);
+	pthread_mutex_unlock(&db->watch_lock);
 }
 
 void db_get_stats(struct db *db, struct db_stats *out)

@@ -109,6 +109,13 @@ void db_rows_drop(struct db_rows **rows); /* works with OWNED(db_rows) */
 int64_t db_changes(struct db_conn *conn);
 int64_t db_last_id(struct db_conn *conn);
 
+/* Wait up to `wait_ms` until more members were committed than `seen` (struct db_stats: writes), or db_wake() was
+ * called. Returns how many were committed. */
+uint64_t db_wait(struct db *db, uint64_t seen, unsigned wait_ms);
+
+/* End every db_wait(), those that begin later too. */
+void db_wake(struct db *db);
+
 /* Figures for metrics: each only grows. */
 struct db_stats {
 	uint64_t writes;      /* members committed */

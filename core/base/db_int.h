@@ -78,6 +78,9 @@ struct db {
 	struct db_conn **readers;
 	unsigned reader_count;
 
+	pthread_mutex_t watch_lock;
+	pthread_cond_t watch; /* a batch was committed */
+	bool is_woken;        /* under `watch_lock` */
 	atomic_uint_least64_t writes, batches, failures, reruns, checkpoints;
 };
 

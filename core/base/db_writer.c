@@ -145,6 +145,9 @@ static void run_batch(struct db *db, struct db_member *first)
 		count(m->result ? &db->failures : &db->writes);
 		sem_post(&m->done);
 	}
+	pthread_mutex_lock(&db->watch_lock);
+	pthread_cond_broadcast(&db->watch);
+	pthread_mutex_unlock(&db->watch_lock);
 }
 
 /* Up to BATCH_MAX members from the queue. */
