@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "core/admin.h"
+#include "core/admin_turn.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@
 #include "core/store_credentials.h"
 #include "core/worker.h"
 
-static int say(struct ca_outcome *out, int outcome, const char *reason)
+int admin_turn_say(struct ca_outcome *out, int outcome, const char *reason)
 {
 	snprintf(out->reason, sizeof(out->reason), "%s", reason);
 	return outcome;
@@ -30,44 +30,47 @@ static void describe(const struct ca_request *r, struct ca_outcome *out)
 	snprintf(out->reason, sizeof(out->reason), "%s", r->reason);
 }
 
-/* Take the request for this caller alone, load it, and see whether he may do this to it now. */
-static int begin(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, enum ca_action action,
-		 struct ca_request **r, struct ca **ca, struct ca_outcome *out)
+int admin_turn_begin(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, enum ca_action action,
+		     struct ca_request **r, struct ca **ca, struct ca_outcome *out)
 {
 	enum ca_state next;
 	const char *why;
 	int e;
 
 	if (core->is_closed)
-		return say(out, CA_ADMIN_NO_ANSWER, "the CA is stopping");
+		return admin_turn_say(out, CA_ADMIN_NO_ANSWER, "the CA is stopping");
 	e = flight_enter_id(core->flight, id, 0);
 	if (e)
-		return e < 0 ? e : say(out, CA_ADMIN_BAD_STATE, "another officer is acting on this request right now");
+		return e < 0 ? e :
+			       admin_turn_say(out, CA_ADMIN_BAD_STATE,
+					      "another officer is acting on this request right now");
 	e = store_load(core, id, r);
 	if (e == CA_CALL_NOT_FOUND)
-		e = say(out, CA_ADMIN_NOT_FOUND, "there is no such request");
+		e = admin_turn_say(out, CA_ADMIN_NOT_FOUND, "there is no such request");
 	if (!e) {
 		describe(*r, out);
 		(*r)->officer = who->name;
 		*ca = core_find_ca(core, (*r)->ca);
 		if (!*ca)
-			e = say(out, CA_ADMIN_NO_ANSWER, "the request's CA is no longer configured");
+			e = admin_turn_say(out, CA_ADMIN_NO_ANSWER, "the request's CA is no longer configured");
 		else if ((e = admin_check_officer(who, (*r)->profile, (*r)->requester, &why)))
-			e = say(out, e, why);
+			e = admin_turn_say(out, e, why);
 		else if (ca_state_next((*r)->state, action, &next))
-			e = say(out, CA_ADMIN_BAD_STATE, "only a pending request can be changed or decided");
+			e = admin_turn_say(out, CA_ADMIN_BAD_STATE, "only a pending request can be changed or decided");
+		else if (who->seen && who->seen != (*r)->version)
+			e = admin_turn_say(out, CA_ADMIN_CHANGED, "the request is no longer what was shown");
 	}
 	if (e)
 		flight_leave_id(core->flight, id);
 	return e;
 }
 
-static int end(struct ca_core *core, int64_t id, int e, struct ca_outcome *out)
+int admin_turn_end(struct ca_core *core, int64_t id, int e, struct ca_outcome *out)
 {
 	flight_leave_id(core->flight, id);
 	worker_kick(core->outbox);
 	if (e == STORE_CHANGED || e == STORE_DUPLICATE)
-		return say(out, CA_ADMIN_BAD_STATE, "the request changed meanwhile");
+		return admin_turn_say(out, CA_ADMIN_BAD_STATE, "the request changed meanwhile");
 	return e;
 }
 
@@ -88,7 +91,7 @@ static int stay_pending(struct ca *ca, struct ca_request *r, const char *why, st
 
 	request_note(r, "core", "returned reason=\"%s\"", request_quote(r, why));
 	e = store_pending(ca, r, &change);
-	return e ? e : say(out, CA_ADMIN_NO_ANSWER, why);
+	return e ? e : admin_turn_say(out, CA_ADMIN_NO_ANSWER, why);
 }
 
 /* Everything that was checked when it came is checked again: the profile may be another one now. */
@@ -126,7 +129,7 @@ static int resubmit(struct ca *ca, struct ca_request *r, struct ca_outcome *out)
 		return e < 0 ? e : stay_pending(ca, r, why, out);
 	e = decide_prepare(ca, r);
 	if (e)
-		return say(out, CA_ADMIN_NO_ANSWER, "the request's profile is no longer configured");
+		return admin_turn_say(out, CA_ADMIN_NO_ANSWER, "the request's profile is no longer configured");
 	e = store_load_approvals(ca->core, r);
 	if (!e)
 		e = store_is_renewal(ca->core, r, clock_wall_s(), &r->is_renewal);
@@ -138,15 +141,15 @@ static int resubmit(struct ca *ca, struct ca_request *r, struct ca_outcome *out)
 	decide_verify(ca, r, CA_VERIFY_RESUBMIT);
 	e = decide_apply(ca, r, CA_VERIFY_RESUBMIT);
 	if (e == DECIDE_AWAY)
-		return say(out, CA_ADMIN_LATER,
+		return admin_turn_say(out, CA_ADMIN_LATER,
 			   "nothing can be signed now; the request is issued when the signer is back");
 	if (!e) {
 		describe(r, out);
 		if (r->has_changed)
-			return say(out, CA_ADMIN_CHANGED,
+			return admin_turn_say(out, CA_ADMIN_CHANGED,
 				   "profile or policy changed: what would be issued now is not what was approved");
 		if (r->state == CA_STATE_PENDING && r->has_failed)
-			return say(out, CA_ADMIN_NO_ANSWER,
+			return admin_turn_say(out, CA_ADMIN_NO_ANSWER,
 				   "policy or the certificate's making failed; see the timeline");
 		if (r->state == CA_STATE_PENDING)
 			snprintf(out->reason, sizeof(out->reason), "%s", r->verdict.reason);
@@ -160,12 +163,12 @@ int ca_admin_resubmit(struct ca_core *core, const struct ca_admin_caller *who, i
 {
 	OWNED(ca_request) r = NULL;
 	struct ca *ca;
-	int e = begin(core, who, id, CA_ACTION_RESUBMIT, &r, &ca, out);
+	int e = admin_turn_begin(core, who, id, CA_ACTION_RESUBMIT, &r, &ca, out);
 
 	if (e)
 		return e;
 	request_note(r, who->name, "resubmit by=%s", who->name);
-	return end(core, id, resubmit(ca, r, out), out);
+	return admin_turn_end(core, id, resubmit(ca, r, out), out);
 }
 
 int ca_admin_approve(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const uint8_t *digest,
@@ -175,25 +178,27 @@ int ca_admin_approve(struct ca_core *core, const struct ca_admin_caller *who, in
 	struct ca *ca;
 	struct store_change approval = { .approved_by = who->name };
 	char text[2 * SHA256_SIZE + 1];
-	int e = begin(core, who, id, CA_ACTION_RESUBMIT, &r, &ca, out);
+	int e = admin_turn_begin(core, who, id, CA_ACTION_RESUBMIT, &r, &ca, out);
 
 	if (e)
 		return e;
 	if (digest && memcmp(digest, r->digest, SHA256_SIZE) != 0)
-		return end(core, id, say(out, CA_ADMIN_CHANGED, "the request is no longer what was shown"), out);
+		return admin_turn_end(
+			core, id,
+			admin_turn_say(out, CA_ADMIN_CHANGED, "the request is no longer what was shown"), out);
 	approval.approved_rule = r->verdict.rule;
 	hex_print(bytes_of(r->digest, 8), text);
 	request_note(r, who->name, "approve by=%s digest=%s rule=%s", who->name, text, r->verdict.rule);
 	/* The approval is durable with the row in the version that was shown; policy is asked after that. */
 	e = store_pending(ca, r, &approval);
 	if (e)
-		return end(core, id, e, out);
+		return admin_turn_end(core, id, e, out);
 	request_note(r, who->name, "resubmit by=%s", who->name);
 	e = resubmit(ca, r, out);
 	if (!e)
 		log_info("request.approved", "request", LOG_NUMBER(id), "by", who->name, "state",
 			 ca_state_word(r->state));
-	return end(core, id, e, out);
+	return admin_turn_end(core, id, e, out);
 }
 
 int ca_admin_deny(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *reason,
@@ -202,7 +207,7 @@ int ca_admin_deny(struct ca_core *core, const struct ca_admin_caller *who, int64
 	OWNED(ca_request) r = NULL;
 	struct ca *ca;
 	struct store_change change = { .from = CA_STATE_PENDING, .action = CA_ACTION_ADMIN_DENY };
-	int e = begin(core, who, id, CA_ACTION_ADMIN_DENY, &r, &ca, out);
+	int e = admin_turn_begin(core, who, id, CA_ACTION_ADMIN_DENY, &r, &ca, out);
 
 	if (e)
 		return e;
@@ -222,20 +227,21 @@ int ca_admin_deny(struct ca_core *core, const struct ca_admin_caller *who, int64
 		describe(r, out);
 		log_info("request.denied", "request", LOG_NUMBER(id), "by", who->name);
 	}
-	return end(core, id, e, out);
+	return admin_turn_end(core, id, e, out);
 }
 
-/* After an edit the digest is another one, so approvals given for the old one count no more. */
-static int store_edit(struct ca_core *core, struct ca *ca, struct ca_request *r, enum ca_action action,
-		      struct ca_outcome *out)
+int admin_turn_edit(struct ca_core *core, struct ca *ca, struct ca_request *r, enum ca_action action,
+		    struct ca_outcome *out)
 {
-	struct store_change change = { .rewrite_rows = true, .action = action };
+	struct store_change change = { .rewrite_rows = true, .rewrite_names = action == CA_ACTION_EDIT,
+				       .action = action };
 	const struct ca_profile *p = core_find_profile(core, r->profile);
 	int e;
 
 	if (!p)
-		return end(core, r->id, say(out, CA_ADMIN_NO_ANSWER, "the request's profile is no longer configured"),
-			   out);
+		return admin_turn_end(core, r->id,
+				      admin_turn_say(out, CA_ADMIN_NO_ANSWER,
+						     "the request's profile is no longer configured"), out);
 	r->is_edited = true;
 	decide_use_profile(r, p);
 	e = request_hash_template(r);
@@ -245,7 +251,7 @@ static int store_edit(struct ca_core *core, struct ca *ca, struct ca_request *r,
 		trace_step(core->trace, ca_action_word(action), r->id);
 		describe(r, out);
 	}
-	return end(core, r->id, e, out);
+	return admin_turn_end(core, r->id, e, out);
 }
 
 int ca_admin_set_attribute(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *name,
@@ -253,20 +259,20 @@ int ca_admin_set_attribute(struct ca_core *core, const struct ca_admin_caller *w
 {
 	OWNED(ca_request) r = NULL;
 	struct ca *ca;
-	int e = begin(core, who, id, CA_ACTION_SET_ATTRIBUTES, &r, &ca, out);
+	int e = admin_turn_begin(core, who, id, CA_ACTION_SET_ATTRIBUTES, &r, &ca, out);
 
 	if (e)
 		return e;
 	e = request_set_attribute(r, name, value, true);
 	if (e)
-		return end(core, id,
+		return admin_turn_end(core, id,
 			   e == -ENOMEM ? e
-					: say(out, CA_ADMIN_INVALID,
+					: admin_turn_say(out, CA_ADMIN_INVALID,
 					      "the attribute's name or value is too "
 					      "long or has a line break"),
 			   out);
 	request_note(r, who->name, "set-attribute by=%s name=\"%s\"", who->name, request_quote(r, name));
-	return store_edit(core, ca, r, CA_ACTION_SET_ATTRIBUTES, out);
+	return admin_turn_edit(core, ca, r, CA_ACTION_SET_ATTRIBUTES, out);
 }
 
 static bool officer_may_set(struct ca_core *core, const struct ca_request *r, const char *oid)
@@ -284,17 +290,20 @@ int ca_admin_set_extension(struct ca_core *core, const struct ca_admin_caller *w
 {
 	OWNED(ca_request) r = NULL;
 	struct ca *ca;
-	int e = begin(core, who, id, CA_ACTION_SET_EXTENSION, &r, &ca, out);
+	int e = admin_turn_begin(core, who, id, CA_ACTION_SET_EXTENSION, &r, &ca, out);
 
 	if (e)
 		return e;
 	if (!officer_may_set(core, r, oid) || extension_is_reserved(oid))
-		return end(core, id, say(out, CA_ADMIN_NOT_PERMITTED, "the profile does not list this extension under "
-								      "officer-extensions"), out);
+		return admin_turn_end(core, id,
+				      admin_turn_say(out, CA_ADMIN_NOT_PERMITTED,
+						     "the profile does not list this extension under "
+						     "officer-extensions"), out);
 	e = request_set_extension(r, oid, der, (flags & (CA_EXT_CRITICAL | CA_EXT_DISABLED)) | CA_EXT_ORIGIN_ADMIN);
 	if (e)
-		return end(core, id, e == -ENOMEM ? e : say(out, CA_ADMIN_INVALID, "the OID or the value is malformed"),
-			   out);
+		return admin_turn_end(core, id,
+				      e == -ENOMEM ? e : admin_turn_say(out, CA_ADMIN_INVALID,
+									"the OID or the value is malformed"), out);
 	request_note(r, who->name, "set-extension by=%s oid=%s flags=%u", who->name, oid, flags);
-	return store_edit(core, ca, r, CA_ACTION_SET_EXTENSION, out);
+	return admin_turn_edit(core, ca, r, CA_ACTION_SET_EXTENSION, out);
 }

@@ -31,6 +31,7 @@ struct ca_admin_caller {
 	uid_t uid;        /* the person behind the name */
 	bool is_limited;  /* an officer who handles what his rows of `officer-rights` say, and nothing else */
 	uint64_t rights;  /* his rows, a bit each */
+	int64_t seen;     /* version of the row that he was shown: another one is CA_ADMIN_CHANGED; 0: any */
 	const struct conf_section *conf; /* where they stand */
 };
 
@@ -117,6 +118,25 @@ int ca_admin_cert_status(struct ca_core *core, const struct ca_admin_caller *who
 /* Publish the CRLs of a CA now (NULL: of every CA); out->reason says under which numbers. An administrator's. */
 int ca_admin_publish_crl(struct ca_core *core, const struct ca_admin_caller *who, const char *ca,
 			 struct ca_outcome *out);
+
+/* Take away what an officer set; what the request brought is switched off. */
+int ca_admin_remove_extension(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *oid,
+			      struct ca_outcome *out);
+
+/* Add a name, or put it in the place of another ("dns:a.example"; `instead_of` "" adds): only where the profile says
+ * `officer-names: allow`, and another officer must approve. Remove one: always, but not the last. */
+int ca_admin_set_name(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *name,
+		      const char *instead_of, struct ca_outcome *out);
+int ca_admin_remove_name(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *name,
+			 struct ca_outcome *out);
+
+/* A shorter validity than the request would get; never a longer one. */
+int ca_admin_shorten(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, int64_t lifetime_s,
+		     struct ca_outcome *out);
+
+/* A note for the officers who look next, in any state. 0; CA_ADMIN_NOT_FOUND, _NOT_PERMITTED, _INVALID. */
+int ca_admin_note(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *text,
+		  struct ca_outcome *out);
 
 /* Only an OID of the profile's `officer-extensions`; origin ADMIN. `flags`: CA_EXT_CRITICAL, CA_EXT_DISABLED. */
 int ca_admin_set_extension(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *oid,

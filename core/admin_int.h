@@ -46,6 +46,11 @@ extern const struct admin_call_row admin_calls[]; /* ends with a row without `an
 admin_call_fn admin_list_requests, admin_show_request, admin_approve, admin_resubmit, admin_deny, admin_set_attribute,
 	admin_set_extension;
 
+admin_call_fn admin_remove_extension, admin_set_name, admin_remove_name, admin_shorten, admin_add_note;
+
+/* core/admin_watch.c */
+admin_call_fn admin_watch, admin_explain;
+
 /* core/admin_certificates.c */
 admin_call_fn admin_list_certificates;
 
@@ -54,7 +59,7 @@ admin_call_fn admin_revoke, admin_hold, admin_release, admin_publish_crl, admin_
 	admin_purge, admin_cert_status;
 
 /* core/admin_status.c */
-admin_call_fn admin_get_status;
+admin_call_fn admin_get_status, admin_show_roles;
 
 /* core/admin_ca.c */
 admin_call_fn admin_show_ca, admin_init_ca, admin_import_ca, admin_rollover_ca;

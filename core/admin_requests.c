@@ -4,6 +4,8 @@
  */
 #include "core/admin_int.h"
 
+#include "core/base/own.h"
+#include "core/differences.h"
 #include "core/store_view.h"
 
 void admin_list_requests(const struct admin_ask *a)
@@ -14,59 +16,133 @@ void admin_list_requests(const struct admin_ask *a)
 					    .from = bytes_of(q->from.data, q->from.len), .backwards = q->backwards });
 }
 
+/* What was asked for against what will be issued; not for octets that are no request. */
+static int compare(const struct admin_ask *a, int64_t id)
+{
+	Gatehouse__Admin__Detail *d = a->reply->detail;
+	OWNED(ca_request) r = NULL;
+	int e = store_load(a->core, id, &r);
+
+	if (e)
+		return e;
+	d->lifetime_s = r->template_s;
+	return r->state == CA_STATE_ERROR ? 0 :
+					    differences_list(a->core, r, a->arena, &d->differences, &d->n_differences);
+}
+
 void admin_show_request(const struct admin_ask *a)
 {
 	const Gatehouse__Admin__ShowRequest *q = a->call->show_request;
 	int e = store_view_detail(a->core, q->id, q->timeline, a->arena, &a->reply->detail);
 
+	if (!e)
+		e = compare(a, q->id);
 	if (e > 0)
 		admin_say(a, CA_ADMIN_NOT_FOUND, "there is no such request");
 	else if (e)
 		admin_failed(a, e);
 }
 
+/* The caller, with what he says that he saw. */
+static struct ca_admin_caller who_saw(const struct admin_ask *a, int64_t version)
+{
+	struct ca_admin_caller who = *a->who;
+
+	who.seen = version;
+	return who;
+}
+
 void admin_approve(const struct admin_ask *a)
 {
 	const Gatehouse__Admin__Decide *q = a->call->approve;
+	struct ca_admin_caller who = who_saw(a, q->version);
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
 
 	if (q->digest.len && q->digest.len != SHA256_SIZE) {
 		admin_say(a, CA_ADMIN_INVALID, "a digest has 32 octets");
 		return;
 	}
-	admin_decided(a, ca_admin_approve(a->core, a->who, q->id, q->digest.len ? q->digest.data : NULL, &out), &out,
+	admin_decided(a, ca_admin_approve(a->core, &who, q->id, q->digest.len ? q->digest.data : NULL, &out), &out,
 		      q->id);
 }
 
 void admin_resubmit(const struct admin_ask *a)
 {
+	struct ca_admin_caller who = who_saw(a, a->call->resubmit->version);
 	int64_t id = a->call->resubmit->id;
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
 
-	admin_decided(a, ca_admin_resubmit(a->core, a->who, id, &out), &out, id);
+	admin_decided(a, ca_admin_resubmit(a->core, &who, id, &out), &out, id);
 }
 
 void admin_deny(const struct admin_ask *a)
 {
 	const Gatehouse__Admin__Decide *q = a->call->deny;
+	struct ca_admin_caller who = who_saw(a, q->version);
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
 
-	admin_decided(a, ca_admin_deny(a->core, a->who, q->id, q->reason, &out), &out, q->id);
+	admin_decided(a, ca_admin_deny(a->core, &who, q->id, q->reason, &out), &out, q->id);
 }
 
 void admin_set_attribute(const struct admin_ask *a)
 {
 	const Gatehouse__Admin__SetAttribute *q = a->call->set_attribute;
+	struct ca_admin_caller who = who_saw(a, q->version);
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
 
-	admin_decided(a, ca_admin_set_attribute(a->core, a->who, q->id, q->name, q->value, &out), &out, q->id);
+	admin_decided(a, ca_admin_set_attribute(a->core, &who, q->id, q->name, q->value, &out), &out, q->id);
 }
 
 void admin_set_extension(const struct admin_ask *a)
 {
 	const Gatehouse__Admin__SetExtension *q = a->call->set_extension;
+	struct ca_admin_caller who = who_saw(a, q->version);
 	struct bytes value = bytes_of(q->value.data, q->value.len);
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
 
-	admin_decided(a, ca_admin_set_extension(a->core, a->who, q->id, q->oid, value, q->flags, &out), &out, q->id);
+	admin_decided(a, ca_admin_set_extension(a->core, &who, q->id, q->oid, value, q->flags, &out), &out, q->id);
+}
+
+void admin_remove_extension(const struct admin_ask *a)
+{
+	const Gatehouse__Admin__RemoveExtension *q = a->call->remove_extension;
+	struct ca_admin_caller who = who_saw(a, q->version);
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+
+	admin_decided(a, ca_admin_remove_extension(a->core, &who, q->id, q->oid, &out), &out, q->id);
+}
+
+void admin_set_name(const struct admin_ask *a)
+{
+	const Gatehouse__Admin__SetName *q = a->call->set_name;
+	struct ca_admin_caller who = who_saw(a, q->version);
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+
+	admin_decided(a, ca_admin_set_name(a->core, &who, q->id, q->name, q->instead_of, &out), &out, q->id);
+}
+
+void admin_remove_name(const struct admin_ask *a)
+{
+	const Gatehouse__Admin__RemoveName *q = a->call->remove_name;
+	struct ca_admin_caller who = who_saw(a, q->version);
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+
+	admin_decided(a, ca_admin_remove_name(a->core, &who, q->id, q->name, &out), &out, q->id);
+}
+
+void admin_shorten(const struct admin_ask *a)
+{
+	const Gatehouse__Admin__Shorten *q = a->call->shorten;
+	struct ca_admin_caller who = who_saw(a, q->version);
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+
+	admin_decided(a, ca_admin_shorten(a->core, &who, q->id, q->lifetime_s, &out), &out, q->id);
+}
+
+void admin_add_note(const struct admin_ask *a)
+{
+	const Gatehouse__Admin__AddNote *q = a->call->add_note;
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+
+	admin_decided(a, ca_admin_note(a->core, a->who, q->id, q->text, &out), &out, q->id);
 }

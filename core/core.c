@@ -276,6 +276,8 @@ int ca_core_check(const struct conf_section *root, struct conf_error *error)
 void ca_core_close(struct ca_core *core)
 {
 	core->is_closed = true;
+	if (core->db)
+		db_wake(core->db);
 	if (core->flight)
 		flight_wait_idle(core->flight);
 }

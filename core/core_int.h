@@ -200,6 +200,9 @@ void decide_use_profile(struct ca_request *r, const struct ca_profile *p);
 /* Ask the policy module: r->verdict, or r->is_undecided when it failed. */
 void decide_verify(struct ca *ca, struct ca_request *r, enum ca_verify_cause cause);
 
+/* Ask the policy module without consequence: nothing is traced, counted or written. False: it gave no valid answer. */
+bool decide_explain(struct ca *ca, struct ca_request *r);
+
 /* Besides the outcomes of store_apply() (core/store.h): */
 enum {
 	DECIDE_AWAY = 21,  /* it cannot be signed now: the row is ACTIVE with its TBS and will be finished */

@@ -73,13 +73,15 @@ int decide_prepare(struct ca *ca, struct ca_request *r)
 	r->shown.verdict = r->verdict;
 	decide_use_profile(r, p);
 	r->template_s = p->lifetime_s;
+	if (r->officer_lifetime_s && r->officer_lifetime_s < r->template_s)
+		r->template_s = r->officer_lifetime_s;
 	r->n_subject = 0;
 	r->subject_text = NULL;
 	r->not_before_s = now_s - p->backdate_s;
 	if (r->not_before_s < key->not_before_s)
 		r->not_before_s = key->not_before_s;
 	/* The last second belongs to the validity (RFC 5280 4.1.2.5). */
-	r->not_after_s = now_s - p->backdate_s + p->lifetime_s - 1;
+	r->not_after_s = now_s - p->backdate_s + r->template_s - 1;
 	if (r->not_after_s > key->not_after_s)
 		r->not_after_s = key->not_after_s;
 	for (size_t i = 0; p->common_name && i < r->n_names; i++) {
@@ -151,7 +153,6 @@ static int call_policy(struct ca *ca, struct ca_request *r, enum ca_verify_cause
 		return -ENOMEM;
 	if (takes_turns)
 		pthread_mutex_lock(&ca->policy_turn);
-	trace_event(ca->core->trace, "verify", r->id, "\"cause\":\"%s\"", causes[cause]);
 	e = ca->policy->verify(ca->policy_state, v, cause, &r->verdict);
 	if (takes_turns)
 		pthread_mutex_unlock(&ca->policy_turn);
@@ -168,6 +169,7 @@ void decide_verify(struct ca *ca, struct ca_request *r, enum ca_verify_cause cau
 	stage_save(r, &staged);
 	r->is_undecided = false;
 	r->verdict = (struct ca_verdict){ .kind = VERDICT_UNSET };
+	trace_event(ca->core->trace, "verify", r->id, "\"cause\":\"%s\"", causes[cause]);
 	e = call_policy(ca, r, cause);
 	if (e || r->verdict.kind < CA_VERDICT_DENY || r->verdict.kind > CA_VERDICT_ISSUE) {
 		const char *what = e ? "failed" : r->verdict.kind == VERDICT_UNSET ? "gave no answer" :
@@ -194,6 +196,13 @@ void decide_verify(struct ca *ca, struct ca_request *r, enum ca_verify_cause cau
 	trace_event(ca->core->trace, "verdict", r->id, "\"verdict\":\"%s\"", verdicts[r->verdict.kind]);
 }
 
+bool decide_explain(struct ca *ca, struct ca_request *r)
+{
+	r->verdict = (struct ca_verdict){ .kind = VERDICT_UNSET };
+	return call_policy(ca, r, CA_VERIFY_RESUBMIT) == 0 && r->verdict.kind >= CA_VERDICT_DENY &&
+	       r->verdict.kind <= CA_VERDICT_ISSUE;
+}
+
 static void resolve(struct ca_request *r, enum ca_status status, const char *reason)
 {
 	r->status = status;
@@ -218,8 +227,19 @@ static int store_result(struct ca *ca, struct ca_request *r, enum ca_state from,
 	return request_move(r, action) ? -EPERM : store_apply(ca, &change);
 }
 
+/* How many officers the profile wants at least for what is held. */
+static unsigned approvals_of_profile(struct ca *ca, const struct ca_request *r)
+{
+	const struct ca_profile *p = core_find_profile(ca->core, r->profile);
+
+	return p && p->conf ? (unsigned)conf_int(p->conf, "approvals") : 0;
+}
+
 static int apply_pend(struct ca *ca, struct ca_request *r, enum ca_state from)
 {
+	unsigned floor = approvals_of_profile(ca, r);
+
+	r->verdict.approvals = r->verdict.approvals < floor ? floor : r->verdict.approvals;
 	if (r->over_quota && from == 0)
 		return DECIDE_QUOTA;
 	snprintf(r->reason, sizeof(r->reason), "%s", r->verdict.reason);
@@ -423,6 +443,51 @@ static int apply_pend_again(struct ca *ca, struct ca_request *r)
 	return apply_pend(ca, r, 0);
 }
 
+/* Whoever set a name does not approve it alone. */
+static const char *lacks_second_officer(const struct ca_request *r)
+{
+	for (size_t i = 0; i < r->n_names; i++) {
+		const struct approval *a = r->approvals;
+
+		if (r->names[i].evidence != CA_EVIDENCE_OFFICER)
+			continue;
+		while (a && strcmp(a->officer, r->names[i].evidence_text) == 0)
+			a = a->next;
+		if (!a)
+			return r->names[i].evidence_text;
+	}
+	return NULL;
+}
+
+/* Distinct officers who approved what is issued now, for the rule that held it. */
+static unsigned count_approvals(const struct ca_request *r)
+{
+	unsigned n = 0;
+
+	for (const struct approval *a = r->approvals; a; a = a->next)
+		n += strcmp(a->rule, r->shown.verdict.rule) == 0;
+	return n;
+}
+
+/* Policy said issue; are there the officers that the core itself wants for a request that was held? */
+static bool lacks_officers(struct ca *ca, struct ca_request *r)
+{
+	unsigned needed = approvals_of_profile(ca, r), n = count_approvals(r);
+	const char *editor = lacks_second_officer(r);
+
+	if (!editor && n >= needed)
+		return false;
+	if (editor)
+		snprintf(r->verdict.reason, sizeof(r->verdict.reason),
+			 "%.100s set a name; another officer must approve it", editor);
+	else
+		snprintf(r->verdict.reason, sizeof(r->verdict.reason),
+			 "profile %.64s wants approvals of %u officers; there are %u", r->profile, needed, n);
+	snprintf(r->verdict.rule, sizeof(r->verdict.rule), "%s", r->shown.verdict.rule);
+	trace_event(ca->core->trace, "verdict", r->id, "\"verdict\":\"pend\",\"by\":\"core\"");
+	return true;
+}
+
 static int apply_issue(struct ca *ca, struct ca_request *r, enum ca_state from)
 {
 	char why[CA_REASON_SIZE] = "";
@@ -430,6 +495,8 @@ static int apply_issue(struct ca *ca, struct ca_request *r, enum ca_state from)
 
 	if (!e && is_not_what_was_approved(r, from))
 		return apply_changed(ca, r);
+	if (!e && from == CA_STATE_PENDING && lacks_officers(ca, r))
+		return apply_pend(ca, r, from);
 	if (!e && r->grant_id && memcmp(r->template_hash, r->grant_template, SHA256_SIZE) != 0)
 		return apply_pend_again(ca, r);
 	if (!e)

@@ -38,6 +38,7 @@ struct ca_verdict {
 	int kind;                      /* enum ca_verdict_kind; not set: a failure */
 	char rule[CA_RULE_SIZE];       /* name of the rule that decided; "" when the module has none */
 	char reason[CA_REASON_SIZE];   /* for the client and the queue */
+	unsigned approvals;            /* with PEND: distinct officers whose approval lets it pass; 0: unknown */
 	char trace[1024];              /* how it came about, stored with the request */
 };
 

@@ -209,7 +209,7 @@ static int compare_names(const void *a, const void *b)
 	return x->kind != y->kind ? (x->kind > y->kind) - (x->kind < y->kind) : strcmp(x->value, y->value);
 }
 
-int request_hash_names(struct ca_request *r)
+static int hash_names(struct ca_request *r, uint8_t out[static SHA256_SIZE])
 {
 	struct ca_name *sorted = arena_alloc(r->arena, (r->n_names + 1) * sizeof(*sorted));
 	struct bytes *pieces = arena_alloc(r->arena, (2 * r->n_names + 2) * sizeof(*pieces));
@@ -228,7 +228,12 @@ int request_hash_names(struct ca_request *r)
 		pieces[n++] = bytes_of_str("subject");
 		pieces[n++] = r->csr.subject;
 	}
-	return digest_sha256_pieces(pieces, n, r->names_key);
+	return digest_sha256_pieces(pieces, n, out);
+}
+
+int request_hash_names(struct ca_request *r)
+{
+	return hash_names(r, r->names_key);
 }
 
 static int compare_attributes(const void *a, const void *b)
@@ -256,17 +261,18 @@ int request_hash_template(struct ca_request *r)
 	size_t max = 64 + 2 * CA_ATTRIBUTES_MAX + 3 * REQUEST_EXTENSIONS_MAX, n = 0;
 	struct bytes *pieces = arena_alloc(r->arena, max * sizeof(*pieces));
 	char *lifetime = arena_printf(r->arena, "%lld", (long long)r->template_s);
+	uint8_t names[SHA256_SIZE]; /* as they are now; names_key tells what was asked for */
 	struct ca_attribute attributes[CA_ATTRIBUTES_MAX];
 	struct ca_extension extensions[REQUEST_EXTENSIONS_MAX];
 
-	if (!pieces || !lifetime)
+	if (!pieces || !lifetime || hash_names(r, names))
 		return -ENOMEM;
 	sort_rows(r, attributes, extensions);
 	pieces[n++] = bytes_of_str(r->ca);
 	pieces[n++] = bytes_of_str(r->profile);
 	pieces[n++] = bytes_of_str(r->requester);
 	pieces[n++] = bytes_of_str(request_subject_text(r));
-	pieces[n++] = bytes_of(r->names_key, sizeof(r->names_key));
+	pieces[n++] = bytes_of(names, sizeof(names));
 	pieces[n++] = bytes_of_str(lifetime);
 	for (const char *const *w = r->key_usage; w && *w && n < 24; w++)
 		pieces[n++] = bytes_of_str(*w);

@@ -60,6 +60,7 @@ struct ca_request {
 	int64_t template_s;       /* intended seconds of validity, before the CA's own end cuts it: constant in time */
 	const char *const *key_usage, *const *ext_key_usage; /* of the profile, for this key */
 	const char *officer;      /* who acts on it now; NULL: nobody does */
+	int64_t officer_lifetime_s; /* an officer shortened it to this; 0: nobody did */
 	bool is_edited;           /* an officer changed it: a grant would not bring his changes back */
 
 	/* What was decided. */
@@ -133,7 +134,7 @@ int request_move(struct ca_request *r, enum ca_action action);
 /* Text from outside as one quoted word of a timeline line: no quote, no control character gets through. */
 const char *request_quote(const struct ca_request *r, const char *text);
 
-/* Fill names_key from the names, whatever their order. */
+/* Fill names_key from the names, whatever their order; an officer's edit leaves it that of what was asked for. */
 int request_hash_names(struct ca_request *r);
 
 /* The digest of what will be issued: everything an approval is for, without serial and absolute dates. And the same

@@ -167,6 +167,16 @@ const struct conf_option ca_profile_rows[] = {
 	{.name = "officer-extensions",
 	 .type = CONF_STRINGS,
 	 .summary = "OIDs of extensions that an officer may set on a pending request."},
+	{.name = "officer-names",
+	 .type = CONF_CHOICE,
+	 .range = "refuse|allow",
+	 .fallback = "refuse",
+	 .summary = "Whether an officer may add or change names of a held request; another officer must approve."},
+	{.name = "approvals",
+	 .type = CONF_INTEGER,
+	 .range = "0..10",
+	 .fallback = "0",
+	 .summary = "How many distinct officers must approve a held request at least; a rule may ask for more."},
 	{0},
 };
 

@@ -17,6 +17,7 @@ enum ca_action {
 	CA_ACTION_FAIL,       /* T6  policy, build or signer failed */
 	CA_ACTION_SET_ATTRIBUTES, /* T7 */
 	CA_ACTION_SET_EXTENSION,  /* T8 */
+	CA_ACTION_EDIT,       /* an officer changes names or shortens the validity */
 	CA_ACTION_ADMIN_DENY, /* T9 */
 	CA_ACTION_RESUBMIT,   /* T10 an officer asks policy again */
 	CA_ACTION_RETURN,     /* a resubmission that came to no answer goes back to the queue */

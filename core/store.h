@@ -45,6 +45,7 @@ struct store_change {
 	enum ca_state from;
 	enum ca_action action;         /* what happened, counted once it is durable */
 	bool rewrite_rows;             /* attributes and extensions are written again */
+	bool rewrite_names;            /* and the names */
 	int64_t key_until_ms; /* how long the transaction key is held; 0: released; INT64_MAX: while it lives */
 	int64_t supersedes;   /* this PENDING row becomes DENIED (superseded) in the same transaction; 0: none */
 	bool spend_grant;              /* r->grant_id */
@@ -55,6 +56,10 @@ struct store_change {
 
 /* Write the names of a request that has none in the store. Inside a transaction only. */
 int store_write_names(struct db_conn *conn, const struct ca_request *r);
+
+/* A note of an officer. 0 or negative. And inside a transaction: those of `from` for `to`, which takes its place. */
+int store_add_note(struct ca_core *core, int64_t id, const char *actor, const char *text, int64_t at_ms);
+int store_carry_notes(struct db_conn *conn, int64_t from, int64_t to);
 
 /* Write the audit records of the change: one for each transition that it makes. Inside its transaction only. */
 int store_audit_change(struct db_conn *conn, const struct store_change *change, int64_t now_ms);

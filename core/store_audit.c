@@ -72,6 +72,7 @@ static const char *actor_of(const struct ca_request *r, enum ca_action action)
 		return "policy";
 	case CA_ACTION_SET_ATTRIBUTES:
 	case CA_ACTION_SET_EXTENSION:
+	case CA_ACTION_EDIT:
 	case CA_ACTION_ADMIN_DENY:
 	case CA_ACTION_RESUBMIT:
 		return r->officer;

@@ -19,7 +19,8 @@ static const char schema_1[] =
 	" status INTEGER NOT NULL, reason TEXT NOT NULL, rule TEXT NOT NULL, trace TEXT NOT NULL,"
 	" digest BLOB, serial BLOB, tbs BLOB, key_id INTEGER, crl_partition INTEGER NOT NULL DEFAULT 0,"
 	" not_before_s INTEGER, not_after_s INTEGER,"
-	" template_s INTEGER NOT NULL, edited INTEGER NOT NULL,"
+	" template_s INTEGER NOT NULL, edited INTEGER NOT NULL, officer_lifetime_s INTEGER NOT NULL DEFAULT 0,"
+	" approvals_needed INTEGER NOT NULL DEFAULT 0,"
 	" key_type TEXT NOT NULL, key_bits INTEGER NOT NULL,"
 	" credential_id INTEGER, credential TEXT, any_scope INTEGER NOT NULL) STRICT;"
 	/* key_until_ms 0: the key is released and may be used again. */

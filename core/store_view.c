@@ -64,6 +64,8 @@ Request *view_read_request(struct arena *arena, struct db_rows *rows, int first)
 	q->version = db_col_int(rows, first + 17);
 	q->key_hash = blob(arena, rows, first + 18);
 	q->is_edited = db_col_int(rows, first + 19) != 0;
+	q->approvals_needed = (uint32_t)db_col_int(rows, first + 20);
+	q->approvals = (uint32_t)db_col_int(rows, first + 21);
 	return q;
 }
 
@@ -271,6 +273,9 @@ static int view_detail(struct db_conn *conn, void *arg)
 			"SELECT officer FROM approvals a WHERE request_id=? AND digest=(SELECT digest FROM requests q"
 			" WHERE q.id=a.request_id) ORDER BY at_ms LIMIT ?",
 			make_officer, (void ***)&d->approvals, &d->n_approvals);
+	if (!e)
+		e = read_list(conn, v, "SELECT at_ms, actor, text FROM notes WHERE request_id=? ORDER BY id LIMIT ?",
+			      make_line, (void ***)&d->notes, &d->n_notes);
 	if (!e && v->timeline)
 		e = read_list(conn, v, "SELECT at_ms, actor, text FROM timeline WHERE request_id=? ORDER BY id LIMIT ?",
 			      make_line, (void ***)&d->timeline, &d->n_timeline);
@@ -291,4 +296,77 @@ int store_view_detail(struct ca_core *core, int64_t id, bool timeline, struct ar
 	if (!e)
 		*out = v.detail;
 	return e;
+}
+
+/* ---- what happened ---- */
+
+struct happened {
+	struct arena *arena;
+	int64_t after, id;
+	unsigned max;
+	Gatehouse__Admin__Watched *out;
+};
+
+static int read_happened(struct db_conn *conn, struct happened *h)
+{
+	OWNED(db_rows) rows = NULL;
+	/* Two statements, so that each has its index. */
+	int e = h->id ? db_select(conn, &rows,
+				  "SELECT t.id, t.request_id, t.at_ms, t.actor, t.text, q.state FROM timeline t"
+				  " JOIN requests q ON q.id=t.request_id WHERE t.request_id=? AND t.id>?"
+				  " ORDER BY t.id LIMIT ?",
+				  DB_INT(h->id), DB_INT(h->after), DB_INT(h->max)) :
+			db_select(conn, &rows,
+				  "SELECT t.id, t.request_id, t.at_ms, t.actor, t.text, q.state FROM timeline t"
+				  " JOIN requests q ON q.id=t.request_id WHERE t.id>? ORDER BY t.id LIMIT ?",
+				  DB_INT(h->after), DB_INT(h->max));
+
+	while (!e && h->out->n_lines < h->max && (e = db_next(rows)) == DB_ROW) {
+		Gatehouse__Admin__Happened *line = arena_alloc(h->arena, sizeof(*line));
+
+		if (!line)
+			return -ENOMEM;
+		gatehouse__admin__happened__init(line);
+		h->out->last = line->id = db_col_int(rows, 0);
+		line->request_id = db_col_int(rows, 1);
+		line->at_ms = db_col_int(rows, 2);
+		line->actor = text(h->arena, rows, 3);
+		line->text = text(h->arena, rows, 4);
+		line->state = (uint32_t)db_col_int(rows, 5);
+		h->out->lines[h->out->n_lines++] = line;
+		e = 0;
+	}
+	return e;
+}
+
+static int view_happened(struct db_conn *conn, void *arg)
+{
+	struct happened *h = arg;
+	OWNED(db_rows) rows = NULL;
+	int e;
+
+	h->out->n_lines = 0;
+	h->out->last = h->after;
+	if (h->after)
+		return read_happened(conn, h);
+	e = db_select(conn, &rows, "SELECT coalesce(max(id), 0) FROM timeline");
+	if (!e && (e = db_next(rows)) == DB_ROW) {
+		h->out->last = db_col_int(rows, 0);
+		e = 0;
+	}
+	return e;
+}
+
+int store_view_happened(struct ca_core *core, int64_t after, int64_t id, unsigned max, struct arena *arena,
+			Gatehouse__Admin__Watched **out)
+{
+	struct happened h = { .arena = arena, .after = after, .id = id, .max = max };
+
+	h.out = arena_alloc(arena, sizeof(*h.out));
+	if (!h.out)
+		return -ENOMEM;
+	gatehouse__admin__watched__init(h.out);
+	h.out->lines = arena_alloc(arena, (max + 1) * sizeof(*h.out->lines));
+	*out = h.out;
+	return h.out->lines ? db_read(core->db, view_happened, &h) : -ENOMEM;
 }

@@ -13,7 +13,9 @@
 #define VIEW_REQUEST_COLUMNS \
 	"q.id, q.state, q.protocol, q.endpoint, q.profile, q.ca, q.requester, q.source_address, q.subject, q.digest," \
 	" q.submitted_ms, q.first_seen_ms, coalesce(q.resolved_ms, 0), q.rule, q.reason, q.status, q.serial," \
-	" q.version, q.spki_hash, q.edited"
+	" q.version, q.spki_hash, q.edited, q.approvals_needed," \
+	" CASE WHEN q.state=9 THEN (SELECT count(*) FROM approvals a WHERE a.request_id=q.id AND a.digest=q.digest" \
+	" AND a.rule=q.rule) ELSE 0 END"
 #define VIEW_CERTIFICATE_COLUMNS \
 	"c.serial, c.request_id, c.ca, q.profile, q.requester, q.subject, c.not_before_s, c.not_after_s," \
 	" coalesce(c.revoked_ms, 0), coalesce(c.revoked_reason, 0), q.state, q.endpoint, q.protocol, q.spki_hash," \

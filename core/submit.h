@@ -76,6 +76,7 @@ enum ca_evidence_kind {
 	CA_EVIDENCE_CHALLENGE,          /* a SCEP challenge (RFC 8894 2.4) */
 	CA_EVIDENCE_USER,               /* a user with a password */
 	CA_EVIDENCE_TOKEN,
+	CA_EVIDENCE_OFFICER,            /* an officer set the name on a held request; no submission brings it */
 };
 
 static inline bool ca_evidence_is_credential(enum ca_evidence_kind kind)

@@ -122,6 +122,7 @@ static int manual_verify(void *state, struct ca_policy_view *v, enum ca_verify_c
 	enum ca_verdict_kind kind = ours ? decide(m, cause, approvals) : m->on_others;
 
 	out->kind = (int)kind;
+	out->approvals = ours && kind == CA_VERDICT_PEND ? m->approvals : 0;
 	snprintf(out->rule, sizeof(out->rule), "%s", RULE);
 	snprintf(out->reason, sizeof(out->reason), "%s", reasons[kind]);
 	if (ours)

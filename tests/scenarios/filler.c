@@ -17,7 +17,7 @@ static const char *const fills[] = {
 	" source_address, evidence, received_ms, submitted_ms, first_seen_ms, resolved_ms, retry_after_s, collect_ms,"
 	" csr, csr_hash, spki_hash, names_key, asked_subject, subject, raw_attributes, transaction_key, key_until_ms,"
 	" status, reason, rule, trace, digest, serial, tbs, key_id, not_before_s, not_after_s, template_s, edited,"
-	" key_type, key_bits, any_scope) "
+	" key_type, key_bits, any_scope, crl_partition) "
 	"SELECT i, CASE WHEN i>?1-50 THEN 9 WHEN i%100<90 THEN 20 WHEN i%100<94 THEN 21 WHEN i%100<98 THEN 31"
 	" ELSE 30 END, 1, '" RIG_CA "', CASE WHEN i%500=0 THEN 'scep' WHEN i%10=0 THEN 'est' ELSE 'acme' END,"
 	" CASE WHEN i%10=0 THEN 'net' ELSE 'acme' END, CASE WHEN i%1000=1 THEN 'rare' ELSE 'p'||(i%4) END,"
@@ -26,7 +26,7 @@ static const char *const fills[] = {
 	" randomblob(400), randomblob(32), randomblob(32), randomblob(32), 'CN=h'||i,"
 	" 'CN=h'||i||'.zone'||(i%100)||'.example', '', randomblob(32), 0, 0, '', 'rule'||(i%7), 'rule: yes',"
 	" randomblob(32), CASE WHEN i<=?1-50 AND i%100<94 THEN CAST(x'0100'||randomblob(14) AS BLOB) END, NULL, 1,"
-	" ?2/1000-(?1-i)*60, ?2/1000-(?1-i)*60+7776000, 7776000, i%300=0, 'ec-p256', 256, 0 FROM n",
+	" ?2/1000-(?1-i)*60, ?2/1000-(?1-i)*60+7776000, 7776000, i%300=0, 'ec-p256', 256, 0, 0 FROM n",
 
 	NUMBERS
 	"INSERT INTO names(request_id, position, kind, value, reversed, evidence, evidence_text) "

@@ -533,6 +533,47 @@ static int admin_release(const struct admin_step *a, struct ca_outcome *out)
 	return ca_admin_release(a->s->rig.core, &a->who, &which, out);
 }
 
+static const char *fourth(const struct admin_step *a)
+{
+	return a->step->n > 3 ? a->step->words[3] : "";
+}
+
+static int admin_remove_extension(const struct admin_step *a, struct ca_outcome *out)
+{
+	return ca_admin_remove_extension(a->s->rig.core, &a->who, a->id, fourth(a), out);
+}
+
+static int admin_set_name(const struct admin_step *a, struct ca_outcome *out)
+{
+	return ca_admin_set_name(a->s->rig.core, &a->who, a->id, fourth(a), step_value(a->step, "instead-of"), out);
+}
+
+static int admin_remove_name(const struct admin_step *a, struct ca_outcome *out)
+{
+	return ca_admin_remove_name(a->s->rig.core, &a->who, a->id, fourth(a), out);
+}
+
+static int admin_shorten(const struct admin_step *a, struct ca_outcome *out)
+{
+	return ca_admin_shorten(a->s->rig.core, &a->who, a->id, duration_ms(fourth(a)) / 1000, out);
+}
+
+static int admin_note(const struct admin_step *a, struct ca_outcome *out)
+{
+	int e = ca_admin_note(a->s->rig.core, &a->who, a->id, fourth(a), out);
+	struct ca_outcome now = CA_OUTCOME_INIT;
+
+	/* What the request is stays as it was. */
+	if (!e && ca_peek(a->s->rig.door, "acme:1", a->id, &now) == 0) {
+		out->disposition = now.disposition;
+		out->id = now.id;
+		if (buf_append(&out->certificate, buf_bytes(&now.certificate)))
+			e = -ENOMEM;
+	}
+	ca_outcome_fini(&now);
+	return e;
+}
+
 static const struct {
 	const char *word;
 	admin_fn *fn;
@@ -541,6 +582,11 @@ static const struct {
 	{ "resubmit", admin_resubmit },
 	{ "deny", admin_deny },
 	{ "set-attr", admin_set_attribute },
+	{ "rm-ext", admin_remove_extension },
+	{ "set-name", admin_set_name },
+	{ "rm-name", admin_remove_name },
+	{ "shorten", admin_shorten },
+	{ "note", admin_note },
 	{ "set-ext", admin_set_extension },
 	{ "revoke", admin_revoke },
 	{ "hold", admin_hold },
@@ -558,8 +604,9 @@ unsigned scenario_roles(const char *words)
 static void check_decision(struct scenario *s, const struct step *step, int e, struct ca_outcome *out)
 {
 	static const char *const words[] = { NULL,	      "not-found", "bad-state", "changed",
-					     "not-permitted", "invalid",   "no-answer", "later" };
-	const char *got = e == 0 ? disposition_word(out->disposition) : e > 0 && e < 8 ? words[e] : "failed";
+					     "not-permitted", "invalid",   "no-answer", "later",
+					     "restricted" };
+	const char *got = e == 0 ? disposition_word(out->disposition) : e > 0 && e < 9 ? words[e] : "failed";
 
 	check_answer(s, step, got, out);
 }
@@ -572,7 +619,8 @@ void step_admin(struct scenario *s, const struct step *step)
 		.s = s,
 		.step = step,
 		.who = { .name = value_or(step, "by", "unix:alice"),
-			 .roles = scenario_roles(value_or(step, "roles", "officer")) },
+			 .roles = scenario_roles(value_or(step, "roles", "officer")),
+			 .is_limited = step_has(step, "limited") },
 		.id = step->n > 2 ? strtoll(step->words[2], NULL, 10) : 0,
 	};
 

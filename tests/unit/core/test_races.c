@@ -7,6 +7,8 @@
 #include <pthread.h>
 
 #include "core/base/log.h"
+#include "core/base/own.h"
+#include "core/store.h"
 #include "tests/scenarios/modules.h"
 #include "tests/scenarios/rig.h"
 
@@ -239,6 +241,14 @@ static void deny(struct one *o)
 	o->id = id;
 }
 
+/* A long campaign says how many. */
+static unsigned race_rounds(void)
+{
+	const char *rounds = getenv("RACE_ROUNDS");
+
+	return rounds ? (unsigned)strtoul(rounds, NULL, 10) : ROUNDS;
+}
+
 static int64_t hold_one(unsigned round)
 {
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
@@ -262,10 +272,10 @@ static int64_t row_state(int64_t id)
 /* Trace test 32. */
 static void two_officers_never_both_win(void **state)
 {
-	unsigned issued = 0;
+	unsigned issued = 0, rounds = race_rounds();
 
 	start("{module: p-safe}");
-	for (unsigned round = 0; round < ROUNDS; round++) {
+	for (unsigned round = 0; round < rounds; round++) {
 		int64_t id = hold_one(round);
 		int wins;
 
@@ -291,6 +301,94 @@ static void two_officers_never_both_win(void **state)
 	stop();
 }
 
+/* What an officer was shown is what is issued: an edit between showing and approving is noticed every time. */
+static void show(int64_t id, uint8_t digest[static SHA256_SIZE])
+{
+	OWNED(ca_request) r = NULL;
+
+	assert_int_equal(store_load(rig.core, id, &r), 0);
+	memcpy(digest, r->digest, SHA256_SIZE);
+}
+
+static void an_edit_between_showing_and_approving_is_refused(void **state)
+{
+	unsigned refused = 0, rounds = race_rounds();
+	int64_t id;
+
+	start("{module: p-safe}");
+	id = hold_one(0);
+	for (unsigned round = 0; round < rounds; round++) {
+		OWNED_CA_OUTCOME edited = CA_OUTCOME_INIT;
+		OWNED_CA_OUTCOME approved = CA_OUTCOME_INIT;
+		uint8_t digest[SHA256_SIZE];
+		char value[16];
+
+		snprintf(value, sizeof(value), "%u", round);
+		show(id, digest);
+		assert_int_equal(ca_admin_set_attribute(rig.core, &officers[1], id, "a", value, &edited), 0);
+		refused += ca_admin_approve(rig.core, &officers[0], id, digest, &approved) == CA_ADMIN_CHANGED;
+	}
+	assert_int_equal(refused, rounds);
+	assert_int_equal(rig_number(&rig, "SELECT count(*) FROM approvals"), 0);
+	assert_int_equal(rig_number(&rig, "SELECT count(*) FROM certificates"), 0);
+	stop();
+}
+
+static struct {
+	uint8_t digest[SHA256_SIZE];
+	char value[16];
+} seen;
+
+static void approve_seen(struct one *o)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	int64_t id = o->id;
+
+	keep(o, ca_admin_approve(rig.core, &officers[0], id, seen.digest, &out), &out);
+	o->id = id;
+}
+
+static void edit_seen(struct one *o)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	int64_t id = o->id;
+
+	keep(o, ca_admin_set_attribute(rig.core, &officers[1], id, "a", seen.value, &out), &out);
+	o->id = id;
+}
+
+/* At the same moment: whichever comes first, no certificate is made of what was not shown. */
+static void an_edit_and_an_approval_at_once_never_issue_what_was_not_seen(void **state)
+{
+	unsigned rounds = race_rounds(), issued = 0;
+
+	start("{module: p-safe}");
+	for (unsigned round = 0; round < rounds; round++) {
+		int64_t id = hold_one(round);
+		OWNED(ca_request) after = NULL;
+
+		script_say("issue", "", "", 0);
+		show(id, seen.digest);
+		snprintf(seen.value, sizeof(seen.value), "%u", round);
+		crowd.all[round % 2] = (struct one){ .fn = approve_seen, .id = id };
+		crowd.all[1 - round % 2] = (struct one){ .fn = edit_seen, .id = id };
+		run_all(2);
+		assert_int_equal(store_load(rig.core, id, &after), 0);
+		if (after->state == CA_STATE_ISSUED) {
+			issued++;
+			assert_memory_equal(after->digest, seen.digest, SHA256_SIZE);
+		} else {
+			OWNED_CA_OUTCOME denied = CA_OUTCOME_INIT;
+
+			assert_int_equal(crowd.all[1 - round % 2].outcome, 0);
+			assert_int_equal(ca_admin_deny(rig.core, &officers[1], id, "", &denied), 0);
+			script_reset();
+		}
+	}
+	assert_int_equal(rig_number(&rig, "SELECT count(*) FROM certificates"), issued);
+	stop();
+}
+
 static void swallow(void *arg, const char *line)
 {
 }
@@ -304,6 +402,8 @@ int main(void)
 		cmocka_unit_test(a_held_name_has_one_row_however_many_come),
 		cmocka_unit_test(a_grant_is_spent_once_however_many_come),
 		cmocka_unit_test(two_officers_never_both_win),
+		cmocka_unit_test(an_edit_between_showing_and_approving_is_refused),
+		cmocka_unit_test(an_edit_and_an_approval_at_once_never_issue_what_was_not_seen),
 	};
 
 	log_capture(swallow, NULL);

@@ -1,0 +1,23 @@
+/* An officer's turn at one request: what every act on it begins and ends with.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/admin.h"
+#include "core/core_int.h"
+
+/* Take the request for this caller alone, load it, and see whether he may do this to it now. 0, then admin_turn_end()
+ * must follow; an outcome of core/admin.h or negative, and nothing is held. */
+int admin_turn_begin(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, enum ca_action action,
+		     struct ca_request **r, struct ca **ca, struct ca_outcome *out);
+
+/* Let it go; returns what the caller is told for `e`. */
+int admin_turn_end(struct ca_core *core, int64_t id, int e, struct ca_outcome *out);
+
+/* Write an edit and end. The digest is another one then, so approvals given for the old one count no more. */
+int admin_turn_edit(struct ca_core *core, struct ca *ca, struct ca_request *r, enum ca_action action,
+		    struct ca_outcome *out);
+
+/* Put a sentence into `out` and return `outcome`. */
+int admin_turn_say(struct ca_outcome *out, int outcome, const char *reason);
