@@ -43,6 +43,10 @@ const struct admin_call_row admin_calls[] = {
 	{ CALL(INIT_CA), "init-ca", ADMIN_RIGHT_ADMINISTER, admin_init_ca },
 	{ CALL(IMPORT_CA), "import-ca", ADMIN_RIGHT_ADMINISTER, admin_import_ca },
 	{ CALL(ROLLOVER_CA), "rollover-ca", ADMIN_RIGHT_ADMINISTER, admin_rollover_ca },
+	{ CALL(CREATE_CREDENTIAL), "create-credential", ADMIN_RIGHT_ADMINISTER, admin_create_credential },
+	{ CALL(REVOKE_CREDENTIAL), "revoke-credential", ADMIN_RIGHT_ADMINISTER, admin_revoke_credential },
+	{ CALL(SET_PASSWORD), "set-password", ADMIN_RIGHT_ADMINISTER, admin_set_password },
+	{ CALL(LIST_CREDENTIALS), "list-credentials", ADMIN_RIGHT_READ, admin_list_credentials },
 	{ 0 },
 };
 

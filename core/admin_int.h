@@ -58,6 +58,9 @@ admin_call_fn admin_list_certificates;
 admin_call_fn admin_revoke, admin_hold, admin_release, admin_publish_crl, admin_list_crls, admin_import,
 	admin_purge, admin_cert_status;
 
+/* core/admin_credentials.c */
+admin_call_fn admin_create_credential, admin_revoke_credential, admin_set_password, admin_list_credentials;
+
 /* core/admin_status.c */
 admin_call_fn admin_get_status, admin_show_roles;
 

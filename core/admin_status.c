@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "core/base/own.h"
+#include "core/credentials.h"
 #include "core/roles.h"
 #include "core/store.h"
 
@@ -44,6 +45,8 @@ void admin_get_status(const struct admin_ask *a)
 	s->certificates = c.certificates;
 	s->caller = arena_strdup(a->arena, a->who->name);
 	s->roles_separated = a->core->env.is_separated;
+	if (credentials_count_any(a->core, &s->any_scope))
+		s->healthy = false;
 	s->nobody_holds_two = conf_bool(conf_section(a->core->conf, "core"), "role-separation");
 	if (write_roles(a, &s->roles, &s->n_roles) || !s->health || !s->caller)
 		return admin_failed(a, -ENOMEM);

@@ -53,6 +53,14 @@ const char *credential_kind_word(enum ca_evidence_kind kind)
 	return k ? k->word : "?";
 }
 
+enum ca_evidence_kind credential_kind_of(const char *word)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (strcmp(kinds[i].word, word) == 0)
+			return kinds[i].kind;
+	return CA_EVIDENCE_NONE;
+}
+
 static bool has_name(enum ca_evidence_kind kind)
 {
 	return kind == CA_EVIDENCE_EAB || kind == CA_EVIDENCE_USER;

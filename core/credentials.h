@@ -26,6 +26,7 @@
 #define CREDENTIAL_PLACES_MAX 32 /* endpoints, or profiles, of one credential */
 
 const char *credential_kind_word(enum ca_evidence_kind kind); /* "eab", "challenge", "user", "token" */
+enum ca_evidence_kind credential_kind_of(const char *word);   /* CA_EVIDENCE_NONE: no such kind */
 
 /* ---- made, changed and taken away by an administrator ---- */
 

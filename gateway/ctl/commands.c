@@ -104,6 +104,25 @@ static const struct option_row edit_options[] = {
 	{ 0 },
 };
 
+static const struct option_row credential_options[] = {
+	{ "endpoint", .value = "NAME", .summary = "good at this endpoint; one at least", .repeats = true },
+	{ "profile", .value = "NAME", .summary = "good for this profile; without it for those of the endpoints now",
+	  .repeats = true },
+	{ "scope", .value = "PATTERN",
+	  .summary = "a name that it proves: *.example.com, ip:10.0.0.0/8, email:*@example.com, uri:…, O=Example; or "
+		     "any", .repeats = true },
+	{ "ttl", .value = "TIME", .summary = "good for so long: 30m, 12h, 7d" },
+	{ "uses", .value = "N", .summary = "good for so many requests (eab: accounts)" },
+	{ "note", .value = "TEXT", .summary = "what it is for, for people" },
+	{ 0 },
+};
+
+static const struct option_row password_options[] = {
+	{ "password-file", .value = "FILE", .summary = "read the password from the first line; - is standard input" },
+	{ "generate", .summary = "let the core make one, and show it" },
+	{ 0 },
+};
+
 static const struct option_row ca_key_options[] = {
 	{ "key-type", .value = "TYPE", .summary = "ec-p256 (default), ec-p384, rsa-3072 or rsa-4096",
 	  .choices = "ec-p256 ec-p384 rsa-3072 rsa-4096" },
@@ -148,12 +167,20 @@ static const struct option_row snippet_options[] = {
 static const struct noun_row nouns[] = {
 	{ "request", "requests for certificates: look, decide, edit" },
 	{ "cert", "certificates that were issued" },
+	{ "challenge", "SCEP challenges" },
+	{ "user", "EST users" },
+	{ "token", "EST tokens" },
 	{ "ca", "the CAs: create, import, replace keys, show" },
 	{ "trust", "what clients have to trust" },
 	{ "endpoint", "where clients come in, and what they type" },
 	{ "profile", "what certificates look like" },
 	{ "server", "the daemon: health" },
 };
+
+#define CREDENTIAL_TEXT \
+	"It proves the names of its scope, which is empty unless --scope says more, and nothing else. The secret is " \
+	"shown once, and stored in no form from which it could be shown again."
+#define REVOKE_TEXT "What is pending with it will not be issued. Certificates that were issued stay as they are."
 
 /* In the order in which help shows them. */
 static const struct command commands[] = {
@@ -234,6 +261,35 @@ static const struct command commands[] = {
 	  .prints = PRINTS_DOCUMENT, .options = { import_options }, .run = ctl_cert_import,
 	  .text = "It must have been signed by a key of a CA here, unless --foreign is given.",
 	  .example = "gatehouse cert import signed.pem --existing" },
+
+	{ "challenge", "create", NULL, "", "make a challenge, good for one request within an hour",
+	  .prints = PRINTS_DOCUMENT, .options = { credential_options }, .run = ctl_credential_create,
+	  .text = CREDENTIAL_TEXT " It is good again when the request ends as an error.",
+	  .example = "gatehouse challenge create --endpoint scep --scope dns:printer7.example.com --ttl 15m" },
+	{ "challenge", "list", NULL, "", "list the challenges, without their secrets", .prints = PRINTS_LIST,
+	  .list = &credential_shape, .is_paged = true, .run = ctl_credential_list },
+	{ "challenge", "revoke", NULL, "ID...", "revoke challenges, at once", .run = ctl_credential_revoke,
+	  .text = REVOKE_TEXT },
+
+	{ "user", "create", NULL, "NAME", "make a user with a password", .prints = PRINTS_DOCUMENT,
+	  .options = { credential_options, password_options }, .run = ctl_user_create,
+	  .text = CREDENTIAL_TEXT " The password is asked for, read from a file, or made; never on the command line. A "
+		  "name is given once and for ever.",
+	  .example = "gatehouse user create alice --endpoint est --scope '*.lab.example.com' --generate" },
+	{ "user", "passwd", NULL, "NAME", "give a user another password", .prints = PRINTS_DOCUMENT,
+	  .options = { password_options }, .run = ctl_user_passwd, .text = "The old one is no longer good, at once." },
+	{ "user", "list", NULL, "", "list the users", .prints = PRINTS_LIST, .list = &named_credential_shape,
+	  .is_paged = true, .run = ctl_credential_list },
+	{ "user", "revoke", NULL, "NAME...", "revoke users, at once and for ever", .run = ctl_credential_revoke,
+	  .text = REVOKE_TEXT },
+
+	{ "token", "create", NULL, "", "make a token", .prints = PRINTS_DOCUMENT, .options = { credential_options },
+	  .run = ctl_credential_create, .text = CREDENTIAL_TEXT,
+	  .example = "gatehouse token create --endpoint est --scope '*.lab.example.com' --ttl 90d --note 'lab rollout'" },
+	{ "token", "list", NULL, "", "list the tokens, without their secrets", .prints = PRINTS_LIST,
+	  .list = &credential_shape, .is_paged = true, .run = ctl_credential_list },
+	{ "token", "revoke", NULL, "ID...", "revoke tokens, at once", .run = ctl_credential_revoke,
+	  .text = REVOKE_TEXT },
 
 	{ "ca", "init", NULL, "", "create a CA, and a first configuration", .prints = PRINTS_DOCUMENT,
 	  .options = { ca_place_options, ca_key_options, ca_init_options }, .run = ctl_ca_init,

@@ -26,6 +26,7 @@ static cJSON *status_json(const Gatehouse__Admin__Status *s)
 	for (size_t i = 0; i < s->n_roles; i++)
 		cJSON_AddItemToArray(roles, cJSON_CreateString(s->roles[i]));
 	cJSON_AddBoolToObject(o, "roles_separated", s->roles_separated);
+	cJSON_AddNumberToObject(o, "credentials_for_any_name", (double)s->any_scope);
 	return o;
 }
 
@@ -63,6 +64,8 @@ int ctl_status(struct ctl *ctl)
 		       (long long)s->certificates, (long long)s->unfinished, (long long)s->outbox_waiting,
 		       (long long)s->outbox_set_aside);
 		printf("roles: %s\n", s->roles_separated ? "separated" : "not separated (one user)");
+		if (s->any_scope)
+			printf("credentials for any name: %lld\n", (long long)s->any_scope);
 		printf("you are %s", print_text(s->caller));
 		for (size_t i = 0; i < s->n_roles; i++)
 			printf("%s%s", i ? ", " : ": ", print_text(s->roles[i]));

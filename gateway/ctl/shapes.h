@@ -10,3 +10,4 @@ extern const struct list_shape pending_shape, request_shape; /* gateway/ctl/requ
 extern const struct list_shape crl_shape;                     /* gateway/ctl/revoke.c */
 extern const struct list_shape profile_shape, endpoint_shape; /* gateway/ctl/settings.c */
 extern const struct list_shape certificate_shape;            /* gateway/ctl/certificates.c */
+extern const struct list_shape named_credential_shape, credential_shape; /* gateway/ctl/credentials.c */

@@ -30,14 +30,6 @@ static void list_split(struct list *l, const char *text)
 			l->at[l->n++] = word;
 }
 
-static enum ca_evidence_kind kind_of(const char *word)
-{
-	for (int kind = CA_EVIDENCE_EAB; kind <= CA_EVIDENCE_TOKEN; kind++)
-		if (strcmp(credential_kind_word((enum ca_evidence_kind)kind), word) == 0)
-			return (enum ca_evidence_kind)kind;
-	return CA_EVIDENCE_NONE;
-}
-
 static const char *outcome_word(int e)
 {
 	static const char *const words[] = { "done",	      "not-found", "bad-state", "changed",
@@ -82,7 +74,7 @@ void step_credential(struct scenario *s, const struct step *step)
 	struct scenario_credential *c = &s->credentials[s->n_credentials];
 	char why[CA_REASON_SIZE];
 	struct credential_spec spec = {
-		.kind = kind_of(step->n > 1 ? step->words[1] : ""),
+		.kind = credential_kind_of(step->n > 1 ? step->words[1] : ""),
 		.name = step_value(step, "name"),
 		.note = step_value(step, "note"),
 		.endpoints = endpoints.at,
