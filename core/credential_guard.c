@@ -20,7 +20,7 @@
 #define COUNTERS_MAX 20000
 #define RECORD_PAUSE_MS 60000
 #define KNOWN_MAX 1024
-#define KEY_SIZE 320
+#define TEXT_SIZE 320
 
 /* Wrong answers that may come at once, and how soon one more may. */
 struct limit {
@@ -37,8 +37,9 @@ static const struct limit limits[COUNTED_] = {
 	[BY_NAME] = { 100, 10000 },
 };
 
+/* By a MAC of address and name: what somebody took for a name may be his password. */
 struct counter {
-	char key[KEY_SIZE];
+	uint8_t key[SHA256_SIZE];
 	int64_t full_ms;     /* when all of its wrong answers are forgotten */
 	int64_t recorded_ms; /* when one was worth a record; 0: never */
 	UT_hash_handle hh;
@@ -126,15 +127,19 @@ static void print_source(const char *source, char out[static IP_TEXT_SIZE])
 }
 
 /* The key of a counter; false: there is nothing to count by. */
-static bool print_key(enum counted by, const char *source, const char *name, char key[static KEY_SIZE])
+static bool make_key(const struct credential_guard *g, enum counted by, const char *source, const char *name,
+		     uint8_t key[static SHA256_SIZE])
 {
-	char address[IP_TEXT_SIZE];
+	char address[IP_TEXT_SIZE], text[TEXT_SIZE];
+	bool ok;
 
 	if (by != BY_SOURCE && !name)
 		return false;
 	print_source(by == BY_NAME ? NULL : source, address);
-	snprintf(key, KEY_SIZE, "%d %s %.256s", (int)by, address, by == BY_SOURCE ? "" : name);
-	return true;
+	snprintf(text, sizeof(text), "%d %s %.256s", (int)by, address, by == BY_SOURCE ? "" : name);
+	ok = secret_mac(bytes_of(g->key, sizeof(g->key)), bytes_of_str(text), key) == 0;
+	explicit_bzero(text, sizeof(text));
+	return ok;
 }
 
 static void forget_old(struct credential_guard *g, int64_t now_ms)
@@ -148,16 +153,16 @@ static void forget_old(struct credential_guard *g, int64_t now_ms)
 		}
 }
 
-static struct counter *find_counter(struct credential_guard *g, const char *key)
+static struct counter *find_counter(struct credential_guard *g, const uint8_t *key)
 {
 	struct counter *c;
 
-	HASH_FIND_STR(g->counters, key, c);
+	HASH_FIND(hh, g->counters, key, SHA256_SIZE, c);
 	return c;
 }
 
 /* NULL: there are too many, or no memory. */
-static struct counter *make_counter(struct credential_guard *g, const char *key, int64_t now_ms)
+static struct counter *make_counter(struct credential_guard *g, const uint8_t *key, int64_t now_ms)
 {
 	struct counter *c = find_counter(g, key);
 
@@ -168,8 +173,8 @@ static struct counter *make_counter(struct credential_guard *g, const char *key,
 	c = HASH_COUNT(g->counters) < COUNTERS_MAX ? calloc(1, sizeof(*c)) : NULL;
 	if (!c)
 		return NULL;
-	snprintf(c->key, sizeof(c->key), "%s", key);
-	HASH_ADD_STR(g->counters, key, c);
+	memcpy(c->key, key, SHA256_SIZE);
+	HASH_ADD(hh, g->counters, key, SHA256_SIZE, c);
 	return c;
 }
 
@@ -184,12 +189,12 @@ static int64_t pause_ms(const struct limit *l, int64_t full_ms, int64_t now_ms)
 unsigned credential_guard_pause_s(struct credential_guard *g, const char *source, const char *name)
 {
 	int64_t now_ms = clock_mono_ms(), longest = 0;
-	char key[KEY_SIZE];
+	uint8_t key[SHA256_SIZE];
 
 	pthread_mutex_lock(&g->lock);
 	for (int by = 0; by < COUNTED_; by++) {
 		const struct counter *c =
-			print_key((enum counted)by, source, name, key) ? find_counter(g, key) : NULL;
+			make_key(g, (enum counted)by, source, name, key) ? find_counter(g, key) : NULL;
 		int64_t pause = c ? pause_ms(&limits[by], c->full_ms, now_ms) : 0;
 
 		longest = pause > longest ? pause : longest;
@@ -202,12 +207,12 @@ bool credential_guard_failed(struct credential_guard *g, const char *source, con
 {
 	int64_t now_ms = clock_mono_ms();
 	bool is_first = false;
-	char key[KEY_SIZE];
+	uint8_t key[SHA256_SIZE];
 
 	pthread_mutex_lock(&g->lock);
 	for (int by = 0; by < COUNTED_; by++) {
 		struct counter *c =
-			print_key((enum counted)by, source, name, key) ? make_counter(g, key, now_ms) : NULL;
+			make_key(g, (enum counted)by, source, name, key) ? make_counter(g, key, now_ms) : NULL;
 
 		if (!c)
 			continue;

@@ -750,6 +750,15 @@ static void move_streams(struct gw_connection *c)
 	}
 }
 
+/* What was read is in the streams: the room is of all connections, and the next one may be long in coming. */
+static int feed_streams(struct gw_connection *c, size_t n)
+{
+	int e = gw_streams_feed(c->streams, bytes_of(c->loop->scratch, n), clock_mono_ms());
+
+	explicit_bzero(c->loop->scratch, n);
+	return e;
+}
+
 static void advance_streams(struct gw_connection *c)
 {
 	size_t n = 0;
@@ -757,7 +766,7 @@ static void advance_streams(struct gw_connection *c)
 
 	do {
 		r = gw_tls_read(c->tls, c->loop->scratch, GW_SCRATCH_SIZE, &n);
-	} while (!r && !gw_streams_feed(c->streams, bytes_of(c->loop->scratch, n), clock_mono_ms()));
+	} while (!r && !feed_streams(c, n));
 	move_streams(c);
 	if (r != 0 && r != GW_TLS_MORE && c->state == STATE_READING)
 		gw_connection_cut(c);

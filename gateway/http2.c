@@ -9,6 +9,7 @@
 #include "gateway/http2.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <nghttp2/nghttp2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -765,8 +766,41 @@ unsigned long long http2_frames(const struct http2 *h2)
 
 /* ---- sessions ---- */
 
+/* Header fields are kept by nghttp2, passwords among them: what it lets go is overwritten. */
+static void wipe_and_free(void *p, void *arg)
+{
+	if (p)
+		explicit_bzero(p, malloc_usable_size(p));
+	free(p);
+}
+
+static void *give_memory(size_t n, void *arg)
+{
+	return malloc(n);
+}
+
+static void *give_zeros(size_t n, size_t size, void *arg)
+{
+	return calloc(n, size);
+}
+
+static void *give_more(void *p, size_t n, void *arg)
+{
+	size_t had = p ? malloc_usable_size(p) : 0;
+	void *more = malloc(n);
+
+	if (!more)
+		return NULL;
+	if (p)
+		memcpy(more, p, had < n ? had : n);
+	wipe_and_free(p, NULL);
+	return more;
+}
+
 static int make_session(struct http2 *h2, nghttp2_session_callbacks *callbacks, nghttp2_option *option)
 {
+	nghttp2_mem memory = { NULL, give_memory, wipe_and_free, give_zeros, give_more };
+
 	nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
 	nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
 	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
@@ -780,7 +814,7 @@ static int make_session(struct http2 *h2, nghttp2_session_callbacks *callbacks, 
 	nghttp2_option_set_max_continuations(option, HTTP2_CONTINUATIONS_MAX);
 	nghttp2_option_set_max_outbound_ack(option, QUEUE_MAX);
 	nghttp2_option_set_no_closed_streams(option, 1);
-	return nghttp2_session_server_new2(&h2->session, callbacks, h2, option) ? -ENOMEM : 0;
+	return nghttp2_session_server_new3(&h2->session, callbacks, h2, option, &memory) ? -ENOMEM : 0;
 }
 
 static int submit_settings(struct http2 *h2)

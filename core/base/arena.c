@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* What most requests need fits into the first chunk or two. */
 #define CHUNK_SIZE ((size_t)4096)
@@ -43,6 +44,7 @@ void arena_drop(struct arena **a)
 		return;
 	for (c = (*a)->newest; c; c = next) {
 		next = c->next;
+		explicit_bzero(c->data, c->used); /* it may have been a password */
 		free(c);
 	}
 	free(*a);

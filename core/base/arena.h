@@ -12,7 +12,7 @@ struct arena;
 
 /* `limit` octets in all; 0, -ENOMEM. */
 int arena_new(struct arena **out, size_t limit);
-void arena_drop(struct arena **a);
+void arena_drop(struct arena **a); /* overwrites what was in it */
 
 /* Zeroed memory, aligned for any type; NULL when memory or the limit is reached. */
 void *arena_alloc(struct arena *a, size_t size);

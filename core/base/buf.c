@@ -10,8 +10,12 @@
 
 #define FIRST_CAPACITY ((size_t)256)
 
+/* What a buffer held is not left in freed memory, nor behind what it still holds: nobody knows which of the many on the
+ * way of a request had the password. buf_wipe() also erases what was written into room and never counted. */
 void buf_fini(struct buf *b)
 {
+	if (b->ptr)
+		explicit_bzero(b->ptr, b->len);
 	free(b->ptr);
 	b->ptr = NULL;
 	b->len = b->capacity = 0;
@@ -26,10 +30,10 @@ void buf_wipe(struct buf *b)
 
 void buf_reset(struct buf *b)
 {
+	if (b->ptr)
+		explicit_bzero(b->ptr, b->len + 1);
 	b->len = 0;
 	b->status = 0;
-	if (b->ptr)
-		b->ptr[0] = 0;
 }
 
 static int fail(struct buf *b, int status)
@@ -157,7 +161,7 @@ void buf_consume(struct buf *b, size_t n)
 		return;
 	memmove(b->ptr, b->ptr + n, b->len - n);
 	b->len -= n;
-	b->ptr[b->len] = 0;
+	explicit_bzero(b->ptr + b->len, n);
 }
 
 const char *buf_str(const struct buf *b)

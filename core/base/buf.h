@@ -25,12 +25,13 @@ struct buf {
 /* A local `struct buf` that is freed at the end of the block. */
 #define OWNED_BUF __attribute__((cleanup(buf_fini))) struct buf
 
+/* Overwrite the content, then free. */
 void buf_fini(struct buf *b);
 
-/* Overwrite the content so that no secret stays in freed memory, then free. */
+/* The same, and overwrite what was written into buf_room() and never counted. */
 void buf_wipe(struct buf *b);
 
-/* Forget the content, keep the memory and the limit; a failed buffer works again. */
+/* Forget (and overwrite) the content, keep the memory and the limit; a failed buffer works again. */
 void buf_reset(struct buf *b);
 
 /* 0; -EMSGSIZE past the limit; -ENOMEM. */
@@ -44,7 +45,7 @@ int buf_vprintf(struct buf *b, const char *format, va_list args) __attribute__((
 uint8_t *buf_room(struct buf *b, size_t n);
 void buf_added(struct buf *b, size_t n);
 
-/* Take `n` octets away from the front; `n` is at most `len`. */
+/* Take `n` octets away from the front; `n` is at most `len`. What they were is overwritten. */
 void buf_consume(struct buf *b, size_t n);
 
 static inline int buf_status(const struct buf *b)

@@ -109,6 +109,11 @@ int frame_in_take(struct frame_in *in, struct bytes *message)
 	const uint8_t *at = in->octets.ptr + in->taken;
 	uint32_t n;
 
+	/* What was taken is done with: it may have been a password, and the next read may be long in coming. */
+	if (left == 0) {
+		buf_reset(&in->octets);
+		in->taken = 0;
+	}
 	if (left < 4)
 		return FRAME_MORE;
 	n = get_length(at);

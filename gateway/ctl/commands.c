@@ -285,7 +285,7 @@ static const struct command commands[] = {
 
 	{ "token", "create", NULL, "", "make a token", .prints = PRINTS_DOCUMENT, .options = { credential_options },
 	  .run = ctl_credential_create, .text = CREDENTIAL_TEXT,
-	  .example = "gatehouse token create --endpoint est --scope '*.lab.example.com' --ttl 90d --note 'lab rollout'" },
+	  .example = "gatehouse token create --endpoint est --scope '*.lab.example.com' --ttl 90d" },
 	{ "token", "list", NULL, "", "list the tokens, without their secrets", .prints = PRINTS_LIST,
 	  .list = &credential_shape, .is_paged = true, .run = ctl_credential_list },
 	{ "token", "revoke", NULL, "ID...", "revoke tokens, at once", .run = ctl_credential_revoke,

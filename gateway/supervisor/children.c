@@ -97,6 +97,9 @@ static void become(enum role role, const char *path, int channel, int lock_fd)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (dup2(high_channel, CONTROL_FD) == CONTROL_FD && dup2(high_lock, LOCK_AT) == LOCK_AT) {
 		close_range(LOCK_AT + 1, ~0U, 0);
+		/* Libraries are bound at the start: binding at the first call saves all vector registers on the stack,
+		 * with whatever was copied through them last, a password perhaps. */
+		setenv("LD_BIND_NOW", "1", 1);
 		execv(path, program ? other : self);
 	}
 	_exit(127);
