@@ -597,7 +597,8 @@ unsigned scenario_roles(const char *words)
 {
 	return (strstr(words, "officer") ? CA_ROLE_OFFICER : 0u) |
 	       (strstr(words, "admin") ? CA_ROLE_ADMINISTRATOR : 0u) |
-	       (strstr(words, "auditor") ? CA_ROLE_AUDITOR : 0u);
+	       (strstr(words, "auditor") ? CA_ROLE_AUDITOR : 0u) |
+	       (strstr(words, "operator") ? CA_ROLE_OPERATOR : 0u);
 }
 
 /* A decision hands out no certificate to the wrong hands: only what became of the request counts here. */
