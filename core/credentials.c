@@ -8,11 +8,13 @@
 #include <stdio.h>
 
 #include "core/admin_rights.h"
+#include "core/base/base64.h"
 #include "core/base/clock.h"
 #include "core/base/ip.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
 #include "core/credential_guard.h"
+#include "core/keys.h"
 #include "core/store_credentials.h"
 
 #define CHALLENGE_LIFETIME_MS (60 * 60 * 1000)
@@ -33,6 +35,7 @@ static const struct kind {
 	unsigned uses;       /* unless said otherwise; 0: without end */
 	int64_t lifetime_ms; /* the same */
 } kinds[] = {
+	{ CA_EVIDENCE_EAB, "eab", "", 0, 1, 0 },
 	{ CA_EVIDENCE_CHALLENGE, "challenge", "", 20, 1, CHALLENGE_LIFETIME_MS },
 	{ CA_EVIDENCE_USER, "user", "", 0, 0, 0 },
 	{ CA_EVIDENCE_TOKEN, "token", "ght_", 30, 0, 0 },
@@ -235,6 +238,24 @@ static int check_spec(const struct credential_spec *spec, char why[static CA_REA
 	return 0;
 }
 
+/* The key is derived from the name, so a name must never come twice: it is ours, and random. */
+static int make_eab(struct ca_core *core, struct credential_made *out)
+{
+	OWNED_BUF text = BUF_INIT(CREDENTIAL_SECRET_SIZE - 1);
+	uint8_t key[SHA256_SIZE];
+	int e = make_random(out->name, "", 20);
+
+	if (!e)
+		e = keys_mac(core, "eab", bytes_of_str(out->name), key);
+	if (!e)
+		e = base64url_encode(&text, bytes_of(key, sizeof(key)));
+	if (!e)
+		snprintf(out->secret, sizeof(out->secret), "%s", buf_str(&text));
+	explicit_bzero(key, sizeof(key));
+	buf_wipe(&text);
+	return e;
+}
+
 static int hash_password(struct ca_core *core, const char *given, struct draft *d, struct credential_made *out)
 {
 	int e = random_octets(d->salt, sizeof(d->salt));
@@ -255,6 +276,8 @@ static int make_secret(struct ca_core *core, const struct credential_spec *spec,
 	const struct kind *k = find_kind(spec->kind);
 	int e;
 
+	if (spec->kind == CA_EVIDENCE_EAB)
+		return make_eab(core, out);
 	if (spec->kind == CA_EVIDENCE_USER) {
 		snprintf(out->name, sizeof(out->name), "%s", spec->name);
 		return hash_password(core, spec->password, d, out);
@@ -431,6 +454,20 @@ static int check_password(struct ca_core *core, const struct ca_credential_claim
 	return e;
 }
 
+/* RFC 8555 7.3.4, HS256. The key exists while it is used. */
+static int check_mac(struct ca_core *core, const struct ca_credential_claim *c, bool *is_right)
+{
+	uint8_t key[SHA256_SIZE], mac[SHA256_SIZE];
+	int e = keys_mac(core, "eab", bytes_of_str(c->name), key);
+
+	if (!e)
+		e = secret_mac(bytes_of(key, sizeof(key)), c->message, mac);
+	*is_right = !e && c->secret.len == sizeof(mac) && secret_equal(c->secret.ptr, mac, sizeof(mac));
+	explicit_bzero(key, sizeof(key));
+	explicit_bzero(mac, sizeof(mac));
+	return e;
+}
+
 /* A submission of an account shows no MAC: it was bound when the account was made. */
 static int check_account(struct ca_core *core, const struct ca_credential_claim *c,
 			 const struct credential_found *found, bool *is_right)
@@ -449,7 +486,9 @@ static int check_secret(struct ca_core *core, const struct ca_credential_claim *
 		*is_right = found->row.id != 0; /* found by its hash: the secret is as long as any key */
 		return 0;
 	}
-	return check_account(core, c, found, is_right);
+	if (c->secret.len == 0)
+		return check_account(core, c, found, is_right);
+	return check_mac(core, c, is_right);
 }
 
 static void note_failure(struct ca_core *core, const struct ca_credential_claim *c, const char *source,

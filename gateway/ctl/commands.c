@@ -167,6 +167,7 @@ static const struct option_row snippet_options[] = {
 static const struct noun_row nouns[] = {
 	{ "request", "requests for certificates: look, decide, edit" },
 	{ "cert", "certificates that were issued" },
+	{ "eab", "keys for new ACME accounts (external account binding)" },
 	{ "challenge", "SCEP challenges" },
 	{ "user", "EST users" },
 	{ "token", "EST tokens" },
@@ -261,6 +262,15 @@ static const struct command commands[] = {
 	  .prints = PRINTS_DOCUMENT, .options = { import_options }, .run = ctl_cert_import,
 	  .text = "It must have been signed by a key of a CA here, unless --foreign is given.",
 	  .example = "gatehouse cert import signed.pem --existing" },
+
+	{ "eab", "create", NULL, "", "make a key identifier and HMAC key, good for one account",
+	  .prints = PRINTS_DOCUMENT, .options = { credential_options }, .run = ctl_credential_create,
+	  .text = CREDENTIAL_TEXT,
+	  .example = "gatehouse eab create --endpoint acme --ttl 7d --note 'web team'" },
+	{ "eab", "list", NULL, "", "list the key identifiers", .prints = PRINTS_LIST,
+	  .list = &named_credential_shape, .is_paged = true, .run = ctl_credential_list },
+	{ "eab", "revoke", NULL, "KID...", "revoke keys: no further account is bound to them",
+	  .run = ctl_credential_revoke, .text = REVOKE_TEXT },
 
 	{ "challenge", "create", NULL, "", "make a challenge, good for one request within an hour",
 	  .prints = PRINTS_DOCUMENT, .options = { credential_options }, .run = ctl_credential_create,

@@ -8,6 +8,7 @@ A secret is looked for as it is and in the forms that a leak would have: base64,
 import base64
 import glob
 import hashlib
+import hmac
 import json
 import os
 import struct
@@ -19,7 +20,7 @@ from test_intermediary import Place, ex
 
 PASSWORD = "c4nary-pa55word-of-alice"
 PASSWORD_2 = "c4nary-pa55word-of-alice-2"
-CHALLENGE, USER, TOKEN = 4, 5, 6  # Evidence of core.proto
+EAB, CHALLENGE, USER, TOKEN = 3, 4, 5, 6  # Evidence of core.proto
 CHECK_CREDENTIAL = 14           # Message.what
 NAME = "a.print.example"
 WITHIN = ("--endpoint", "acme", "--scope", "*.print.example")
@@ -28,6 +29,9 @@ WITHIN = ("--endpoint", "acme", "--scope", "*.print.example")
 def forms(secret):
     """What a leak could look like; text of 12 octets or more, so that nothing is found by chance."""
     octets = secret.encode()
+    if len(secret) == 43:  # a key of 32 octets in base64url: as octets too
+        key = base64.urlsafe_b64decode(secret + "=")
+        return {octets, key, key.hex().encode()}
     return {octets, octets.hex().encode(), base64.b64encode(octets).rstrip(b"="),
             base64.urlsafe_b64encode(octets).rstrip(b"="),
             base64.b64encode(b"alice:" + octets).rstrip(b"=")[:-2]}
@@ -58,6 +62,14 @@ def ask(core, kind, secret, name=""):
     return ex.first(reply, 1, 0), ex.first(reply, 2, "")
 
 
+def bind(core, eab, account):
+    """As an ACME adapter does at newAccount; the outcome of the call."""
+    octets = base64.urlsafe_b64decode(eab["secret"] + "=" * (-len(eab["secret"]) % 4))
+    mac = hmac.digest(octets, b"protected.payload", "sha256")
+    shown = ex.message((1, EAB), (2, eab["name"]), (3, mac), (4, b"protected.payload"), (5, account))
+    return ex.first(core.call(CHECK_CREDENTIAL, ex.message((1, "Test CA"), (2, "acme"), (3, shown))), 1, 0)
+
+
 def create(p, *words, code=0):
     """Make one with the tool; its JSON."""
     done = p.g.run_tool(*words, output="json", code=code)
@@ -79,7 +91,8 @@ class Canaries:
         self.challenge = create(p, "challenge", "create", *WITHIN)
         self.token = create(p, "token", "create", *WITHIN, "--note", "for a test")
         self.made = create(p, "user", "create", "bob", *WITHIN, "--generate")
-        self.secrets = {"password": PASSWORD, "challenge": self.challenge["secret"], "token": self.token["secret"],
+        self.eab = create(p, "eab", "create", "--endpoint", "acme")
+        self.secrets = {"HMAC key": self.eab["secret"], "password": PASSWORD, "challenge": self.challenge["secret"], "token": self.token["secret"],
                         "made password": self.made["secret"]}
 
     def use(self):
@@ -102,6 +115,8 @@ class Canaries:
         done = redeem(core, self.p, TOKEN, "est", requester, self.token["secret"])
         check(done[:2] == (ex.OK, ex.ISSUED), f"token: {done}")
         check(ask(core, USER, self.made["secret"], "bob")[0] == ex.OK, "bob is not known")
+        check(bind(core, self.eab, "thumbprint-1") == ex.OK, "the key binds no account")
+        check(bind(core, self.eab, "thumbprint-2") == ex.REFUSED, "the key binds two accounts")
         given = subprocess.run([TOOL, "--socket", self.p.g.socket, "user", "passwd", "alice", "--password-file", "-"],
                                input=PASSWORD_2 + "\n", capture_output=True, text=True, timeout=60)
         check(given.returncode == 0, given.stderr)

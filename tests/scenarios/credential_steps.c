@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/base64.h"
 #include "core/base/own.h"
+#include "core/base/secret.h"
 #include "tests/scenarios/duration.h"
 
 #define LIST_MAX 16
@@ -129,9 +131,29 @@ void step_change_credential(struct scenario *s, const struct step *step)
 		snprintf(c->made.secret, sizeof(c->made.secret), "%s", step->n > 2 ? step->words[2] : made.secret);
 }
 
+/* What a client signs with the key it was given, and nothing in a submission: the account was bound before. */
+static bool make_mac(struct scenario *s, const struct step *step, struct scenario_credential *c,
+		     struct ca_credential_claim *claim)
+{
+	OWNED_BUF key = BUF_INIT(64);
+	const char *message = "protected.payload";
+
+	claim->secret = bytes_of(NULL, 0);
+	if (strcmp(step->words[0], "check") != 0)
+		return true;
+	if (base64url_decode(&key, bytes_of_str(c->made.secret)) ||
+	    secret_mac(buf_bytes(&key), bytes_of_str(message), c->mac)) {
+		scenario_fail(s, "the key of %s is none", c->label);
+		return false;
+	}
+	claim->message = bytes_of_str(step_has(step, "forged") ? "protected.other" : message);
+	claim->secret = bytes_of(c->mac, sizeof(c->mac));
+	return true;
+}
+
 bool scenario_claim(struct scenario *s, const struct step *step, struct ca_credential_claim *claim)
 {
-	const struct scenario_credential *c = find(s, step_value(step, "with"));
+	struct scenario_credential *c = find(s, step_value(step, "with"));
 	const char *secret = step_value(step, "secret"), *user = step_value(step, "user");
 
 	if (!c)
@@ -140,7 +162,8 @@ bool scenario_claim(struct scenario *s, const struct step *step, struct ca_crede
 	if (*c->made.name)
 		claim->name = user ? user : c->made.name;
 	claim->secret = bytes_of_str(secret ? secret : c->made.secret);
-	return true;
+	claim->account = step_value(step, "account");
+	return c->kind != CA_EVIDENCE_EAB || make_mac(s, step, c, claim);
 }
 
 void scenario_use_credential(struct scenario *s, const struct step *step, const struct ca_credential_claim *claim,
@@ -181,7 +204,6 @@ void step_check(struct scenario *s, const struct step *step)
 		return;
 	claim.endpoint = endpoint ? endpoint : RIG_ENDPOINT;
 	claim.source_address = source ? source : "192.0.2.7";
-	claim.account = step_value(step, "account");
 	e = ca_check_credential(s->rig.door, &claim, &answer);
 	check_outcome(s, step,
 		      e == 0		       ? "good" :

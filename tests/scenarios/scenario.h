@@ -41,6 +41,7 @@ struct scenario {
 		enum ca_evidence_kind kind;
 		struct credential_made made;
 		char requester[CA_REQUESTER_SIZE];
+		uint8_t mac[SHA256_SIZE];
 	} credentials[CREDENTIALS_MAX];
 	size_t n_credentials;
 	_Atomic unsigned n_keys;     /* transaction keys made for submissions that name none */
