@@ -47,6 +47,12 @@ const struct admin_call_row admin_calls[] = {
 	{ CALL(REVOKE_CREDENTIAL), "revoke-credential", ADMIN_RIGHT_ADMINISTER, admin_revoke_credential },
 	{ CALL(SET_PASSWORD), "set-password", ADMIN_RIGHT_ADMINISTER, admin_set_password },
 	{ CALL(LIST_CREDENTIALS), "list-credentials", ADMIN_RIGHT_READ, admin_list_credentials },
+	{ CALL(LIST_AUDIT), "list-audit", ADMIN_RIGHT_AUDIT, admin_list_audit },
+	{ CALL(VERIFY_AUDIT), "verify-audit", ADMIN_RIGHT_AUDIT, admin_verify_audit },
+	{ CALL(VERIFY_ANCHOR), "verify-anchor", ADMIN_RIGHT_AUDIT, admin_verify_anchor },
+	{ CALL(BEGIN_BACKUP), "backup", ADMIN_RIGHT_OPERATE, admin_begin_backup },
+	{ CALL(READ_BACKUP), "read-backup", ADMIN_RIGHT_OPERATE, admin_read_backup },
+	{ CALL(ACCEPT_CLOCK), "accept-clock", ADMIN_RIGHT_ADMINISTER, admin_accept_clock },
 	{ 0 },
 };
 

@@ -69,3 +69,7 @@ admin_call_fn admin_show_ca, admin_init_ca, admin_import_ca, admin_rollover_ca;
 
 /* core/admin_sections.c */
 admin_call_fn admin_list_sections;
+
+/* core/admin_audit.c */
+admin_call_fn admin_list_audit, admin_verify_audit, admin_verify_anchor, admin_accept_clock, admin_begin_backup,
+	admin_read_backup;

@@ -30,6 +30,11 @@ struct audit_record {
 	const char *detail;    /* more, as key=value by blanks; NULL: nothing */
 };
 
+/* Acts that are looked for in the trail. */
+#define AUDIT_START "start"
+#define AUDIT_STOP "stop"
+#define AUDIT_ACCEPT_CLOCK "accept-clock"
+
 /* Text beyond this is cut: a record must never be the reason that what it tells cannot happen. */
 #define AUDIT_TEXT_MAX ((size_t)2048)
 #define AUDIT_PAYLOAD_MAX ((size_t)65536)

@@ -4,8 +4,11 @@
  */
 #include "core/clock_guard.h"
 
+#include <stdio.h>
+
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/store.h"
 
 int64_t clock_guard_seen(struct ca_core *core)
 {
@@ -41,8 +44,20 @@ int64_t clock_guard_behind_ms(struct ca_core *core)
 	return behind;
 }
 
-void clock_guard_accept(struct ca_core *core)
+int clock_guard_accept(struct ca_core *core, const char *actor)
 {
+	int64_t behind_ms = clock_guard_behind_ms(core);
+	char detail[64];
+	int e;
+
+	if (!behind_ms)
+		return CLOCK_GUARD_RIGHT;
+	snprintf(detail, sizeof(detail), "behind-seconds=%lld", (long long)behind_ms / 1000);
+	e = store_audit(core, &(struct audit_record){ .at_ms = clock_wall_ms(), .actor = actor,
+						      .action = AUDIT_ACCEPT_CLOCK, .detail = detail });
+	if (e)
+		return e;
 	core->seen_ms = clock_wall_ms();
 	clock_guard_behind_ms(core);
+	return 0;
 }

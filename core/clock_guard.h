@@ -21,5 +21,6 @@ int64_t clock_guard_seen(struct ca_core *core);
 /* At the start: this time was seen before. */
 void clock_guard_remember(struct ca_core *core, int64_t wall_ms);
 
-/* From now on the clock is right. */
-void clock_guard_accept(struct ca_core *core);
+/* From now on the clock is right, says `actor`. 0; CLOCK_GUARD_RIGHT: it is not behind; negative: as it was before. */
+enum { CLOCK_GUARD_RIGHT = 1 };
+int clock_guard_accept(struct ca_core *core, const char *actor);

@@ -8,10 +8,13 @@
 #include <stdio.h>
 
 #include "core/admin_socket.h"
+#include "core/anchor.h"
+#include "core/backup.h"
 #include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
+#include "core/clock_guard.h"
 #include "core/credential_guard.h"
 #include "core/folder.h"
 #include "core/intermediaries.h"
@@ -27,6 +30,7 @@
 
 #define OUTBOX_INTERVAL_MS 1000
 #define FINISHER_INTERVAL_MS 1000
+#define ANCHOR_INTERVAL_MS 1000
 #define STOP_DELIVERY_MS 5000
 
 /* Data folder, trace, tables of what is in flight. */
@@ -57,6 +61,8 @@ static int open_folder(struct ca_core *core, struct conf_error *error)
 			    strerror(-e));
 	if (!e)
 		e = flight_new(&core->flight);
+	if (!e)
+		e = backup_new(&core->backup);
 	if (!e)
 		e = rejects_new(&core->rejects);
 	if (!e)
@@ -186,6 +192,11 @@ static int open_sockets(struct ca_core *core, struct conf_error *error)
 	return 0;
 }
 
+static int audit_act(struct ca_core *core, const char *action)
+{
+	return store_audit(core, &(struct audit_record){ .at_ms = clock_wall_ms(), .actor = "core", .action = action });
+}
+
 static int start_work(struct ca_core *core, struct conf_error *error)
 {
 	int64_t last = 0, blocked = 0;
@@ -195,6 +206,8 @@ static int start_work(struct ca_core *core, struct conf_error *error)
 		e = store_release_denied(core);
 	if (!e)
 		e = store_count_blocked_keys(core, &blocked);
+	if (!e)
+		e = audit_act(core, AUDIT_START);
 	if (e)
 		return e;
 	core->last_id = last;
@@ -204,6 +217,8 @@ static int start_work(struct ca_core *core, struct conf_error *error)
 	e = worker_start(&core->outbox, "exit", OUTBOX_INTERVAL_MS, outbox_run, core);
 	if (!e)
 		e = worker_start(&core->finisher, "finisher", FINISHER_INTERVAL_MS, recover_run, core);
+	if (!e)
+		e = worker_start(&core->anchoring, "anchor", ANCHOR_INTERVAL_MS, anchor_run, core);
 	if (!e)
 		e = publisher_start(&core->publisher, core);
 	if (!e)
@@ -250,6 +265,8 @@ int ca_core_start(struct ca_core **out, const struct conf_section *root, const s
 		e = open_store(core, error);
 	if (!e)
 		e = keys_start(core, error);
+	if (!e)
+		e = anchor_start(core, error);
 	if (!e)
 		e = start_modules(core, error);
 	if (!e)
@@ -341,6 +358,17 @@ static void free_settings(struct ca_core *core)
 	free(core->cas);
 }
 
+/* The end of the trail is anchored too, unless the core never began to work. */
+static void stop_anchoring(struct ca_core *core)
+{
+	if (core->anchoring) {
+		worker_stop(&core->anchoring);
+		(void)audit_act(core, AUDIT_STOP);
+		anchor_run(core);
+	}
+	anchor_drop(&core->anchor);
+}
+
 void ca_core_drop(struct ca_core **cp)
 {
 	struct ca_core *core = *cp;
@@ -361,6 +389,7 @@ void ca_core_drop(struct ca_core **cp)
 		outbox_announce(core, CA_EVENT_SHUTDOWN);
 	}
 	stop_modules(core);
+	stop_anchoring(core);
 	db_drop(&core->db);
 	signer_drop(&core->signer);
 	if (!core->env.sockets)
@@ -368,6 +397,7 @@ void ca_core_drop(struct ca_core **cp)
 	polls_drop(&core->polls);
 	rejects_drop(&core->rejects);
 	credential_guard_drop(&core->credential_guard);
+	backup_drop(&core->backup);
 	flight_drop(&core->flight);
 	trace_drop(&core->trace);
 	free_settings(core);

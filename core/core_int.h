@@ -142,7 +142,9 @@ struct ca_core {
 	_Atomic bool is_clock_behind;
 	_Atomic int64_t policy_failures;
 	_Atomic unsigned policy_failures_in_a_row;
-	struct worker *outbox, *finisher;
+	struct anchor *anchor;
+	struct backup *backup;
+	struct worker *outbox, *finisher, *anchoring;
 	struct publisher *publisher;
 	struct ocsp *ocsp;
 	struct admin_socket *admin;

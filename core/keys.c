@@ -13,6 +13,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
+#include "core/clock_guard.h"
 #include "core/store.h"
 
 struct ca_key *ca_find_key(const struct ca *ca, int64_t row)
@@ -546,6 +547,8 @@ const char *keys_trouble(const struct ca *ca)
 
 const char *keys_away(const struct ca *ca)
 {
+	if (clock_guard_behind_ms(ca->core))
+		return "the clock does not show the right time";
 	return ca->core->is_signer_failing ? "the signer does not answer" : keys_trouble(ca);
 }
 

@@ -52,6 +52,10 @@ const struct conf_option ca_core_rows[] = {
 	 .range = "0..64",
 	 .fallback = "0",
 	 .summary = "How many signatures the signer makes at once; 0: one a processor."},
+	{.name = "audit-anchor",
+	 .type = CONF_STRING,
+	 .summary = "File that the audit trail's head is written to, best on another disk; by default core/audit.anchor"
+		    " in the data folder."},
 	{.name = "trace-file",
 	 .type = CONF_STRING,
 	 .summary = "Append one JSON line for every call of a module and every change of state to this file."},

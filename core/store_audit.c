@@ -94,17 +94,22 @@ static const char *line_of(const struct ca_request *r, const char *actor)
 	return text;
 }
 
-/* Everything that makes the certificate known again when only this record is left of it. */
+/* Everything that makes the certificate known again when only this record is left of it (core/store_recover.c). */
 static int print_issued(const struct ca_request *r, struct buf *out)
 {
 	uint8_t hash[SHA256_SIZE];
 	char text[2 * SHA256_SIZE + 1];
 	int e = digest_sha256(buf_bytes(&r->certificate), hash);
 
-	hex_print(bytes_of(hash, sizeof(hash)), text);
-	buf_printf(out, "certificate=%s key=%lld not-before=%lld not-after=%lld profile=\"%s\" endpoint=\"%s\""
-		   " requester=\"%s\"", text, (long long)r->key_id, (long long)r->not_before_s,
-		   (long long)r->not_after_s, r->profile, r->endpoint, request_quote(r, r->requester));
+	buf_printf(out, "certificate=%s key=%lld not-before=%lld not-after=%lld",
+		   hex_print(bytes_of(hash, sizeof(hash)), text), (long long)r->key_id, (long long)r->not_before_s,
+		   (long long)r->not_after_s);
+	buf_printf(out, " partition=%u spki=%s profile=\"%s\" endpoint=\"%s\" requester=\"%s\" names=\"",
+		   r->crl_partition, hex_print(bytes_of(r->spki_hash, SHA256_SIZE), text), r->profile, r->endpoint,
+		   request_quote(r, r->requester));
+	for (size_t i = 0; i < r->n_names; i++)
+		buf_printf(out, "%s%s:%s", i ? " " : "", ca_name_kind_word(r->names[i].kind), r->names[i].value);
+	buf_append_char(out, '"');
 	return e ? e : buf_status(out);
 }
 
@@ -130,7 +135,7 @@ struct step {
 static int append_step(const struct step *s, enum ca_action action, const char *before, const char *after)
 {
 	const struct ca_request *r = s->change->r;
-	OWNED_BUF detail = BUF_INIT(AUDIT_TEXT_MAX);
+	OWNED_BUF detail = BUF_INIT(1u << 20);
 	char serial[2 * SERIAL_SIZE + 1];
 	struct audit_record record = {
 		.at_ms = s->now_ms,

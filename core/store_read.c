@@ -178,8 +178,8 @@ int store_load(struct ca_core *core, int64_t id, struct ca_request **out)
 		return e;
 	if (!r->ca || !r->profile || !r->requester || buf_status(&r->tbs) || buf_status(&r->certificate))
 		return -ENOMEM;
-	/* A row in state ERROR may hold octets that are no request, or none, an imported one has none; the others
-	 * passed this gate before. */
+	/* A row in state ERROR may hold octets that are no request, or none; one that was imported, or brought back
+	 * after a restore, has none; the others passed this gate before. */
 	if (r->state != CA_STATE_ERROR && r->csr.der.len) {
 		const char *key_type = r->csr.key_type;
 		unsigned key_bits = r->csr.key_bits;

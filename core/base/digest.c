@@ -9,6 +9,9 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <pthread.h>
+#include <stdlib.h>
+
+#include "core/base/own.h"
 
 /* Fetched once: OpenSSL 3 looks an algorithm up by name on every use otherwise, which costs more than the digest. */
 static EVP_MD *sha256;
@@ -75,6 +78,41 @@ int digest_of(enum digest_kind kind, struct bytes data, uint8_t out[static DIGES
 	if (!EVP_Q_digest(NULL, kinds[kind].name, NULL, data.ptr ? data.ptr : (const void *)"", data.len, out, &n))
 		return -EIO;
 	return 0;
+}
+
+struct digest {
+	EVP_MD_CTX *ctx;
+};
+
+struct digest *digest_new(void)
+{
+	OWNED(digest) d = calloc(1, sizeof(*d));
+
+	pthread_once(&sha256_once, fetch_sha256);
+	if (d)
+		d->ctx = EVP_MD_CTX_new();
+	return d && d->ctx && sha256 && EVP_DigestInit_ex(d->ctx, sha256, NULL) ? MOVE(d) : NULL;
+}
+
+int digest_add(struct digest *d, struct bytes piece)
+{
+	return !piece.len || EVP_DigestUpdate(d->ctx, piece.ptr, piece.len) ? 0 : -EIO;
+}
+
+int digest_end(struct digest **d, uint8_t out[static SHA256_SIZE])
+{
+	bool ok = EVP_DigestFinal_ex((*d)->ctx, out, NULL);
+
+	digest_drop(d);
+	return ok ? 0 : -EIO;
+}
+
+void digest_drop(struct digest **d)
+{
+	if (*d)
+		EVP_MD_CTX_free((*d)->ctx);
+	free(*d);
+	*d = NULL;
 }
 
 int random_octets(void *out, size_t n)

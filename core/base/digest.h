@@ -27,3 +27,10 @@ int digest_of(enum digest_kind kind, struct bytes data, uint8_t out[static DIGES
 
 /* Octets of the CSPRNG. 0 or -EIO; on failure `out` must not be used. */
 int random_octets(void *out, size_t n);
+
+/* The same for octets that come piece by piece. `digest_new()` begins; `digest_end()` ends and frees. */
+struct digest;
+struct digest *digest_new(void); /* NULL: libcrypto failed */
+int digest_add(struct digest *d, struct bytes piece);
+int digest_end(struct digest **d, uint8_t out[static SHA256_SIZE]);
+void digest_drop(struct digest **d);

@@ -38,7 +38,7 @@ int ca_parse_days(const char *text, int64_t *seconds)
 
 int ca_parse_place(const struct ctl *ctl, struct ca_create_options *o)
 {
-	o->data_folder = ca_option_or(ctl, "data", CA_DATA_DEFAULT);
+	o->data_folder = ca_option_or(ctl, "data", CTL_DATA_DEFAULT);
 	o->kek = (struct kek_source){
 		.data_folder = o->data_folder,
 		.passphrase_file = option_value(ctl, "passphrase-file"),

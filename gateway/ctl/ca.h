@@ -7,7 +7,6 @@
 #include "core/create.h"
 #include "gateway/ctl/ctl.h"
 
-#define CA_DATA_DEFAULT "/var/lib/gatehouse"
 #define CA_NAME_DEFAULT "Gatehouse CA"
 
 const char *ca_option_or(const struct ctl *ctl, const char *name, const char *otherwise);

@@ -160,6 +160,46 @@ static const struct option_row snippet_options[] = {
 	{ 0 },
 };
 
+static const struct option_row store_options[] = {
+	{ "data", .value = "FOLDER", .summary = "data folder; " CTL_DATA_DEFAULT },
+	{ "database", .value = "FILE", .summary = "a core.db that lies elsewhere, as one of a backup" },
+	{ "anchor", .value = "FILE", .summary = "its audit.anchor" },
+	{ 0 },
+};
+
+static const struct option_row backup_options[] = {
+	{ "data", .value = "FOLDER", .summary = "data folder; " CTL_DATA_DEFAULT },
+	{ "without-gateway", .summary = "leave the gateway's accounts and orders out" },
+	{ 0 },
+};
+
+static const struct option_row restore_options[] = {
+	{ "data", .value = "FOLDER", .summary = "data folder; " CTL_DATA_DEFAULT },
+	{ "accept", .summary = "the store was put back by other means: take it for what it is" },
+	{ 0 },
+};
+
+static const struct option_row audit_tail_options[] = {
+	{ "lines", .letter = 'n', .value = "N", .summary = "how many; 20" },
+	{ "follow", .letter = 'f', .summary = "go on with what is written from now on" },
+	{ 0 },
+};
+
+static const struct option_row audit_search_options[] = {
+	{ "actor", .value = "TEXT", .summary = "who did it: unix:alice, acme:12, policy, core" },
+	{ "action", .value = "TEXT", .summary = "what was done: issue, approve, revoke" },
+	{ "request", .value = "ID", .summary = "about this request" },
+	{ "subject", .value = "TEXT", .summary = "about this serial, CA or credential" },
+	{ "since", .value = "TIME", .summary = "not before, as 2026-03-01T12:00:00Z" },
+	{ "until", .value = "TIME", .summary = "not after" },
+	{ 0 },
+};
+
+static const struct option_row audit_export_options[] = {
+	{ "after", .value = "ID", .summary = "begin behind this record" },
+	{ 0 },
+};
+
 #define BATCH_TEXT                                                                                                     \
 	"\n\nREQUEST is a number, the serial of its certificate, the beginning of the SHA-256 of its key, or " \
 	"@FILTER: then the number of requests is shown with three of them, and has to be typed, unless --yes."
@@ -175,6 +215,7 @@ static const struct noun_row nouns[] = {
 	{ "trust", "what clients have to trust" },
 	{ "endpoint", "where clients come in, and what they type" },
 	{ "profile", "what certificates look like" },
+	{ "audit", "the audit trail: who did what, and that nobody changed it" },
 	{ "server", "the daemon: health" },
 };
 
@@ -349,21 +390,82 @@ static const struct command commands[] = {
 	{ "profile", "show", NULL, "PROFILE", "show a profile with all its options", .prints = PRINTS_DOCUMENT,
 	  .is_paged = true, .run = ctl_profile_show },
 
+	{ "audit", "tail", NULL, "", "the last records, a line each", .prints = PRINTS_STREAM,
+	  .options = { audit_tail_options }, .run = ctl_audit_tail,
+	  .example = "gatehouse audit tail -f" },
+	{ "audit", "search", NULL, "", "records by who, what, about what and when", .prints = PRINTS_LIST,
+	  .list = &audit_shape, .is_paged = true, .options = { audit_search_options }, .run = ctl_audit_search,
+	  .example = "gatehouse audit search --actor unix:alice --action approve --since 2026-03-01T00:00:00Z" },
+	{ "audit", "verify", NULL, "", "whether the trail is whole, and which record is the first bad one",
+	  .prints = PRINTS_LIST, .list = &finding_shape, .options = { store_options }, .run = ctl_audit_verify,
+	  .text = "Asks the running core: each record follows the one before it, every head that the anchor"
+		  " holds still "
+		  "stands in the trail, and the anchor's MAC is the signer's. What was written since the last"
+		  " head, a "
+		  "second at most, is not anchored yet.\n\nWith --data, --database or --anchor the files are"
+		  " looked at "
+		  "without the core, by the independent checker; the MAC then is not, because only the signer"
+		  " has its "
+		  "key.",
+	  .example = "gatehouse audit verify\ngatehouse audit verify --database core.db --anchor audit.anchor" },
+	{ "audit", "export", NULL, "", "every record with its hashes, a JSON line each", .prints = PRINTS_STREAM,
+	  .options = { audit_export_options }, .run = ctl_audit_export,
+	  .text = "hash is the SHA-256 of prev (32 octets), seq (8 octets, big endian) and payload (UTF-8).",
+	  .example = "gatehouse audit export >trail.jsonl" },
+
 	{ "server", "status", "status", "", "health, queue, and who the core takes you for",
 	  .prints = PRINTS_DOCUMENT, .run = ctl_status },
 	{ "server", "doctor", NULL, "", "look for what is wrong or will be",
 	  .prints = PRINTS_DOCUMENT, .run = ctl_doctor,
 	  .text = "The exit code is for monitoring: 0 all is well, 1 a warning, 2 critical." },
+	{ "server", "fsck", "fsck", "", "an independent look at the store: is every promise kept",
+	  .prints = PRINTS_LIST, .list = &finding_shape, .options = { store_options }, .run = ctl_fsck,
+	  .text = "Reads the files of the core itself, with code of its own, whether the daemon runs or not, and"
+		  " changes "
+		  "nothing. Every finding is printed; without findings the exit code is 0.",
+	  .example = "gatehouse fsck --data /var/lib/gatehouse" },
+	{ "server", "backup", NULL, "FILE", "everything that makes this CA, while the daemon runs",
+	  .prints = PRINTS_DOCUMENT, .options = { backup_options }, .run = ctl_backup,
+	  .text = "A tar archive of mode 0600 with the core's store (the CAs' keys in it, sealed), the audit"
+		  " anchor, the "
+		  "gateway's stores, and a manifest with the SHA-256 of each. FILE is there when it is whole and"
+		  " on the "
+		  "disk, and not before. The key-encryption key is never in it: without a copy of that, kept"
+		  " elsewhere, "
+		  "the backup is worth nothing; with both, whoever has them has the CA.\n\nWhere core and"
+		  " gateway have "
+		  "users of their own it is run as root.",
+	  .example = "gatehouse server backup /srv/backup/ca.tar" },
+	{ "server", "restore", NULL, "[FILE]", "put a backup back; the daemon must be stopped",
+	  .prints = PRINTS_DOCUMENT, .options = { restore_options }, .run = ctl_restore,
+	  .text = "Checks the whole archive first. What lies there already is kept as NAME.before-restore; an audit "
+		  "anchor that is there stays, because it knows more. At its next start the daemon brings back"
+		  " from the "
+		  "anchor which certificates were issued and revoked after the backup: their serials are never used "
+		  "again, OCSP and CRLs know them. Held requests of that time are lost, and their clients ask"
+		  " again.\n\n"
+		  "With --accept nothing is put back: the store that lies there, from a snapshot of the disk"
+		  " perhaps, is "
+		  "taken although it is older than the anchor.",
+	  .example = "systemctl stop gatehoused\ngatehouse server restore /srv/backup/ca.tar\nsystemctl start"
+		     " gatehoused" },
+	{ "server", "accept-clock", NULL, "", "issue again: the clock is right, what it showed before was wrong",
+	  .run = ctl_accept_clock,
+	  .text = "Nothing is issued while the clock is more than five minutes behind the latest time that was seen. "
+		  "Set the clock first; where it had run ahead, this makes the core take the present time for"
+		  " true." },
 
 	{ "", "help", NULL, "[COMMAND...]", "help about a command, a noun or everything", .run = ctl_help,
 	  .example = "gatehouse help approve\ngatehouse help request" },
 	{ "", "completion", NULL, "SHELL", "the completion script for bash, zsh or fish", .run = ctl_completion,
-	  .text = "Installed with the tool. It completes commands, options, their values, and the numbers and serials "
+	  .text = "Installed with the tool. It completes commands, options, their values, and the numbers and"
+		  " serials "
 		  "that the daemon knows.",
 	  .example = "gatehouse completion bash > /etc/bash_completion.d/gatehouse" },
 	{ "", "__complete", NULL, "WORD...", "what may stand where the last word begins", .is_hidden = true,
 	  .run = ctl_complete },
-	{ "", "__manual", NULL, "PART", "a part of the manual pages, in scdoc", .is_hidden = true, .run = ctl_manual },
+	{ "", "__manual", NULL, "PART", "a part of the manual pages, in"
+					" scdoc", .is_hidden = true, .run = ctl_manual },
 	{ "", "__parse", NULL, "WORD...", "whether these words are a command line", .is_hidden = true,
 	  .run = ctl_parse },
 };

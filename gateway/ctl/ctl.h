@@ -31,6 +31,7 @@ enum ctl_format { CTL_TABLE, CTL_WIDE, CTL_JSON, CTL_JSONL, CTL_CSV, CTL_ID };
 #define CTL_GIVEN_MAX 64
 #define CTL_WORDS_MAX 1024
 #define CTL_SOCKET_DEFAULT "/run/gatehouse/admin.sock"
+#define CTL_DATA_DEFAULT "/var/lib/gatehouse"
 #define CTL_CONFIG_DEFAULT "/etc/gatehouse/gatehouse.yaml"
 
 /* One run of the tool. */
@@ -108,6 +109,14 @@ int ctl_ca_show(struct ctl *ctl);
 int ctl_ca_init(struct ctl *ctl);
 int ctl_ca_import(struct ctl *ctl);
 int ctl_ca_rollover(struct ctl *ctl);
+int ctl_audit_tail(struct ctl *ctl);
+int ctl_audit_search(struct ctl *ctl);
+int ctl_audit_verify(struct ctl *ctl);
+int ctl_audit_export(struct ctl *ctl);
+int ctl_fsck(struct ctl *ctl);
+int ctl_backup(struct ctl *ctl);
+int ctl_restore(struct ctl *ctl);
+int ctl_accept_clock(struct ctl *ctl);
 int ctl_help(struct ctl *ctl);
 int ctl_manual(struct ctl *ctl);
 int ctl_parse(struct ctl *ctl);
@@ -116,6 +125,10 @@ int ctl_completion(struct ctl *ctl);
 
 /* The clients that `endpoint snippet` knows, by number; NULL after the last one. */
 const char *endpoint_client_at(size_t i);
+
+/* gateway/ctl/fsck.c: the independent checker on what --data, --database and --anchor name; all of it, or the audit
+ * trail alone. */
+int ctl_check_store(struct ctl *ctl, bool only_trail);
 
 /* A Reply that is freed at the end of the block. */
 #define OWNED_REPLY __attribute__((cleanup(ctl_reply_drop))) Gatehouse__Admin__Reply

@@ -11,3 +11,5 @@ extern const struct list_shape crl_shape;                     /* gateway/ctl/rev
 extern const struct list_shape profile_shape, endpoint_shape; /* gateway/ctl/settings.c */
 extern const struct list_shape certificate_shape;            /* gateway/ctl/certificates.c */
 extern const struct list_shape named_credential_shape, credential_shape; /* gateway/ctl/credentials.c */
+extern const struct list_shape audit_shape;                  /* gateway/ctl/audit.c */
+extern const struct list_shape finding_shape;                /* gateway/ctl/fsck.c */

@@ -21,6 +21,7 @@ SPDX-License-Identifier: Apache-2.0
 """
 import argparse
 import collections
+import hashlib
 import json
 import os
 import random
@@ -40,6 +41,8 @@ from acme_client import Client, Problem, Responder  # noqa: E402
 
 ACTIVE, PENDING, ISSUED, REVOKED, ERROR, DENIED = 8, 9, 20, 21, 30, 31
 DECIDED = (ISSUED, REVOKED, DENIED)
+STATE_WORDS = {ACTIVE: "active", PENDING: "pending", ISSUED: "issued", REVOKED: "revoked", ERROR: "error",
+               DENIED: "denied"}
 EVENT_ISSUED = 1
 ORDER_VALID, ORDER_INVALID = 4, 5
 ASKED_AGAIN = 100  # orders, when the ledger has more
@@ -94,6 +97,7 @@ class Folder:
         self.damage, self.orders = [], {}
         for name in names:
             self.read_gateway(os.path.join(data, "gateway", name))
+        self.read_anchor(os.path.join(data, "core", "audit.anchor"))
         self.read_core(os.path.join(data, "core", "core.db"))
         self.files = {}
         self.unfinished = [n for n in os.listdir(os.path.join(data, "gateway")) if n.endswith(".tmp")]
@@ -111,8 +115,17 @@ class Folder:
                                                                 " LEFT JOIN result ON order_id=orders.id")})
         db.close()
 
+    def read_anchor(self, path):
+        """The heads that are whole: record and hash."""
+        heads = []
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as f:
+                heads = [line.split() for line in f if line.startswith("head ") and line.endswith("\n")]
+        self.heads = {int(head[1]): head[2] for head in heads if len(head) == 6}
+
     def read_core(self, path):
         db = Database(path)
+        self.trail = db.rows("SELECT seq, prev, payload, hash FROM audit ORDER BY seq")
         self.damage += [f"core.db: {text}" for text in db.damage()]
         self.requests = {row["id"]: row for row in db.rows("SELECT * FROM requests")}
         self.certificates = {row["serial"]: row for row in db.rows("SELECT * FROM certificates")}
@@ -274,6 +287,33 @@ class Checker:
             if not any(t.startswith(f"approve by={row['officer']}") for t in self.f.timeline[row["request_id"]]):
                 self.bad(f"request {row['request_id']}: an approval without its line")
 
+    def check_trail(self):
+        """The chain is whole, every head that was anchored stands in it, and it tells how each request came to be
+        where it is."""
+        prev, last = bytes(32), {}
+        for at, row in enumerate(self.f.trail, 1):
+            if row["seq"] != at or row["prev"] != prev:
+                self.bad(f"the audit trail: record {at} is missing or does not follow")
+                return
+            prev = hashlib.sha256(prev + at.to_bytes(8, "big") + row["payload"].encode()).digest()
+            if row["hash"] != prev:
+                self.bad(f"the audit trail: record {at} was changed")
+            record = json.loads(row["payload"])
+            if (number := record.get("request")) is None:
+                continue
+            if record.get("before") != last.get(number):
+                self.bad(f"the audit trail: record {at} of request {number} begins at {record.get('before')}, the one "
+                         f"before it ended at {last.get(number)}")
+            last[number] = record.get("after")
+        hashes = {row["seq"]: row["hash"].hex() for row in self.f.trail}
+        for seq, hash_ in self.f.heads.items():
+            if hashes.get(seq) != hash_:
+                self.bad(f"the audit trail: record {seq} was anchored and is not there, or is another one")
+        for number, row in self.f.requests.items():
+            if last.get(number) != STATE_WORDS[row["state"]]:
+                self.bad(f"the audit trail: request {number} is {STATE_WORDS[row['state']]}, its last record says "
+                         f"{last.get(number)}")
+
     # ---- the exit module, and the store itself ----
 
     def check_events(self):
@@ -327,6 +367,7 @@ class Checker:
         self.check_held_names()
         self.check_timeline()
         self.check_events()
+        self.check_trail()
         self.check_states(settled)
         self.check_leavings(settled)
         return self.problems

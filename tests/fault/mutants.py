@@ -81,15 +81,26 @@ MUTANTS = [
     Mutant(
         "outbox-apart", "exit events have a transaction of their own",
         [("core/store.c",
-          "	if (!e)\n		e = write_events(conn, a->ca, c->r->id, c->r->events, a->now_ms);\n"
-          "	return e;\n}\n",
-          "	return e;\n}\n\n"
+          "	if (!e)\n		e = store_write_events(conn, a->ca, c->r->id, c->r->events, 0, a->now_ms);\n"
+          "	return e ? e : store_audit_change(conn, c, a->now_ms);\n}\n",
+          "	return e ? e : store_audit_change(conn, c, a->now_ms);\n}\n\n"
           "static int apply_events(struct db_conn *conn, void *arg)\n{\n	const struct apply *a = arg;\n\n"
-          "	return write_events(conn, a->ca, a->change->r->id, a->change->r->events, a->now_ms);\n}\n"),
+          "	return store_write_events(conn, a->ca, a->change->r->id, a->change->r->events, 0, a->now_ms);\n}\n"),
          ("core/store.c", "	e = db_write(ca->core->db, apply, &a);\n",
           "	e = db_write(ca->core->db, apply, &a);\n"
           "	if (!e)\n		e = db_write(ca->core->db, apply_events, &a);\n")],
         kills("issue", range(1, 9), calls="sync", file="core.db-wal"), "missed:"),
+    Mutant(
+        "audit-apart", "audit records have a transaction of their own",
+        [("core/store.c",
+          "	return e ? e : store_audit_change(conn, c, a->now_ms);\n}\n",
+          "	return e;\n}\n\n"
+          "static int apply_audit(struct db_conn *conn, void *arg)\n{\n	const struct apply *a = arg;\n\n"
+          "	return store_audit_change(conn, a->change, a->now_ms);\n}\n"),
+         ("core/store.c", "	e = db_write(ca->core->db, apply, &a);\n",
+          "	e = db_write(ca->core->db, apply, &a);\n"
+          "	if (!e)\n		e = db_write(ca->core->db, apply_audit, &a);\n")],
+        kills("issue", range(1, 9), calls="sync", file="core.db-wal"), "audit trail"),
     Mutant(
         "told-at-most-once", "an event leaves the outbox before its module took it",
         [("core/outbox.c", "	started = clock_wall_ms();\n	e = notify(core, x, row->event, &v);\n",
@@ -119,8 +130,8 @@ MUTANTS = [
         "grant-kept", "an approval is not used up by the certificate that was collected",
         [("core/store.c", "DELETE FROM grants WHERE request_id=? AND spent_by IS NULL",
           "DELETE FROM grants WHERE request_id=? AND spent_by < 0"),
-         ("core/store.c", " WHERE request_id=? AND revoked_ms IS NULL AND collected_ms IS NULL",
-          " WHERE request_id=? AND revoked_ms IS NULL")],
+         ("core/store.c", " WHERE c.request_id=requests.id AND c.collected_ms IS NULL)",
+          " WHERE c.request_id=requests.id)")],
         undisturbed("approve"), "one approval"),
     Mutant(
         "key-not-held", "a repeat of the same transaction is a new request",

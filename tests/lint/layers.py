@@ -31,7 +31,9 @@ LAYERS = {
     "protocols/status": PROTOCOL_FACE + SUBMIT_DOOR,
     "protocols/acme": PROTOCOL_FACE + ("protocols/jose/",) + SUBMIT_DOOR,
     "gateway/validator": ("protocols/validator.h", "core/wire/") + BASE,
-    "gateway/ctl": ("core/admin.h", "core/filter.h", "core/create.h", "core/wire/") + MODULE_DOOR,
+    "gateway/ctl": ("core/admin.h", "core/filter.h", "core/create.h", "core/restore.h", "core/wire/",
+                    "gateway/fsck/fsck.h") + MODULE_DOOR,
+    "gateway/fsck": (),
     # main.c and config.c join the option rows of the built-in modules and of the core, which hang on these doors.
     "gateway": PROTOCOL_FACE + ("gateway/validator/validator.h", "core/core.h", "core/policy.h", "core/exit.h",
                                  "core/signer/signer.h", "core/wire/control.h", "core/wire/link.h",
@@ -83,14 +85,14 @@ LIBRARIES = {
     "openssl/ssl.h": ("core/wire/tls_relay.c", "gateway/tls"),
     "protobuf-c": ("core/wire/",),
     "seccomp": ("core/signer/",),
-    "sqlite3": ("core/base/",),
+    "sqlite3": ("core/base/", "gateway/fsck/"),
     "unbound": ("gateway/validator/",),
     "uv": ("gateway/loop",),
     "yaml": ("core/base/",),
     "openssl/crypto.h": ("core/x509/", "core/signer/", "core/base/digest.c", "core/base/secret.c", "core/keys.c",
                          "core/create.c", "protocols/jose/", "protocols/acme/", "gateway/tls"),
-    "openssl/": ("core/x509/", "core/signer/", "core/base/digest.c", "core/base/secret.c", "core/wire/tls_relay.c",
-                 "protocols/jose/", "protocols/acme/", "gateway/tls"),
+    "openssl/": ("gateway/fsck/", "core/x509/", "core/signer/", "core/base/digest.c", "core/base/secret.c",
+                 "core/wire/tls_relay.c", "protocols/jose/", "protocols/acme/", "gateway/tls"),
 }
 OWN_LIBRARY = re.compile(r"^(%s)" % "|".join(re.escape(name) for name in LIBRARIES))
 

@@ -14,6 +14,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/clock_guard.h"
 #include "core/worker.h"
 #include "core/signer/signer_int.h"
 #include "tests/scenarios/duration.h"
@@ -173,6 +174,15 @@ static void step_advance(struct scenario *s, const struct step *step)
 	clock_fake_advance(ms);
 }
 
+/* The clock is right, an administrator says. */
+static void step_accept_clock(struct scenario *s, const struct step *step)
+{
+	int e = clock_guard_accept(s->rig.core, "unix:carol");
+
+	if (e)
+		scenario_fail(s, "accept-clock: %d", e);
+}
+
 static void step_health(struct scenario *s, const struct step *step)
 {
 	OWNED_BUF text = BUF_INIT(16384);
@@ -221,6 +231,14 @@ static int broken_sign(struct signer *s, uint64_t key, struct bytes tbs, struct 
 	if (!e && strcmp(b->way, "wrong") == 0)
 		signature->ptr[signature->len - 1] ^= 1;
 	return e;
+}
+
+static int broken_mac(struct signer *s, uint64_t key, struct bytes label, struct bytes octets,
+		      uint8_t out[static SIGNER_MAC_SIZE], char why[static SIGNER_WHY_SIZE])
+{
+	struct broken_signer *b = (struct broken_signer *)s;
+
+	return strcmp(b->way, "away") == 0 ? -EIO : signer_mac(b->real, key, label, octets, out, why);
 }
 
 static int broken_begin(struct signer *s, uint64_t key, enum signer_stream_kind kind, uint64_t *stream,
@@ -279,6 +297,7 @@ static void step_signer(struct scenario *s, const struct step *step)
 	static const struct signer_ways ways = {
 		.load = broken_load,
 		.sign_certificate = broken_sign,
+		.mac = broken_mac,
 		.stream_begin = broken_begin,
 		.stream_data = broken_data,
 		.stream_end = broken_end,
@@ -450,6 +469,7 @@ static const struct {
 	{ "ca", step_setting, false },
 	{ "start", step_start, false },      { "stop", step_stop, false },         { "restart", step_restart, false },
 	{ "locate", step_locate, false },    { "settle", step_settle, true },      { "recover", step_recover, true },
+	{ "accept-clock", step_accept_clock, true },
 	{ "advance", step_advance, false },  { "health", step_health, true },      { "signer", step_signer, true },
 	{ "say", step_say, false },          { "always", step_say, false },        { "do", step_do, false },
 	{ "hold", step_hold, false },        { "release", step_release, false },   { "begin", step_begin, true },

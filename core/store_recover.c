@@ -1,0 +1,352 @@
+/* Rows made of what the audit trail says.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/store_recover.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/base64.h"
+#include "core/base/clock.h"
+#include "core/base/own.h"
+#include "core/store.h"
+#include "core/store_list_sql.h"
+
+#define WORD_MAX 1024
+
+struct recovery {
+	const char *payload;
+	int64_t now_ms, at_ms, request_id;
+	char action[32];
+	uint8_t serial[20];
+	size_t serial_size;
+	char detail[AUDIT_TEXT_MAX + 1];
+	struct store_recovered counts;
+};
+
+/* The value of `key=` in the record's detail, in quotes or up to the next blank. False: it is not there, or is cut. */
+static bool find_word(const char *detail, const char *key, char *out, size_t size)
+{
+	size_t n = strlen(key), len;
+	const char *p = detail;
+
+	for (; (p = strstr(p, key)); p += n)
+		if ((p == detail || p[-1] == ' ') && p[n] == '=')
+			break;
+	if (!p)
+		return false;
+	p += n + 1;
+	len = *p == '"' ? strcspn(p + 1, "\"") : strcspn(p, " ");
+	if (len >= size || (*p == '"' && p[1 + len] != '"'))
+		return false;
+	memcpy(out, *p == '"' ? p + 1 : p, len);
+	out[len] = '\0';
+	return true;
+}
+
+static int64_t find_number(const char *detail, const char *key)
+{
+	char text[WORD_MAX];
+
+	return find_word(detail, key, text, sizeof(text)) ? strtoll(text, NULL, 10) : 0;
+}
+
+static bool take_serial(struct recovery *r, const char *text)
+{
+	r->serial_size = text ? strlen(text) / 2 : 0;
+	return r->serial_size > 0 && r->serial_size <= sizeof(r->serial) &&
+	       hex_parse(text, r->serial, r->serial_size) == 0;
+}
+
+static bool take_time(struct recovery *r, const char *text)
+{
+	int64_t at_s;
+
+	if (!text || clock_parse_s(text, &at_s))
+		return false;
+	r->at_ms = at_s * 1000;
+	return true;
+}
+
+/* SQLite reads the JSON: it is ours, and the file's MAC says that it still is. */
+static int read_payload(struct db_conn *conn, struct recovery *r)
+{
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows,
+			  "SELECT p->>'time', p->>'action', p->>'request', p->>'subject', p->>'detail'"
+			  " FROM (SELECT ?1 AS p) WHERE json_valid(?1)", DB_TEXT(r->payload));
+
+	if (!e)
+		e = db_next(rows);
+	if (e != DB_ROW)
+		return e ? e : -EBADMSG;
+	r->request_id = db_col_int(rows, 2);
+	snprintf(r->action, sizeof(r->action), "%s", db_col_text(rows, 1) ? db_col_text(rows, 1) : "");
+	snprintf(r->detail, sizeof(r->detail), "%s", db_col_text(rows, 4) ? db_col_text(rows, 4) : "");
+	return take_time(r, db_col_text(rows, 0)) && take_serial(r, db_col_text(rows, 3)) ? 0 : -EBADMSG;
+}
+
+static struct db_value serial_of(const struct recovery *r)
+{
+	return DB_BLOB(bytes_of(r->serial, r->serial_size));
+}
+
+static int find_one(struct db_conn *conn, const char *sql, struct db_value what, int64_t *out)
+{
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows, sql, what);
+
+	*out = 0;
+	if (!e)
+		e = db_next(rows);
+	if (e == DB_ROW)
+		*out = db_col_int(rows, 0);
+	return e < 0 ? e : 0;
+}
+
+/* ---- a certificate that the store does not know ---- */
+
+/* The request as it stands in the backup: it was held, or not there yet. A number that another request has since is not
+ * taken from it. */
+static int place_request(struct db_conn *conn, struct recovery *r, const char **before)
+{
+	int64_t state;
+	int e = find_one(conn, "SELECT state FROM requests WHERE id=?", DB_INT(r->request_id), &state);
+
+	*before = NULL;
+	if (e || state == 0)
+		return e;
+	if (state == CA_STATE_PENDING) {
+		*before = ca_state_word(CA_STATE_PENDING);
+		return 0;
+	}
+	return find_one(conn, "SELECT max(id)+1 FROM requests WHERE ?1=?1", DB_INT(r->request_id), &r->request_id);
+}
+
+static int insert_request(struct db_conn *conn, const struct recovery *r, const char *ca)
+{
+	char profile[WORD_MAX] = "", endpoint[WORD_MAX] = "", requester[WORD_MAX] = "", hex[WORD_MAX] = "";
+	uint8_t spki[SHA256_SIZE] = { 0 };
+
+	find_word(r->detail, "profile", profile, sizeof(profile));
+	find_word(r->detail, "endpoint", endpoint, sizeof(endpoint));
+	find_word(r->detail, "requester", requester, sizeof(requester));
+	if (!find_word(r->detail, "spki", hex, sizeof(hex)) || hex_parse(hex, spki, sizeof(spki)))
+		memset(spki, 0, sizeof(spki));
+	return db_run(conn,
+		      "INSERT INTO requests(id, state, version, ca, protocol, endpoint, profile, requester,"
+		      " intermediary, evidence, received_ms, submitted_ms, first_seen_ms, resolved_ms, retry_after_s,"
+		      " collect_ms, csr, csr_hash, spki_hash, names_key, asked_subject, subject, raw_attributes,"
+		      " transaction_key, key_until_ms, status, reason, rule, trace, serial, not_before_s, not_after_s,"
+		      " template_s, edited, key_type, key_bits, key_id, crl_partition, any_scope)"
+		      " VALUES(?1,20,1,?2,'recovered',?3,?4,?5,'',0,?6,?6,?6,?6,0,0,x'',x'',?7,x'','','','',x'',0,0,"
+		      "'recovered from the audit anchor','','',?8,?9,?10,0,0,'',0,?11,?12,0)",
+		      DB_INT(r->request_id), DB_TEXT(ca), DB_TEXT(endpoint), DB_TEXT(profile), DB_TEXT(requester),
+		      DB_INT(r->at_ms), DB_BLOB(bytes_of(spki, SHA256_SIZE)), serial_of(r),
+		      DB_INT(find_number(r->detail, "not-before")), DB_INT(find_number(r->detail, "not-after")),
+		      DB_INT(find_number(r->detail, "key")), DB_INT(find_number(r->detail, "partition")));
+}
+
+static int finish_request(struct db_conn *conn, const struct recovery *r)
+{
+	return db_run(conn,
+		      "UPDATE requests SET state=20, version=version+1, resolved_ms=?, key_until_ms=0, serial=?,"
+		      " reason='recovered from the audit anchor', key_id=?, crl_partition=?, not_before_s=?,"
+		      " not_after_s=? WHERE id=? AND state=9",
+		      DB_INT(r->at_ms), serial_of(r), DB_INT(find_number(r->detail, "key")),
+		      DB_INT(find_number(r->detail, "partition")),
+		      DB_INT(find_number(r->detail, "not-before")),
+		      DB_INT(find_number(r->detail, "not-after")), DB_INT(r->request_id));
+}
+
+static int insert_certificate(struct db_conn *conn, const struct recovery *r, const char *ca)
+{
+	return db_run(conn,
+		      "INSERT INTO certificates(serial, request_id, ca, key_id, certificate, not_before_s, not_after_s,"
+		      " issued_ms, crl_partition) VALUES(?,?,?,?,x'',?,?,?,?)",
+		      serial_of(r), DB_INT(r->request_id), DB_TEXT(ca), DB_INT(find_number(r->detail, "key")),
+		      DB_INT(find_number(r->detail, "not-before")), DB_INT(find_number(r->detail, "not-after")),
+		      DB_INT(r->at_ms), DB_INT(find_number(r->detail, "partition")));
+}
+
+/* Names as the trail lists them: kind:value by blanks. */
+static int insert_names(struct db_conn *conn, const struct recovery *r)
+{
+	char text[AUDIT_TEXT_MAX], *save = NULL;
+	OWNED(arena) arena = NULL;
+	int e = arena_new(&arena, 1u << 20), position = 0;
+
+	if (!find_word(r->detail, "names", text, sizeof(text)))
+		return e;
+	for (char *name = strtok_r(text, " ", &save); !e && name; name = strtok_r(NULL, " ", &save)) {
+		char *value = strchr(name, ':'), *reversed;
+		enum ca_name_kind kind = CA_NAME_DNS;
+
+		if (!value)
+			continue;
+		*value++ = '\0';
+		while (kind < CA_NAME_URI && strcmp(ca_name_kind_word(kind), name) != 0)
+			kind++;
+		reversed = list_reverse(arena, value);
+		e = !reversed ? -ENOMEM :
+				db_run(conn,
+				       "INSERT OR IGNORE INTO names(request_id, position, kind, value, reversed,"
+				       " evidence, evidence_text) VALUES(?,?,?,?,?,0,'recovered')",
+				       DB_INT(r->request_id), DB_INT(position++), DB_INT(kind), DB_TEXT(value),
+				       DB_TEXT(reversed));
+	}
+	return e;
+}
+
+static int tell(struct db_conn *conn, const struct recovery *r, const char *before)
+{
+	char serial[2 * sizeof(r->serial) + 1];
+	int e = db_run(conn, "INSERT INTO timeline(request_id, at_ms, actor, text) VALUES(?,?,'core',?)",
+		       DB_INT(r->request_id), DB_INT(r->now_ms), DB_TEXT("recovered from the audit anchor"));
+
+	hex_print(bytes_of(r->serial, r->serial_size), serial);
+	return e ? e : audit_append(conn, &(struct audit_record){ .at_ms = r->now_ms, .actor = "core",
+								  .action = "recover", .request_id = r->request_id,
+								  .subject = serial, .before = before,
+								  .after = "issued", .detail = r->detail });
+}
+
+static int read_ca(struct db_conn *conn, const struct recovery *r, char *ca, size_t size)
+{
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows, "SELECT ca FROM ca_keys WHERE id=?", DB_INT(find_number(r->detail, "key")));
+
+	if (!e)
+		e = db_next(rows);
+	ca[0] = '\0';
+	if (e == DB_ROW)
+		snprintf(ca, size, "%s", db_col_text(rows, 0));
+	return e < 0 ? e : 0;
+}
+
+static int recover_certificate(struct db_conn *conn, struct recovery *r)
+{
+	const char *before;
+	char ca[WORD_MAX];
+	int64_t known;
+	int e = find_one(conn, "SELECT 1 FROM requests WHERE serial=?", serial_of(r), &known);
+
+	/* Planned, in the backup, and not signed yet: the same octets are signed when the core goes to work. */
+	if (!e && !known)
+		e = find_one(conn, "SELECT 1 FROM certificates WHERE serial=?", serial_of(r), &known);
+	if (e || known)
+		return e;
+	e = read_ca(conn, r, ca, sizeof(ca));
+	if (!e && !ca[0]) {
+		r->counts.left_out++;
+		return 0;
+	}
+	if (!e)
+		e = place_request(conn, r, &before);
+	if (!e)
+		e = before ? finish_request(conn, r) : insert_request(conn, r, ca);
+	if (!e)
+		e = insert_certificate(conn, r, ca);
+	if (!e && !before)
+		e = insert_names(conn, r);
+	if (!e)
+		e = tell(conn, r, before);
+	r->counts.certificates += !e;
+	return e;
+}
+
+/* ---- what became of it ---- */
+
+static int read_reason(const struct recovery *r)
+{
+	char text[WORD_MAX];
+	int reason = find_word(r->detail, "reason", text, sizeof(text)) ? ca_reason_parse(text) : 0;
+
+	return reason > 0 ? reason : 0;
+}
+
+/* Nobody certifies a key again whose private half others have. */
+static int block_key(struct db_conn *conn, const struct recovery *r)
+{
+	return db_run(conn,
+		      "INSERT OR IGNORE INTO blocked_keys(spki_hash, since_ms, serial) SELECT spki_hash, ?, serial"
+		      " FROM requests WHERE id=? AND length(spki_hash)=32 AND spki_hash<>zeroblob(32)",
+		      DB_INT(r->at_ms), DB_INT(r->request_id));
+}
+
+static bool needs_change(int64_t state, bool is_release, bool is_same_reason)
+{
+	if (state == CA_STATE_REVOKED)
+		return is_release || !is_same_reason;
+	return state == CA_STATE_ISSUED && !is_release;
+}
+
+static int recover_status(struct db_conn *conn, struct recovery *r)
+{
+	bool is_release = strcmp(r->action, "release") == 0;
+	char serial[2 * sizeof(r->serial) + 1];
+	int64_t state, reason = 0;
+	int e = find_one(conn, "SELECT id FROM requests WHERE serial=?", serial_of(r), &r->request_id);
+
+	if (!e)
+		e = find_one(conn, "SELECT state FROM requests WHERE id=?", DB_INT(r->request_id), &state);
+	if (!e && state == CA_STATE_REVOKED)
+		e = find_one(conn, "SELECT revoked_reason FROM certificates WHERE request_id=?", DB_INT(r->request_id),
+			     &reason);
+	if (e || !needs_change(state, is_release, reason == read_reason(r)))
+		return e;
+	e = db_run(conn, "UPDATE requests SET state=?, version=version+1, key_until_ms=0 WHERE id=?",
+		   DB_INT(is_release ? CA_STATE_ISSUED : CA_STATE_REVOKED), DB_INT(r->request_id));
+	if (!e)
+		e = db_run(conn, "UPDATE certificates SET revoked_ms=?, revoked_reason=? WHERE request_id=?",
+			   is_release ? DB_NULL : DB_INT(r->at_ms), is_release ? DB_NULL : DB_INT(read_reason(r)),
+			   DB_INT(r->request_id));
+	if (!e && !is_release && read_reason(r) == CA_REASON_KEY_COMPROMISE)
+		e = block_key(conn, r);
+	hex_print(bytes_of(r->serial, r->serial_size), serial);
+	if (!e)
+		e = audit_append(conn, &(struct audit_record){ .at_ms = r->now_ms, .actor = "core", .action = r->action,
+							       .request_id = r->request_id, .subject = serial,
+							       .before = ca_state_word((enum ca_state)state),
+							       .after = is_release ? "issued" : "revoked",
+							       .detail = r->detail });
+	r->counts.revocations += !e;
+	return e;
+}
+
+static int recover(struct db_conn *conn, void *arg)
+{
+	struct recovery *r = arg;
+	int e;
+
+	r->counts = (struct store_recovered){ 0 };
+	e = read_payload(conn, r);
+	if (e)
+		return e;
+	if (strcmp(r->action, "issue") == 0 || strcmp(r->action, "import") == 0 || strcmp(r->action, "recover") == 0)
+		return recover_certificate(conn, r);
+	if (strcmp(r->action, "revoke") == 0 || strcmp(r->action, "hold") == 0 || strcmp(r->action, "release") == 0)
+		return recover_status(conn, r);
+	return 0;
+}
+
+int store_recover(struct ca_core *core, const char *payload, struct store_recovered *counts)
+{
+	struct recovery *r = calloc(1, sizeof(*r));
+	int e;
+
+	if (!r)
+		return -ENOMEM;
+	r->payload = payload;
+	r->now_ms = clock_wall_ms();
+	e = db_write(core->db, recover, r);
+	if (!e) {
+		counts->certificates += r->counts.certificates;
+		counts->revocations += r->counts.revocations;
+		counts->left_out += r->counts.left_out;
+	}
+	free(r);
+	return e;
+}

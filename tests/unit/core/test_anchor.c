@@ -1,0 +1,413 @@
+/* The anchor of the audit trail: what it says after a stop, and what is noticed at the next start.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "tests/test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/anchor_file.h"
+#include "core/anchor.h"
+#include "core/base/clock.h"
+#include "core/base/file.h"
+#include "core/base/log.h"
+#include "core/base/own.h"
+#include "core/restored.h"
+#include "core/store.h"
+#include "tests/scenarios/modules.h"
+#include "tests/scenarios/rig.h"
+
+static struct rig rig;
+
+static int setup(void **state)
+{
+	script_reset();
+	rig = (struct rig){ 0 };
+	rig_init(&rig, &(struct rig_settings){ 0 });
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	rig_fini(&rig);
+	return 0;
+}
+
+static const char *path(const char *name)
+{
+	static char text[2][160];
+	static int turn;
+
+	turn = !turn;
+	snprintf(text[turn], sizeof(text[turn]), "%s/core/%s", rig.folder, name);
+	return text[turn];
+}
+
+static void start(void)
+{
+	struct conf_error error = { 0 };
+
+	assert_int_equal(rig_start(&rig, &error), 0);
+}
+
+static int start_refused(const char *why)
+{
+	struct conf_error error = { 0 };
+	int e = rig_start(&rig, &error);
+
+	if (!strstr(error.text, why))
+		fail_msg("%d: \"%s\" says nothing of \"%s\"", e, error.text, why);
+	return e;
+}
+
+static void submit(const char *name)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+
+	assert_int_equal(rig_submit(rig.door, "acme:1", name, name, &out), 0);
+	assert_int_equal(out.disposition, CA_ISSUED);
+}
+
+static void live(const char *const *names)
+{
+	start();
+	for (; *names; names++)
+		submit(*names);
+	rig_stop(&rig);
+}
+
+#define LIVE(...) live((const char *const[]){ __VA_ARGS__, NULL })
+
+static void read_head(struct anchor_head *head)
+{
+	int fd = open(path("audit.anchor"), O_RDONLY);
+	OWNED_BUF rest = BUF_INIT(ANCHOR_TAIL_MAX);
+
+	assert_true(fd >= 0);
+	assert_int_equal(anchor_read_tail(fd, head, &rest), 0);
+	assert_int_equal(rest.len, 0);
+	close(fd);
+}
+
+static void append_to_anchor(const char *text)
+{
+	int fd = open(path("audit.anchor"), O_WRONLY | O_APPEND);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+}
+
+static void copy(const char *from, const char *to)
+{
+	OWNED_BUF text = BUF_INIT(64u << 20);
+
+	assert_int_equal(file_read(path(from), &text), 0);
+	assert_int_equal(file_write_atomic_at(AT_FDCWD, path(to), buf_bytes(&text), 0600), 0);
+}
+
+static bool anchor_has(const char *text)
+{
+	OWNED_BUF all = BUF_INIT(64u << 20);
+
+	assert_int_equal(file_read(path("audit.anchor"), &all), 0);
+	return strstr(buf_str(&all), text) != NULL;
+}
+
+static void write_behind(const char *sql)
+{
+	assert_true(rig_write(&rig, "DROP TRIGGER audit_keeps_records; DROP TRIGGER audit_keeps_content;"));
+	assert_true(rig_write(&rig, sql));
+}
+
+static void ends_with_the_trail(void **state)
+{
+	struct anchor_head head;
+	struct stat st;
+
+	LIVE("a.example", "b.example");
+	read_head(&head);
+	assert_int_equal(head.seq, rig_number(&rig, "SELECT max(seq) FROM audit"));
+	assert_int_equal(rig_number(&rig, "SELECT count(*) FROM audit WHERE payload->>'action'='start'"), 1);
+	assert_int_equal(rig_number(&rig, "SELECT seq FROM audit WHERE payload->>'action'='stop'"), head.seq);
+	assert_int_equal(stat(path("audit.anchor"), &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+static void carries_what_was_issued(void **state)
+{
+	LIVE("a.example");
+	assert_true(anchor_has("\nrecord "));
+	assert_true(anchor_has("\"action\":\"issue\""));
+	assert_true(anchor_has("names=\\\"dns:a.example\\\""));
+	assert_false(anchor_has("\"action\":\"receive\""));
+}
+
+static void goes_on_after_a_restart(void **state)
+{
+	struct anchor_head first, second;
+
+	LIVE("a.example");
+	read_head(&first);
+	LIVE("b.example");
+	read_head(&second);
+	assert_true(second.seq > first.seq);
+	assert_memory_not_equal(second.running, first.running, SHA256_SIZE);
+}
+
+static void notices_a_cut_tail(void **state)
+{
+	LIVE("a.example");
+	write_behind("DELETE FROM audit WHERE seq > (SELECT max(seq) - 2 FROM audit)");
+	assert_int_equal(start_refused("older than its anchor"), -ESTALE);
+}
+
+static void notices_an_older_store(void **state)
+{
+	LIVE("a.example");
+	copy("core.db", "kept.db");
+	LIVE("b.example");
+	copy("kept.db", "core.db");
+	assert_int_equal(start_refused("server restore --accept"), -ESTALE);
+}
+
+static void notices_records_written_anew(void **state)
+{
+	LIVE("a.example");
+	write_behind("UPDATE audit SET hash=randomblob(32) WHERE seq = (SELECT max(seq) FROM audit)");
+	assert_int_equal(start_refused("not those of the anchor"), -ESTALE);
+}
+
+static void notices_a_head_that_others_wrote(void **state)
+{
+	char line[512];
+
+	LIVE("a.example");
+	snprintf(line, sizeof(line), "head 1 %064d 0 %064d %064d\n", 0, 0, 0);
+	append_to_anchor(line);
+	assert_int_equal(start_refused("not written by this CA's signer"), -EKEYREJECTED);
+}
+
+static void notices_a_broken_record_behind_the_head(void **state)
+{
+	LIVE("a.example");
+	assert_true(rig_write(&rig, "INSERT INTO audit SELECT seq+1, hash, '{}', randomblob(32) FROM audit"
+				    " ORDER BY seq DESC LIMIT 1"));
+	assert_int_equal(start_refused("was changed"), -EBADMSG);
+}
+
+static void takes_no_other_file_for_an_anchor(void **state)
+{
+	LIVE("a.example");
+	assert_int_equal(file_write_atomic_at(AT_FDCWD, path("audit.anchor"), bytes_of_str("some text\n"), 0600), 0);
+	assert_int_equal(start_refused("is no anchor"), -EBADMSG);
+}
+
+static void writes_down_that_the_anchor_was_gone(void **state)
+{
+	struct anchor_head head;
+
+	LIVE("a.example");
+	assert_int_equal(unlink(path("audit.anchor")), 0);
+	LIVE("b.example");
+	read_head(&head);
+	assert_int_equal(head.seq, rig_number(&rig, "SELECT max(seq) FROM audit"));
+	assert_int_equal(rig_number(&rig, "SELECT count(*) FROM audit WHERE payload->>'action'='anchor'"), 1);
+	/* The new one is as complete as the old one was. */
+	assert_true(anchor_has("dns:a.example"));
+}
+
+static int find_torn(void *arg, const char *word, const char *rest)
+{
+	*(bool *)arg |= strncmp(rest, "99", 2) == 0;
+	return 0;
+}
+
+static void survives_a_torn_line(void **state)
+{
+	bool found = false;
+
+	LIVE("a.example");
+	append_to_anchor("record 99 {\"time\":\"20");
+	LIVE("b.example");
+	assert_true(anchor_has("\nresume\n"));
+	start();
+	assert_int_equal(anchor_scan(rig.core, find_torn, &found), 0);
+	assert_false(found);
+}
+
+static int collect_notes(void *arg, const char *word, const char *rest)
+{
+	if (strcmp(word, "note") == 0)
+		buf_printf(arg, "%s;", rest);
+	return 0;
+}
+
+static void keeps_notes(void **state)
+{
+	OWNED_BUF notes = BUF_INIT(4096);
+
+	start();
+	assert_int_equal(anchor_note(rig.core, "crl", "1 0 17"), 0);
+	assert_int_equal(anchor_note(rig.core, "crl", "two\nlines"), -EINVAL);
+	submit("a.example");
+	assert_int_equal(anchor_note(rig.core, "crl", "1 0 18"), 0);
+	rig_stop(&rig);
+	LIVE("b.example");
+	start();
+	assert_int_equal(anchor_scan(rig.core, collect_notes, &notes), 0);
+	assert_string_equal(buf_str(&notes), "crl 1 0 17;crl 1 0 18;");
+}
+
+/* ---- an older store, put back on purpose ---- */
+
+static const char *serial_of(const char *name)
+{
+	static char text[2 * SERIAL_SIZE + 1];
+	char sql[256];
+
+	/* Digit by digit, since a number is all that the rig brings. */
+	for (int i = 0; i < SERIAL_SIZE; i++) {
+		snprintf(sql, sizeof(sql), "SELECT"
+					   " unicode(substr(hex(serial),%d,1))*256+unicode(substr(hex(serial),%d,1))"
+					   " FROM certificates JOIN names USING(request_id) WHERE value='%s'",
+			 2 * i + 1, 2 * i + 2, name);
+		snprintf(text + 2 * i, 3, "%c%c", (int)(rig_number(&rig, sql) / 256),
+			 (int)(rig_number(&rig, sql) % 256));
+	}
+	return text;
+}
+
+static int64_t count_of(const char *what)
+{
+	char sql[256];
+
+	snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s", what);
+	return rig_number(&rig, sql);
+}
+
+static void put_back(void)
+{
+	copy("kept.db", "core.db");
+	assert_int_equal(restored_mark(path("")), 0);
+}
+
+static void brings_back_what_the_backup_does_not_know(void **state)
+{
+	int64_t ids, serials;
+
+	LIVE("a.example");
+	copy("core.db", "kept.db");
+	LIVE("b.example", "c.example");
+	serials = rig_number(&rig, "SELECT sum(unicode(hex(serial))) + count(*) FROM certificates");
+	ids = rig_number(&rig, "SELECT max(id) FROM requests");
+	put_back();
+	start();
+	assert_int_equal(count_of("certificates"), 3);
+	assert_int_equal(rig_number(&rig, "SELECT sum(unicode(hex(serial))) + count(*) FROM certificates"), serials);
+	assert_int_equal(count_of("requests WHERE state=20 AND protocol='recovered' AND requester='acme:1'"), 2);
+	assert_int_equal(count_of("names WHERE value IN ('b.example', 'c.example')"), 2);
+	assert_int_equal(count_of("audit WHERE payload->>'action'='recover'"), 2);
+	assert_int_equal(count_of("audit WHERE payload->>'action'='restore'"), 1);
+	assert_false(restored_is_marked(path("")));
+	submit("d.example");
+	assert_int_equal(rig_number(&rig, "SELECT max(id) FROM requests"), ids + 1);
+	rig_stop(&rig);
+	assert_true(rig_check_trace(&rig, NULL));
+	/* And from then on it is the anchor's store again. */
+	LIVE("e.example");
+	assert_int_equal(count_of("certificates"), 5);
+}
+
+static void append_revocation(const char *name)
+{
+	char sql[256], serial[64];
+
+	snprintf(sql, sizeof(sql), "SELECT request_id FROM names WHERE value='%s'", name);
+	snprintf(serial, sizeof(serial), "%s", serial_of(name));
+	assert_int_equal(store_audit(rig.core, &(struct audit_record){ .at_ms = clock_wall_ms(), .actor = "unix:bob",
+								       .action = "revoke", .subject = serial,
+								       .request_id = rig_number(&rig, sql),
+								       .before = "issued", .after = "revoked",
+								       .detail = "revoke by=unix:bob"
+										 " reason=keyCompromise" }), 0);
+}
+
+static void brings_back_what_was_revoked(void **state)
+{
+	LIVE("a.example");
+	copy("core.db", "kept.db");
+	start();
+	submit("b.example");
+	append_revocation("a.example");
+	append_revocation("b.example");
+	rig_stop(&rig);
+	put_back();
+	start();
+	assert_int_equal(count_of("requests WHERE state=21"), 2);
+	assert_int_equal(count_of("certificates WHERE revoked_ms IS NOT NULL AND revoked_reason=1"), 2);
+}
+
+/* The machine stops in the middle of it. */
+static void is_done_again_when_it_was_interrupted(void **state)
+{
+	LIVE("a.example");
+	copy("core.db", "kept.db");
+	LIVE("b.example");
+	copy("audit.anchor", "kept.anchor");
+	put_back();
+	start();
+	rig_stop(&rig);
+	/* The rows are there, the anchor is as it was, the mark still stands. */
+	copy("kept.anchor", "audit.anchor");
+	assert_int_equal(restored_mark(path("")), 0);
+	start();
+	assert_int_equal(count_of("certificates"), 2);
+	assert_int_equal(count_of("audit WHERE payload->>'action'='recover'"), 1);
+	submit("c.example");
+	rig_stop(&rig);
+	LIVE("d.example");
+}
+
+/* A backup older than the last one that was put back. */
+static void can_be_done_twice(void **state)
+{
+	LIVE("a.example");
+	copy("core.db", "kept.db");
+	LIVE("b.example");
+	put_back();
+	LIVE("c.example");
+	put_back();
+	LIVE("d.example");
+	assert_int_equal(count_of("certificates"), 4);
+	assert_int_equal(count_of("requests WHERE state=20"), 4);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+		TEST(ends_with_the_trail),
+		TEST(carries_what_was_issued),
+		TEST(goes_on_after_a_restart),
+		TEST(notices_a_cut_tail),
+		TEST(notices_an_older_store),
+		TEST(notices_records_written_anew),
+		TEST(notices_a_head_that_others_wrote),
+		TEST(notices_a_broken_record_behind_the_head),
+		TEST(takes_no_other_file_for_an_anchor),
+		TEST(writes_down_that_the_anchor_was_gone),
+		TEST(survives_a_torn_line),
+		TEST(keeps_notes),
+		TEST(brings_back_what_the_backup_does_not_know),
+		TEST(brings_back_what_was_revoked),
+		TEST(is_done_again_when_it_was_interrupted),
+		TEST(can_be_done_twice),
+	};
+
+	log_setup(LOG_FORMAT_LOGFMT, LOG_LEVEL_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
