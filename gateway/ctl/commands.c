@@ -98,7 +98,27 @@ static const struct option_row within_options[] = {
 	{ 0 },
 };
 
+static const struct option_row note_options[] = {
+	{ "text", .value = "TEXT", .summary = "what to note" },
+	{ 0 },
+};
+
+static const struct option_row timeout_options[] = {
+	{ "timeout", .value = "DURATION", .summary = "end after so long: 90s, 10m, 2h" },
+	{ 0 },
+};
+
+static const struct option_row watch_options[] = {
+	{ "until", .value = "FILTER", .summary = "end when the request of a line matches" },
+	{ 0 },
+};
+
 static const struct option_row edit_options[] = {
+	{ "add-san", .value = "NAME", .summary = "add a name: dns:a.example", .repeats = true },
+	{ "del-san", .value = "NAME", .summary = "take a name away", .repeats = true },
+	{ "set-ext", .value = "OID=HEX", .summary = "set an extension to this DER; OID=HEX,critical", .repeats = true },
+	{ "del-ext", .value = "OID", .summary = "take an extension away", .repeats = true },
+	{ "lifetime", .value = "DURATION", .summary = "a shorter validity: 30d" },
 	{ "set-attr", .value = "NAME=VALUE", .summary = "set an attribute", .repeats = true },
 	{ "del-attr", .value = "NAME", .summary = "remove an attribute", .repeats = true },
 	{ 0 },
@@ -260,9 +280,28 @@ static const struct command commands[] = {
 	  .text = "After an edit, or after the policy changed." BATCH_TEXT },
 	{ "request", "edit", "edit", "REQUEST...", "change a pending request",
 	  .prints = PRINTS_DOCUMENT, .options = { edit_options, confirm_options, batch_options }, .run = ctl_edit,
-	  .text = "Policy is not asked until the next resubmit, and approvals given so far are void." BATCH_TEXT,
-	  .example = "gatehouse edit 41 --set-attr ticket=CHG-4711" },
+	  .text = "Policy is not asked until the next resubmit, and approvals given so far are void. Names can be "
+		  "taken away; adding one needs a profile that allows it, and the approval of another officer. "
+		  "Extensions are those that the profile lists for officers. Without an option, at a terminal, "
+		  "VISUAL or EDITOR is opened with the request as a form." BATCH_TEXT,
+	  .example = "gatehouse edit 41 --set-attr ticket=CHG-4711\n"
+		     "gatehouse edit 41 --del-san dns:old.example --lifetime 30d\ngatehouse edit 41" },
 
+	{ "request", "note", NULL, "REQUEST...", "write a note for the officers who look next",
+	  .prints = PRINTS_DOCUMENT, .options = { note_options, confirm_options, batch_options }, .run = ctl_note,
+	  .example = "gatehouse request note 41 --text 'asked the network team'" },
+	{ "request", "explain", "explain", "REQUEST", "what policy would say now, and why",
+	  .prints = PRINTS_DOCUMENT, .run = ctl_explain,
+	  .text = "Nothing is written. Exit code 0: it would issue, 4: it would deny, 5: it would hold it." },
+	{ "request", "wait", NULL, "REQUEST", "wait until a request is decided",
+	  .prints = PRINTS_DOCUMENT, .options = { timeout_options }, .run = ctl_wait,
+	  .text = "For 10 minutes, unless --timeout says otherwise. Exit code 0: issued, 4: denied, 5: still pending.",
+	  .example = "gatehouse request wait 41 --timeout 1h" },
+	{ "request", "watch", "watch", "[REQUEST]", "print what happens as it happens",
+	  .prints = PRINTS_STREAM, .options = { watch_options, timeout_options }, .run = ctl_watch,
+	  .text = "Of one request, or of all. A line for each step; JSON, a line each, when it is no terminal. Ends "
+		  "when the request of a line matches --until, or after --timeout.",
+	  .example = "gatehouse watch\ngatehouse watch 41 --until 'state!=pending'" },
 	{ "request", "export", NULL, "REQUEST", "print the PKCS#10 request, or the certificate, in PEM",
 	  .options = { export_options }, .run = ctl_export,
 	  .example = "gatehouse request export 41 > request.pem" },

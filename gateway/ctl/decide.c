@@ -1,4 +1,4 @@
-/* Commands that decide about requests: approve, deny, resubmit.
+/* Commands that decide about requests: approve, deny, resubmit, note.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -216,7 +216,6 @@ static int resubmit_one(struct decide_run *run, const struct target *t)
 	int code;
 
 	decide.id = t->id;
-	decide.version = t->version;
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_RESUBMIT;
 	call.resubmit = &decide;
 	OWNED_REPLY *reply = decide_call(run, t, &call, &code);
@@ -239,7 +238,6 @@ static int deny_one(struct decide_run *run, const struct target *t)
 	int code;
 
 	decide.id = t->id;
-	decide.version = t->version;
 	decide.reason = (char *)(option_given(run->ctl, "reason") ? option_value(run->ctl, "reason") : "");
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_DENY;
 	call.deny = &decide;
@@ -252,4 +250,28 @@ static int deny_one(struct decide_run *run, const struct target *t)
 int ctl_deny(struct ctl *ctl)
 {
 	return decide_all(ctl, "deny", "state=pending", deny_one, NULL);
+}
+
+/* ---- note ---- */
+
+static int note_one(struct decide_run *run, const struct target *t)
+{
+	Gatehouse__Admin__AddNote note = GATEHOUSE__ADMIN__ADD_NOTE__INIT;
+	Call call = GATEHOUSE__ADMIN__CALL__INIT;
+	int code;
+
+	note.id = t->id;
+	note.text = (char *)option_value(run->ctl, "text");
+	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_ADD_NOTE;
+	call.add_note = &note;
+	OWNED_REPLY *reply = decide_call(run, t, &call, &code);
+	return code;
+}
+
+int ctl_note(struct ctl *ctl)
+{
+	if (!option_given(ctl, "text"))
+		return ctl_fail(CTL_USAGE, "nothing to note", "no --text was given",
+				"gatehouse request note ID --text '…'");
+	return decide_all(ctl, "note", "", note_one, NULL);
 }

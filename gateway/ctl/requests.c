@@ -42,9 +42,6 @@ cJSON *request_json(const Request *q)
 	cJSON_AddNumberToObject(o, "version", (double)q->version);
 	if (q->key_hash.len)
 		cJSON_AddStringToObject(o, "key_hash", print_hex(q->key_hash));
-	cJSON_AddNumberToObject(o, "approvals_given", q->approvals);
-	if (q->approvals_needed)
-		cJSON_AddNumberToObject(o, "approvals_needed", q->approvals_needed);
 	cJSON_AddBoolToObject(o, "edited", q->is_edited);
 	return o;
 }
@@ -82,7 +79,6 @@ static const struct column columns[] = {
 	{ .name = "digest" },
 	{ .name = "key-hash" },
 	{ .name = "edited" },
-	{ .name = "approvals", .member = "approvals_given", .kind = COLUMN_NUMBER },
 	{ 0 },
 };
 

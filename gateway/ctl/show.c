@@ -201,8 +201,6 @@ void requests_show(struct ctl *ctl, const Detail *d)
 	show_extensions(d);
 	for (size_t i = 0; i < d->n_approvals; i++)
 		printf("%-12s %s\n", i ? "" : "approved by", print_text(d->approvals[i]));
-	if (q->approvals_needed)
-		printf("%-12s %u of %u\n", "approvals", q->approvals, q->approvals_needed);
 	field("rule", print_text(q->rule));
 	field("policy", print_text(d->trace));
 	field("status", print_text(q->status));

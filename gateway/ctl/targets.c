@@ -46,7 +46,6 @@ static bool take_match(void *arg, const Gatehouse__Admin__Request *q)
 		return false;
 	}
 	target = add(s->found, q->id);
-	target->version = q->version;
 	if (q->digest.len == SHA256_SIZE) {
 		memcpy(target->digest, q->digest.data, SHA256_SIZE);
 		target->has_digest = true;

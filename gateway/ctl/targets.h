@@ -9,8 +9,7 @@
 
 struct target {
 	int64_t id;
-	/* As it was when the filter found it; 0 and no digest for those that were named one by one. */
-	int64_t version;
+	/* As it was when the filter found it; none for those that were named one by one. */
 	uint8_t digest[SHA256_SIZE];
 	bool has_digest;
 };

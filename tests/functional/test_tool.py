@@ -245,6 +245,78 @@ def batches_are_counted():
         p.run("approve", "@via=acme", "--digest", "00" * 32, code=2)
 
 
+def waiting_for_what_happens():
+    with Place() as p:
+        first, second, third = p.hold(3)
+        p.run("request", "wait", first, "--timeout", "1s", code=5)
+        waits = {}
+        for number in first, second:
+            waits[number] = subprocess.Popen([TOOL, "--socket", p.g.socket, "request", "wait", str(number)],
+                                             stdout=subprocess.PIPE, text=True)
+        watch = subprocess.Popen([TOOL, "--socket", p.g.socket, "watch", "--until", "state=denied"],
+                                 stdout=subprocess.PIPE, text=True)
+        time.sleep(0.5)
+        p.run("approve", first, "--yes")
+        p.run("deny", second, "--reason", "no")
+        check("issued" in waits[first].communicate(timeout=20)[0] and waits[first].returncode == 0, "issued")
+        check("denied" in waits[second].communicate(timeout=20)[0] and waits[second].returncode == 4, "denied")
+        lines = [json.loads(line) for line in watch.communicate(timeout=20)[0].splitlines()]
+        check(watch.returncode == 0 and {line["id"] for line in lines} >= {first, second}, f"{lines}")
+        check(all(a["event"] < b["event"] for a, b in zip(lines, lines[1:])), "in their order, each once")
+        check(any(line["text"].startswith("approve by=unix:") for line in lines), f"{lines}")
+        p.run("request", "wait", first)
+        check(p.run("watch", third, "--timeout", "1s").stdout == "", "nothing happens")
+        check(p.run("watch", first, "--until", "state=issued").stdout == "", "it is so already")
+        p.run("watch", third, "--until", "state=issued", "--timeout", "1s", code=5)
+        p.run("request", "wait", 999999, code=3)
+        p.run("request", "wait", third, "--timeout", "soon", code=2)
+
+
+def policy_is_asked_without_deciding():
+    with Place() as p:
+        number, = p.hold()
+        before = p.run("list", "-o", "json").stdout
+        said = json.loads(p.run("explain", number, "-o", "json", code=5).stdout)["explanation"]
+        check(said["verdict"] == "pend" and said["rule"] == "hold" and said["trace"], str(said))
+        check("verdict" in p.run("explain", number, code=5).stdout, "for people")
+        check(p.run("list", "-o", "json").stdout == before, "nothing was written")
+
+
+def edits_by_options_and_by_a_form():
+    with Place() as p:
+        number, other = p.hold(2)
+        p.run("edit", number, code=2)
+        p.run("edit", number, "--set-attr", "nothing", code=2)
+        p.run("edit", number, "--lifetime", "soon", code=2)
+        p.run("edit", number, "--set-ext", "1.2.3=xyz", code=2)
+        p.run("edit", number, "--lifetime", "5d", "--set-attr", "ticket=CHG-1", "--set-attr", "gone=1")
+        request = json.loads(p.run("show", number, "-o", "json").stdout)["request"]
+        check(request["attributes"]["ticket"] == "CHG-1" and request["edited"], str(request))
+        p.run("request", "note", number, "--text", "asked the network team")
+        check("asked the network team" in p.run("show", number).stdout, "a note")
+        editor = os.path.join(p.g.folder, "editor")
+        with open(editor, "w") as f:
+            f.write("#!/bin/sh\nset -e\ngrep -q '^name: dns:hold' \"$1\"\n"
+                    "sed -i 's/CHG-1$/CHG-2/; /gone/d' \"$1\"\necho 'attribute: more=a b' >>\"$1\"\n")
+        os.chmod(editor, 0o755)
+        shown = p.at_terminal("edit", number, env={"VISUAL": editor})
+        check("is changed" in shown, shown)
+        attributes = json.loads(p.run("show", number, "-o", "json").stdout)["request"]["attributes"]
+        check(attributes["ticket"] == "CHG-2" and attributes["more"] == "a b" and "gone" not in attributes,
+              str(attributes))
+        check("as it was" in p.at_terminal("edit", number, env={"VISUAL": "true"}), "nothing was changed")
+        p.at_terminal("edit", number, env={"VISUAL": "false"}, code=1)
+        with open(editor, "w") as f:
+            f.write("#!/bin/sh\necho nonsense >>\"$1\"\n")
+        p.at_terminal("edit", number, env={"VISUAL": editor}, code=2)
+        p.at_terminal("edit", number, other, env={"VISUAL": editor}, code=2)
+        check(not [f for f in os.listdir("/tmp") if f.startswith("gatehouse-edit-")], "a form was left behind")
+        p.run("approve", number, "--yes")
+        issued = json.loads(p.run("cert", "show", number, "-o", "json").stdout)["certificate"]
+        days = [int(issued[m][8:10]) for m in ("not_before", "not_after")]
+        check((days[1] - days[0]) % 30 in (5, 6), f"five days: {issued}")
+
+
 def escapes_are_shown_not_obeyed():
     # Control characters and those that turn text around do not come in; other letters do.
     evil = "\x1b[2J\x1b]0;x\x07\x9b31m\u202e<b>"
@@ -295,4 +367,5 @@ def the_pager_gets_what_is_longer_than_the_screen():
 
 main([every_list_in_every_format, scripts_get_what_they_were_promised, exit_codes, the_daemon_and_its_configuration,
       a_request_is_named_by_number_serial_or_key, lists_take_filters, batches_are_counted,
+      waiting_for_what_happens, policy_is_asked_without_deciding, edits_by_options_and_by_a_form,
       escapes_are_shown_not_obeyed, a_terminal_is_asked, the_pager_gets_what_is_longer_than_the_screen])
