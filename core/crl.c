@@ -137,13 +137,17 @@ static int add_number(struct buf *out, uint64_t number)
 	return add_extension(out, "2.5.29.20", false, buf_bytes(&value));
 }
 
-/* RFC 5280 5.2.5: the part of the certificates that it is about, by the URL that they name. */
-static int add_partition(struct buf *out, const char *url)
+/* RFC 5280 5.2.5: the part of the certificates that it is about, by the URLs that they name. */
+static int add_partition(struct buf *out, const char *urls)
 {
-	OWNED_BUF name = BUF_INIT(1024), full = BUF_INIT(1024), point = BUF_INIT(1024), value = BUF_INIT(1024);
+	OWNED_BUF names = BUF_INIT(HEAD_MAX), full = BUF_INIT(HEAD_MAX), point = BUF_INIT(HEAD_MAX),
+		  value = BUF_INIT(HEAD_MAX);
 
-	der_write(&name, URI, bytes_of_str(url));
-	der_write(&full, DER_CONTEXT_0, buf_bytes(&name));
+	for (size_t n; *urls; urls += n + (urls[n] == '\n')) {
+		n = strcspn(urls, "\n");
+		der_write(&names, URI, bytes_of(urls, n));
+	}
+	der_write(&full, DER_CONTEXT_0, buf_bytes(&names));
 	der_write(&point, DER_CONTEXT_0, buf_bytes(&full));
 	if (der_write(&value, DER_SEQUENCE, buf_bytes(&point)))
 		return -EMSGSIZE;
@@ -157,8 +161,8 @@ int crl_write_end(struct buf *out, const struct crl_head *h)
 
 	if (!e)
 		e = add_number(&list, h->number);
-	if (!e && h->partition_url)
-		e = add_partition(&list, h->partition_url);
+	if (!e && h->partition_urls)
+		e = add_partition(&list, h->partition_urls);
 	if (!e)
 		e = der_write(&extensions, DER_SEQUENCE, buf_bytes(&list));
 	return e ? e : der_write(out, DER_CONTEXT_0, buf_bytes(&extensions));

@@ -18,7 +18,8 @@ struct crl_head {
 	const struct issuer *issuer;
 	uint64_t number;
 	int64_t this_update_s, next_update_s;
-	const char *partition_url; /* it is about the certificates that name this URL; NULL: about all of this key's */
+	/* It is about the certificates that name one of these URLs, one a line; NULL: about all of this key's. */
+	const char *partition_urls;
 };
 
 struct crl_entry {

@@ -167,7 +167,7 @@ struct making {
 	struct ca_key *key;
 	struct crl_head head;
 	struct crl_row row;
-	struct buf entries, start, end, url;
+	struct buf entries, start, end;
 };
 
 /* Pages, so that no read transaction is long. What is revoked meanwhile counts as a change, and the next publication
@@ -274,31 +274,60 @@ static int write_file(struct making *m, struct bytes signature)
 	return e;
 }
 
-static int use_url(struct making *m)
+static bool has_line(const char *lines, const char *line)
 {
-	const struct ca *ca = m->key->ca;
+	size_t n = strlen(line);
 
-	if (!m->row.partition || !ca->public_url)
-		return 0;
-	m->head.partition_url = issue_crl_url(ca->public_url, m->key->index, m->row.partition, &m->url) ?
-					NULL : buf_str(&m->url);
-	return m->head.partition_url ? 0 : -ENOMEM;
+	for (const char *at = lines; *at; at += strcspn(at, "\n"), at += *at == '\n')
+		if (strncmp(at, line, n) == 0 && (at[n] == '\n' || !at[n]))
+			return true;
+	return false;
 }
 
-/* RFC 5280 3.3: an entry stays until a list has said it after its certificate ended; the one before tells whether. */
+/* Certificates name their part for ever by the URL of the day, and who checks them wants the same URL in the list (RFC
+ * 5280 6.3.3 (b)(2)(i)): so the part carries every URL that it ever had. Without one it would pass as the full list,
+ * and hide what the other parts say. */
+static int use_urls(struct making *m, const struct crl_row *before)
+{
+	const char *public_url = m->key->ca->public_url;
+	OWNED_BUF urls = BUF_INIT(CRL_URLS_SIZE - 1), url = BUF_INIT(1024);
+
+	if (!m->row.partition)
+		return 0;
+	buf_append_str(&urls, before->urls);
+	if (public_url && issue_crl_url(public_url, m->key->index, m->row.partition, &url))
+		return buf_status(&url);
+	if (public_url && !has_line(before->urls, buf_str(&url)))
+		buf_printf(&urls, "%s%s", urls.len ? "\n" : "", buf_str(&url));
+	if (buf_status(&urls) || urls.len == 0)
+		return buf_status(&urls) ? buf_status(&urls) : -EDESTADDRREQ;
+	snprintf(m->row.urls, sizeof(m->row.urls), "%s", buf_str(&urls));
+	m->head.partition_urls = m->row.urls;
+	return 0;
+}
+
+/* RFC 5280 3.3: an entry stays until a list has said it after its certificate ended; the one before tells whether,
+ * unless it was made while the clock ran ahead: nothing that has not ended by now is left out. */
+static int64_t find_end(const struct crl_row *before)
+{
+	int64_t now = clock_wall_s();
+
+	return before->this_update_s < now ? before->this_update_s : now;
+}
+
 static int make_list(struct publisher *p, struct ca_key *key, struct crl_row *row)
 {
 	struct making m = { .p = p, .key = key, .row = *row, .entries = BUF_INIT(ENTRIES_MAX), .start = BUF_INIT(65536),
-			    .end = BUF_INIT(65536), .url = BUF_INIT(1024) };
+			    .end = BUF_INIT(65536) };
 	OWNED_BUF signature = BUF_INIT(SIGNER_SIGNATURE_MAX);
 	struct crl_row before;
 	int e = store_get_crl(p->core, key->row, row->partition, &before);
 
 	m.head = (struct crl_head){ key->issuer, row->number, row->this_update_s, row->next_update_s, NULL };
 	if (!e)
-		e = use_url(&m);
+		e = use_urls(&m, &before);
 	if (!e)
-		e = collect_entries(&m, before.this_update_s);
+		e = collect_entries(&m, find_end(&before));
 	if (!e)
 		e = crl_write_start(&m.start, &m.head, m.entries.len);
 	if (!e)
@@ -307,11 +336,10 @@ static int make_list(struct publisher *p, struct ca_key *key, struct crl_row *ro
 		e = sign(&m, &signature);
 	if (!e)
 		e = write_file(&m, buf_bytes(&signature));
-	row->entries = m.row.entries;
+	*row = m.row;
 	buf_fini(&m.entries);
 	buf_fini(&m.start);
 	buf_fini(&m.end);
-	buf_fini(&m.url);
 	return e;
 }
 
@@ -319,7 +347,7 @@ static int make_list(struct publisher *p, struct ca_key *key, struct crl_row *ro
 
 struct publication {
 	struct crl_row rows[LISTS_MAX];
-	struct ca_key *keys[LISTS_MAX];
+	struct list *lists[LISTS_MAX];
 	size_t n;
 };
 
@@ -348,7 +376,7 @@ static int add_key(struct publisher *p, struct publication *all, struct ca_key *
 		row->partition = i;
 		e = make_list(p, key, row);
 		if (!e)
-			all->keys[all->n++] = key;
+			e = open_list(p, key, row, &all->lists[all->n++]);
 	}
 	return e;
 }
@@ -374,26 +402,24 @@ static int begin_number(struct publisher *p, const struct ca *ca, struct crl_row
 	return write_anchor(p);
 }
 
-static void forget_files(struct publisher *p, const struct publication *all)
+static void forget_files(struct publisher *p, struct publication *all)
 {
 	char name[NAME_SIZE];
 
-	for (size_t i = 0; i < all->n; i++)
+	for (size_t i = 0; i < all->n; i++) {
 		(void)unlinkat(p->folder, name_of(&all->rows[i], name), 0);
+		if (all->lists[i])
+			leave_list(all->lists[i]);
+	}
 }
 
-/* The store is the judge: until it says so, the files are nothing. */
+/* The store is the judge: until it says so, the files are nothing; and after that nothing can fail any more. */
 static int put_in_force(struct publisher *p, struct ca *ca, const struct publication *all, const char *actor)
 {
 	int e = fsync(p->folder) ? -errno : store_publish(ca, all->rows, all->n, actor);
 
-	for (size_t i = 0; !e && i < all->n; i++) {
-		struct list *l = NULL;
-
-		e = open_list(p, all->keys[i], &all->rows[i], &l);
-		if (!e)
-			use_list(p, l);
-	}
+	for (size_t i = 0; !e && i < all->n; i++)
+		use_list(p, all->lists[i]);
 	return e;
 }
 
@@ -536,24 +562,36 @@ static void sweep(struct publisher *p)
 		close(fd);
 }
 
-/* A list whose file is gone (an old copy of the store) is made anew. */
+/* The parts of a key, and the full list when no part is missing: a key without its full list is given all of them
+ * anew. A file may be gone with an old copy of the store. */
+static int open_key_lists(struct publisher *p, const struct ca_key *key)
+{
+	unsigned parts = 0;
+	bool is_whole = true;
+	int e = store_last_partition(p->core, key->row, &parts);
+
+	for (unsigned i = 0; !e && i <= parts; i++) {
+		unsigned part = parts - i;
+		struct list *l = NULL;
+		struct crl_row row;
+
+		e = store_get_crl(p->core, key->row, part, &row);
+		if (e || (part == 0 && !is_whole))
+			continue;
+		if (row.number && open_list(p, key, &row, &l) == 0)
+			use_list(p, l);
+		else
+			is_whole = false;
+	}
+	return e;
+}
+
 static int open_lists(struct publisher *p, const struct ca *ca)
 {
 	int e = 0;
 
-	for (unsigned i = 0; !e && i < ca->n_keys; i++) {
-		unsigned parts = 0;
-
-		e = store_last_partition(p->core, ca->keys[i]->row, &parts);
-		for (unsigned part = 0; !e && part <= parts; part++) {
-			struct list *l = NULL;
-			struct crl_row row;
-
-			e = store_get_crl(p->core, ca->keys[i]->row, part, &row);
-			if (!e && row.number && open_list(p, ca->keys[i], &row, &l) == 0)
-				use_list(p, l);
-		}
-	}
+	for (unsigned i = 0; !e && i < ca->n_keys; i++)
+		e = open_key_lists(p, ca->keys[i]);
 	return e;
 }
 

@@ -93,7 +93,7 @@ static int get_crl(struct db_conn *conn, void *arg)
 	struct crl_row *row = arg;
 	OWNED(db_rows) rows = NULL;
 	int e = db_select(conn, &rows,
-			  "SELECT number, this_update_s, next_update_s, changes, entries FROM crls"
+			  "SELECT number, this_update_s, next_update_s, changes, entries, urls FROM crls"
 			  " WHERE key_id=? AND crl_partition=?",
 			  DB_INT(row->key_id), DB_INT(row->partition));
 
@@ -103,6 +103,7 @@ static int get_crl(struct db_conn *conn, void *arg)
 		row->next_update_s = db_col_int(rows, 2);
 		row->changes = db_col_int(rows, 3);
 		row->entries = db_col_int(rows, 4);
+		snprintf(row->urls, sizeof(row->urls), "%s", db_col_text(rows, 5));
 		e = 0;
 	}
 	return e;
@@ -176,12 +177,12 @@ struct publish {
 static int put_crl(struct db_conn *conn, const struct crl_row *row)
 {
 	return db_run(conn,
-		      "INSERT INTO crls(key_id, crl_partition, number, this_update_s, next_update_s, changes, entries)"
-		      " VALUES(?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET number=excluded.number,"
+		      "INSERT INTO crls(key_id, crl_partition, number, this_update_s, next_update_s, changes, entries,"
+		      " urls) VALUES(?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET number=excluded.number,"
 		      " this_update_s=excluded.this_update_s, next_update_s=excluded.next_update_s,"
-		      " changes=excluded.changes, entries=excluded.entries",
+		      " changes=excluded.changes, entries=excluded.entries, urls=excluded.urls",
 		      DB_INT(row->key_id), DB_INT(row->partition), DB_INT(row->number), DB_INT(row->this_update_s),
-		      DB_INT(row->next_update_s), DB_INT(row->changes), DB_INT(row->entries));
+		      DB_INT(row->next_update_s), DB_INT(row->changes), DB_INT(row->entries), DB_TEXT(row->urls));
 }
 
 static int publish(struct db_conn *conn, void *arg)

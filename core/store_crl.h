@@ -31,6 +31,8 @@ struct revoked_walk {
 int store_next_revoked(struct ca_core *core, struct revoked_walk *walk, struct revoked_row *rows, size_t max,
 		       size_t *n);
 
+#define CRL_URLS_SIZE 2048
+
 /* A CRL in force. */
 struct crl_row {
 	int64_t key_id;
@@ -39,6 +41,7 @@ struct crl_row {
 	int64_t this_update_s, next_update_s;
 	int64_t changes;
 	int64_t entries;
+	char urls[CRL_URLS_SIZE]; /* of a part: those by which certificates name it, one a line; "" for the full list */
 };
 
 /* The row of this key and part; number 0 when there is none. */

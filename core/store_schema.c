@@ -66,7 +66,8 @@ static const char schema_1[] =
 	"CREATE TABLE crls("
 	" key_id INTEGER NOT NULL, crl_partition INTEGER NOT NULL, number INTEGER NOT NULL,"
 	" this_update_s INTEGER NOT NULL, next_update_s INTEGER NOT NULL, changes INTEGER NOT NULL,"
-	" entries INTEGER NOT NULL, PRIMARY KEY(key_id, crl_partition)) STRICT, WITHOUT ROWID;"
+	" entries INTEGER NOT NULL, urls TEXT NOT NULL,"
+	" PRIMARY KEY(key_id, crl_partition)) STRICT, WITHOUT ROWID;"
 	/* Public keys whose private halves others have: nobody certifies them again. */
 	"CREATE TABLE blocked_keys("
 	" spki_hash BLOB PRIMARY KEY, since_ms INTEGER NOT NULL, serial BLOB NOT NULL) STRICT, WITHOUT ROWID;"

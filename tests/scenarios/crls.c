@@ -70,17 +70,18 @@ static bool is_at(const ASN1_TIME *t, const char *text)
 	return answer;
 }
 
-/* NULL: there is none. */
+/* URLs with commas between them; NULL: there is none. */
 static const char *partition_of(X509_CRL *crl, char out[static 256])
 {
 	ISSUING_DIST_POINT *point = X509_CRL_get_ext_d2i(crl, NID_issuing_distribution_point, NULL, NULL);
-	int type;
+	size_t used = 0;
 
 	if (!point)
 		return NULL;
-	snprintf(out, 256, "%s",
-		 (const char *)ASN1_STRING_get0_data(GENERAL_NAME_get0_value(
-			 sk_GENERAL_NAME_value(point->distpoint->name.fullname, 0), &type)));
+	for (int i = 0, type; i < sk_GENERAL_NAME_num(point->distpoint->name.fullname) && used < 256; i++)
+		used += (size_t)snprintf(out + used, 256 - used, "%s%s", i ? "," : "",
+					 (const char *)ASN1_STRING_get0_data(GENERAL_NAME_get0_value(
+						 sk_GENERAL_NAME_value(point->distpoint->name.fullname, i), &type)));
 	ISSUING_DIST_POINT_free(point);
 	return out;
 }

@@ -98,12 +98,14 @@ struct list {
 static void choose(struct list *l, size_t ca)
 {
 	static const int reasons[] = { 0, 1, 2, 3, 4, 5, 6, 9 };
+	static const char *const urls[] = { "http://pki.example:8080/status/crl/0-17.crl",
+					    "http://old.example/crl/0-17.crl\nhttp://pki.example/crl/0-17.crl" };
 
 	l->head = (struct crl_head){
 		.issuer = cas[ca].issuer,
 		.number = below(3) ? below(1000) + 1 : (uint64_t)below(1u << 31) << below(33),
 		.this_update_s = NOON_2026 + (int64_t)below(30) * YEAR + below(86400),
-		.partition_url = below(3) ? NULL : "http://pki.example:8080/status/crl/0-17.crl",
+		.partition_urls = below(3) ? NULL : urls[below(2)],
 	};
 	l->head.next_update_s = l->head.this_update_s + 60 + below(400u * 86400);
 	l->n = below(4) ? below(ENTRIES_MAX) : 0;
@@ -175,15 +177,18 @@ static void reference_extensions(X509_CRL *crl, const struct list *l, size_t ca)
 	reference_extension(crl, &ctx, NID_authority_key_identifier, "keyid:always");
 	ASN1_INTEGER_set_uint64(number, l->head.number);
 	assert_int_equal(X509_CRL_add1_ext_i2d(crl, NID_crl_number, number, 0, 0), 1);
-	if (l->head.partition_url) {
+	if (l->head.partition_urls) {
 		ISSUING_DIST_POINT *point = ISSUING_DIST_POINT_new();
 		GENERAL_NAMES *names = GENERAL_NAMES_new();
-		GENERAL_NAME *name = GENERAL_NAME_new();
-		ASN1_IA5STRING *text = ASN1_IA5STRING_new();
 
-		ASN1_STRING_set(text, l->head.partition_url, -1);
-		GENERAL_NAME_set0_value(name, GEN_URI, text);
-		sk_GENERAL_NAME_push(names, name);
+		for (const char *url = l->head.partition_urls; *url; url += strcspn(url, "\n"), url += *url == '\n') {
+			GENERAL_NAME *name = GENERAL_NAME_new();
+			ASN1_IA5STRING *text = ASN1_IA5STRING_new();
+
+			ASN1_STRING_set(text, url, (int)strcspn(url, "\n"));
+			GENERAL_NAME_set0_value(name, GEN_URI, text);
+			sk_GENERAL_NAME_push(names, name);
+		}
 		point->distpoint = DIST_POINT_NAME_new();
 		point->distpoint->type = 0;
 		point->distpoint->name.fullname = names;
