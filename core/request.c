@@ -217,7 +217,8 @@ static int hash_names(struct ca_request *r, uint8_t out[static SHA256_SIZE])
 
 	if (!sorted || !pieces)
 		return -ENOMEM;
-	memcpy(sorted, r->names, r->n_names * sizeof(*sorted));
+	for (size_t i = 0; i < r->n_names; i++)
+		sorted[i] = r->names[i];
 	qsort(sorted, r->n_names, sizeof(*sorted), compare_names);
 	for (size_t i = 0; i < r->n_names; i++) {
 		pieces[n++] = bytes_of_str(ca_name_kind_word(sorted[i].kind));
