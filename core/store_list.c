@@ -148,7 +148,9 @@ struct list_read {
 	struct arena *arena;
 	Gatehouse__Admin__Reply *reply;
 	unsigned limit;
+	size_t octets;           /* of the page, packed */
 	struct list_cursor last; /* the last row that is on the page */
+	bool is_chosen, is_full;
 };
 
 static int select_sql(struct db_conn *conn, struct db_rows **rows, const struct list_sql *s)
@@ -222,7 +224,7 @@ static int find_end(struct db_conn *conn, struct list_read *r)
 }
 
 /* The first two columns are key and number, those of the row follow. */
-static int read_row(struct db_conn *conn, struct list_read *r, struct db_rows *rows, size_t *octets)
+static int read_row(struct db_conn *conn, struct list_read *r, struct db_rows *rows)
 {
 	Gatehouse__Admin__Reply *reply = r->reply;
 	Gatehouse__Admin__Certificate *c;
@@ -233,15 +235,15 @@ static int read_row(struct db_conn *conn, struct list_read *r, struct db_rows *r
 		q = view_read_request(r->arena, rows, 2);
 		e = q ? view_read_names(conn, r->arena, q->id, &q->names, &q->n_names) : -ENOMEM;
 		if (!e)
-			*octets += gatehouse__admin__request__get_packed_size(q) + 8;
-		if (!e && (*octets < PAGE_OCTETS_MAX || reply->n_requests == 0))
+			r->octets += gatehouse__admin__request__get_packed_size(q) + 8;
+		if (!e && (r->octets < PAGE_OCTETS_MAX || reply->n_requests == 0))
 			reply->requests[reply->n_requests++] = q;
 	} else {
 		c = view_read_certificate(r->arena, rows, 2);
 		e = c ? view_read_names(conn, r->arena, c->request_id, &c->names, &c->n_names) : -ENOMEM;
 		if (!e)
-			*octets += gatehouse__admin__certificate__get_packed_size(c) + 8;
-		if (!e && (*octets < PAGE_OCTETS_MAX || reply->n_certificates == 0))
+			r->octets += gatehouse__admin__certificate__get_packed_size(c) + 8;
+		if (!e && (r->octets < PAGE_OCTETS_MAX || reply->n_certificates == 0))
 			reply->certificates[reply->n_certificates++] = c;
 	}
 	return e;
@@ -255,23 +257,21 @@ static int read_page(struct db_conn *conn, struct list_read *r)
 	Gatehouse__Admin__Reply *reply = r->reply;
 	struct list_sql s = LIST_SQL_INIT(r->arena);
 	OWNED(db_rows) rows = NULL;
-	size_t octets = 0;
-	int e = columns ? list_sql_page(&r->plan, columns, r->limit + 1, &s) : -ENOMEM;
+	unsigned wanted = r->limit + 1 - (unsigned)(reply->n_requests + reply->n_certificates);
+	int e = columns ? list_sql_page(&r->plan, columns, wanted, &s) : -ENOMEM;
 
-	reply->n_requests = reply->n_certificates = 0;
-	reply->more = false;
 	if (!e)
 		e = select_sql(conn, &rows, &s);
 	while (!e && (e = db_next(rows)) == DB_ROW) {
 		size_t n = reply->n_requests + reply->n_certificates;
 
 		e = 0;
-		reply->more = n == r->limit;
-		if (reply->more)
+		r->is_full = n == r->limit;
+		if (r->is_full)
 			break;
-		e = read_row(conn, r, rows, &octets);
-		reply->more = !e && reply->n_requests + reply->n_certificates == n;
-		if (reply->more)
+		e = read_row(conn, r, rows);
+		r->is_full = !e && reply->n_requests + reply->n_certificates == n;
+		if (r->is_full)
 			break;
 		r->last = (struct list_cursor){ db_col_int(rows, 0), db_col_int(rows, 1), true };
 	}
@@ -282,11 +282,11 @@ static int read_page(struct db_conn *conn, struct list_read *r)
 
 static int write_next(struct list_read *r)
 {
-	const struct list_cursor *next = r->reply->more ? &r->last : &r->plan.until;
+	const struct list_cursor *next = r->is_full ? &r->last : &r->plan.until;
 	uint8_t octets[CURSOR_SIZE];
 	struct bytes copy;
 
-	if (!r->reply->more && !r->plan.until.is_set)
+	if (!r->is_full && !r->plan.until.is_set)
 		return 0;
 	write_int64(octets, r->plan.order ? next->key : 0);
 	write_int64(octets + 8, next->id);
@@ -301,14 +301,26 @@ static int list(struct db_conn *conn, void *arg)
 	struct list_read *r = arg;
 	int e = 0;
 
-	for (size_t i = 0; !e && i < r->plan.n_leaders; i++)
+	for (size_t i = 0; !e && !r->is_chosen && i < r->plan.n_leaders; i++)
 		e = count_leader(conn, r, &r->plan.leaders[i]);
-	if (e)
-		return e;
-	list_plan_choose(&r->plan);
-	e = find_end(conn, r);
+	if (!e && !r->is_chosen)
+		list_plan_choose(&r->plan);
+	r->is_chosen = true;
 	if (!e)
-		e = read_page(conn, r);
+		e = find_end(conn, r);
+	return e ? e : read_page(conn, r);
+}
+
+/* Scan after scan, until the page is full, the list at its end, or this call has looked at enough. */
+static int list_page(struct ca_core *core, struct list_read *r)
+{
+	int e = db_read(core->db, list, r);
+
+	for (int scans = 1; !e && !r->is_full && r->plan.until.is_set && scans < LIST_SCANS; scans++) {
+		r->plan.from = r->plan.until;
+		r->plan.until.is_set = false;
+		e = db_read(core->db, list, r);
+	}
 	return e ? e : write_next(r);
 }
 
@@ -323,5 +335,5 @@ int store_list(struct ca_core *core, const struct list_query *q, struct arena *a
 		return e;
 	reply->requests = arena_alloc(arena, r.limit * sizeof(*reply->requests));
 	reply->certificates = arena_alloc(arena, r.limit * sizeof(*reply->certificates));
-	return reply->requests && reply->certificates ? db_read(core->db, list, &r) : -ENOMEM;
+	return reply->requests && reply->certificates ? list_page(core, &r) : -ENOMEM;
 }

@@ -1,8 +1,8 @@
 /* Lists of requests and certificates: filtered, in pages, by index.
  *
  * A filter's terms that an index can find are looked at first. One that finds few rows leads, and the others are held
- * against what it found. Where each finds many, the rows are walked in their order, at most LIST_SCAN_MAX of them a
- * call: a page may have fewer rows than asked for, and still more follow.
+ * against what it found. Where each finds many, the rows are walked in their order, a limited number of them a call: a
+ * page may have fewer rows than asked for, and still more follow.
  *
  * The order is that of the numbers, or, when the filter limits a date that has an index, that of the date: it follows
  * from the filter alone, so that pages fit together whatever happens between them.
@@ -17,8 +17,9 @@
 
 #include "admin.pb-c.h"
 
-#define LIST_SCAN_MAX 20000
-#define LIST_FEW 2000
+#define LIST_SCAN_MAX 2000 /* rows that one read transaction looks at, */
+#define LIST_SCANS 10      /* of which a call makes so many at most */
+#define LIST_FEW 500
 
 struct list_query {
 	enum filter_table table;
