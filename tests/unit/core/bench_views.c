@@ -1,6 +1,6 @@
 /* How long a page of a list takes with 10^4 rows and with 10^6: filters that an index finds must not notice.
  *
- *     build/check/tests/bench/bench_views [SMALL LARGE]
+ *     build/check/tests/unit/core/bench_views [SMALL LARGE]
  *
  * Prints one line a filter: the median of both in microseconds, and their ratio. Fails when a ratio is above 1.3, where
  * the smaller time is long enough to be measured (50 us are granted on top). A loaded machine measures others' work.
