@@ -54,6 +54,16 @@ static const struct {
 	{ "init-ca", ADMINISTERS },
 	{ "import-ca", ADMINISTERS },
 	{ "rollover-ca", ADMINISTERS },
+	{ "create-credential", ADMINISTERS },
+	{ "revoke-credential", ADMINISTERS },
+	{ "set-password", ADMINISTERS },
+	{ "list-credentials", LOOKS },
+	{ "list-audit", AUDITS },
+	{ "verify-audit", AUDITS },
+	{ "verify-anchor", AUDITS },
+	{ "backup", OPERATES },
+	{ "read-backup", OPERATES },
+	{ "accept-clock", ADMINISTERS },
 	{ "publish-crl", ADMINISTERS },
 };
 
