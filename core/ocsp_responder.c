@@ -137,15 +137,21 @@ static const char *key_type_for(const struct ca_key *key)
 	return strcmp(issuer_get_key_type(key->issuer), KEY_TYPE_RSA) == 0 ? "rsa-3072" : "ec-p256";
 }
 
+/* Another certificate for the key of `row` when it has one: a signer has places for so many keys, and a responder's is
+ * no worse for having been used for a week. */
 static int plan_new(struct ca_key *key, struct ocsp_responder_row *row, char why[static CA_REASON_SIZE])
 {
 	struct ca_core *core = key->ca->core;
-	int e;
+	int e = 0;
 
-	*row = OCSP_RESPONDER_ROW_INIT;
+	buf_reset(&row->tbs);
+	buf_reset(&row->certificate);
 	row->key_id = key->row;
-	e = signer_generate(core->signer, key_type_for(key), SIGNER_PURPOSE_OCSP, key->ca->name, &row->sealed,
-			    &row->spki, why);
+	if (!row->sealed.len) {
+		buf_reset(&row->spki);
+		e = signer_generate(core->signer, key_type_for(key), SIGNER_PURPOSE_OCSP, key->ca->name, &row->sealed,
+				    &row->spki, why);
+	}
 	if (!e)
 		e = build(key, row, why);
 	return e ? e : store_plan_responder(core, row, clock_wall_ms());
@@ -163,10 +169,8 @@ int ocsp_responder_get(struct ca_key *key, struct ocsp_responder **out, char why
 	struct ocsp_responder_row row;
 	int e = store_load_responder(key->ca->core, key->row, &row);
 
-	if (e == CA_CALL_NOT_FOUND || (!e && !is_worth_keeping(&row, key))) {
-		ocsp_responder_row_fini(&row);
+	if (e == CA_CALL_NOT_FOUND || (!e && !is_worth_keeping(&row, key)))
 		e = plan_new(key, &row, why);
-	}
 	if (!e && !row.certificate.len)
 		e = sign_planned(key, &row, why);
 	if (!e)
