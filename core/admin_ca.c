@@ -184,10 +184,18 @@ static struct ca_life life_of(const struct admin_ask *a, char *why)
 	return (struct ca_life){ .db = a->core->db, .signer = a->core->signer, .actor = a->who->name, .why = why };
 }
 
-static struct ca_life_plan plan_of(const Gatehouse__Admin__MakeCa *m)
+/* As it is configured: names are compared without case, and a sealed key opens under exactly the one it was made for. */
+static const char *name_of(const struct admin_ask *a, const char *typed)
+{
+	const struct ca *known = core_find_ca(a->core, typed);
+
+	return known ? known->name : typed;
+}
+
+static struct ca_life_plan plan_of(const struct admin_ask *a, const Gatehouse__Admin__MakeCa *m)
 {
 	return (struct ca_life_plan){
-		.ca = m->name, .organization = *m->organization ? m->organization : NULL,
+		.ca = name_of(a, m->name), .organization = *m->organization ? m->organization : NULL,
 		.key_type = *m->key_type ? m->key_type : "ec-p256", .lifetime_s = m->lifetime_s,
 		.is_intermediate = m->intermediate,
 	};
@@ -200,7 +208,7 @@ static void make(const struct admin_ask *a, const Gatehouse__Admin__MakeCa *m, l
 	struct ca_life_result made = CA_LIFE_RESULT_INIT;
 	char why[LIFE_WHY_SIZE];
 	const struct ca_life life = life_of(a, why);
-	const struct ca_life_plan plan = plan_of(m);
+	const struct ca_life_plan plan = plan_of(a, m);
 
 	if (m->lifetime_s < 86400 || m->lifetime_s > INT64_C(36500) * 86400)
 		admin_say(a, CA_ADMIN_INVALID, "a CA certificate lives from 1 to 36500 days");
@@ -224,7 +232,7 @@ void admin_import_ca(const struct admin_ask *a)
 	const Gatehouse__Admin__ImportCa *m = a->call->import_ca;
 	char why[LIFE_WHY_SIZE];
 	const struct ca_life life = life_of(a, why);
-	int e = life_import(&life, m->name, bytes_of(m->certificates.data, m->certificates.len));
+	int e = life_import(&life, name_of(a, m->name), bytes_of(m->certificates.data, m->certificates.len));
 
 	answer(a, m->name, e, why);
 }

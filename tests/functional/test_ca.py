@@ -70,7 +70,7 @@ def a_root_is_rolled_over_while_it_works():
         old_leaf, _ = issue(g, "before")
         old_root = g.root
         g.run_tool("ca", "rollover", "Nobody", code=3)
-        new = g.tool_json("ca", "rollover", "Test CA", "--key-type", "ec-p384")
+        new = g.tool_json("ca", "rollover", "TEST ca", "--key-type", "ec-p384")
         new_root = write(f"{g.folder}/new-root.pem", new["certificate"])
         new_leaf, chain = issue(g, "after")
         check((key_of(g, "before"), key_of(g, "after")) == (0, 1), "the new key signs from now on")
