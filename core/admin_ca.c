@@ -184,7 +184,7 @@ static struct ca_life life_of(const struct admin_ask *a, char *why)
 	return (struct ca_life){ .db = a->core->db, .signer = a->core->signer, .actor = a->who->name, .why = why };
 }
 
-/* As it is configured: names are compared without case, and a sealed key opens under exactly the one it was made for. */
+/* As it is configured: names are compared without case, and a sealed key opens under the one it was made for. */
 static const char *name_of(const struct admin_ask *a, const char *typed)
 {
 	const struct ca *known = core_find_ca(a->core, typed);
