@@ -138,8 +138,11 @@ static int make_account(struct acme_call *c)
 	e = acme_store_add_account(c->acme->store, &a, c->now_s, &a.id);
 	if (e != ACME_STORE_EXISTS)
 		return e ? e : acme_reply_account(c, &a, 201);
-	e = acme_store_find_account(c->acme->store, c->q->arena, c->key->thumbprint, &a); /* made meanwhile */
-	return e ? (e < 0 ? e : -EBADMSG) : reply_existing(c, &a);
+	e = acme_store_find_account(c->acme->store, c->q->arena, c->key->thumbprint, &a);
+	if (e == ACME_STORE_NONE)
+		return acme_problem_status(c, 401, ACME_ERR_UNAUTHORIZED,
+					   "an account was made with this key and changed it; use another key");
+	return e ? e : reply_existing(c, &a); /* made meanwhile */
 }
 
 int acme_new_account(struct acme_call *c)

@@ -84,7 +84,9 @@ static const char *const migrations[] = {
 	"ALTER TABLE account ADD COLUMN first_thumbprint TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE account ADD COLUMN external TEXT;"
 	"ALTER TABLE account ADD COLUMN binding TEXT;"
-	"UPDATE account SET first_thumbprint=thumbprint;",
+	"UPDATE account SET first_thumbprint=thumbprint;"
+	/* Names and bindings of an account go by its first key: nobody makes another one with it, once it was replaced. */
+	"CREATE UNIQUE INDEX account_first ON account(first_thumbprint);",
 	NULL,
 };
 

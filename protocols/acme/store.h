@@ -101,7 +101,7 @@ void acme_store_drop(struct acme_store **store);
 
 enum {
 	ACME_STORE_NONE = 1,   /* there is no such object */
-	ACME_STORE_EXISTS = 2, /* an account with this key is there */
+	ACME_STORE_EXISTS = 2, /* an account with this key, or made with it, is there */
 	ACME_STORE_FULL = 3,   /* the account has too many open orders */
 	ACME_STORE_LATE = 4,   /* the account is not what it was when the request was read */
 };

@@ -262,6 +262,7 @@ static int go_back(struct db_conn *conn, void *arg)
 		"UPDATE orders SET csr=(SELECT csr FROM result WHERE order_id=id),"
 		" pem=(SELECT pem FROM result WHERE order_id=id)",
 		"DROP TABLE result",
+		"DROP INDEX account_first",
 		"ALTER TABLE account DROP COLUMN first_thumbprint",
 		"ALTER TABLE account DROP COLUMN external",
 		"ALTER TABLE account DROP COLUMN binding",
