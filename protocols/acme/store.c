@@ -85,7 +85,7 @@ static const char *const migrations[] = {
 	"ALTER TABLE account ADD COLUMN external TEXT;"
 	"ALTER TABLE account ADD COLUMN binding TEXT;"
 	"UPDATE account SET first_thumbprint=thumbprint;"
-	/* Names and bindings of an account go by its first key: nobody makes another one with it, once it was replaced. */
+	/* Names and bindings of an account go by its first key: once replaced, it makes no other account. */
 	"CREATE UNIQUE INDEX account_first ON account(first_thumbprint);",
 	NULL,
 };
