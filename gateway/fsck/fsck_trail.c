@@ -183,13 +183,10 @@ static bool holds(struct anchor *a, const struct head *h)
 	is_there = sqlite3_step(stmt) == SQLITE_ROW;
 	is_same = is_there && has_hash(stmt, 0, h->hash);
 	sqlite3_finalize(stmt);
-	if (!is_there)
-		fsck_found(f, "anchor", "audit record %lld was anchored and is gone, and what followed record"
-					" %lld with it",
-			   h->seq, f->out->records < h->seq ? f->out->records : a->good);
-	else if (!is_same)
-		fsck_found(f, "anchor", "audit records %lld to %lld are not those that were"
-					" anchored", a->good + 1, h->seq);
+	/* Whoever chains the rest anew leaves no trace of the place: it lies between two heads. */
+	if (!is_same)
+		fsck_found(f, "anchor", "audit records %lld to %lld are not those that were anchored%s", a->good + 1,
+			   h->seq, is_there ? "" : "; the last of them is gone");
 	if (is_same && h->seq > a->good)
 		a->good = h->seq;
 	return is_same;
