@@ -105,6 +105,10 @@ static int load(const struct ca_life *life, const char *ca, struct bytes sealed,
 	return signer_said(signer_load(life->signer, sealed, SIGNER_PURPOSE_CA, ca, certificates, key, life->why));
 }
 
+/* Without a limit of the path: some who verify count a cross certificate against it, although RFC 5280 6.1.4 (l) does
+ * not, and a signer certifies no other authorities anyway. */
+#define NO_PATH_LIMIT (-1)
+
 /* Sign a CA certificate with the key of this number, which `plan->by` says too. */
 static int sign_ca(const struct ca_life *life, uint64_t key, const struct issue_ca *plan, struct buf *certificate)
 {
@@ -130,7 +134,7 @@ static int sign_itself(const struct ca_life *life, const char *ca, struct bytes 
 {
 	int64_t begin_s = clock_wall_s() - BACKDATE_S;
 	const struct issue_ca plan = { .name = name, .spki = buf_bytes(&f->spki), .not_before_s = begin_s,
-				       .not_after_s = begin_s + lifetime_s - 1 };
+				       .not_after_s = begin_s + lifetime_s - 1, .path_len = NO_PATH_LIMIT };
 	int e = sign_ca(life, f->key, &plan, &f->certificate);
 
 	f->not_before_s = plan.not_before_s;
@@ -287,7 +291,7 @@ static int cross(const struct ca_life *life, const char *ca, const struct ca_key
 {
 	OWNED(issuer) old_issuer = NULL;
 	OWNED(issuer) new_issuer = NULL;
-	struct issue_ca plan = { 0 };
+	struct issue_ca plan = { .path_len = NO_PATH_LIMIT };
 	int64_t old_begin_s, old_end_s;
 	uint64_t old_key;
 	int e = certificate_dates(buf_bytes(&old->certificate), &old_begin_s, &old_end_s);

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -124,6 +124,29 @@ static void the_chain_is_that_of_the_current_key(void **state)
 	}
 }
 
+/* Some who verify count certificates whose subject is their issuer against it (RFC 5280 6.1.4 (l) does not). */
+static void no_certificate_of_a_root_limits_the_path(void **state)
+{
+	OWNED_BUF chain = BUF_INIT(1u << 18);
+	const uint8_t *p;
+	unsigned n = 0;
+	X509 *cert;
+
+	start(false);
+	assert_int_equal(roll(86400 * 365), 0);
+	assert_int_equal(roll(86400 * 365), 0);
+	assert_int_equal(ca_get_chain(rig.door, &chain), 0);
+	for (p = chain.ptr; p < chain.ptr + chain.len; n++) {
+		cert = d2i_X509(NULL, &p, (long)(chain.ptr + chain.len - p));
+		assert_non_null(cert);
+		assert_int_equal(X509_check_ca(cert), 1);
+		assert_int_equal(X509_get_pathlen(cert), -1);
+		X509_free(cert);
+	}
+	assert_int_equal(n, 3);
+	finish();
+}
+
 /* What was planned for a key is signed by that key, whatever is current when it is. */
 static void a_request_keeps_the_key_it_was_planned_for(void **state)
 {
@@ -220,6 +243,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_chain_is_that_of_the_current_key),
+		cmocka_unit_test(no_certificate_of_a_root_limits_the_path),
 		cmocka_unit_test(a_request_keeps_the_key_it_was_planned_for),
 		cmocka_unit_test(a_ca_that_has_ended_signs_nothing_until_it_has_another_key),
 		cmocka_unit_test(a_ca_has_so_many_keys_in_its_life),
