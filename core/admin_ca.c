@@ -152,9 +152,10 @@ static void answer(const struct admin_ask *a, const char *ca, int e, const char 
 	struct ca *known = core_find_ca(a->core, ca);
 	char *reason = arena_strdup(a->arena, why);
 
-	/* One that is not configured yet is there after the next start. */
-	if (!e && known)
-		e = keys_refresh(known);
+	/* One that is not configured yet is there after the next start. The step is in the store, so it is no failure
+	 * when its key cannot be taken at once: who is told of one takes the step again. */
+	if (!e && known && keys_refresh(known))
+		admin_say(a, 0, "the key is stored; it is used as soon as the signer answers");
 	if (e < 0 || !reason) {
 		admin_failed(a, e ? e : -ENOMEM);
 		return;

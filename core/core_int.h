@@ -99,6 +99,7 @@ struct ca {
 	_Atomic unsigned n_crosses;
 	int64_t end_alarm_s;
 	_Atomic bool is_waiting;        /* one of its keys waits for its certificate */
+	_Atomic bool is_behind;         /* the store has keys of it that could not be taken yet */
 	struct ca_key *_Atomic current; /* signs what is new; NULL: none can, keys_away() says why */
 };
 

@@ -255,6 +255,7 @@ int keys_refresh(struct ca *ca)
 
 	pthread_mutex_lock(&ca->core->key_turn);
 	e = take_rows(ca, why);
+	ca->is_behind = e != 0;
 	pthread_mutex_unlock(&ca->core->key_turn);
 	return e;
 }
@@ -581,9 +582,11 @@ static bool is_any_away(const struct ca_core *core)
 {
 	bool is_away = core->is_signer_failing;
 
-	for (size_t i = 0; i < core->n_cas; i++)
+	for (size_t i = 0; i < core->n_cas; i++) {
+		is_away |= core->cas[i].is_behind;
 		for (unsigned j = 0; j < core->cas[i].n_keys; j++)
 			is_away |= core->cas[i].keys[j]->is_refused;
+	}
 	return is_away;
 }
 
@@ -598,6 +601,17 @@ static int load_all_again(struct ca_core *core)
 	return e < 0 ? e : 0;
 }
 
+/* The keys that keys_refresh() could not take. */
+static int take_late(struct ca_core *core)
+{
+	int e = 0;
+
+	for (size_t i = 0; !e && i < core->n_cas; i++)
+		if (core->cas[i].is_behind)
+			e = keys_refresh(&core->cas[i]);
+	return e;
+}
+
 bool keys_probe(struct ca_core *core)
 {
 	enum signer_memory memory;
@@ -610,6 +624,8 @@ bool keys_probe(struct ca_core *core)
 	if (!e)
 		e = load_all_again(core);
 	pthread_mutex_unlock(&core->key_turn);
+	if (!e)
+		e = take_late(core);
 	if (e < 0) {
 		core->is_signer_failing = true;
 		return false;

@@ -13,8 +13,8 @@ int keys_start(struct ca_core *core, struct conf_error *error);
 /* When the core ends. */
 void keys_free(struct ca_core *core);
 
-/* The store has other keys of this CA than before: take them. What is being signed under another one goes on. 0 or
- * negative. */
+/* The store has other keys of this CA than before: take them. What is being signed under another one goes on. 0;
+ * negative: not now, and keys_probe() tries again. */
 int keys_refresh(struct ca *ca);
 
 /* What clients get behind a certificate that this key signed: DER, one certificate after the other, the issuer's own

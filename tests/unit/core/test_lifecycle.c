@@ -9,12 +9,14 @@
 
 #include <openssl/x509v3.h>
 
+#include "core/admin_call.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
 #include "core/keys.h"
 #include "core/lifecycle.h"
 #include "core/registry.h"
+#include "core/signer/signer_int.h"
 #include "tests/scenarios/modules.h"
 #include "tests/scenarios/rig.h"
 
@@ -147,6 +149,57 @@ static void no_certificate_of_a_root_limits_the_path(void **state)
 	finish();
 }
 
+static const struct signer_ways *whole;
+
+/* Away from the moment on at which the new key is in the store. */
+static int load_until_stored(struct signer *s, struct bytes sealed, enum signer_purpose purpose, const char *ca,
+			     struct bytes certificates, uint64_t *number, char why[static SIGNER_WHY_SIZE])
+{
+	if (rig_number(&rig, "SELECT count(*) FROM ca_keys WHERE purpose=1") == 2)
+		return -ETIMEDOUT;
+	return whole->load(s, sealed, purpose, ca, certificates, number, why);
+}
+
+static void ask_for_rollover(char *name, Gatehouse__Admin__Reply *reply, struct arena *arena)
+{
+	const struct ca_admin_caller who = { .name = "unix:test", .roles = CA_ROLE_ADMINISTRATOR };
+	Gatehouse__Admin__MakeCa make = GATEHOUSE__ADMIN__MAKE_CA__INIT;
+	Gatehouse__Admin__Call call = GATEHOUSE__ADMIN__CALL__INIT;
+
+	make.name = name;
+	make.lifetime_s = 86400 * 365;
+	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_ROLLOVER_CA;
+	call.rollover_ca = &make;
+	admin_call(rig.core, &who, &call, arena, reply);
+}
+
+/* The step is in the store: nobody is told that it failed, and who looks for unfinished work takes the key. */
+static void a_key_that_could_not_be_taken_at_once_is_taken_later(void **state)
+{
+	static struct signer_ways ways;
+	Gatehouse__Admin__Reply reply;
+	struct arena *arena;
+
+	assert_int_equal(arena_new(&arena, 1u << 20), 0);
+	start(false);
+	expect_issued_by("a.example", 0);
+	whole = rig.core->signer->ways;
+	ways = *whole;
+	ways.load = load_until_stored;
+	rig.core->signer->ways = &ways;
+	ask_for_rollover((char[]){ "ca1" }, &reply, arena);
+	assert_int_equal(reply.outcome, 0);
+	assert_non_null(reply.made);
+	assert_non_null(strstr(reply.reason, "as soon as the signer answers"));
+	assert_false(keys_probe(rig.core));
+	rig.core->signer->ways = whole;
+	assert_true(keys_probe(rig.core));
+	assert_int_equal(the_ca()->n_keys, 2);
+	expect_issued_by("b.example", 1);
+	arena_drop(&arena);
+	finish();
+}
+
 /* What was planned for a key is signed by that key, whatever is current when it is. */
 static void a_request_keeps_the_key_it_was_planned_for(void **state)
 {
@@ -244,6 +297,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_chain_is_that_of_the_current_key),
 		cmocka_unit_test(no_certificate_of_a_root_limits_the_path),
+		cmocka_unit_test(a_key_that_could_not_be_taken_at_once_is_taken_later),
 		cmocka_unit_test(a_request_keeps_the_key_it_was_planned_for),
 		cmocka_unit_test(a_ca_that_has_ended_signs_nothing_until_it_has_another_key),
 		cmocka_unit_test(a_ca_has_so_many_keys_in_its_life),
