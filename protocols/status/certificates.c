@@ -8,32 +8,10 @@
 #include <stdlib.h>
 
 #include "core/base/der.h"
+#include "protocols/bundle.h"
 
 #define CHAIN_MAX ((size_t)256 << 10)
 #define MAX_AGE_S 3600
-
-#define BYTES(s) { (const uint8_t *)(s), sizeof(s) - 1 }
-
-int status_write_bundle(struct bytes certificates, struct buf *out)
-{
-	static const struct bytes data = BYTES("\x30\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01");
-	static const struct bytes signed_data = BYTES("\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02");
-	static const struct bytes version_1 = BYTES("\x02\x01\x01"), none = BYTES("\x31\x00");
-	OWNED_BUF content = BUF_INIT(CHAIN_MAX + 64), sequence = BUF_INIT(CHAIN_MAX + 64);
-	OWNED_BUF info = BUF_INIT(CHAIN_MAX + 128);
-
-	buf_append(&content, version_1);
-	buf_append(&content, none); /* no digest, no signer */
-	buf_append(&content, data);
-	der_write(&content, DER_CONTEXT_0, certificates);
-	buf_append(&content, none);
-	der_write(&sequence, DER_SEQUENCE, buf_bytes(&content));
-	buf_append(&info, signed_data);
-	der_write(&info, DER_CONTEXT_0, buf_bytes(&sequence));
-	if (buf_status(&content) || buf_status(&sequence) || buf_status(&info))
-		return buf_status(&content) ? buf_status(&content) : -EMSGSIZE;
-	return der_write(out, DER_SEQUENCE, buf_bytes(&info));
-}
 
 static const struct {
 	const char *ending, *type;
@@ -65,7 +43,7 @@ static int make_body(struct bytes chain, bool is_bundle, struct buf *out)
 	unsigned tag;
 
 	if (is_bundle)
-		return status_write_bundle(chain, out);
+		return bundle_write_certificates(chain, out);
 	return der_read(&chain, &tag, &content, &first) ? -EINVAL : buf_append(out, first);
 }
 

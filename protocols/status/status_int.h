@@ -54,7 +54,3 @@ int status_crl_get(void *state, const struct http_request *q, struct http_reply 
 /* ---- protocols/status/certificates.c ---- */
 
 int status_certificate_get(void *state, const struct http_request *q, struct http_reply *r);
-
-/* A certs-only SignedData (RFC 5652 5.1) of certificates that follow one another in DER. 0; -EINVAL; -EMSGSIZE;
- * -ENOMEM. */
-int status_write_bundle(struct bytes certificates, struct buf *out);

@@ -28,7 +28,7 @@ LAYERS = {
     "core": ("core/",),
     "protocols": ("protocols/",) + SUBMIT_DOOR,
     "protocols/jose": BASE,
-    "protocols/status": PROTOCOL_FACE + SUBMIT_DOOR,
+    "protocols/status": PROTOCOL_FACE + ("protocols/bundle.h",) + SUBMIT_DOOR,
     "protocols/acme": PROTOCOL_FACE + ("protocols/jose/",) + SUBMIT_DOOR,
     "gateway/validator": ("protocols/validator.h", "core/wire/") + BASE,
     "gateway/ctl": ("core/admin.h", "core/filter.h", "core/create.h", "core/restore.h", "core/wire/",

@@ -6,10 +6,6 @@
 
 #include <errno.h>
 
-#include <openssl/cms.h>
-#include <openssl/evp.h>
-#include <openssl/x509.h>
-
 #include "core/base/base64.h"
 #include "core/base/clock.h"
 #include "core/base/der.h"
@@ -360,41 +356,6 @@ static void knows_no_other_names(void **unused)
 			fail_msg("'%s' is answered with %d", names[i], r.status);
 }
 
-static void a_bundle_is_what_libcrypto_reads(void **unused)
-{
-	X509 *x = X509_new();
-	EVP_PKEY *key = EVP_EC_gen("P-256");
-	uint8_t *der = NULL;
-	OWNED_BUF both = BUF_INIT(65536), bundle = BUF_INIT(65536);
-	const uint8_t *at;
-	STACK_OF(X509) *found;
-	CMS_ContentInfo *read;
-	int n;
-
-	ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
-	X509_gmtime_adj(X509_getm_notBefore(x), 0);
-	X509_gmtime_adj(X509_getm_notAfter(x), 3600);
-	X509_set_pubkey(x, key);
-	assert_true(X509_sign(x, key, EVP_sha256()) > 0);
-	n = i2d_X509(x, &der);
-	buf_append(&both, bytes_of(der, (size_t)n));
-	buf_append(&both, bytes_of(der, (size_t)n));
-	assert_int_equal(status_write_bundle(buf_bytes(&both), &bundle), 0);
-	at = bundle.ptr;
-	read = d2i_CMS_ContentInfo(NULL, &at, (long)bundle.len);
-	assert_non_null(read);
-	assert_ptr_equal(at, bundle.ptr + bundle.len);
-	assert_int_equal(OBJ_obj2nid(CMS_get0_type(read)), NID_pkcs7_signed);
-	found = CMS_get1_certs(read);
-	assert_int_equal(sk_X509_num(found), 2);
-	assert_int_equal(X509_cmp(sk_X509_value(found, 1), x), 0);
-	sk_X509_pop_free(found, X509_free);
-	CMS_ContentInfo_free(read);
-	OPENSSL_free(der);
-	EVP_PKEY_free(key);
-	X509_free(x);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -412,7 +373,6 @@ int main(void)
 		TEST(knows_no_other_lists),
 		TEST(serves_the_certificate_of_each_key),
 		TEST(knows_no_other_names),
-		TEST(a_bundle_is_what_libcrypto_reads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
