@@ -3,10 +3,12 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "protocols/acme/acme.h"
+#include "protocols/est/est.h"
 #include "protocols/status/status.h"
 
 const struct proto_adapter *const proto_adapters[] = {
 	&proto_acme,
+	&proto_est,
 	&proto_status,
 	NULL,
 };

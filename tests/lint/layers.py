@@ -29,6 +29,7 @@ LAYERS = {
     "protocols": ("protocols/",) + SUBMIT_DOOR,
     "protocols/jose": BASE,
     "protocols/status": PROTOCOL_FACE + ("protocols/bundle.h",) + SUBMIT_DOOR,
+    "protocols/est": PROTOCOL_FACE + ("protocols/bundle.h",) + SUBMIT_DOOR,
     "protocols/acme": PROTOCOL_FACE + ("protocols/jose/",) + SUBMIT_DOOR,
     "gateway/validator": ("protocols/validator.h", "core/wire/") + BASE,
     "gateway/ctl": ("core/admin.h", "core/filter.h", "core/create.h", "core/restore.h", "core/wire/",
@@ -54,7 +55,8 @@ TESTS = {
     "tests/unit/signer": ("core", "core/signer"),
     "tests/unit/policy": ("policy/",),
     "tests/unit/exit": ("exit/",),
-    "tests/unit/protocols": ("protocols", "protocols/acme", "protocols/jose", "protocols/status"),
+    "tests/unit/protocols": ("protocols", "protocols/acme", "protocols/est", "protocols/jose",
+                             "protocols/status"),
     "tests/unit/validator": ("gateway/validator",),
     "tests/unit/gateway": ("gateway",),
     "tests/unit/ctl": ("gateway/ctl",),
@@ -63,7 +65,7 @@ TESTS = {
     "tests/scenarios": ("core", "core/signer", "policy/", "exit/"),
     # A fuzz target calls one parser of any layer.
     "tests/fuzz": ("core", "core/base", "core/signer", "core/wire", "gateway", "gateway/validator", "protocols",
-                   "protocols/acme", "protocols/jose", "protocols/status", "policy/", "exit/"),
+                   "protocols/acme", "protocols/est", "protocols/jose", "protocols/status", "policy/", "exit/"),
 }
 
 # What the build makes, and the folder it comes from.

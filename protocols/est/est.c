@@ -1,0 +1,200 @@
+/* The EST adapter: its settings, its routes, its start and end.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "protocols/est/est.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/own.h"
+#include "protocols/est/est_int.h"
+
+#define PREFIX "/.well-known/est" /* RFC 7030 3.2.2 */
+#define LABEL_MAX 64
+#define BODY_MAX 65536
+
+static const struct conf_option est_options[] = {
+	{ "base64", CONF_CHOICE, "auto|lines|single", "auto",
+	  "Line breaks in replies: like the client's own, always every 64 characters, or never.", NULL, NULL },
+	{ "attributes", CONF_MAP, NULL, NULL, "Attributes that go with every request of this endpoint to the policy.",
+	  NULL, NULL },
+	{ 0 },
+};
+
+/* ---- routes ---- */
+
+static int serve(void *state, const struct http_request *q, struct http_reply *r, int (*operation)(struct est_call *c))
+{
+	struct est_call c = { .est = state, .q = q, .r = r };
+	int e = operation(&c);
+
+	return e == EST_ANSWERED ? 0 : e;
+}
+
+static int get_cacerts(void *state, const struct http_request *q, struct http_reply *r)
+{
+	return serve(state, q, r, est_cacerts);
+}
+
+static const struct proto_route est_routes[] = {
+	{ "GET", "/cacerts", get_cacerts },
+	{ 0 },
+};
+
+/* ---- labels ---- */
+
+/* RFC 7030 3.2.2, RFC 8295 2. */
+bool est_is_label(const char *label)
+{
+	static const char *const operations[] = {
+		"cacerts", "simpleenroll", "simplereenroll", "fullcmc", "serverkeygen", "csrattrs", "pal", "eecerts",
+		"crls", "symmetrickeys", "firmware", "tamp",
+	};
+
+	for (size_t i = 0; i < sizeof(operations) / sizeof(*operations); i++)
+		if (strcmp(operations[i], label) == 0)
+			return false;
+	return *label && strlen(label) <= LABEL_MAX && !strchr(label, '/') && !strchr(label, '%');
+}
+
+/* "" of the prefix alone. */
+static int read_label(const char *path, char **out, char *why, size_t why_size)
+{
+	size_t n = strlen(PREFIX);
+	const char *label = path + n;
+
+	if (strncmp(path, PREFIX, n) != 0 || (*label && *label != '/')) {
+		snprintf(why, why_size, "its path is " PREFIX " or " PREFIX "/LABEL (RFC 7030 3.2.2), and not '%s'",
+			 path);
+		return -EINVAL;
+	}
+	if (*label && !est_is_label(++label)) {
+		snprintf(why, why_size,
+			 "'%s' is no label: one segment of at most %d characters without '%%', which is not the name "
+			 "of an operation", label, LABEL_MAX);
+		return -EINVAL;
+	}
+	*out = strdup(label);
+	return *out ? 0 : -ENOMEM;
+}
+
+/* ---- start and end ---- */
+
+static void est_drop(struct est **ep)
+{
+	struct est *est = *ep;
+
+	if (!est)
+		return;
+	for (size_t i = 0; i < est->n_attributes; i++) {
+		free((char *)est->attributes[i].name);
+		free((char *)est->attributes[i].value);
+	}
+	free(est->attributes);
+	est_cacerts_drop(&est->cacerts);
+	free(est->endpoint);
+	free(est->profile);
+	free(est->label);
+	free(est);
+	*ep = NULL;
+}
+
+static int copy_attributes(struct est *est, const struct conf_section *conf)
+{
+	size_t n = conf_count(conf, "attributes");
+
+	est->attributes = calloc(n + 1, sizeof(*est->attributes));
+	if (!est->attributes)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		struct ca_attribute *a = &est->attributes[est->n_attributes++];
+
+		a->name = strdup(conf_map_name(conf, "attributes", i));
+		a->value = strdup(conf_map_value(conf, "attributes", i));
+		if (!a->name || !a->value)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* The place of a word in the range of its option. */
+static unsigned choice(const struct conf_section *conf, const char *name, const char *const *words)
+{
+	unsigned i = 0;
+
+	while (strcmp(words[i], conf_str(conf, name)) != 0)
+		i++;
+	return i;
+}
+
+static int read_settings(struct est *est, const struct conf_section *conf)
+{
+	static const char *const forms[] = { "auto", "lines", "single" };
+
+	est->base64 = (enum est_base64)choice(conf, "base64", forms);
+	return copy_attributes(est, conf);
+}
+
+static int est_init(void **state, const struct proto_env *env, const struct conf_section *conf, char *why,
+		    size_t why_size)
+{
+	OWNED(est) est = calloc(1, sizeof(*est));
+	int e;
+
+	snprintf(why, why_size, "no memory");
+	if (!est)
+		return -ENOMEM;
+	est->ca = env->ca;
+	est->waits = env->waits;
+	est->endpoint = strdup(env->endpoint);
+	est->profile = strdup(env->profile);
+	if (!est->endpoint || !est->profile)
+		return -ENOMEM;
+	e = read_label(env->path, &est->label, why, why_size);
+	if (!e)
+		e = read_settings(est, conf);
+	if (!e)
+		e = est_cacerts_new(&est->cacerts);
+	if (e)
+		return e;
+	*state = MOVE(est);
+	return 0;
+}
+
+static void est_fini(void *state)
+{
+	struct est *est = state;
+
+	est_drop(&est);
+}
+
+static unsigned long long read_cacerts(void *state)
+{
+	return ((struct est *)state)->n_cacerts;
+}
+
+static unsigned long long read_refused(void *state)
+{
+	return ((struct est *)state)->n_refused;
+}
+
+static const struct proto_counter est_counters[] = {
+	{ "est_cacerts", "Times that the certificates of the CA were fetched.", read_cacerts },
+	{ "est_refused", "Requests that were refused.", read_refused },
+	{ 0 },
+};
+
+const struct proto_adapter proto_est = {
+	.abi = PROTO_ABI,
+	.name = "est",
+	.summary = "Enrollment over Secure Transport (RFC 7030, RFC 8951).",
+	.caps = PROTO_CAP_PENDING | PROTO_CAP_TLS_CLIENT_AUTH,
+	.body_max = BODY_MAX,
+	.options = est_options,
+	.routes = est_routes,
+	.init = est_init,
+	.fini = est_fini,
+	.counters = est_counters,
+};

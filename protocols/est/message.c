@@ -1,0 +1,106 @@
+/* Bodies of requests and replies (RFC 8951 3).
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "protocols/est/est_int.h"
+
+#include <errno.h>
+
+#include "core/base/base64.h"
+
+#define LINE 64
+
+static bool is_blank(uint8_t c)
+{
+	return c == '\r' || c == '\n' || c == ' ' || c == '\t';
+}
+
+int est_base64_read(struct bytes body, struct buf *der)
+{
+	OWNED_BUF text = BUF_INIT(body.len);
+	uint8_t *to = buf_room(&text, body.len);
+	size_t n = 0;
+
+	if (!to)
+		return buf_status(&text);
+	for (size_t i = 0; i < body.len; i++)
+		if (!is_blank(body.ptr[i]))
+			to[n++] = body.ptr[i];
+	buf_added(&text, n);
+	return base64_decode(der, buf_bytes(&text));
+}
+
+int est_read_body(struct est_call *c, const char *type, struct bytes *der)
+{
+	OWNED_BUF octets = BUF_INIT(CA_REQUEST_MAX);
+	char text[128];
+	int e;
+
+	if (!http_request_has_type(c->q, type)) {
+		snprintf(text, sizeof(text), "the body of this request has the type %s", type);
+		return est_refuse(c, 415, text);
+	}
+	e = est_base64_read(c->q->body, &octets);
+	if (e == -EINVAL)
+		return est_refuse(c, 400, "the body is not base64 (RFC 8951 3): neither DER nor PEM armour goes in it");
+	if (e)
+		return e;
+	if (octets.len == 0)
+		return est_refuse(c, 400, "the body is empty");
+	*der = arena_copy(c->q->arena, buf_bytes(&octets));
+	return der->ptr ? 0 : -ENOMEM;
+}
+
+/* Clients that break lines read lines; the one that reads none sends none, and no User-Agent with a GET. */
+static bool wants_lines(const struct est_call *c)
+{
+	struct bytes body = c->q->body;
+
+	if (c->est->base64 != EST_BASE64_AUTO)
+		return c->est->base64 == EST_BASE64_LINES;
+	if (body.len)
+		return memchr(body.ptr, '\n', body.len) || memchr(body.ptr, '\r', body.len);
+	return http_request_header(c->q, "user-agent") != NULL;
+}
+
+int est_base64_write(const struct est_call *c, struct bytes der, struct buf *out)
+{
+	OWNED_BUF text = BUF_INIT(out->max);
+	struct bytes rest, line;
+	int e;
+
+	if (!wants_lines(c))
+		return base64_encode(out, der);
+	e = base64_encode(&text, der);
+	rest = buf_bytes(&text);
+	while (!e && rest.len) {
+		(void)bytes_take(&rest, rest.len < LINE ? rest.len : LINE, &line);
+		buf_append(out, line);
+		e = buf_append_char(out, '\n');
+	}
+	return e;
+}
+
+int est_reply_base64(struct est_call *c, int status, const char *type, struct bytes der)
+{
+	int e = http_reply_body(c->r, status, type, bytes_of(NULL, 0));
+
+	if (!e)
+		e = http_reply_header(c->r, "Content-Transfer-Encoding", "base64");
+	return e ? e : est_base64_write(c, der, &c->r->body);
+}
+
+int est_refuse(struct est_call *c, int status, const char *text)
+{
+	int e = http_reply_text(c->r, status, text);
+
+	atomic_fetch_add(&c->est->n_refused, 1);
+	return e ? e : EST_ANSWERED;
+}
+
+int est_refuse_later(struct est_call *c, int status, unsigned retry_after_s, const char *text)
+{
+	int e = http_reply_retry_after(c->r, retry_after_s);
+
+	return e ? e : est_refuse(c, status, text);
+}
