@@ -322,6 +322,7 @@ void message_from_outcome(int call, struct ca_outcome *from, Gatehouse__Core__Ou
 	out->retry_after_s = from->retry_after_s;
 	out->certificate = data_of(buf_bytes(&from->certificate));
 	out->chain = data_of(buf_bytes(&from->chain));
+	out->to_collect = from->to_collect;
 }
 
 static bool is_disposition(int number)
@@ -343,6 +344,7 @@ int message_to_outcome(const Gatehouse__Core__Outcome *m, struct ca_outcome *out
 	out->status = (enum ca_status)m->status;
 	snprintf(out->reason, sizeof(out->reason), "%s", m->reason);
 	out->retry_after_s = m->retry_after_s;
+	out->to_collect = m->to_collect;
 	buf_reset(&out->certificate);
 	buf_reset(&out->chain);
 	e = buf_append(&out->certificate, bytes_of(m->certificate.data, m->certificate.len));

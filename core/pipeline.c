@@ -396,6 +396,7 @@ static int answer_from_row(struct ca *ca, const struct ca_request *asker, int64_
 	if (same_key && !bytes_equal(row->csr.spki, asker->csr.spki))
 		return refused(out, "this transaction belongs to another public key");
 	e = answer(ca, row, out);
+	out->to_collect = row->state == CA_STATE_ISSUED && !row->collected_ms;
 	if (!e)
 		reply(ca, row, out);
 	return e;
@@ -600,5 +601,6 @@ int pipeline_ask(struct ca *ca, const struct binding *by, const char *requester,
 		return busy_store(ca, out);
 	if (!e && collects)
 		worker_kick(ca->core->outbox);
+	out->to_collect = !collects && r->state == CA_STATE_ISSUED && !r->collected_ms;
 	return e ? e : answer(ca, r, out);
 }

@@ -75,7 +75,8 @@ struct ca_request {
 	struct buf tbs;
 	int64_t key_id;           /* ca_keys.id of the key that signs, or signed, the TBS */
 	struct buf certificate;
-	int64_t revoked_ms;       /* of a row that was read; 0: not revoked */
+	int64_t collected_ms;     /* of a row that was read; 0: not collected */
+	int64_t revoked_ms;       /* the same; 0: not revoked */
 	int revoked_reason;       /* enum ca_revocation_reason */
 
 	/* What the next write adds. */

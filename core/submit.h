@@ -164,6 +164,8 @@ struct ca_outcome {
 	unsigned retry_after_s;           /* when under submission: ask again after this many seconds */
 	struct buf certificate;           /* DER; empty unless issued */
 	struct buf chain;                 /* DER certificates one after the other, issuer first; empty unless issued */
+	bool to_collect;                  /* issued for an earlier call of his, and nobody has said that it arrived:
+					     ca_retrieve() does */
 };
 
 #define CA_OUTCOME_INIT ((struct ca_outcome){ .certificate = BUF_INIT(65536), .chain = BUF_INIT(262144) })

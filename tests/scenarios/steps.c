@@ -202,6 +202,8 @@ static void check_field(struct scenario *s, const char *expected, const struct c
 		snprintf(got, sizeof(got), "%s", ca_status_word(out->status));
 	else if (strncmp(expected, "retry", 5) == 0)
 		snprintf(got, sizeof(got), "%u", out->retry_after_s);
+	else if (strncmp(expected, "to-collect", 10) == 0)
+		snprintf(got, sizeof(got), "%s", out->to_collect ? "yes" : "no");
 	else
 		snprintf(got, sizeof(got), "%s", out->reason);
 	ok = *equal == '~' ? strstr(got, equal + 1) != NULL : strcmp(got, equal + 1) == 0;
