@@ -61,6 +61,12 @@ static const struct conf_option listener_rows[] = {
 	  .summary = "PEM file with its certificate and chain instead of one from a CA here; read again when "
 		     "it changes." },
 	{ .name = "key", .type = CONF_STRING, .summary = "PEM file with the key of that certificate, mode 0600." },
+	{ .name = "client-certificates", .type = CONF_BOOL, .fallback = "true",
+	  .summary = "Ask TLS clients for a certificate where an endpoint can use one; none is needed, and no connection "
+		     "is refused over one." },
+	{ .name = "client-ca-names", .type = CONF_STRING,
+	  .summary = "PEM file with certificates of CAs; clients are told to choose theirs by these subjects. By default "
+		     "they are told nothing and send what they have." },
 	{ .name = "request-line-max", .type = CONF_SIZE, .range = "1KiB..64KiB", .fallback = "8KiB",
 	  .summary = "Longest request line; more is answered 414." },
 	{ .name = "header-max", .type = CONF_SIZE, .range = "1KiB..256KiB", .fallback = "16KiB",
@@ -469,6 +475,31 @@ static int check_certificate(const struct conf_section *root, const struct conf_
 	return 0;
 }
 
+bool gw_config_sees_peers(const struct conf_section *root, const struct conf_section *listener)
+{
+	for (size_t i = 0; i < conf_count(listener, "endpoints"); i++) {
+		const struct conf_section *e = gw_config_endpoint(root, conf_str_at(listener, "endpoints", i));
+
+		if (gw_config_adapter(conf_module(e))->caps & PROTO_CAP_TLS_CLIENT_AUTH)
+			return true;
+	}
+	return false;
+}
+
+bool gw_config_asks_certificate(const struct conf_section *root, const struct conf_section *listener)
+{
+	return conf_bool(listener, "tls") && conf_bool(listener, "client-certificates") &&
+	       gw_config_sees_peers(root, listener);
+}
+
+static int check_ca_names(const struct conf_section *root, const struct conf_section *listener,
+			  struct conf_error *error)
+{
+	if (!conf_str(listener, "client-ca-names") || gw_config_asks_certificate(root, listener))
+		return 0;
+	return conf_refuse(listener, "client-ca-names", error, "no client of this listener is asked for a certificate");
+}
+
 static int check_listener(const struct conf_section *root, const struct conf_section *l, struct conf_error *error)
 {
 	size_t i;
@@ -491,6 +522,8 @@ static int check_listener(const struct conf_section *root, const struct conf_sec
 	r = check_base_url(l, error);
 	if (!r)
 		r = check_certificate(root, l, error);
+	if (!r)
+		r = check_ca_names(root, l, error);
 	return r ? r : check_identity(l, error);
 }
 

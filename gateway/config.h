@@ -33,6 +33,12 @@ const struct proto_adapter *gw_config_adapter(const char *protocol);
 /* The endpoint section of that name; NULL: unknown. */
 const struct conf_section *gw_config_endpoint(const struct conf_section *root, const char *name);
 
+/* Is an endpoint of this listener told of its clients' certificates and of the channel? */
+bool gw_config_sees_peers(const struct conf_section *root, const struct conf_section *listener);
+
+/* And are TLS clients of this listener asked for a certificate? */
+bool gw_config_asks_certificate(const struct conf_section *root, const struct conf_section *listener);
+
 /* Is the core on another machine? */
 bool gw_config_core_is_tls(const struct conf_section *root);
 

@@ -799,6 +799,8 @@ static void shake_hands(struct gw_connection *c)
 		gw_connection_cut(c);
 	} else if (gw_tls_is_h2(c->tls)) {
 		begin_streams(c);
+	} else if (gw_tls_has_certificate(c->tls)) {
+		atomic_fetch_add(&c->loop->server->client_certificates[gw_tls_is_resumed(c->tls)], 1);
 	}
 	if (!r && c->state == STATE_READING)
 		advance(c);
@@ -926,6 +928,7 @@ static int start_tls(struct gw_connection *c)
 	int r = context ? gw_tls_new(&c->tls, context, c->listener->options.http1_only) : -EPROTO;
 
 	gw_tls_context_drop(&context);
+	c->x.tls = c->tls;
 	return r;
 }
 

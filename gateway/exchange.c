@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "core/base/log.h"
+#include "gateway/tls_peer.h"
 
 static uint64_t now_ns(void)
 {
@@ -35,6 +36,24 @@ int gw_exchange_route(struct gw_exchange *x, const char *method, const char *pat
 	return r;
 }
 
+static int tell_peer(struct gw_exchange *x)
+{
+	struct http_request *q = &x->request;
+	const struct gw_tls_peer *peer;
+	int r;
+
+	if (!x->tls || !x->match.mount->sees_peer)
+		return 0;
+	r = gw_tls_get_peer(x->tls, &peer);
+	if (r)
+		return r;
+	q->peer_certificate = peer->certificate;
+	q->peer_chain = peer->chain;
+	q->tls_unique = peer->unique;
+	q->tls_exporter = peer->exporter;
+	return 0;
+}
+
 int gw_exchange_complete(struct gw_exchange *x, const char *host, int64_t received_ms)
 {
 	struct http_request *q = &x->request;
@@ -49,7 +68,7 @@ int gw_exchange_complete(struct gw_exchange *x, const char *host, int64_t receiv
 	q->is_tls = x->listener->options.is_tls;
 	q->received_ms = received_ms;
 	q->base_url = gw_listener_base_url(x->listener, host, x->arena);
-	return q->base_url ? 0 : -ENOMEM;
+	return q->base_url ? tell_peer(x) : -ENOMEM;
 }
 
 /* On a worker. */

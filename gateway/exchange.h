@@ -14,6 +14,7 @@ struct gw_exchange {
 	struct pool_job job;
 	struct gw_listener *listener;  /* borrowed, as `peer` */
 	const char *peer;
+	struct gw_tls *tls;            /* of the connection, borrowed; NULL: plain, or HTTP/2 */
 	enum gw_http_version version;
 	struct arena *arena;           /* of the request, and of the reply's headers */
 	struct http_request request;

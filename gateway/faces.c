@@ -4,6 +4,7 @@
  */
 #include "gateway/gateway_int.h"
 
+#include "core/base/file.h"
 #include "core/base/log.h"
 #include "gateway/config.h"
 #include "gateway/pages.h"
@@ -67,7 +68,24 @@ static int make_router(struct gateway *gw, struct gw_face *face, const struct co
 	return r;
 }
 
-static struct gw_listener_options options_of(const struct gw_face *face, const struct conf_section *conf)
+static int read_ca_names(struct gw_face *face, const struct conf_section *conf, struct conf_error *error)
+{
+	const char *path = conf_str(conf, "client-ca-names");
+	OWNED_BUF pem = BUF_INIT(1 << 20);
+	char why[256];
+	int r;
+
+	if (!path)
+		return 0;
+	r = file_read(path, &pem);
+	snprintf(why, sizeof(why), "%s", r ? strerror(-r) : "");
+	if (!r)
+		r = gw_tls_names_new(&face->ca_names, buf_bytes(&pem), why, sizeof(why));
+	return r ? conf_refuse(conf, "client-ca-names", error, "%s cannot be used: %s", path, why) : 0;
+}
+
+static struct gw_listener_options options_of(const struct gateway *gw, const struct gw_face *face,
+					     const struct conf_section *conf)
 {
 	unsigned timeout = (unsigned)conf_duration_ms(conf, "timeout");
 	struct gw_listener_options o = {
@@ -75,7 +93,10 @@ static struct gw_listener_options options_of(const struct gw_face *face, const s
 		.address = conf_str(conf, "address"),
 		.port = (uint16_t)conf_int(conf, "port"),
 		.is_tls = conf_bool(conf, "tls"),
-		.http1_only = !conf_bool(conf, "http2"),
+		/* What is bound to a connection is for requests that have it to themselves. */
+		.http1_only = !conf_bool(conf, "http2") || gw_config_sees_peers(gw->root, conf),
+		.asks_certificate = gw_config_asks_certificate(gw->root, conf),
+		.ca_names = face->ca_names,
 		.base_url = conf_str(conf, "base-url"),
 		.names = (const char *const *)face->names,
 		.n_names = face->n_names,
@@ -133,9 +154,11 @@ static int start_face(struct gateway *gw, struct gw_face *face, const struct con
 
 	if (!r)
 		r = make_router(gw, face, conf);
+	if (!r)
+		r = read_ca_names(face, conf, error);
 	if (r)
 		return r;
-	options = options_of(face, conf);
+	options = options_of(gw, face, conf);
 	r = listen_with(gw, &options, &face->listener, why, sizeof(why));
 	if (r)
 		return conf_refuse(conf, r == -EADDRNOTAVAIL ? "address" : "port", error, "%s", why);
@@ -188,6 +211,7 @@ void gw_faces_stop(struct gateway *gw)
 		for (k = 0; k < gw->faces[i].n_names; k++)
 			free(gw->faces[i].names[k]);
 		free(gw->faces[i].names);
+		gw_tls_names_drop(&gw->faces[i].ca_names);
 	}
 	free(gw->faces);
 }

@@ -29,6 +29,7 @@ struct gw_face {
 	struct gw_listener *listener; /* belongs to the server */
 	char **names;                 /* lower case, canonical */
 	size_t n_names;
+	struct gw_tls_names *ca_names; /* NULL: none are told to clients */
 };
 
 struct gateway {

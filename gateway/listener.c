@@ -118,6 +118,9 @@ void gw_listener_set_tls(struct gw_listener *l, struct ssl_ctx_st *context)
 	if (gw_tls_context_share_tickets(context, l->tickets, l->options.name))
 		log_error("listener.tickets.failed", "listener", l->options.name, "result",
 			  "clients make a full handshake after each renewal of the certificate");
+	if (l->options.asks_certificate && gw_tls_context_ask(context, l->options.ca_names))
+		log_error("listener.ask.failed", "listener", l->options.name, "result",
+			  "clients are not asked for a certificate until the listener's own is renewed");
 	gw_tls_context_ref(context);
 	pthread_mutex_lock(&l->tls_lock);
 	old = l->tls;

@@ -11,6 +11,7 @@
 #include "gateway/router.h"
 #include "gateway/stats.h"
 #include "gateway/tls.h"
+#include "gateway/tls_peer.h"
 
 #include <pthread.h>
 
@@ -29,6 +30,8 @@ struct gw_listener_options {
 	uint16_t port;            /* 0: any (tests) */
 	bool is_tls;
 	bool http1_only;          /* with TLS: do not offer HTTP/2 */
+	bool asks_certificate;    /* with TLS: ask clients for a certificate, and take any or none */
+	const struct gw_tls_names *ca_names; /* by which they choose it; NULL: as they like */
 	const char *base_url;     /* NULL: made from the Host that the client used if it is one of `names` */
 	const char *const *names; /* DNS names and addresses it answers to */
 	size_t n_names;
@@ -58,8 +61,8 @@ int gw_listener_new(struct gw_listener **out, const struct gw_listener_options *
 		    char *why, size_t why_size);
 void gw_listener_drop(struct gw_listener **listener);
 
-/* New connections get this certificate from now on, and tickets of the server's keys; takes a reference. The context
- * belongs to this listener alone. Any thread. */
+/* New connections get this certificate from now on, and tickets of the server's keys, and are asked for one of theirs
+ * where the options say so. Takes a reference; the context belongs to this listener alone. Any thread. */
 void gw_listener_set_tls(struct gw_listener *listener, struct ssl_ctx_st *context);
 
 /* The context of a new connection, with a reference for the caller; NULL: none yet. */

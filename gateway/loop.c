@@ -316,6 +316,8 @@ void gw_server_count(struct gw_server *s, struct gw_server_stats *out)
 		.bad_requests = atomic_load(&s->bad_requests),
 		.timeouts = atomic_load(&s->timeouts),
 		.tls_failures = atomic_load(&s->tls_failures),
+		.client_certificates = { atomic_load(&s->client_certificates[0]),
+					 atomic_load(&s->client_certificates[1]) },
 		.connections = atomic_load(&s->connections),
 		.h2_connections = atomic_load(&s->h2_connections),
 		.h2_frames = atomic_load(&s->h2_frames),

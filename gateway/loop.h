@@ -23,6 +23,7 @@ struct gw_server_options {
 
 struct gw_server_stats {
 	unsigned long long accepted, refused, paused, bad_requests, timeouts, tls_failures;
+	unsigned long long client_certificates[2]; /* TLS handshakes with one: of new sessions, of resumed ones */
 	unsigned long long h2_connections, h2_frames, h2_cuts[HTTP2_CUTS_]; /* frames: of connections that are over */
 	unsigned connections;
 };

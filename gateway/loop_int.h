@@ -51,5 +51,6 @@ struct gw_server {
 	bool is_started;
 	atomic_uint connections;
 	atomic_ullong accepted, refused, paused, bad_requests, timeouts, tls_failures;
+	atomic_ullong client_certificates[2]; /* handshakes with one: new sessions, resumed ones */
 	atomic_ullong h2_connections, h2_frames, h2_cuts[HTTP2_CUTS_];
 };

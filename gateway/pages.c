@@ -86,6 +86,11 @@ static void print_server(struct gateway *gw, struct buf *out)
 	print_value(out, "bad_requests_total", "counter", "Requests refused by the parser.", (double)s.bad_requests);
 	print_value(out, "timeouts_total", "counter", "Connections cut by a deadline.", (double)s.timeouts);
 	print_value(out, "tls_failures_total", "counter", "TLS handshakes that failed.", (double)s.tls_failures);
+	buf_append_str(out, "# HELP gatehouse_tls_client_certificates_total TLS handshakes of clients with a "
+			    "certificate, by session.\n# TYPE gatehouse_tls_client_certificates_total counter\n");
+	for (int i = 0; i < 2; i++)
+		buf_printf(out, "gatehouse_tls_client_certificates_total{session=\"%s\"} %llu\n",
+			   i ? "resumed" : "new", s.client_certificates[i]);
 	print_value(out, "http2_connections_total", "counter", "Connections that speak HTTP/2.",
 		    (double)s.h2_connections);
 	print_value(out, "http2_frames_total", "counter", "Frames of HTTP/2 connections that are over.",

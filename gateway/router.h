@@ -19,6 +19,7 @@ struct gw_mount {
 	const struct proto_route *routes; /* ends with {0} */
 	void *state;                      /* what handlers get */
 	size_t body_max;                  /* 0: the listener's */
+	bool sees_peer;                   /* its handlers are told of the client's certificate and of the channel */
 	struct gw_stats *stats;           /* NULL: not counted */
 	const struct proto_refusal *refusal; /* NULL: text/plain */
 };

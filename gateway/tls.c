@@ -10,18 +10,12 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
-#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "core/base/clock.h"
 #include "core/base/digest.h"
-
-struct gw_tls {
-	SSL *ssl;
-	BIO *in, *out; /* owned by `ssl` */
-	bool http1_only;
-};
+#include "gateway/tls_int.h"
 
 /* Only forward secrecy with authenticated encryption; TLS 1.3 has nothing else. */
 #define CIPHERS_12 "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -166,7 +160,7 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 	struct gw_ticket_key key;
 	int r = find_key(ssl, name, is_new, &key), answer = r == GW_TICKETS_OLD ? 2 : 1;
 
-	if (r == GW_TICKETS_UNKNOWN)
+	if (r == GW_TICKETS_UNKNOWN || (is_new && !gw_tls_may_keep(SSL_get_app_data(ssl))))
 		return 0;
 	if (r < 0)
 		return -1;
@@ -226,6 +220,7 @@ int gw_tls_new(struct gw_tls **out, struct ssl_ctx_st *context, bool http1_only)
 	SSL_set_accept_state(tls->ssl);
 	SSL_set_app_data(tls->ssl, tls);
 	tls->http1_only = http1_only;
+	tls->certificates = BUF_INIT(GW_TLS_CERTIFICATES_MAX);
 	*out = tls;
 	return 0;
 }
@@ -235,6 +230,7 @@ void gw_tls_drop(struct gw_tls **tls)
 	if (!*tls)
 		return;
 	SSL_free((*tls)->ssl);
+	buf_fini(&(*tls)->certificates);
 	free(*tls);
 	*tls = NULL;
 }

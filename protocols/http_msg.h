@@ -30,7 +30,15 @@ struct http_request {
 	const char *peer_address;             /* text, without port */
 	const char *base_url;                 /* "https://ca.example:8443": absolute URLs start with it */
 	bool is_tls;
+	/* For handlers of an adapter that has PROTO_CAP_TLS_CLIENT_AUTH, all empty for others. That the client has the
+	 * key of its certificate is proven, and nothing else is known of it: not who issued it, not whether it expired.
+	 */
 	struct bytes peer_certificate;        /* DER; empty without a client certificate */
+	struct bytes peer_chain;              /* DER certificates that the client sent behind it, one after the other */
+	/* Values that only the two ends of this connection know, to bind something else to it. */
+	struct bytes tls_unique;              /* 12 octets (RFC 5929 3); empty on TLS 1.3, and on a resumed session of
+					       * TLS 1.2 without extended master secret */
+	struct bytes tls_exporter;            /* 32 octets (RFC 9266); empty on TLS 1.2 without extended master secret */
 	int64_t received_ms;                  /* wall time of the first octet */
 	struct arena *arena;                  /* dies with the request */
 };

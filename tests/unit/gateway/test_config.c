@@ -23,7 +23,8 @@ static const struct proto_adapter safe = { .abi = PROTO_ABI, .name = "safe", .ca
 static const struct proto_adapter shy = { .abi = PROTO_ABI, .name = "shy" };
 static const struct proto_adapter status = { .abi = PROTO_ABI, .name = "status",
 					     .caps = PROTO_CAP_PLAIN_HTTP | PROTO_CAP_STATUS };
-const struct proto_adapter *const proto_adapters[] = { &safe, &shy, &status, NULL };
+static const struct proto_adapter mutual = { .abi = PROTO_ABI, .name = "mutual", .caps = PROTO_CAP_TLS_CLIENT_AUTH };
+const struct proto_adapter *const proto_adapters[] = { &safe, &shy, &status, &mutual, NULL };
 
 static const struct conf_option no_rows[] = { { 0 } };
 static const struct ca_policy_module policy = { .abi = CA_POLICY_ABI, .name = "any", .options = no_rows };
@@ -91,6 +92,39 @@ static void needs_one_way_to_know_what_its_urls_begin_with(void **state)
 	}
 }
 
+#define MUTUAL "  - {protocol: mutual, name: m, ca: CA, profile: p, path: /m}\n"
+
+static void asks_for_certificates_where_an_endpoint_can_use_them(void **state)
+{
+	static const struct {
+		const char *listener;
+		bool sees_peers, asks;
+	} cases[] = {
+		{ "endpoints: [h]", false, false },
+		{ "endpoints: [h, m]", true, true },
+		{ "endpoints: [m], client-certificates: true, client-ca-names: x.pem", true, true },
+		{ "endpoints: [m], client-certificates: false", true, false },
+		{ "endpoints: [h], client-certificates: true", false, false },
+	};
+	struct conf_error error;
+	char text[1024];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		OWNED(conf) conf = NULL;
+		const struct conf_section *root;
+
+		snprintf(text, sizeof(text), "%s%slisteners: [{name: web, port: 443, names: [a], %s}]\n", ENDPOINTS,
+			 MUTUAL, cases[i].listener);
+		if (load(text, &conf, &error))
+			fail_msg("%s", error.text);
+		root = conf_root(conf);
+		assert_int_equal(gw_config_sees_peers(root, conf_section_at(root, "listeners", 0)),
+				 cases[i].sees_peers);
+		assert_int_equal(gw_config_asks_certificate(root, conf_section_at(root, "listeners", 0)),
+				 cases[i].asks);
+	}
+}
+
 static void refuses_mistakes_with_their_place(void **state)
 {
 	static const struct {
@@ -145,6 +179,8 @@ static void refuses_mistakes_with_their_place(void **state)
 		  "g.yaml:6:49: 'host' is not an IPv4 or IPv6 address" },
 		{ LISTENERS "  - {name: web, port: 443, names: [a], base-url: 'https://a/x'}\n",
 		  "g.yaml:6:50: a base URL is http(s)://host[:port], in lower case, without a path" },
+		{ LISTENERS "  - {name: web, port: 443, names: [a], endpoints: [h], client-ca-names: f}\n",
+		  "g.yaml:6:73: no client of this listener is asked for a certificate" },
 		{ LISTENERS WEB "  - {name: w2, port: 443, names: [a.example]}\n",
 		  "g.yaml:7:22: another listener has this address and port" },
 		{ LISTENERS WEB WEB, "g.yaml:7:12: the name 'web' is taken" },
@@ -233,6 +269,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_a_file_with_everything),
 		cmocka_unit_test(refuses_mistakes_with_their_place),
+		cmocka_unit_test(asks_for_certificates_where_an_endpoint_can_use_them),
 		cmocka_unit_test(a_gateway_may_have_the_core_of_another_daemon),
 		cmocka_unit_test(needs_one_way_to_know_what_its_urls_begin_with),
 		cmocka_unit_test(lists_the_options_of_every_protocol),
