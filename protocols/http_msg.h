@@ -38,7 +38,7 @@ struct http_request {
 	/* Values that only the two ends of this connection know, to bind something else to it. */
 	struct bytes tls_unique;              /* 12 octets (RFC 5929 3); empty on TLS 1.3, and on a resumed session of
 					       * TLS 1.2 without extended master secret */
-	struct bytes tls_exporter;            /* 32 octets (RFC 9266); empty on TLS 1.2 without extended master secret */
+	struct bytes tls_exporter;            /* 32 octets (RFC 9266); empty on TLS 1.2 without that secret */
 	int64_t received_ms;                  /* wall time of the first octet */
 	struct arena *arena;                  /* dies with the request */
 };
