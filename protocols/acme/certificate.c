@@ -9,7 +9,7 @@
 
 #include "core/base/der.h"
 #include "core/base/ip.h"
-#include "protocols/acme/signed_der.h"
+#include "protocols/signed_der.h"
 
 #define DER_CONTEXT_3 0xa3
 #define NAME_DNS 0x82 /* [2] IA5String */

@@ -8,7 +8,7 @@
 
 #include "core/base/der.h"
 #include "protocols/acme/certificate.h"
-#include "protocols/acme/signed_der.h"
+#include "protocols/signed_der.h"
 
 static int spki_of_csr(struct bytes csr, struct bytes *spki)
 {

@@ -17,6 +17,8 @@ BASE = ("core/base/",)
 MODULE_DOOR = ("core/module.h", "core/submit.h") + BASE
 SUBMIT_DOOR = ("core/submit.h", "core/registry.h") + BASE
 PROTOCOL_FACE = ("protocols/adapter.h", "protocols/http_msg.h", "protocols/validator.h")
+# What adapters share that is no face to anybody.
+PROTOCOL_PARTS = ("protocols/bundle.h", "protocols/signed_der.h")
 
 # Folder → what its files may include, besides the folder itself. The longest matching folder counts. A name with a
 # slash at its end is that folder and all below it.
@@ -28,9 +30,9 @@ LAYERS = {
     "core": ("core/",),
     "protocols": ("protocols/",) + SUBMIT_DOOR,
     "protocols/jose": BASE,
-    "protocols/status": PROTOCOL_FACE + ("protocols/bundle.h",) + SUBMIT_DOOR,
-    "protocols/est": PROTOCOL_FACE + ("protocols/bundle.h",) + SUBMIT_DOOR,
-    "protocols/acme": PROTOCOL_FACE + ("protocols/jose/",) + SUBMIT_DOOR,
+    "protocols/status": PROTOCOL_FACE + PROTOCOL_PARTS + SUBMIT_DOOR,
+    "protocols/est": PROTOCOL_FACE + PROTOCOL_PARTS + SUBMIT_DOOR,
+    "protocols/acme": PROTOCOL_FACE + PROTOCOL_PARTS + ("protocols/jose/",) + SUBMIT_DOOR,
     "gateway/validator": ("protocols/validator.h", "core/wire/") + BASE,
     "gateway/ctl": ("core/admin.h", "core/filter.h", "core/create.h", "core/restore.h", "core/wire/",
                     "gateway/fsck/fsck.h") + MODULE_DOOR,

@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "protocols/acme/signed_der.h"
+#include "protocols/signed_der.h"
 
 #include <errno.h>
 
