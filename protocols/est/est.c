@@ -16,6 +16,16 @@
 #define BODY_MAX 65536
 
 static const struct conf_option est_options[] = {
+	{ "auth", CONF_STRINGS, "basic|token", "[basic, token]",
+	  "How clients may say who they are: as a user with a password, or with a bearer token.", NULL, NULL },
+	{ "pop", CONF_CHOICE, "off|verify|require", "verify",
+	  "Linking of identity and proof of possession (RFC 7030 3.5): not looked at, verified when a request has it, "
+	  "or required.", NULL, NULL },
+	{ "challenge-password", CONF_CHOICE, "linking|secret|ignore", "linking",
+	  "What the challengePassword of a request is: the value that links it to the TLS connection, a token, or "
+	  "nothing.", NULL, NULL },
+	{ "retry-after", CONF_DURATION, "1s..1h", NULL,
+	  "How soon a client whose request is held asks again; absent: as the core says.", NULL, NULL },
 	{ "base64", CONF_CHOICE, "auto|lines|single", "auto",
 	  "Line breaks in replies: like the client's own, always every 64 characters, or never.", NULL, NULL },
 	{ "attributes", CONF_MAP, NULL, NULL, "Attributes that go with every request of this endpoint to the policy.",
@@ -25,21 +35,26 @@ static const struct conf_option est_options[] = {
 
 /* ---- routes ---- */
 
-static int serve(void *state, const struct http_request *q, struct http_reply *r, int (*operation)(struct est_call *c))
+static int serve(struct est_call *c, int (*function)(struct est_call *c))
 {
-	struct est_call c = { .est = state, .q = q, .r = r };
-	int e = operation(&c);
+	int e = function(c);
 
 	return e == EST_ANSWERED ? 0 : e;
 }
 
 static int get_cacerts(void *state, const struct http_request *q, struct http_reply *r)
 {
-	return serve(state, q, r, est_cacerts);
+	return serve(&(struct est_call){ .est = state, .q = q, .r = r }, est_cacerts);
+}
+
+static int post_simpleenroll(void *state, const struct http_request *q, struct http_reply *r)
+{
+	return serve(&(struct est_call){ .est = state, .q = q, .r = r, .operation = EST_SIMPLEENROLL }, est_enroll);
 }
 
 static const struct proto_route est_routes[] = {
 	{ "GET", "/cacerts", get_cacerts },
+	{ "POST", "/simpleenroll", post_simpleenroll },
 	{ 0 },
 };
 
@@ -101,7 +116,28 @@ static void est_drop(struct est **ep)
 	*ep = NULL;
 }
 
-static int copy_attributes(struct est *est, const struct conf_section *conf)
+/* As the core compares them: without case, blanks and '-'. */
+static bool is_same_name(const char *a, const char *b)
+{
+	for (;; a++, b++) {
+		a += strspn(a, " -");
+		b += strspn(b, " -");
+		if ((*a | 0x20) != (*b | 0x20))
+			return false;
+		if (!*a)
+			return true;
+	}
+}
+
+static bool is_own_attribute(const char *name)
+{
+	for (size_t i = 0; i < EST_ATTRIBUTES; i++)
+		if (is_same_name(name, est_attribute_names[i]))
+			return true;
+	return false;
+}
+
+static int copy_attributes(struct est *est, const struct conf_section *conf, char *why, size_t why_size)
 {
 	size_t n = conf_count(conf, "attributes");
 
@@ -111,6 +147,11 @@ static int copy_attributes(struct est *est, const struct conf_section *conf)
 	for (size_t i = 0; i < n; i++) {
 		struct ca_attribute *a = &est->attributes[est->n_attributes++];
 
+		if (is_own_attribute(conf_map_name(conf, "attributes", i))) {
+			snprintf(why, why_size, "the attribute '%s' is one that says what a client did",
+				 conf_map_name(conf, "attributes", i));
+			return -EINVAL;
+		}
 		a->name = strdup(conf_map_name(conf, "attributes", i));
 		a->value = strdup(conf_map_value(conf, "attributes", i));
 		if (!a->name || !a->value)
@@ -129,12 +170,42 @@ static unsigned choice(const struct conf_section *conf, const char *name, const 
 	return i;
 }
 
-static int read_settings(struct est *est, const struct conf_section *conf)
+static void read_auth(struct est *est, const struct conf_section *conf)
+{
+	static const char *const kinds[] = { [EST_AUTH_BASIC] = "basic", [EST_AUTH_TOKEN] = "token" };
+
+	for (size_t i = 0; i < conf_count(conf, "auth"); i++)
+		for (size_t kind = 0; kind < EST_AUTH_KINDS_; kind++)
+			if (strcmp(conf_str_at(conf, "auth", i), kinds[kind]) == 0)
+				est->auth[kind] = true;
+}
+
+/* A challengePassword is one thing, and what is required must be possible. */
+static int check_settings(const struct est *est, char *why, size_t why_size)
+{
+	if (est->pop == EST_POP_REQUIRE && est->challenge != EST_CHALLENGE_LINKING)
+		snprintf(why, why_size, "pop: require needs challenge-password: linking, which it stands in");
+	else if (est->challenge == EST_CHALLENGE_SECRET && !est->auth[EST_AUTH_TOKEN])
+		snprintf(why, why_size, "challenge-password: secret needs 'token' in auth, which it is");
+	else
+		return 0;
+	return -EINVAL;
+}
+
+static int read_settings(struct est *est, const struct conf_section *conf, char *why, size_t why_size)
 {
 	static const char *const forms[] = { "auto", "lines", "single" };
+	static const char *const pops[] = { "off", "verify", "require" };
+	static const char *const challenges[] = { "linking", "secret", "ignore" };
+	int e;
 
 	est->base64 = (enum est_base64)choice(conf, "base64", forms);
-	return copy_attributes(est, conf);
+	est->pop = (enum est_pop)choice(conf, "pop", pops);
+	est->challenge = (enum est_challenge)choice(conf, "challenge-password", challenges);
+	est->retry_after_s = (unsigned)(conf_duration_ms(conf, "retry-after") / 1000);
+	read_auth(est, conf);
+	e = check_settings(est, why, why_size);
+	return e ? e : copy_attributes(est, conf, why, why_size);
 }
 
 static int est_init(void **state, const struct proto_env *env, const struct conf_section *conf, char *why,
@@ -154,7 +225,7 @@ static int est_init(void **state, const struct proto_env *env, const struct conf
 		return -ENOMEM;
 	e = read_label(env->path, &est->label, why, why_size);
 	if (!e)
-		e = read_settings(est, conf);
+		e = read_settings(est, conf, why, why_size);
 	if (!e)
 		e = est_cacerts_new(&est->cacerts);
 	if (e)
@@ -175,6 +246,21 @@ static unsigned long long read_cacerts(void *state)
 	return ((struct est *)state)->n_cacerts;
 }
 
+static unsigned long long read_issued(void *state)
+{
+	return ((struct est *)state)->n_issued;
+}
+
+static unsigned long long read_pending(void *state)
+{
+	return ((struct est *)state)->n_pending;
+}
+
+static unsigned long long read_unauthenticated(void *state)
+{
+	return ((struct est *)state)->n_unauthenticated;
+}
+
 static unsigned long long read_refused(void *state)
 {
 	return ((struct est *)state)->n_refused;
@@ -182,6 +268,9 @@ static unsigned long long read_refused(void *state)
 
 static const struct proto_counter est_counters[] = {
 	{ "est_cacerts", "Times that the certificates of the CA were fetched.", read_cacerts },
+	{ "est_issued", "Certificates that were handed out, repeats too.", read_issued },
+	{ "est_pending", "Times that a client was told to come back, since its request is held.", read_pending },
+	{ "est_unauthenticated", "Requests of nobody that may ask.", read_unauthenticated },
 	{ "est_refused", "Requests that were refused.", read_refused },
 	{ 0 },
 };

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "protocols/adapter.h"
+#include "protocols/est/csr.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -17,6 +18,17 @@
 /* How base64 in replies is broken into lines. */
 enum est_base64 { EST_BASE64_AUTO, EST_BASE64_LINES, EST_BASE64_SINGLE };
 
+/* How clients may say who they are. */
+enum est_auth { EST_AUTH_BASIC, EST_AUTH_TOKEN, EST_AUTH_KINDS_ };
+
+/* Linking of identity and proof of possession (RFC 7030 3.5). */
+enum est_pop { EST_POP_OFF, EST_POP_VERIFY, EST_POP_REQUIRE };
+
+/* What a challengePassword is (RFC 7030 3.5: a value of the TLS connection). */
+enum est_challenge { EST_CHALLENGE_LINKING, EST_CHALLENGE_SECRET, EST_CHALLENGE_IGNORE };
+
+enum est_operation { EST_SIMPLEENROLL, EST_SIMPLEREENROLL, EST_SERVERKEYGEN };
+
 struct est {
 	struct ca_door *ca;
 	const struct proto_waits *waits;
@@ -24,15 +36,30 @@ struct est {
 	char *label;                     /* decoded; "" for the default one */
 	struct ca_attribute *attributes; /* of the configuration */
 	size_t n_attributes;
+	bool auth[EST_AUTH_KINDS_];      /* which are taken */
+	bool needs_all;                  /* each of these, or any */
+	enum est_pop pop;
+	enum est_challenge challenge;
 	enum est_base64 base64;
+	unsigned retry_after_s;          /* 0: the core's own idea */
 	struct est_cacerts *cacerts;
-	_Atomic unsigned long long n_cacerts, n_refused;
+	_Atomic unsigned long long n_cacerts, n_issued, n_pending, n_unauthenticated, n_refused;
+};
+
+/* Who asks. */
+struct est_client {
+	const char *requester;             /* what the core calls him: "est:user:alice" */
+	struct ca_credential_claim claim;  /* by which he is that; goes with each submission of his */
 };
 
 struct est_call {
 	struct est *est;
 	const struct http_request *q;
 	struct http_reply *r;
+	enum est_operation operation;
+	struct est_csr csr;       /* after est_receive() */
+	struct est_client client; /* the same */
+	bool is_linked;           /* the same: the request was signed for this connection */
 };
 
 /* ---- protocols/est/est.c ---- */
@@ -58,6 +85,43 @@ int est_reply_base64(struct est_call *c, int status, const char *type, struct by
 /* Reply with one sentence (RFC 8951 5). Always EST_ANSWERED or negative. */
 int est_refuse(struct est_call *c, int status, const char *text);
 int est_refuse_later(struct est_call *c, int status, unsigned retry_after_s, const char *text); /* Retry-After */
+
+/* ---- protocols/est/auth.c ---- */
+
+/* Who asks? Fills c->client. 0; EST_ANSWERED: nobody that may, and the reply says how he can say who he is. With
+ * EST_CHALLENGE_SECRET after the CSR was read, else before anything is. */
+int est_authenticate(struct est_call *c);
+
+/* The core refused what it took a moment ago. Always EST_ANSWERED or negative. */
+int est_refuse_client(struct est_call *c, const char *reason);
+
+/* ---- protocols/est/link.c ---- */
+
+/* Was the CSR signed for this TLS connection? Fills c->is_linked. 0; EST_ANSWERED: it says so and was not, or has to
+ * say so and does not. */
+int est_check_link(struct est_call *c);
+
+/* ---- protocols/est/enroll.c ---- */
+
+const char *est_operation_word(enum est_operation operation);
+
+/* Attributes of a submission that the adapter adds: no other ones may have these names. */
+#define EST_ATTRIBUTES 3
+extern const char *const est_attribute_names[EST_ATTRIBUTES];
+
+/* Ask before the core is asked, which may take a while (struct proto_waits). */
+bool est_enter_wait(const struct est_call *c);
+void est_leave_wait(const struct est_call *c);
+
+/* What every enrolment begins with: who asks, for what, and over which connection. Fills csr, client and is_linked. 0;
+ * EST_ANSWERED. */
+int est_receive(struct est_call *c);
+
+/* Submit this PKCS#10 (DER) for the client; the transaction is that of c->csr. 0: issued, `out` has the certificate;
+ * EST_ANSWERED: pending, denied, later, and whatever else there is. */
+int est_submit(struct est_call *c, struct bytes request, struct ca_outcome *out);
+
+int est_enroll(struct est_call *c);
 
 /* ---- protocols/est/cacerts.c ---- */
 

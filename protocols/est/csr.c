@@ -1,0 +1,132 @@
+/* PKCS#10, as far as it is needed.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "protocols/est/csr.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/base/der.h"
+#include "protocols/signed_der.h"
+
+#define CONSTRUCTED 0x20
+
+#define BYTES(s) { (const uint8_t *)(s), sizeof(s) - 1 }
+
+static bool is_alt_name(struct bytes oid)
+{
+	static const struct bytes id = BYTES("\x55\x1d\x11"); /* id-ce-subjectAltName */
+
+	return bytes_equal(oid, id);
+}
+
+static int read_extension(struct est_csr *csr, struct bytes extension)
+{
+	struct bytes oid, critical, value;
+
+	if (der_expect(&extension, DER_OID, &oid))
+		return -EINVAL;
+	if (extension.len && extension.ptr[0] == DER_BOOLEAN && der_expect(&extension, DER_BOOLEAN, &critical))
+		return -EINVAL;
+	if (der_expect(&extension, DER_OCTET_STRING, &value) || extension.len)
+		return -EINVAL;
+	if (!is_alt_name(oid))
+		return 0;
+	if (csr->alt_names.ptr)
+		return -EINVAL;
+	return der_expect(&value, DER_SEQUENCE, &csr->alt_names) || value.len ? -EINVAL : 0;
+}
+
+/* RFC 2985 5.4.2: one value, which is the list. */
+static int read_extensions(struct est_csr *csr, struct bytes values)
+{
+	struct bytes list, extension;
+
+	if (der_expect(&values, DER_SEQUENCE, &list) || values.len)
+		return -EINVAL;
+	while (list.len)
+		if (der_expect(&list, DER_SEQUENCE, &extension) || read_extension(csr, extension))
+			return -EINVAL;
+	return 0;
+}
+
+/* RFC 2985 5.4.1: one value, a string of whatever kind. */
+static int read_challenge(struct est_csr *csr, struct bytes values)
+{
+	unsigned tag;
+
+	if (csr->challenge.ptr || der_read(&values, &tag, &csr->challenge, NULL) || values.len)
+		return -EINVAL;
+	return tag & CONSTRUCTED ? -EINVAL : 0;
+}
+
+static const struct {
+	struct bytes oid;
+	int (*read)(struct est_csr *csr, struct bytes values);
+} attributes[] = {
+	{ BYTES("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x07"), read_challenge },
+	{ BYTES("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x0e"), read_extensions },
+};
+
+static int read_attribute(struct est_csr *csr, struct bytes attribute)
+{
+	struct bytes oid, values;
+
+	if (der_expect(&attribute, DER_OID, &oid) || der_expect(&attribute, DER_SET, &values) || attribute.len)
+		return -EINVAL;
+	for (size_t i = 0; i < sizeof(attributes) / sizeof(*attributes); i++)
+		if (bytes_equal(oid, attributes[i].oid))
+			return attributes[i].read(csr, values);
+	return 0;
+}
+
+int est_csr_read(struct est_csr *out, struct bytes der)
+{
+	struct bytes info, version, content, list, attribute;
+	unsigned tag;
+
+	*out = (struct est_csr){ .der = der };
+	if (signed_der_open(der, &info) || der_expect(&info, DER_INTEGER, &version))
+		return -EINVAL;
+	if (der_read(&info, &tag, &content, &out->subject) || tag != DER_SEQUENCE)
+		return -EINVAL;
+	if (der_read(&info, &tag, &content, &out->spki) || tag != DER_SEQUENCE)
+		return -EINVAL;
+	list = bytes_of(NULL, 0);
+	if (info.len && (der_expect(&info, DER_CONTEXT_0, &list) || info.len))
+		return -EINVAL;
+	while (list.len)
+		if (der_expect(&list, DER_SEQUENCE, &attribute) || read_attribute(out, attribute))
+			return -EINVAL;
+	return 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	const struct bytes *x = a, *y = b;
+	int order = memcmp(x->ptr, y->ptr, x->len < y->len ? x->len : y->len);
+
+	return order ? order : (x->len > y->len) - (x->len < y->len);
+}
+
+int est_csr_names(const struct est_csr *csr, struct arena *arena, uint8_t out[static SHA256_SIZE])
+{
+	struct bytes rest = csr->alt_names, content, *names;
+	size_t max = rest.len / 2, n = 0, kept = 0; /* none is shorter than its tag and length */
+	unsigned tag;
+
+	names = arena_alloc(arena, (max + 1) * sizeof(*names));
+	if (!names)
+		return -ENOMEM;
+	/* What is malformed at the end is a name too: the core will refuse it. */
+	while (rest.len && der_read(&rest, &tag, &content, &names[n]) == 0)
+		n++;
+	if (rest.len)
+		names[n++] = rest;
+	qsort(names, n, sizeof(*names), compare_names);
+	for (size_t i = 0; i < n; i++)
+		if (i == 0 || !bytes_equal(names[i], names[kept - 1]))
+			names[kept++] = names[i];
+	return digest_sha256_pieces(names, kept, out);
+}

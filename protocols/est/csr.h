@@ -1,0 +1,23 @@
+/* The questions that the adapter has about a PKCS#10 request (RFC 2986): what makes a repeat the same request, and what
+ * its client put in for the server alone. What a request is good for, the core says.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/base/arena.h"
+#include "core/base/digest.h"
+
+/* Everything points into the octets that were read. */
+struct est_csr {
+	struct bytes der;
+	struct bytes subject, spki; /* whole elements */
+	struct bytes alt_names;     /* the content of the SAN that it asks for; empty: none */
+	struct bytes challenge;     /* challengePassword (RFC 2985 5.4.1); .ptr NULL: none */
+};
+
+/* 0; -EINVAL: these octets have not the parts of PKCS#10 in DER, or say one of those things twice. */
+int est_csr_read(struct est_csr *out, struct bytes der);
+
+/* The digest of the names of the SAN, in whatever order, and however often each stands there. 0; -ENOMEM; -EIO. */
+int est_csr_names(const struct est_csr *csr, struct arena *arena, uint8_t out[static SHA256_SIZE]);

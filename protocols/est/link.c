@@ -1,0 +1,43 @@
+/* Linking of identity and proof of possession (RFC 7030 3.5): a challengePassword that only the two ends of this TLS
+ * connection know shows that whoever signed the request is at its other end.
+ *
+ * TLS 1.3 has no tls-unique; what takes its place is the exporter of RFC 9266, as RFC 9148 3 does for DTLS. On TLS 1.2
+ * with extended master secret a client may have either.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "protocols/est/est_int.h"
+
+#include "core/base/base64.h"
+#include "core/base/secret.h"
+
+#define BINDING_MAX 64
+
+static bool is_binding(struct bytes shown, struct bytes binding)
+{
+	OWNED_BUF text = BUF_INIT(BINDING_MAX);
+
+	if (binding.len == 0 || base64_encode(&text, binding) || text.len != shown.len)
+		return false;
+	return secret_equal(text.ptr, shown.ptr, text.len);
+}
+
+int est_check_link(struct est_call *c)
+{
+	const struct http_request *q = c->q;
+	struct bytes shown = c->csr.challenge;
+
+	if (c->est->pop == EST_POP_OFF || c->est->challenge != EST_CHALLENGE_LINKING)
+		return 0;
+	if (!shown.ptr && c->est->pop == EST_POP_VERIFY)
+		return 0;
+	if (!shown.ptr)
+		return est_refuse(c, 403, "linking of identity and proof of possession is required: the request must "
+					  "carry tls-unique, with TLS 1.3 tls-exporter, as its challengePassword "
+					  "(RFC 7030 3.5)");
+	c->is_linked = is_binding(shown, q->tls_unique) || is_binding(shown, q->tls_exporter);
+	if (c->is_linked)
+		return 0;
+	return est_refuse(c, 400, "linking of identity and proof of possession failed: the challengePassword is not "
+				  "that of this TLS connection (RFC 7030 3.5)");
+}

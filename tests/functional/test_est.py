@@ -1,0 +1,277 @@
+#!/usr/bin/python3
+"""EST as curl with openssl and Python's own HTTP speak it: labels, passwords, tokens, held requests, wrong input."""
+import base64
+import http.client
+import os
+import socket
+import ssl
+import subprocess
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import NameOID
+
+from est_client import (CSR, Est, add_est, base64_lines, basic, create_token, create_user, make_csr, new_key, run)
+from gatehouse import check, gatehouse, main
+
+ENDPOINTS = {"est": ("", ""), "est-held": ("held", "attributes: {hold: 'yes'}")}
+RULES = """
+        - name: deny
+          when: {any-name: ["deny*"]}
+          then: deny
+          reason: names that begin with deny are denied
+        - name: hold
+          when: {any-name: ["hold*"]}
+          then: pend
+          reason: a person looks at this name
+        - name: hold-label
+          when: {attribute: {hold: "yes"}}
+          then: pend
+          reason: a person looks at what comes over this label
+        - name: all-others
+          then: issue
+"""
+
+
+def names_of(certificate):
+    san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return sorted(san.get_values_for_type(x509.DNSName))
+
+
+# ---- curl and openssl ----
+
+def curl(g, path, *more):
+    """Status, headers (of those that come twice the first) and body."""
+    out = run("curl", "-s", "--cacert", g.root, "-D", "-", *more, f"https://localhost:{g.est_port}{path}")
+    head, body = out.split(b"\r\n\r\n", 1)
+    lines = head.decode().split("\r\n")
+    return int(lines[0].split()[1]), dict(line.split(": ", 1) for line in reversed(lines[1:])), body
+
+
+def openssl_csr(g, name, *more):
+    key, csr = os.path.join(g.folder, name + ".key"), os.path.join(g.folder, name + ".csr")
+    run("openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key,
+        "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", "-outform", "DER", "-out", csr, *more)
+    text = os.path.join(g.folder, name + ".b64")
+    with open(text, "wb") as f:
+        f.write(run("openssl", "base64", "-e", "-in", csr))
+    return text
+
+
+def print_certs(body):
+    der = run("openssl", "base64", "-d", input=body)
+    return run("openssl", "pkcs7", "-inform", "DER", "-print_certs", input=der)
+
+
+def curl_and_openssl(g, password):
+    status, headers, body = curl(g, "/.well-known/est/cacerts")
+    check(status == 200 and headers["Content-Type"] == "application/pkcs7-mime", str(headers))
+    check(headers["Content-Transfer-Encoding"] == "base64" and body.endswith(b"\n"), str(headers))
+    check(max(map(len, body.split(b"\n"))) == 64, "a client with a name gets lines")
+    with open(g.root, encoding="ascii") as f:
+        root = f.read()
+    check(root.strip() in print_certs(body).decode(), "the CA's certificate is not in cacerts")
+    text = openssl_csr(g, "curl.example.com")
+    send = ("-H", "Content-Type: application/pkcs10", "--data-binary", "@" + text)
+    status, headers, body = curl(g, "/.well-known/est/simpleenroll", *send)
+    check(status == 401 and headers["WWW-Authenticate"].startswith('Basic realm="'), f"{status} {headers}")
+    check(headers["Content-Length"] == "0" and body == b"", "a 401 has no body")
+    status, headers, body = curl(g, "/.well-known/est/simpleenroll", "-u", f"dev:{password}", *send)
+    check(status == 200, f"{status} {body}")
+    pem = os.path.join(g.folder, "curl.pem")
+    with open(pem, "wb") as f:
+        f.write(print_certs(body))
+    check(print_certs(body).count(b"BEGIN CERTIFICATE") == 1, "the certificate that was issued comes alone")
+    g.verify(pem)
+
+
+# ---- Python: chunks, one connection ----
+
+def enrolled_on_one_connection(g, password):
+    """Chunked bodies, and one connection for many requests."""
+    est = Est(g, user=("dev", password))
+    sock = est.connect()
+    for n in range(3):
+        key, name = new_key(), f"kept{n}.example.com"
+        text = base64_lines(make_csr(key, name, [name]))
+        reply = est.request("POST", "simpleenroll", iter([text[:40], text[40:90], text[90:]]),
+                            {"Content-Type": CSR, "Content-Transfer-Encoding": "binary"}, encode_chunked=True)
+        certificate = reply.certificate()
+        check(names_of(certificate) == [name], str(certificate.subject))
+        check(certificate.public_key().public_numbers() == key.public_key().public_numbers(), "another key")
+        check(est.connection and est.connection.sock is sock, "the connection was not kept")
+    # One line in, one line out.
+    reply = est.enroll(make_csr(new_key(), "line.example.com", ["line.example.com"]))
+    check(reply.certificate() and b"\n" not in reply.body, "a client that breaks no lines gets none")
+    check(len(est.get("cacerts", {"User-Agent": "x"}).certificates()) == 1, "cacerts on the same connection")
+    est.close()
+
+
+def raw(g, octets):
+    """What a client that speaks by itself gets, until the server closes."""
+    context = ssl.create_default_context(cafile=g.root)
+    with socket.create_connection(("localhost", g.est_port), 30) as plain:
+        with context.wrap_socket(plain, server_hostname="localhost") as s:
+            s.sendall(octets)
+            answer = b""
+            while more := s.recv(65536):
+                answer += more
+    return answer
+
+
+def as_old_clients_write(g, password):
+    """No User-Agent: one line. A stray CRLF behind the body, Connection: close, header and body in one record."""
+    answer = raw(g, b"GET /.well-known/est/cacerts HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    head, body = answer.split(b"\r\n\r\n", 1)
+    check(b"\n" not in body and len(base64.b64decode(body)) > 300, repr(answer[:300]))
+    check(len(head) < 1024 and b"\r\nContent-Length: %d" % len(body) in head, repr(head))
+    check(b"\r\nContent-Type: application/pkcs7-mime\r\n" in head, repr(head))
+    text = base64_lines(make_csr(new_key(), "old.example.com", ["old.example.com"]))
+    auth = basic("dev", password)["Authorization"].encode()
+    answer = raw(g, b"POST /.well-known/est/simpleenroll HTTP/1.1\r\nHost: localhost\r\nAuthorization: " + auth +
+                 b"\r\nContent-Type: application/pkcs10\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(text) +
+                 text + b"\r\n")
+    check(answer.startswith(b"HTTP/1.1 200 ") and b"\r\nContent-Transfer-Encoding: base64\r\n" in answer,
+          repr(answer[:400]))
+
+
+# ---- who asks ----
+
+def who_may_ask(g, password):
+    est = Est(g)
+    der = make_csr(new_key(), "who.example.com", ["who.example.com"])
+    token = create_token(g, ["est"], "*.example.com")
+    elsewhere = create_token(g, ["est-held"], "*.example.com")
+    refused = [
+        {}, basic("dev", "wrong"), basic("nobody", password), basic("", password), basic("dev", token),
+        {"Authorization": "Bearer " + password}, {"Authorization": "Bearer " + elsewhere},
+        {"Authorization": "Basic"}, {"Authorization": "Basic !!!"}, {"Authorization": "Digest username=dev"},
+        {"Authorization": "Basic " + base64.b64encode(b"dev").decode()},
+    ]
+    for headers in refused:
+        reply = est.enroll(der, headers=headers)
+        check(reply.status == 401 and reply.body == b"", f"{headers}: {reply.status}")
+        check(reply.headers.get_all("WWW-Authenticate") == ['Basic realm="est"', 'Bearer realm="est"'],
+              str(reply.headers))
+    # Whoever is nobody learns nothing of what he sent.
+    check(est.request("POST", "simpleenroll", b"?", {"Content-Type": "text/plain"}).status == 401, "401 comes first")
+    first = est.enroll(der, headers={"Authorization": "bearer  " + token}).certificate()
+    again = est.enroll(der, headers={"Authorization": "Bearer " + token}).certificate()
+    check(first == again, "a repeat gets the same certificate")
+    other = est.enroll(der, headers=basic("dev", password)).certificate()
+    check(other.serial_number != first.serial_number, "a request of somebody else is another one")
+    reply = est.enroll(make_csr(new_key(), "who.example.org", ["who.example.org"]), headers=basic("dev", password))
+    check(reply.status == 403 and b"who.example.org" in reply.body, f"{reply.status} {reply.body}")
+    two = raw(g, b"POST /.well-known/est/simpleenroll HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer a\r\n"
+                 b"Authorization: Bearer b\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+    check(two.startswith(b"HTTP/1.1 400 "), repr(two[:200]))
+    est.close()
+
+
+# ---- held requests ----
+
+def held_then_approved(g, password):
+    name = "hold.example.com"
+    est, key = Est(g, user=("dev", password)), new_key()
+    reply = est.enroll(make_csr(key, name, [name]))
+    check(reply.status == 202 and reply.body == b"" and reply.headers["Content-Length"] == "0", str(reply))
+    check(reply.headers["Retry-After"].isdigit(), str(reply.headers))
+    request = g.wait_pending(name)
+    # Signed anew, with its names in another order, on another connection: the same request.
+    est.close()
+    for _ in range(3):
+        check(est.enroll(make_csr(key, name, [name])).status == 202, "asked again while it is held")
+    check(len(g.pending()) == 1, "one row")
+    # Somebody else who has the request, but is not who asked: a request of his own.
+    other = create_user(g, "other", ["est"], "*.example.com")
+    check(Est(g, user=("other", other)).enroll(make_csr(key, name, [name])).status == 202, "somebody else's request")
+    g.run_tool("approve", str(request["id"]), "--yes")
+    check(Est(g, user=("other", other)).enroll(make_csr(key, name, [name])).status == 202, "he still waits")
+    first = est.enroll(make_csr(key, name, [name])).certificate()
+    again = est.enroll(make_csr(key, name, [name])).certificate()
+    check(first == again and names_of(first) == [name], "the same certificate for whoever lost the first answer")
+    lines = [line["text"] for line in g.timeline(request["id"])]
+    check(sum(line.startswith("retrieved state=issued") for line in lines) == 1, str(lines))
+    check(sum(line.startswith("verify cause=new") for line in lines) == 1, str(lines))
+    g.stop()
+    g.start()
+    check(Est(g, user=("dev", password)).enroll(make_csr(key, name, [name])).certificate() == first, "after a restart")
+
+
+def held_then_denied(g, password):
+    name = "hold-no.example.com"
+    est, key = Est(g, user=("dev", password)), new_key()
+    check(est.enroll(make_csr(key, name, [name])).status == 202, "held")
+    request = g.wait_pending(name)
+    g.run_tool("deny", str(request["id"]), "--reason", "not this one, ask the network team")
+    rows = len(g.requests())
+    for k in (key, key, new_key()):
+        reply = est.enroll(make_csr(k, name, [name]))
+        check(reply.status == 403 and b"not this one, ask the network team" in reply.body, str(reply))
+        check(reply.headers["Content-Type"].startswith("text/plain"), str(reply.headers))
+    check(len(g.requests()) == rows, "a denial that stands makes no new row")
+    reply = est.enroll(make_csr(new_key(), "deny.example.com", ["deny.example.com"]))
+    check(reply.status == 403 and b"begin with deny" in reply.body, str(reply))
+    est.close()
+
+
+def held_by_label(g):
+    """What goes with a submission: the label's own attributes, and what the client did."""
+    password = create_user(g, "held", ["est", "est-held"], "*.example.com")
+    key, name = new_key(), "label.example.com"
+    check(Est(g, "held", user=("held", password)).enroll(make_csr(key, name, [name])).status == 202, "held")
+    request = g.wait_pending(name)
+    shown = g.run_tool("show", str(request["id"])).stdout
+    for word in ("est-operation", "simpleenroll", "est-label", "held", "pop-linked"):
+        check(word in shown, f"{word}: {shown}")
+    check(Est(g, user=("held", password)).enroll(make_csr(key, name, [name])).certificate(), "another label")
+    check(Est(g, "nowhere", user=("held", password)).enroll(make_csr(key, name, [name])).status == 404, "no label")
+
+
+# ---- wrong input ----
+
+def wrong_input(g, password):
+    est = Est(g, user=("dev", password))
+    key, name = new_key(), "wrong.example.com"
+    good = make_csr(key, name, [name])
+    pem = (b"-----BEGIN CERTIFICATE REQUEST-----\n" + base64_lines(good) + b"-----END CERTIFICATE REQUEST-----\n")
+    bad_signature = good[:-1] + bytes([good[-1] ^ 1])
+    rows = len(g.requests())
+    for body, why in ((b"", "empty"), (b"\r\n", "blank"), (pem, "PEM"), (good, "DER"), (b"AAAA", "not PKCS#10"),
+                      (base64.b64encode(good) + b"!", "a foreign letter"), (base64.b64encode(good)[:-5], "cut"),
+                      (base64.b64encode(good + b"\0"), "an octet too many"),
+                      (base64.b64encode(good[:-9]), "DER that was cut"),
+                      (base64.b64encode(bad_signature), "a wrong signature")):
+        reply = est.request("POST", "simpleenroll", body, {"Content-Type": CSR})
+        check(reply.status == 400 and reply.body, f"{why}: {reply.status} {reply.body}")
+        check(reply.headers["Content-Type"].startswith("text/plain"), f"{why}: {reply.headers}")
+    check(len(g.requests()) <= rows + 1, "only what is PKCS#10 leaves a row")
+    for kind in ("text/plain", "application/pkcs7-mime", "application/pkcs100", ""):
+        reply = est.request("POST", "simpleenroll", base64.b64encode(good), {"Content-Type": kind})
+        check(reply.status == 415, f"{kind}: {reply.status}")
+    reply = est.request("POST", "simpleenroll", b"A" * 70000, {"Content-Type": CSR})
+    check(reply.status == 413, f"huge: {reply.status}")
+    for method, operation, status in (("GET", "simpleenroll", 405), ("POST", "cacerts", 405), ("PUT", "simpleenroll", 405),
+                                      ("GET", "nothing", 404), ("GET", "", 404), ("GET", "cacerts/", 404),
+                                      ("GET", "cacerts/x", 404), ("GET", "CACERTS", 404), ("GET", "c%61certs", 404),
+                                      ("POST", "held/nothing", 404)):
+        reply = est.request(method, operation, b"" if method != "GET" else None, {"Content-Type": CSR})
+        check(reply.status == status, f"{method} {operation}: {reply.status}, not {status}")
+    est.close()
+
+
+def est_with_curl_and_python():
+    with gatehouse(set_up=lambda g: add_est(g, ENDPOINTS), rules=RULES, core="  administrators: [root]\n") as g:
+        password = create_user(g, "dev", ["est"], "*.example.com")
+        curl_and_openssl(g, password)
+        enrolled_on_one_connection(g, password)
+        as_old_clients_write(g, password)
+        who_may_ask(g, password)
+        held_then_approved(g, password)
+        held_then_denied(g, password)
+        held_by_label(g)
+        wrong_input(g, password)
+
+
+if __name__ == "__main__":
+    main([est_with_curl_and_python])
