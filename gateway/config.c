@@ -62,11 +62,11 @@ static const struct conf_option listener_rows[] = {
 		     "it changes." },
 	{ .name = "key", .type = CONF_STRING, .summary = "PEM file with the key of that certificate, mode 0600." },
 	{ .name = "client-certificates", .type = CONF_BOOL, .fallback = "true",
-	  .summary = "Ask TLS clients for a certificate where an endpoint can use one; none is needed, and no connection "
-		     "is refused over one." },
+	  .summary = "Ask TLS clients for a certificate where an endpoint can use one; none is needed, and no "
+		     "connection is refused over one." },
 	{ .name = "client-ca-names", .type = CONF_STRING,
-	  .summary = "PEM file with certificates of CAs; clients are told to choose theirs by these subjects. By default "
-		     "they are told nothing and send what they have." },
+	  .summary = "PEM file with certificates of CAs; clients are told to choose theirs by these subjects. By "
+		     "default they are told nothing and send what they have." },
 	{ .name = "request-line-max", .type = CONF_SIZE, .range = "1KiB..64KiB", .fallback = "8KiB",
 	  .summary = "Longest request line; more is answered 414." },
 	{ .name = "header-max", .type = CONF_SIZE, .range = "1KiB..256KiB", .fallback = "16KiB",
