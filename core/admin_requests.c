@@ -13,7 +13,8 @@ void admin_list_requests(const struct admin_ask *a)
 	const Gatehouse__Admin__ListRequests *q = a->call->list_requests;
 
 	admin_list(a, &(struct list_query){ .table = FILTER_REQUESTS, .filter = q->filter, .limit = q->limit,
-					    .from = bytes_of(q->from.data, q->from.len), .backwards = q->backwards });
+					    .from = bytes_of(q->from.data, q->from.len), .backwards = q->backwards,
+					    .after_id = q->after_id });
 }
 
 /* What was asked for against what will be issued; not for octets that are no request. */
