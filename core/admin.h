@@ -135,7 +135,7 @@ struct ca_edit {
 	int64_t lifetime_s;
 };
 
-#define CA_EDITS_MAX 256
+#define CA_EDITS_MAX 256 /* more are CA_ADMIN_INVALID, and only so many are looked at */
 
 /* Make all of these changes, in their order, or none. Policy is not asked; the approvals given so far are void. */
 int ca_admin_edit(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const struct ca_edit *edits,

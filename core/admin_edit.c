@@ -233,9 +233,9 @@ static const struct {
 /* Changes of several kinds are an edit. */
 static enum ca_action action_of(const struct ca_edit *edits, size_t n)
 {
-	enum ca_action action = kinds[edits[0].kind].action;
+	enum ca_action action = n ? kinds[edits[0].kind].action : CA_ACTION_EDIT;
 
-	for (size_t i = 1; i < n; i++)
+	for (size_t i = 1; i < n && i < CA_EDITS_MAX; i++)
 		if (kinds[edits[i].kind].action != action)
 			return CA_ACTION_EDIT;
 	return action;
@@ -266,16 +266,14 @@ int ca_admin_edit(struct ca_core *core, const struct ca_admin_caller *who, int64
 		  size_t n, struct ca_outcome *out)
 {
 	OWNED(ca_request) r = NULL;
-	enum ca_action action;
+	enum ca_action action = action_of(edits, n);
 	struct ca *ca;
-	int e;
+	int e = admin_turn_begin(core, who, id, action, &r, &ca, out);
 
-	if (n == 0 || n > CA_EDITS_MAX)
-		return admin_turn_say(out, CA_ADMIN_INVALID, "an edit has 1 to 256 changes");
-	action = action_of(edits, n);
-	e = admin_turn_begin(core, who, id, action, &r, &ca, out);
 	if (e)
 		return e;
+	if (n == 0 || n > CA_EDITS_MAX)
+		e = admin_turn_say(out, CA_ADMIN_INVALID, "an edit has 1 to 256 changes");
 	for (size_t i = 0; !e && i < n; i++)
 		e = kinds[edits[i].kind].make(core, r, &edits[i], out);
 	if (!e)
