@@ -116,13 +116,14 @@ int list_plan_init(struct list_plan *p, const struct list_query *q, struct arena
 	*p = (struct list_plan){ .q = q, .filter = filter };
 	if (!e && filter)
 		find_leaders(p, filter);
-	if (!e && q->from.len && q->from.len != CURSOR_SIZE) {
+	if (e || q->from.len == 0)
+		return e;
+	if (q->from.len != CURSOR_SIZE) {
 		snprintf(why, FILTER_WHY_SIZE, "that is no place where a list goes on");
 		return FILTER_WRONG;
 	}
-	if (q->from.len)
-		p->from = (struct list_cursor){ read_int64(q->from.ptr), read_int64(q->from.ptr + 8), true };
-	return e;
+	p->from = (struct list_cursor){ read_int64(q->from.ptr), read_int64(q->from.ptr + 8), true };
+	return 0;
 }
 
 void list_plan_choose(struct list_plan *p)

@@ -425,6 +425,7 @@ static void a_place_that_is_none_is_refused(void **state)
 {
 	assert_int_equal(ask("", bytes_of("12345", 5)), FILTER_WRONG);
 	assert_int_equal(ask("state=", bytes_of(NULL, 0)), FILTER_WRONG);
+	assert_int_equal(ask("state=", bytes_of("12345", 5)), FILTER_WRONG);
 	assert_int_equal(ask("", bytes_of("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 16)), 0);
 }
 
