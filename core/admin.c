@@ -201,6 +201,14 @@ int ca_admin_approve(struct ca_core *core, const struct ca_admin_caller *who, in
 	return admin_turn_end(core, id, e, out);
 }
 
+/* False when there is no room for all of it: half a sentence is no reason. */
+static bool write_denial(struct ca_request *r, const char *officer, const char *reason)
+{
+	int n = snprintf(r->reason, sizeof(r->reason), "denied by %s%s%s", officer, *reason ? ": " : "", reason);
+
+	return n > 0 && (size_t)n < sizeof(r->reason);
+}
+
 int ca_admin_deny(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *reason,
 		  struct ca_outcome *out)
 {
@@ -211,14 +219,17 @@ int ca_admin_deny(struct ca_core *core, const struct ca_admin_caller *who, int64
 
 	if (e)
 		return e;
+	if (!write_denial(r, who->name, reason ? reason : ""))
+		return admin_turn_end(core, id,
+				      admin_turn_say(out, CA_ADMIN_INVALID,
+						     "the reason is too long: the requester is told 255 octets, your "
+						     "name among them"), out);
 	r->resolved_ms = clock_wall_ms();
 	change.r = r;
 	change.key_until_ms = r->resolved_ms + core->settings.deny_window_ms;
 	(void)request_move(r, CA_ACTION_ADMIN_DENY); /* legal: begin() asked the table */
 	r->status = CA_STATUS_ADMIN_DENIED;
 	r->events = CA_EVENT_DENIED;
-	snprintf(r->reason, sizeof(r->reason), "denied by %s%s%s", who->name, reason && *reason ? ": " : "",
-		 reason ? reason : "");
 	request_note(r, who->name, "deny by=%s reason=\"%s\"", who->name, request_quote(r, reason ? reason : ""));
 	request_note(r, "core", "denied status=%s", ca_status_word(r->status));
 	e = store_apply(ca, &change);
