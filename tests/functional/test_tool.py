@@ -384,6 +384,18 @@ def escapes_are_shown_not_obeyed():
                 check(all(c in b"\r\n" or 0x20 <= c < 0x7f for c in stream), f"{words}: {stream}")
 
 
+def text_is_utf8_and_whole():
+    with Place() as p:
+        number = p.hold(1)[0]
+        for reason, sentence in [(b"caf\xe9", b"not UTF-8"), (b"x" * 300, b"too long")]:
+            done = subprocess.run([TOOL, "--socket", p.g.socket, "deny", str(number), "--reason", reason],
+                                  capture_output=True)
+            check(done.returncode not in (0, 1) and sentence in done.stderr, f"{done.returncode}: {done.stderr}")
+        check([r["id"] for r in p.g.pending()] == [number], "nothing was decided")
+        p.run("deny", number, "--reason", "caf\u00e9")
+        check("caf\\u00e9" in p.run("show", number, "-o", "json").stdout, "letters of all languages are")
+
+
 def a_terminal_is_asked():
     with Place() as p:
         first, second = p.hold(2)
@@ -418,4 +430,5 @@ main([every_list_in_every_format, scripts_get_what_they_were_promised, exit_code
       a_request_is_named_by_number_serial_or_key, lists_take_filters, pages_follow_the_order_of_the_list,
       several_results_are_one_document, batches_are_counted,
       waiting_for_what_happens, policy_is_asked_without_deciding, edits_by_options_and_by_a_form,
-      escapes_are_shown_not_obeyed, a_terminal_is_asked, the_pager_gets_what_is_longer_than_the_screen])
+      escapes_are_shown_not_obeyed, text_is_utf8_and_whole, a_terminal_is_asked,
+      the_pager_gets_what_is_longer_than_the_screen])
