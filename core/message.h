@@ -18,7 +18,7 @@
 /* Replaces what `out` held. 0; -EMSGSIZE when it is longer than a message may be; -ENOMEM. */
 int message_pack(const Gatehouse__Core__Message *m, struct buf *out);
 
-/* In the arena. NULL: no message of this schema, one with a text that is not UTF-8, or that would fill the arena. */
+/* In the arena. NULL: no message of this schema, or one that would fill the arena. */
 Gatehouse__Core__Message *message_unpack(struct arena *arena, struct bytes octets);
 
 /* Pointers into `s`, and arrays in the arena. 0 or -ENOMEM. */
