@@ -1,8 +1,8 @@
 /* What the administrator's tool sends: octets to a Call, and through the door of a core with requests, certificates and
  * credentials. The first octet says which roles the caller has.
  *
- * Whatever a message asks for: it is answered with a number of the contract and a sentence, in text that every reader of
- * protobuf takes; and what it did to the store breaks no promise that the independent checker knows.
+ * Whatever a message asks for: it is answered with a number of the contract and a sentence, in text that every reader
+ * of protobuf takes; and what it did to the store breaks no promise that the independent checker knows.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/admin_int.h"
+#include "core/admin_call.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
 #include "core/credentials.h"

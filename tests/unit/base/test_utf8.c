@@ -12,12 +12,12 @@ static void each_form_begins_and_ends_where_it_should(void **state)
 		const char *octets;
 		size_t len;
 	} cases[] = {
-		{ "a", 1 },		    { "\x7f", 1 },	      { "\x80", 0 },	       { "\xc1\xbf", 0 },
-		{ "\xc2\x80", 2 },	    { "\xdf\xbf", 2 },	      { "\xc2", 0 },	       { "\xc2\x41", 0 },
-		{ "\xe0\x9f\xbf", 0 },	    { "\xe0\xa0\x80", 3 },    { "\xed\x9f\xbf", 3 },   { "\xed\xa0\x80", 0 },
-		{ "\xef\xbf\xbf", 3 },	    { "\xef\xbf", 0 },	      { "\xf0\x8f\xbf\xbf", 0 }, { "\xf0\x90\x80\x80", 4 },
-		{ "\xf4\x8f\xbf\xbf", 4 },  { "\xf4\x90\x80\x80", 0 }, { "\xf0\x90\x80\x41", 0 }, { "\xf5\x80\x80\x80", 0 },
-		{ "\xff", 0 },
+		{ "a", 1 }, { "\x7f", 1 }, { "\x80", 0 }, { "\xc1\xbf", 0 },
+		{ "\xc2\x80", 2 }, { "\xdf\xbf", 2 }, { "\xc2", 0 }, { "\xc2\x41", 0 },
+		{ "\xe0\x9f\xbf", 0 }, { "\xe0\xa0\x80", 3 }, { "\xed\x9f\xbf", 3 }, { "\xed\xa0\x80", 0 },
+		{ "\xef\xbf\xbf", 3 }, { "\xef\xbf", 0 }, { "\xf0\x8f\xbf\xbf", 0 }, { "\xf0\x90\x80\x80", 4 },
+		{ "\xf4\x8f\xbf\xbf", 4 }, { "\xf4\x90\x80\x80", 0 }, { "\xf0\x90\x80\x41", 0 },
+		{ "\xf5\x80\x80\x80", 0 }, { "\xff", 0 },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
