@@ -18,6 +18,8 @@ struct ca_door_calls {
 	int (*ocsp)(struct ca_door *door, struct bytes request, struct ca_ocsp_answer *out);
 	int (*get_key_chain)(struct ca_door *door, unsigned key_index, struct buf *out);
 	int (*get_chain)(struct ca_door *door, struct buf *out);
+	int (*get_request_form)(struct ca_door *door, const char *endpoint, const char *profile, struct arena *arena,
+				struct ca_request_form *out);
 	const char *(*name)(const struct ca_door *door);
 	void (*drop)(struct ca_door *door);
 };

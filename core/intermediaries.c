@@ -21,8 +21,8 @@
 #include "core/message.h"
 #include "core/publish.h"
 #include "core/ocsp.h"
+#include "core/request_form.h"
 #include "core/tls_door.h"
-#include "core/wire/message_text.h"
 #include "core/wire/server.h"
 
 #define CONNECTIONS_MAX 64      /* of all; the server takes no more */
@@ -75,6 +75,7 @@ struct answer {
 		Gatehouse__Core__Health health;
 		Gatehouse__Core__Metrics metrics;
 		Gatehouse__Core__Crl crl;
+		Gatehouse__Core__RequestForm form;
 	} body;
 };
 
@@ -277,6 +278,21 @@ static void ocsp(struct answer *a)
 	a->reply.ocsp_answer = reply;
 }
 
+static void get_request_form(struct answer *a)
+{
+	const Gatehouse__Core__GetRequestForm *q = a->call->get_request_form;
+	const struct ca *ca = find_ca(a, q->ca);
+	struct ca_request_form form = { 0 };
+	int e = ca ? request_form_get(ca, a->by, q->endpoint, q->profile, a->arena, &form) : CA_CALL_NOT_FOUND;
+
+	gatehouse__core__request_form__init(&a->body.form);
+	if (!e)
+		e = message_from_request_form(a->arena, &form, &a->body.form);
+	a->body.form.call = e < 0 ? GATEHOUSE__CORE__CALL__CALL_FAILED : (Gatehouse__Core__Call)e;
+	a->reply.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_REQUEST_FORM;
+	a->reply.request_form = &a->body.form;
+}
+
 static void get_health(struct answer *a)
 {
 	Gatehouse__Core__Health *reply = &a->body.health;
@@ -316,6 +332,7 @@ static const struct {
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_GET_CRL, get_crl },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_OCSP, ocsp },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_GET_KEY_CHAIN, get_key_chain },
+	{ GATEHOUSE__CORE__MESSAGE__WHAT_GET_REQUEST_FORM, get_request_form },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_GET_HEALTH, get_health },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_GET_METRICS, get_metrics },
 };
@@ -331,13 +348,6 @@ static int answer_call(struct answer *a, struct buf *reply)
 	return -EBADMSG;
 }
 
-/* From outside: its texts are looked at too. */
-static Message *unpack(struct arena *arena, struct bytes octets)
-{
-	return message_text_is_good(&gatehouse__core__message__descriptor, octets) ? message_unpack(arena, octets) :
-										      NULL;
-}
-
 int intermediaries_answer(struct ca_core *core, const struct binding *by, struct bytes octets, struct buf *reply)
 {
 	struct answer a = { .core = core, .by = by, .reply = GATEHOUSE__CORE__MESSAGE__INIT, .out = CA_OUTCOME_INIT,
@@ -345,7 +355,7 @@ int intermediaries_answer(struct ca_core *core, const struct binding *by, struct
 	int e = arena_new(&a.arena, MESSAGE_ARENA_MAX);
 
 	if (!e) {
-		a.call = unpack(a.arena, octets);
+		a.call = message_unpack(a.arena, octets);
 		e = a.call ? answer_call(&a, reply) : -EBADMSG;
 	}
 	ca_outcome_fini(&a.out);
@@ -411,7 +421,7 @@ static int greet_peer(void *arg, struct bytes octets, struct buf *out)
 
 	if (e)
 		return e;
-	m = unpack(arena, octets);
+	m = message_unpack(arena, octets);
 	why = judge_hello(p, m);
 	log_hello(p, m, why);
 	hello.version = CORE_VERSION;

@@ -365,3 +365,79 @@ int message_to_ocsp_answer(const Gatehouse__Core__OcspAnswer *m, struct ca_ocsp_
 	buf_reset(&out->der);
 	return buf_append(&out->der, bytes_of(m->response.data, m->response.len));
 }
+
+/* ---- what a request must look like ---- */
+
+static size_t count_words(const char *const *words)
+{
+	size_t n = 0;
+
+	while (words[n])
+		n++;
+	return n;
+}
+
+int message_from_request_form(struct arena *arena, const struct ca_request_form *form,
+			      Gatehouse__Core__RequestForm *out)
+{
+	Gatehouse__Core__FormPart *parts = arena_alloc(arena, (form->n_subject + 1) * sizeof(*parts));
+
+	out->subject = arena_alloc(arena, (form->n_subject + 1) * sizeof(*out->subject));
+	if (!parts || !out->subject)
+		return -ENOMEM;
+	for (; out->n_subject < form->n_subject; out->n_subject++) {
+		Gatehouse__Core__FormPart *part = &parts[out->n_subject];
+
+		gatehouse__core__form_part__init(part);
+		part->oid = text_of(form->subject[out->n_subject].oid);
+		part->value = text_of(form->subject[out->n_subject].value);
+		out->subject[out->n_subject] = part;
+	}
+	out->key_types = (char **)(uintptr_t)form->key_types;
+	out->n_key_types = count_words(form->key_types);
+	out->attributes = (char **)(uintptr_t)form->attributes;
+	out->n_attributes = count_words(form->attributes);
+	out->rsa_bits = form->rsa_bits;
+	out->digest = text_of(form->digest);
+	return 0;
+}
+
+/* With a NULL behind them. */
+static const char *const *copy_list(struct arena *arena, char *const *words, size_t n)
+{
+	const char **list = arena_alloc(arena, (n + 1) * sizeof(*list));
+
+	for (size_t i = 0; list && i < n; i++)
+		list[i] = arena_strdup(arena, words[i]);
+	for (size_t i = 0; list && i < n; i++)
+		if (!list[i])
+			return NULL;
+	return list;
+}
+
+int message_to_request_form(struct arena *arena, const Gatehouse__Core__RequestForm *m, struct ca_request_form *out)
+{
+	struct ca_form_part *subject = arena_alloc(arena, (m->n_subject + 1) * sizeof(*subject));
+
+	if (m->call == GATEHOUSE__CORE__CALL__CALL_FAILED)
+		return -EIO;
+	if (m->call != GATEHOUSE__CORE__CALL__CALL_OK)
+		return m->call == GATEHOUSE__CORE__CALL__CALL_NOT_FOUND ? CA_CALL_NOT_FOUND : -EBADMSG;
+	*out = (struct ca_request_form){
+		.key_types = copy_list(arena, m->key_types, m->n_key_types),
+		.rsa_bits = m->rsa_bits,
+		.digest = *m->digest ? arena_strdup(arena, m->digest) : NULL,
+		.subject = subject,
+		.n_subject = m->n_subject,
+		.attributes = copy_list(arena, m->attributes, m->n_attributes),
+	};
+	for (size_t i = 0; subject && i < m->n_subject; i++) {
+		const Gatehouse__Core__FormPart *part = m->subject[i];
+
+		subject[i].oid = arena_strdup(arena, part->oid);
+		subject[i].value = *part->value ? arena_strdup(arena, part->value) : NULL;
+		if (!subject[i].oid || (*part->value && !subject[i].value))
+			return -ENOMEM;
+	}
+	return out->key_types && subject && out->attributes && (!*m->digest || out->digest) ? 0 : -ENOMEM;
+}

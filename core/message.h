@@ -45,6 +45,11 @@ struct ca_name *message_to_names(struct arena *arena, Gatehouse__Core__Name *con
 void message_from_checked(int call, struct ca_credential_answer *from, Gatehouse__Core__Checked *out);
 int message_to_checked(const Gatehouse__Core__Checked *m, struct ca_credential_answer *out);
 
+/* Pointers into what is read, and arrays in the arena. 0; -ENOMEM; for an answer that is none -EBADMSG. */
+int message_from_request_form(struct arena *arena, const struct ca_request_form *form,
+			      Gatehouse__Core__RequestForm *out);
+int message_to_request_form(struct arena *arena, const Gatehouse__Core__RequestForm *m, struct ca_request_form *out);
+
 /* `call`: what the call returned. Pointers into `out`. */
 void message_from_outcome(int call, struct ca_outcome *from, Gatehouse__Core__Outcome *out);
 

@@ -19,6 +19,7 @@
 #include "core/ocsp.h"
 #include "core/registry_int.h"
 #include "core/remote.h"
+#include "core/request_form.h"
 
 #define CRL_TRIES 3
 
@@ -129,6 +130,14 @@ static int direct_get_chain(struct ca_door *door, struct buf *out)
 	return key ? keys_append_chain(key, out) : 0;
 }
 
+static int direct_get_request_form(struct ca_door *door, const char *endpoint, const char *profile,
+				   struct arena *arena, struct ca_request_form *out)
+{
+	const struct direct_door *d = (struct direct_door *)door;
+
+	return request_form_get(d->ca, &d->intermediary, endpoint, profile, arena, out);
+}
+
 static const char *direct_name(const struct ca_door *door)
 {
 	return ((const struct direct_door *)door)->ca->name;
@@ -149,6 +158,7 @@ static const struct ca_door_calls direct_calls = {
 	.ocsp = direct_ocsp,
 	.get_key_chain = direct_get_key_chain,
 	.get_chain = direct_get_chain,
+	.get_request_form = direct_get_request_form,
 	.name = direct_name,
 	.drop = direct_drop,
 };
@@ -418,6 +428,12 @@ int ca_get_key_chain(struct ca_door *door, unsigned key_index, struct buf *out)
 int ca_get_chain(struct ca_door *door, struct buf *out)
 {
 	return door->calls->get_chain(door, out);
+}
+
+int ca_get_request_form(struct ca_door *door, const char *endpoint, const char *profile, struct arena *arena,
+			struct ca_request_form *out)
+{
+	return door->calls->get_request_form(door, endpoint, profile, arena, out);
 }
 
 void ca_outcome_fini(struct ca_outcome *out)

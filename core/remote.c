@@ -380,6 +380,31 @@ static int remote_get_key_chain(struct ca_door *door, unsigned key_index, struct
 	return buf_append(out, bytes_of(reply->ca->chain.data, reply->ca->chain.len));
 }
 
+static int remote_get_request_form(struct ca_door *door, const char *endpoint, const char *profile,
+				   struct arena *arena, struct ca_request_form *out)
+{
+	struct remote_door *d = (struct remote_door *)door;
+	Gatehouse__Core__GetRequestForm get = GATEHOUSE__CORE__GET_REQUEST_FORM__INIT;
+	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
+	OWNED(arena) room = NULL;
+	const Message *reply = NULL;
+	int e = arena_new(&room, MESSAGE_ARENA_MAX);
+
+	if (e)
+		return e;
+	get.ca = d->name;
+	get.endpoint = (char *)(uintptr_t)endpoint;
+	get.profile = (char *)(uintptr_t)profile;
+	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_GET_REQUEST_FORM;
+	m.get_request_form = &get;
+	e = call(d->remote, &m, ASK_PATIENCE_MS, room, &reply);
+	if (e)
+		return e;
+	return reply->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_REQUEST_FORM ?
+		       message_to_request_form(arena, reply->request_form, out) :
+		       -EBADMSG;
+}
+
 /* What the core says of this CA now. 0 with a reply that lives as long as the arena; CA_CALL_BUSY: it does not
  * answer; CA_CALL_NOT_FOUND; negative. */
 static int ask_for_ca(struct remote *r, const char *ca, bool again, struct arena *arena,
@@ -479,6 +504,7 @@ static const struct ca_door_calls remote_calls = {
 	.ocsp = remote_ocsp,
 	.get_key_chain = remote_get_key_chain,
 	.get_chain = remote_get_chain,
+	.get_request_form = remote_get_request_form,
 	.name = remote_name,
 	.drop = drop_door,
 };

@@ -10,6 +10,7 @@
 
 #include "core/base/own.h"
 #include "core/base/der.h"
+#include "core/request_form.h"
 #include "core/roles.h"
 #include "core/tls_door.h"
 #include "core/x509/key.h"
@@ -181,6 +182,17 @@ const struct conf_option ca_profile_rows[] = {
 	 .range = "0..10",
 	 .fallback = "0",
 	 .summary = "How many distinct officers must approve a held request at least; a rule may ask for more."},
+	{.name = "request-subject",
+	 .type = CONF_STRINGS,
+	 .summary = "Components that the subject of a request must have: serialNumber, or O=Example with its value."},
+	{.name = "request-attributes",
+	 .type = CONF_STRINGS,
+	 .summary = "OIDs of attributes that a PKCS#10 must have."},
+	{.name = "request-digest",
+	 .type = CONF_CHOICE,
+	 .range = "any|sha256|sha384|sha512",
+	 .fallback = "any",
+	 .summary = "The weakest digest under the signature of a PKCS#10."},
 	{0},
 };
 
@@ -361,7 +373,9 @@ int settings_check_profile(const struct conf_section *conf, struct conf_error *e
 	if (conf_duration_ms(conf, "backdate") >= conf_duration_ms(conf, "lifetime"))
 		return conf_refuse(conf, "backdate", error, "must be shorter than the lifetime");
 	e = check_oids(conf, "extensions", error);
-	return e ? e : check_oids(conf, "officer-extensions", error);
+	if (!e)
+		e = check_oids(conf, "officer-extensions", error);
+	return e ? e : request_form_check_options(conf, error);
 }
 
 static int load_profile(struct ca_core *core, const struct conf_section *conf, struct conf_error *error)

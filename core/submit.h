@@ -17,6 +17,7 @@
  */
 #pragma once
 
+#include "core/base/arena.h"
 #include "core/base/buf.h"
 
 #include <stdbool.h>
@@ -286,3 +287,26 @@ int ca_get_key_chain(struct ca_door *ca, unsigned key_index, struct buf *out);
 
 /* The CA's own certificates, DER, issuer of new certificates first. `out` is appended to. */
 int ca_get_chain(struct ca_door *ca, struct buf *out);
+
+/* ---- what a request must look like ---- */
+
+/* A component that the subject must have. */
+struct ca_form_part {
+	const char *oid;   /* dotted */
+	const char *value; /* NULL: any */
+};
+
+/* What a profile demands of a PKCS#10; each request is held against the same. In the arena of who asked. */
+struct ca_request_form {
+	const char *const *key_types; /* "rsa", "ec-p256", "ec-p384", "ed25519": one of them; ends with NULL */
+	unsigned rsa_bits;            /* smallest RSA key */
+	const char *digest;           /* "sha256", "sha384", "sha512": weakest for its signature; NULL: any */
+	const struct ca_form_part *subject;
+	size_t n_subject;
+	const char *const *attributes; /* dotted types of attributes that it must have; ends with NULL */
+};
+
+/* For who tells clients beforehand (RFC 7030 4.5). 0; CA_CALL_NOT_FOUND: this intermediary may not use that profile at
+ * that endpoint; CA_CALL_BUSY; negative. */
+int ca_get_request_form(struct ca_door *ca, const char *endpoint, const char *profile, struct arena *arena,
+			struct ca_request_form *out);

@@ -36,15 +36,16 @@ static int refuse(char why[static CA_REASON_SIZE], enum ca_status status, const 
 static const struct proof {
 	const char *oid, *key;
 	const EVP_MD *(*md)(void); /* NULL: the algorithm hashes by itself */
+	const char *digest;        /* its word; NULL too */
 	bool has_null;             /* parameters may be NULL (RFC 4055 5: or absent), else never */
 } proofs[] = {
-	{ "1.2.840.10045.4.3.2", "EC", EVP_sha256, false },     /* ecdsa-with-SHA256 */
-	{ "1.2.840.10045.4.3.3", "EC", EVP_sha384, false },
-	{ "1.2.840.10045.4.3.4", "EC", EVP_sha512, false },
-	{ "1.2.840.113549.1.1.11", "RSA", EVP_sha256, true },   /* sha256WithRSAEncryption */
-	{ "1.2.840.113549.1.1.12", "RSA", EVP_sha384, true },
-	{ "1.2.840.113549.1.1.13", "RSA", EVP_sha512, true },
-	{ "1.3.101.112", "ED25519", NULL, false },
+	{ "1.2.840.10045.4.3.2", "EC", EVP_sha256, "sha256", false },   /* ecdsa-with-SHA256 */
+	{ "1.2.840.10045.4.3.3", "EC", EVP_sha384, "sha384", false },
+	{ "1.2.840.10045.4.3.4", "EC", EVP_sha512, "sha512", false },
+	{ "1.2.840.113549.1.1.11", "RSA", EVP_sha256, "sha256", true }, /* sha256WithRSAEncryption */
+	{ "1.2.840.113549.1.1.12", "RSA", EVP_sha384, "sha384", true },
+	{ "1.2.840.113549.1.1.13", "RSA", EVP_sha512, "sha512", true },
+	{ "1.3.101.112", "ED25519", NULL, NULL, false },
 };
 
 static const struct proof *find_proof(struct bytes algorithm)
@@ -248,6 +249,18 @@ static int read_attributes(struct csr *csr, struct arena *arena, struct bytes at
 	return 0;
 }
 
+bool csr_has_attribute(const struct csr *csr, const char *oid)
+{
+	struct bytes rest = csr->attributes, attribute, type;
+	char text[64];
+
+	while (der_expect(&rest, DER_SEQUENCE, &attribute) == 0)
+		if (der_expect(&attribute, DER_OID, &type) == 0 && der_oid_print(type, text, sizeof(text)) == 0 &&
+		    strcmp(text, oid) == 0)
+			return true;
+	return false;
+}
+
 /* One AttributeTypeAndValue. String types are those that RFC 5280 4.1.2.4 lets a CA write, and
  * IA5String for the types that need it. */
 static int read_rdn_value(struct csr *csr, struct arena *arena, struct bytes pair, char why[static CA_REASON_SIZE])
@@ -407,6 +420,7 @@ static int read_csr(struct csr *out, struct arena *arena, struct bytes der, bool
 		return REFUSE_SHAPE("has something else where its attributes should stand");
 	if (info.len)
 		return REFUSE_SHAPE("has something behind its attributes");
+	out->attributes = attributes;
 	if (!possession) {
 		(void)read_subject(out, arena, subject, why);
 		return print_subject(out, arena) ? -EBADMSG : 0;
@@ -423,6 +437,8 @@ static int read_csr(struct csr *out, struct arena *arena, struct bytes der, bool
 		e = REFUSE_SHAPE("has a subject that cannot be read");
 	if (!e)
 		e = check_key(out, &part, why);
+	if (!e)
+		out->digest = find_proof(part.algorithm)->digest;
 	blank_passwords(attributes);
 	return e;
 }

@@ -41,6 +41,8 @@ struct csr {
 	unsigned key_bits;
 	struct csr_name *names;        /* of the SAN extension, duplicates removed */
 	size_t n_names;
+	struct bytes attributes;       /* content of its attributes */
+	const char *digest;            /* "sha256", …: of the signature; NULL: its algorithm hashes by itself */
 	bool has_other_names;          /* a SAN form other than dNSName, iPAddress, rfc822Name, URI */
 	struct ca_extension extensions[CSR_EXTENSIONS_MAX]; /* flags: critical bit only */
 	size_t n_extensions;
@@ -50,9 +52,12 @@ struct csr {
 int csr_parse(struct csr *out, struct arena *arena, struct bytes der, char why[static CA_REASON_SIZE]);
 
 /* The spans, subject with its parts and common name of octets of the store, which passed the gate of their time:
- * nothing is judged again, so that a stricter gate does not shut out what is there. Names, extensions and key type are
- * not filled. */
+ * nothing is judged again, so that a stricter gate does not shut out what is there. Names, extensions, key type
+ * and digest are not filled. */
 int csr_reread(struct csr *out, struct arena *arena, struct bytes der, char why[static CA_REASON_SIZE]);
+
+/* Has it an attribute (RFC 2986 4.1) of this type, a dotted OID, whatever its values are? */
+bool csr_has_attribute(const struct csr *csr, const char *oid);
 
 /* A DNS name as a certificate may carry it: lower case LDH labels of at most 63 octets, 253 in all, no trailing dot;
  * valid A-labels; a leading "*." only when `wildcard`. 0 or -EINVAL. `out` may equal `name`. */
