@@ -28,6 +28,9 @@ static const struct conf_option est_options[] = {
 	  "How soon a client whose request is held asks again; absent: as the core says.", NULL, NULL },
 	{ "base64", CONF_CHOICE, "auto|lines|single", "auto",
 	  "Line breaks in replies: like the client's own, always every 64 characters, or never.", NULL, NULL },
+	{ "csrattrs", CONF_CHOICE, "none|list|template|both", "list",
+	  "How clients are told what the profile demands of a request: as the list that all know, as the template of "
+	  "RFC 9908, or not.", NULL, NULL },
 	{ "attributes", CONF_MAP, NULL, NULL, "Attributes that go with every request of this endpoint to the policy.",
 	  NULL, NULL },
 	{ 0 },
@@ -47,6 +50,11 @@ static int get_cacerts(void *state, const struct http_request *q, struct http_re
 	return serve(&(struct est_call){ .est = state, .q = q, .r = r }, est_cacerts);
 }
 
+static int get_csrattrs(void *state, const struct http_request *q, struct http_reply *r)
+{
+	return serve(&(struct est_call){ .est = state, .q = q, .r = r }, est_csrattrs);
+}
+
 static int post_simpleenroll(void *state, const struct http_request *q, struct http_reply *r)
 {
 	return serve(&(struct est_call){ .est = state, .q = q, .r = r, .operation = EST_SIMPLEENROLL }, est_enroll);
@@ -54,6 +62,7 @@ static int post_simpleenroll(void *state, const struct http_request *q, struct h
 
 static const struct proto_route est_routes[] = {
 	{ "GET", "/cacerts", get_cacerts },
+	{ "GET", "/csrattrs", get_csrattrs },
 	{ "POST", "/simpleenroll", post_simpleenroll },
 	{ 0 },
 };
@@ -197,9 +206,11 @@ static int read_settings(struct est *est, const struct conf_section *conf, char 
 	static const char *const forms[] = { "auto", "lines", "single" };
 	static const char *const pops[] = { "off", "verify", "require" };
 	static const char *const challenges[] = { "linking", "secret", "ignore" };
+	static const char *const csrattrs[] = { "none", "list", "template", "both" };
 	int e;
 
 	est->base64 = (enum est_base64)choice(conf, "base64", forms);
+	est->csrattrs = (enum est_csrattrs)choice(conf, "csrattrs", csrattrs);
 	est->pop = (enum est_pop)choice(conf, "pop", pops);
 	est->challenge = (enum est_challenge)choice(conf, "challenge-password", challenges);
 	est->retry_after_s = (unsigned)(conf_duration_ms(conf, "retry-after") / 1000);
@@ -246,6 +257,11 @@ static unsigned long long read_cacerts(void *state)
 	return ((struct est *)state)->n_cacerts;
 }
 
+static unsigned long long read_csrattrs(void *state)
+{
+	return ((struct est *)state)->n_csrattrs;
+}
+
 static unsigned long long read_issued(void *state)
 {
 	return ((struct est *)state)->n_issued;
@@ -268,6 +284,7 @@ static unsigned long long read_refused(void *state)
 
 static const struct proto_counter est_counters[] = {
 	{ "est_cacerts", "Times that the certificates of the CA were fetched.", read_cacerts },
+	{ "est_csrattrs", "Times that the CSR attributes were fetched.", read_csrattrs },
 	{ "est_issued", "Certificates that were handed out, repeats too.", read_issued },
 	{ "est_pending", "Times that a client was told to come back, since its request is held.", read_pending },
 	{ "est_unauthenticated", "Requests of nobody that may ask.", read_unauthenticated },
@@ -279,7 +296,7 @@ const struct proto_adapter proto_est = {
 	.abi = PROTO_ABI,
 	.name = "est",
 	.summary = "Enrollment over Secure Transport (RFC 7030, RFC 8951).",
-	.caps = PROTO_CAP_PENDING | PROTO_CAP_TLS_CLIENT_AUTH | PROTO_CAP_LABELS,
+	.caps = PROTO_CAP_PENDING | PROTO_CAP_TLS_CLIENT_AUTH,
 	.body_max = BODY_MAX,
 	.options = est_options,
 	.routes = est_routes,

@@ -9,6 +9,7 @@
 
 #include "protocols/adapter.h"
 #include "protocols/est/csr.h"
+#include "protocols/est/csrattrs_write.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -41,9 +42,10 @@ struct est {
 	enum est_pop pop;
 	enum est_challenge challenge;
 	enum est_base64 base64;
+	enum est_csrattrs csrattrs;
 	unsigned retry_after_s;          /* 0: the core's own idea */
 	struct est_cacerts *cacerts;
-	_Atomic unsigned long long n_cacerts, n_issued, n_pending, n_unauthenticated, n_refused;
+	_Atomic unsigned long long n_cacerts, n_csrattrs, n_issued, n_pending, n_unauthenticated, n_refused;
 };
 
 /* Who asks. */
@@ -128,3 +130,7 @@ int est_enroll(struct est_call *c);
 int est_cacerts_new(struct est_cacerts **out);
 void est_cacerts_drop(struct est_cacerts **cacerts);
 int est_cacerts(struct est_call *c);
+
+/* ---- protocols/est/csrattrs.c ---- */
+
+int est_csrattrs(struct est_call *c);
