@@ -207,7 +207,8 @@ int ca_admin_purge(struct ca_core *core, const struct ca_admin_caller *who, enum
 		   uint64_t *n, bool *more, struct ca_outcome *out)
 {
 	enum store_purge rows = what == CA_PURGE_CERTIFICATES ? PURGE_CERTIFICATES : PURGE_REQUESTS;
-	int64_t end = clock_mono_ms() + PURGE_TIME_MS, after = 0;
+	int64_t end = clock_mono_ms() + PURGE_TIME_MS;
+	struct purge_place after = PURGE_START;
 	size_t removed;
 	int e;
 

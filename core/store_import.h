@@ -29,7 +29,16 @@ enum store_purge {
 	PURGE_REQUESTS = 2,     /* that were denied or failed before, and have no certificate */
 };
 
-/* Remove up to `max` of them with all that belongs to them; ids greater than `*after`, which moves on. `*n` removed.
- * One audit record when something was. */
+/* Where a purge goes on: the time of the row that was removed last, and its number. */
+struct purge_place {
+	int64_t key, id;
+};
+#define PURGE_START ((struct purge_place){ .key = INT64_MIN })
+
+/* Remove up to `max` of them with all that belongs to them, behind `*after`, which moves on. `*n` removed. One audit
+ * record when something was. */
 int store_purge(struct ca_core *core, enum store_purge what, int64_t before_ms, const char *actor, size_t max,
-		int64_t *after, size_t *n, bool *more);
+		struct purge_place *after, size_t *n, bool *more);
+
+/* The statement by which it finds them. */
+const char *store_purge_select(enum store_purge what);

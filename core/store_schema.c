@@ -38,6 +38,8 @@ static const char schema_1[] =
 	"CREATE INDEX requests_endpoint ON requests(endpoint);"
 	"CREATE INDEX requests_spki ON requests(spki_hash);"
 	"CREATE INDEX requests_submitted ON requests(submitted_ms);"
+	/* What is purged, oldest first. */
+	"CREATE INDEX requests_failed ON requests(resolved_ms) WHERE state IN (30, 31) AND serial IS NULL;"
 	"CREATE TABLE names("
 	" request_id INTEGER NOT NULL REFERENCES requests(id), position INTEGER NOT NULL, kind INTEGER NOT NULL,"
 	" value TEXT NOT NULL, reversed TEXT NOT NULL, evidence INTEGER NOT NULL, evidence_text TEXT NOT NULL,"
@@ -97,7 +99,7 @@ static const char schema_1[] =
 	" id INTEGER PRIMARY KEY AUTOINCREMENT, module TEXT NOT NULL, ca TEXT NOT NULL, event INTEGER NOT NULL,"
 	" request_id INTEGER REFERENCES requests(id), about INTEGER, attempts INTEGER NOT NULL,"
 	" next_ms INTEGER) STRICT;"
-	"CREATE INDEX outbox_order ON outbox(module, request_id, id);"
+	"CREATE INDEX outbox_order ON outbox(request_id, module, id);"
 	"CREATE INDEX outbox_due ON outbox(next_ms, id) WHERE next_ms IS NOT NULL;"
 	/* Each record holds the hash of the one before it (core/audit.h). */
 	"CREATE TABLE audit("

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "core/base/own.h"
+#include "core/store_import.h"
 #include "tests/scenarios/filler.h"
 #include "tests/test.h"
 
@@ -149,6 +150,23 @@ static void every_indexed_field_is_found_by_its_index(void **state)
 				n++;
 			}
 	assert_true(n > 80);
+}
+
+/* What lives is not looked at. */
+static void what_is_purged_is_found_by_an_index(void **state)
+{
+	static const char *const indexes[] = { [PURGE_CERTIFICATES] = "certificates_not_after",
+					       [PURGE_REQUESTS] = "requests_failed" };
+
+	for (enum store_purge what = PURGE_CERTIFICATES; what <= PURGE_REQUESTS; what++) {
+		struct list_sql sql = { .text = BUF_INIT(4096), .n = 4 };
+
+		for (size_t i = 1; i <= sql.n; i++)
+			sql.values[i] = DB_INT(0);
+		buf_append_str(&sql.text, store_purge_select(what));
+		check_plan(&sql, indexes[what], false, "purge");
+		buf_fini(&sql.text);
+	}
 }
 
 static void a_list_of_everything_is_walked_by_number(void **state)
@@ -319,6 +337,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_indexed_field_is_found_by_its_index),
+		cmocka_unit_test(what_is_purged_is_found_by_an_index),
 		cmocka_unit_test(a_list_of_everything_is_walked_by_number),
 		cmocka_unit_test(pages_are_what_the_filter_says),
 		cmocka_unit_test(a_place_that_is_none_is_refused),
