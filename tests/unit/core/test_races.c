@@ -14,6 +14,7 @@
 
 #define THREADS_MAX 32
 #define ROUNDS 200
+#define LONG_ROUNDS 10000
 
 static struct rig rig;
 
@@ -241,12 +242,9 @@ static void deny(struct one *o)
 	o->id = id;
 }
 
-/* A long campaign says how many. */
 static unsigned race_rounds(void)
 {
-	const char *rounds = getenv("RACE_ROUNDS");
-
-	return rounds ? (unsigned)strtoul(rounds, NULL, 10) : ROUNDS;
+	return getenv("GATEHOUSE_LONG") ? LONG_ROUNDS : ROUNDS;
 }
 
 static int64_t hold_one(unsigned round)
