@@ -138,9 +138,9 @@ static void a_template_leaves_values_to_the_client(void **state)
 	assert_int_equal(write_for("keys: [ec-p256], request-subject: [CN, OU=myDept, OU=myGroup]", false,
 				   EST_CSRATTRS_TEMPLATE, &out), 0);
 	/* version; subject; [0] ecPublicKey on P-256; [1] no attributes */
-	assert_hex(buf_bytes(&out), "305d305b060b2a864886f70d010910023d314c304a020100302c310730050603550403310f300d060355040b0c"
-				    "066d79446570743110300e060355040b0c076d7947726f7570a015301306072a8648ce3d020106082a8648ce3d"
-				    "030107a100");
+	assert_hex(buf_bytes(&out), "305d305b060b2a864886f70d010910023d314c304a020100302c31073005060355040331"
+				    "0f300d060355040b0c066d79446570743110300e060355040b0c076d7947726f7570a015"
+				    "301306072a8648ce3d020106082a8648ce3d030107a100");
 }
 
 static void an_rsa_key_of_a_size_is_told_by_one_that_stands_for_it(void **state)
