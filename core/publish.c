@@ -231,19 +231,6 @@ static int sign(struct making *m, struct buf *signature)
 	return e;
 }
 
-static int write_all(int fd, struct bytes octets)
-{
-	while (octets.len) {
-		ssize_t n = write(fd, octets.ptr, octets.len);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0)
-			octets = bytes_of(octets.ptr + n, octets.len - (size_t)n);
-	}
-	return 0;
-}
-
 static int write_file(struct making *m, struct bytes signature)
 {
 	OWNED_BUF outer = BUF_INIT(64), tail = BUF_INIT(8192);
@@ -257,15 +244,15 @@ static int write_file(struct making *m, struct bytes signature)
 	fd = openat(m->p->folder, name_of(&m->row, name), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
 	if (fd < 0)
 		return -errno;
-	e = write_all(fd, buf_bytes(&outer));
+	e = file_write_all(fd, buf_bytes(&outer));
 	if (!e)
-		e = write_all(fd, buf_bytes(&m->start));
+		e = file_write_all(fd, buf_bytes(&m->start));
 	if (!e)
-		e = write_all(fd, buf_bytes(&m->entries));
+		e = file_write_all(fd, buf_bytes(&m->entries));
 	if (!e)
-		e = write_all(fd, buf_bytes(&m->end));
+		e = file_write_all(fd, buf_bytes(&m->end));
 	if (!e)
-		e = write_all(fd, buf_bytes(&tail));
+		e = file_write_all(fd, buf_bytes(&tail));
 	if (!e && fsync(fd))
 		e = -errno;
 	close(fd);

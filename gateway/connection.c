@@ -65,7 +65,7 @@ struct gw_connection {
 	struct gw_exchange x;               /* the request at the worker, and its reply */
 	struct buf wire;                    /* the reply as octets, before TLS */
 	struct http_octets *large;          /* what follows it, in pieces; NULL: nothing */
-	size_t large_sent;
+	uint64_t large_sent;
 
 	struct buf out, late;               /* to the network: being written, and what came meanwhile */
 };
@@ -404,18 +404,31 @@ static void reply_is_gone(struct gw_connection *c)
 	advance(c);
 }
 
+/* The next piece of a large body behind what `wire` has. 0 or negative: it cannot be sent to its end. */
+static int take_piece(struct gw_connection *c)
+{
+	uint64_t left = http_octets_size(c->large) - c->large_sent;
+	size_t n = left < LARGE_PIECE ? (size_t)left : LARGE_PIECE;
+	uint8_t *room = buf_room(&c->wire, n);
+	int e = room ? http_octets_read(c->large, c->large_sent, room, n) : -ENOMEM;
+
+	if (e)
+		return e;
+	buf_added(&c->wire, n);
+	c->large_sent += n;
+	if (n == left)
+		http_octets_drop(&c->large);
+	return 0;
+}
+
 /* A large body goes piece by piece: of what a client does not read no more than one is kept for it. */
 static void send_rest(struct gw_connection *c)
 {
-	struct bytes all = c->large ? http_octets_get(c->large) : bytes_of(NULL, 0);
-
 	while (c->large && !c->is_writing && c->state != STATE_CLOSED) {
-		size_t n = all.len - c->large_sent < LARGE_PIECE ? all.len - c->large_sent : LARGE_PIECE;
-
-		(void)buf_append(&c->wire, bytes_of(all.ptr + c->large_sent, n));
-		c->large_sent += n;
-		if (c->large_sent == all.len)
-			http_octets_drop(&c->large);
+		if (take_piece(c)) {
+			gw_connection_cut(c);
+			return;
+		}
 		transmit(c, &c->wire);
 		set_deadline(c, DEADLINE_NONE);
 	}

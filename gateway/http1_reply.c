@@ -5,6 +5,7 @@
 #include "gateway/http1.h"
 
 #include <errno.h>
+#include <inttypes.h>
 
 #include "gateway/http_rules.h"
 
@@ -58,7 +59,7 @@ static int print_headers(struct buf *out, const struct http_reply *r)
 int http1_reply_print(struct buf *out, const struct http_reply *r, const struct http1_reply_options *options)
 {
 	bool has_body = r->status != 204 && r->status != 304;
-	size_t length = r->large ? http_octets_get(r->large).len : r->body.len;
+	uint64_t length = r->large ? http_octets_size(r->large) : r->body.len;
 	char date[HTTP_DATE_SIZE];
 	int e;
 
@@ -74,7 +75,7 @@ int http1_reply_print(struct buf *out, const struct http_reply *r, const struct 
 	if (e)
 		return e;
 	if (has_body)
-		buf_printf(out, "Content-Length: %zu\r\n", length);
+		buf_printf(out, "Content-Length: %" PRIu64 "\r\n", length);
 	if (options->closes)
 		buf_append_str(out, "Connection: close\r\n");
 	else if (options->is_http10)

@@ -9,6 +9,7 @@
 #include "gateway/http2.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <nghttp2/nghttp2.h>
 #include <stdio.h>
@@ -467,9 +468,17 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 
 /* ---- replies ---- */
 
-static struct bytes body_of(const struct http2_stream *s)
+static uint64_t body_size(const struct http2_stream *s)
 {
-	return s->large ? http_octets_get(s->large) : buf_bytes(&s->reply);
+	return s->large ? http_octets_size(s->large) : s->reply.len;
+}
+
+static int copy_body(struct http2_stream *s, uint8_t *out, size_t n)
+{
+	if (s->large)
+		return http_octets_read(s->large, s->sent, out, n);
+	memcpy(out, s->reply.ptr + s->sent, n);
+	return 0;
 }
 
 static ssize_t read_reply(nghttp2_session *session, int32_t id, uint8_t *out, size_t size, uint32_t *flags,
@@ -477,13 +486,14 @@ static ssize_t read_reply(nghttp2_session *session, int32_t id, uint8_t *out, si
 {
 	struct http2 *h2 = arg;
 	struct http2_stream *s = source->ptr;
-	struct bytes body = body_of(s);
-	size_t n = body.len - s->sent;
+	uint64_t left = body_size(s) - s->sent;
+	size_t n = left < size ? (size_t)left : size;
 
-	n = n < size ? n : size;
-	memcpy(out, body.ptr + s->sent, n);
+	/* What cannot be sent to its end ends with RST_STREAM. */
+	if (copy_body(s, out, n))
+		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	s->sent += n;
-	if (s->sent == body.len)
+	if (n == left)
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
 	if (s->sent - s->sent_at >= WRITE_PROGRESS) {
 		s->sent_at = s->sent;
@@ -557,8 +567,8 @@ static bool make_section(struct section *out, const struct http_reply *r, bool h
 		copy_lower(out->names[i], h->name);
 		add_field(out, out->names[i], h->value);
 	}
-	snprintf(out->length, sizeof(out->length), "%zu",
-		 r->large ? http_octets_get(r->large).len : r->body.len);
+	snprintf(out->length, sizeof(out->length), "%" PRIu64,
+		 r->large ? http_octets_size(r->large) : (uint64_t)r->body.len);
 	if (has_body)
 		add_field(out, "content-length", out->length);
 	return true;

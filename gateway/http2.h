@@ -78,8 +78,8 @@ struct http2_stream {
 	bool has_length, is_head;
 	int64_t by_ms;              /* the stream's deadline */
 	struct buf reply;
-	struct http_octets *large;  /* instead of it; not counted as unsent, since others have it too */
-	size_t sent, sent_at;       /* octets of the reply; at the last deadline */
+	struct http_octets *large;  /* instead of it; not counted as unsent, since it is in no memory */
+	uint64_t sent, sent_at;       /* octets of the reply; at the last deadline */
 };
 
 struct http2_owner {

@@ -5,52 +5,10 @@
 #include "protocols/http_msg.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <time.h>
-
-struct http_octets {
-	_Atomic unsigned refs;
-	struct buf octets;
-};
-
-int http_octets_new(struct http_octets **out, struct buf *take)
-{
-	struct http_octets *o = malloc(sizeof(*o));
-
-	if (!o) {
-		buf_fini(take);
-		return -ENOMEM;
-	}
-	*o = (struct http_octets){ .refs = 1, .octets = *take };
-	*take = BUF_INIT(take->max);
-	*out = o;
-	return 0;
-}
-
-struct http_octets *http_octets_hold(struct http_octets *o)
-{
-	atomic_fetch_add(&o->refs, 1);
-	return o;
-}
-
-void http_octets_drop(struct http_octets **op)
-{
-	struct http_octets *o = *op;
-
-	*op = NULL;
-	if (!o || atomic_fetch_sub(&o->refs, 1) > 1)
-		return;
-	buf_fini(&o->octets);
-	free(o);
-}
-
-struct bytes http_octets_get(const struct http_octets *o)
-{
-	return buf_bytes(&o->octets);
-}
 
 /* ---- dates ---- */
 

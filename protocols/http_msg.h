@@ -6,6 +6,7 @@
 
 #include "core/base/arena.h"
 #include "core/base/buf.h"
+#include "protocols/http_octets.h"
 
 #include <stdbool.h>
 
@@ -42,15 +43,6 @@ struct http_request {
 	int64_t received_ms;                  /* wall time of the first octet */
 	struct arena *arena;                  /* dies with the request */
 };
-
-/* Octets of any size that many replies send at once, and no reply copies. They do not change. */
-struct http_octets;
-
-/* Takes the memory of `take`, also when it fails. 0 or -ENOMEM. */
-int http_octets_new(struct http_octets **out, struct buf *take);
-struct http_octets *http_octets_hold(struct http_octets *o); /* another reference */
-void http_octets_drop(struct http_octets **o);               /* gives one back */
-struct bytes http_octets_get(const struct http_octets *o);
 
 struct http_reply {
 	int status;                           /* 0 until the handler set it */

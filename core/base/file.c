@@ -107,7 +107,7 @@ int file_read_secret(const char *path, struct buf *out)
 	return r;
 }
 
-static int write_all(int fd, struct bytes data)
+int file_write_all(int fd, struct bytes data)
 {
 	ssize_t n;
 
@@ -130,7 +130,7 @@ static int write_new(int dirfd, const char *name, struct bytes data, mode_t mode
 
 	if (fd < 0)
 		return -errno;
-	r = write_all(fd, data);
+	r = file_write_all(fd, data);
 	/* The mode is what the caller asked for, whatever the umask. */
 	if (!r && fchmod(fd, mode) < 0)
 		r = -errno;

@@ -14,6 +14,9 @@ int file_read(const char *path, struct buf *out);
 /* The same for a file that is open, from its beginning; where others read it does not move. */
 int file_read_fd(int fd, struct buf *out);
 
+/* All of it, where the file stands. 0 or -errno. */
+int file_write_all(int fd, struct bytes data);
+
 /* As file_read(), but refuses (-EPERM) a file that others than its owner may read or that is not a regular file. */
 int file_read_secret(const char *path, struct buf *out);
 

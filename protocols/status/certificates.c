@@ -47,6 +47,18 @@ static int make_body(struct bytes chain, bool is_bundle, struct buf *out)
 	return der_read(&chain, &tag, &content, &first) ? -EINVAL : buf_append(out, first);
 }
 
+/* 0; CA_CALL_NOT_FOUND; CA_CALL_BUSY; negative. */
+static int get_chain(struct status *s, unsigned key, struct buf *chain)
+{
+	int e;
+
+	if (!asks_enter(s->asks))
+		return CA_CALL_BUSY;
+	e = ca_get_key_chain(s->ca, key, chain);
+	asks_leave(s->asks);
+	return e;
+}
+
 int status_certificate_get(void *state, const struct http_request *q, struct http_reply *r)
 {
 	struct status *s = state;
@@ -54,14 +66,12 @@ int status_certificate_get(void *state, const struct http_request *q, struct htt
 	struct status_document d = { .max_age_s = MAX_AGE_S };
 	unsigned key = 0;
 	size_t form = 0;
-	int e = read_name(q->params[0], &key, &form) ? CA_CALL_NOT_FOUND : ca_get_key_chain(s->ca, key, &chain);
+	int e = read_name(q->params[0], &key, &form) ? CA_CALL_NOT_FOUND : get_chain(s, key, &chain);
 
 	if (e == CA_CALL_NOT_FOUND)
 		return http_reply_text(r, 404, "this CA has no such certificate");
-	if (e == CA_CALL_BUSY) {
-		e = http_reply_retry_after(r, 2);
-		return e ? e : http_reply_text(r, 503, "the CA does not answer at the moment");
-	}
+	if (e == CA_CALL_BUSY)
+		return status_reply_busy(r);
 	if (!e)
 		e = make_body(buf_bytes(&chain), forms[form].is_bundle, &body);
 	if (e)

@@ -74,3 +74,10 @@ int status_document_reply(const struct status_document *d, const struct http_req
 	r->status = 304;
 	return 0;
 }
+
+int status_reply_busy(struct http_reply *r)
+{
+	int e = http_reply_retry_after(r, 2);
+
+	return e ? e : http_reply_text(r, 503, "the CA does not answer at the moment");
+}

@@ -41,6 +41,15 @@ int status_ocsp_decode(const char *path, struct buf *request)
 	return buf_status(&text) ? buf_status(&text) : base64_decode(request, buf_bytes(&text));
 }
 
+/* What the core would say for itself (RFC 6960 2.3). */
+static int try_later(struct status *s, struct ca_ocsp_answer *out)
+{
+	static const uint8_t octets[] = { 0x30, 0x03, 0x0a, 0x01, 0x03 };
+
+	atomic_fetch_add(&s->ocsp_later, 1);
+	return buf_append(&out->der, bytes_of(octets, sizeof(octets)));
+}
+
 /* The core is asked, unless it was asked the same a moment ago. */
 static int ask(struct status *s, struct bytes request, struct ca_ocsp_answer *out)
 {
@@ -52,7 +61,10 @@ static int ask(struct status *s, struct bytes request, struct ca_ocsp_answer *ou
 		atomic_fetch_add(&s->ocsp_recalled, 1);
 		return 0;
 	}
+	if (!asks_enter(s->asks))
+		return try_later(s, out);
 	e = ca_ocsp(s->ca, request, out);
+	asks_leave(s->asks);
 	if (!e)
 		answers_remember(s->answers, request, now_ms, out);
 	return e;

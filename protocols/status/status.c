@@ -22,8 +22,9 @@ static void status_fini(void *state)
 {
 	struct status *s = state;
 
+	lists_drop(&s->lists);
 	answers_drop(&s->answers);
-	status_lists_drop(&s->lists);
+	asks_drop(&s->asks);
 	free(s);
 }
 
@@ -32,7 +33,8 @@ static int status_init(void **state, const struct proto_env *env, const struct c
 {
 	struct status *s = calloc(1, sizeof(*s));
 
-	if (!s || answers_new(&s->answers) || status_lists_new(&s->lists)) {
+	if (!s || asks_new(&s->asks, env->waits) || answers_new(&s->answers) ||
+	    lists_new(&s->lists, env->ca, s->asks, env->data_folder, env->endpoint)) {
 		if (s)
 			status_fini(s);
 		snprintf(why, why_size, "no memory");
@@ -53,6 +55,11 @@ static unsigned long long read_recalled(void *state)
 	return ((struct status *)state)->ocsp_recalled;
 }
 
+static unsigned long long read_later(void *state)
+{
+	return ((struct status *)state)->ocsp_later;
+}
+
 static unsigned long long read_crls(void *state)
 {
 	return ((struct status *)state)->crls;
@@ -66,6 +73,8 @@ static unsigned long long read_certificates(void *state)
 static const struct proto_counter status_counters[] = {
 	{ "status_ocsp", "OCSP requests.", read_asked },
 	{ "status_ocsp_recalled", "OCSP requests that were answered as half a second before.", read_recalled },
+	{ "status_ocsp_later", "OCSP requests that were told to try later, because too many waited for the core.",
+	  read_later },
 	{ "status_crls", "Revocation lists that were fetched.", read_crls },
 	{ "status_certificates", "Certificates of the CA that were fetched.", read_certificates },
 	{ 0 },

@@ -6,14 +6,17 @@
 
 #include "protocols/adapter.h"
 #include "protocols/status/answers.h"
+#include "protocols/status/asks.h"
+#include "protocols/status/lists.h"
 
 #include <stdatomic.h>
 
 struct status {
 	struct ca_door *ca;
+	struct asks *asks;
 	struct answers *answers;
 	struct lists *lists;
-	_Atomic unsigned long long ocsp_asked, ocsp_recalled, crls, certificates;
+	_Atomic unsigned long long ocsp_asked, ocsp_recalled, ocsp_later, crls, certificates;
 };
 
 /* ---- protocols/status/document.c: what caches may keep ---- */
@@ -35,6 +38,9 @@ int status_document_tag(struct status_document *d);
 /* Reply with it, or with 304 when the client has it (RFC 9110 13). */
 int status_document_reply(const struct status_document *d, const struct http_request *q, struct http_reply *r);
 
+/* 503: nothing can be said without the core, which does not answer. */
+int status_reply_busy(struct http_reply *r);
+
 /* ---- protocols/status/ocsp.c ---- */
 
 int status_ocsp_get(void *state, const struct http_request *q, struct http_reply *r);
@@ -46,9 +52,6 @@ int status_ocsp_decode(const char *path, struct buf *request);
 
 /* ---- protocols/status/crl.c ---- */
 
-struct lists;
-int status_lists_new(struct lists **out);
-void status_lists_drop(struct lists **lists);
 int status_crl_get(void *state, const struct http_request *q, struct http_reply *r);
 
 /* ---- protocols/status/certificates.c ---- */

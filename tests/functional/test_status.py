@@ -2,9 +2,12 @@
 """The status of certificates as openssl, curl and certbot ask for it: OCSP by GET and POST, and the CA's certificates."""
 import base64
 import http.client
+import contextlib
 import os
+import signal
 import socket
 import sqlite3
+import ssl
 import subprocess
 import time
 import urllib.error
@@ -13,6 +16,9 @@ import urllib.request
 
 from clients import Certbot
 from gatehouse import DOMAIN, check, free_ports, gatehouse, main
+
+OPEN = 200
+TRY_LATER = bytes((0x30, 3, 0x0a, 1, 3))
 
 
 def add_status(g):
@@ -235,5 +241,61 @@ def status_of_certificates():
         after_a_restart(g, first)
 
 
+def open_requests(g, stack, n):
+    """Connections with a question each that nobody asked before; nothing is read from them yet."""
+    made = []
+    for i in range(n):
+        s = stack.enter_context(socket.create_connection(("127.0.0.1", g.status_port), 30))
+        body = os.urandom(24)
+        s.sendall(f"POST /status/ocsp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/ocsp-request\r\n"
+                  f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
+        made.append(s)
+    return made
+
+
+def directory_answers(g):
+    """How long the directory takes on a new connection."""
+    context = ssl.create_default_context(cafile=g.root)
+    began = time.monotonic()
+    with urllib.request.urlopen(g.directory, timeout=30, context=context) as reply:
+        check(reply.status == 200, reply.status)
+    return time.monotonic() - began
+
+
+def read_all(s):
+    answer = b""
+    while more := s.recv(65536):
+        answer += more
+    return answer
+
+
+def a_core_that_is_away_does_not_get_all_workers():
+    """Whoever asks for the status of certificates takes no more than his share of the workers with him."""
+    with gatehouse(set_up=add_status) as g:
+        wait_for_responder(g)
+        g.run_tool("ca", "crl", "--publish")
+        check(get(g, "/status/crl/0.crl")[0].status == 200, "the list before")
+        directory_answers(g)
+        core = g.processes()["core"]
+        with contextlib.ExitStack() as stack:
+            os.kill(core, signal.SIGSTOP)
+            try:
+                asking = open_requests(g, stack, OPEN)
+                times = []
+                while len(times) < 10:
+                    times.append(directory_answers(g))
+                    asking += open_requests(g, stack, OPEN // 10)
+                check(get(g, "/status/crl/0.crl")[0].status == 200, "the list that is at hand")
+                answers = [read_all(s) for s in asking]
+            finally:
+                os.kill(core, signal.SIGCONT)
+        check(max(times) < 1, f"the directory took {max(times):.2f} s")
+        for answer in answers:
+            check(answer.startswith(b"HTTP/1.1 200 OK\r\n") and answer.endswith(TRY_LATER), repr(answer))
+        check(g.metric("gatehouse_status_ocsp_later_total") > 0, "everybody waited for the core")
+        check(g.metric("gatehouse_worker_refused_total") == 0, "the workers were exhausted")
+        print(f"        the directory took {max(times) * 1000:.0f} ms at most beside {len(answers)} open requests")
+
+
 if __name__ == "__main__":
-    main([status_of_certificates])
+    main([status_of_certificates, a_core_that_is_away_does_not_get_all_workers])

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "tests/test.h"
+#include "tests/unit/octets.h"
 
 /* ---- the adapter ---- */
 
@@ -73,15 +74,13 @@ static int handle_middle(void *state, const struct http_request *q, struct http_
 
 static int handle_shared(void *state, const struct http_request *q, struct http_reply *r)
 {
-	struct buf octets = BUF_INIT(H2_LARGE);
+	OWNED_BUF octets = BUF_INIT(H2_LARGE);
 	struct http_octets *shared;
 	int e;
 
 	memset(buf_room(&octets, H2_LARGE), 'y', H2_LARGE);
 	buf_added(&octets, H2_LARGE);
-	e = http_octets_new(&shared, &octets);
-	if (e)
-		return e;
+	shared = octets_in_file(buf_bytes(&octets));
 	e = http_reply_large(r, 200, "text/plain", shared);
 	http_octets_drop(&shared);
 	return e;

@@ -8,6 +8,7 @@
 #include "gateway/loop.h"
 #include "tests/unit/gateway/tls_client.h"
 #include "tests/unit/gateway/wire.h"
+#include "tests/unit/octets.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -76,6 +77,7 @@ static int handle_large(void *state, const struct http_request *q, struct http_r
 
 /* A body that all replies share. */
 static struct http_octets *shared;
+static struct buf shared_text = BUF_INIT(SHARED);
 
 static int handle_shared(void *state, const struct http_request *q, struct http_reply *r)
 {
@@ -84,11 +86,16 @@ static int handle_shared(void *state, const struct http_request *q, struct http_
 
 static void make_shared(void)
 {
-	struct buf octets = BUF_INIT(SHARED);
-
+	buf_reset(&shared_text);
 	for (uint32_t i = 0; i < SHARED / sizeof(i); i++)
-		assert_int_equal(buf_append(&octets, bytes_of(&i, sizeof(i))), 0);
-	assert_int_equal(http_octets_new(&shared, &octets), 0);
+		assert_int_equal(buf_append(&shared_text, bytes_of(&i, sizeof(i))), 0);
+	shared = octets_in_file(buf_bytes(&shared_text));
+}
+
+static void drop_shared(void)
+{
+	http_octets_drop(&shared);
+	buf_fini(&shared_text);
 }
 
 static int handle_fail(void *state, const struct http_request *q, struct http_reply *r)
@@ -437,7 +444,7 @@ static void sends_a_body_that_many_replies_share(void **state)
 	}
 	for (int i = 0; i < 4; i++) {
 		assert_int_equal(hear(fds[i], false, &reply), 200);
-		assert_memory_equal(reply.ptr + reply.len - SHARED, http_octets_get(shared).ptr, SHARED);
+		assert_memory_equal(reply.ptr + reply.len - SHARED, shared_text.ptr, SHARED);
 		assert_int_equal(hear(fds[i], true, &reply), 200);
 		assert_non_null(strstr(buf_str(&reply), "Content-Length: 9437184\r\n"));
 		assert_int_equal(hear(fds[i], false, &reply), 200);
@@ -445,7 +452,7 @@ static void sends_a_body_that_many_replies_share(void **state)
 		close(fds[i]);
 	}
 	stop(&f);
-	http_octets_drop(&shared);
+	drop_shared();
 }
 
 static void cuts_a_client_that_stops_reading_a_shared_body(void **state)
@@ -471,7 +478,33 @@ static void cuts_a_client_that_stops_reading_a_shared_body(void **state)
 	assert_int_equal(stats.connections, 0);
 	close(fd);
 	stop(&f);
-	http_octets_drop(&shared);
+	drop_shared();
+}
+
+/* The file is given back at once, and nobody waits for a client that does not read. */
+static void cuts_replies_whose_body_is_withdrawn(void **state)
+{
+	OWNED_BUF reply = BUF_INIT(SHARED + 4096);
+	struct fixture f;
+	int fd, size = 4096;
+
+	make_shared();
+	start(&f, HABITS_DEFAULT);
+	fd = dial(&f);
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	say(fd, GET("/t/shared"));
+	while (http_octets_is_alone(shared))
+		usleep(1000);
+	http_octets_withdraw(shared);
+	/* What was on its way arrives, and the length tells that there should be more. */
+	while ((size = (int)read(fd, buf_room(&reply, 65536), 65536)) > 0)
+		buf_added(&reply, (size_t)size);
+	assert_non_null(strstr(buf_str(&reply), "Content-Length: 9437184\r\n"));
+	assert_true(reply.len < SHARED);
+	assert_true(http_octets_is_alone(shared));
+	close(fd);
+	stop(&f);
+	drop_shared();
 }
 
 static int64_t time_until_closed(struct fixture *f, const char *text)
@@ -754,11 +787,11 @@ static void sends_a_shared_body_over_tls(void **state)
 		assert_true(n > 0);
 		buf_added(&reply, (size_t)n);
 	}
-	assert_memory_equal(reply.ptr + reply.len - SHARED, http_octets_get(shared).ptr, SHARED);
+	assert_memory_equal(reply.ptr + reply.len - SHARED, shared_text.ptr, SHARED);
 	tls_client_drop(&c);
 	close(fd);
 	stop(&f);
-	http_octets_drop(&shared);
+	drop_shared();
 }
 
 static void changes_its_certificate_without_losing_connections(void **state)
@@ -909,6 +942,7 @@ int main(void)
 		cmocka_unit_test(sends_a_body_that_many_replies_share),
 		cmocka_unit_test(sends_a_shared_body_over_tls),
 		cmocka_unit_test(cuts_a_client_that_stops_reading_a_shared_body),
+		cmocka_unit_test(cuts_replies_whose_body_is_withdrawn),
 		cmocka_unit_test(cuts_slow_clients),
 		cmocka_unit_test(refuses_politely_when_the_workers_are_busy),
 		cmocka_unit_test(drops_the_reply_of_a_client_that_went_away),

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "protocols/http_msg.h"
+#include "tests/unit/octets.h"
 
 static void writes_and_reads_the_date_of_rfc_9110(void **state)
 {
@@ -38,16 +39,21 @@ static void reads_no_other_date(void **state)
 
 static void octets_live_as_long_as_somebody_holds_them(void **state)
 {
-	struct buf octets = BUF_INIT(16);
-	struct http_octets *one, *two;
+	struct http_octets *one = octets_in_file(bytes_of_str("abcdef")), *two;
+	char room[4] = "";
 
-	assert_int_equal(buf_append_str(&octets, "abc"), 0);
-	assert_int_equal(http_octets_new(&one, &octets), 0);
-	assert_int_equal(octets.len, 0);
+	assert_int_equal(http_octets_size(one), 6);
+	assert_true(http_octets_is_alone(one));
 	two = http_octets_hold(one);
+	assert_false(http_octets_is_alone(two));
 	http_octets_drop(&one);
 	assert_null(one);
-	assert_true(bytes_equal_str(http_octets_get(two), "abc"));
+	assert_int_equal(http_octets_read(two, 2, room, 3), 0);
+	assert_string_equal(room, "cde");
+	assert_int_equal(http_octets_read(two, 4, room, 3), -EIO);
+	http_octets_withdraw(two);
+	assert_int_equal(http_octets_read(two, 2, room, 3), -ESTALE);
+	http_octets_withdraw(two);
 	http_octets_drop(&two);
 	http_octets_drop(&two);
 }

@@ -5,6 +5,9 @@
 #include "tests/test.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
 
 #include "core/base/base64.h"
 #include "core/base/clock.h"
@@ -49,51 +52,115 @@ static struct {
 	unsigned looked, fetched;
 	uint64_t number;
 	int outcome;
+	size_t page;              /* octets of one; 0: all */
+	bool is_replaced;         /* after its first page, once */
+	atomic_bool is_held;      /* its pages wait */
+	atomic_uint waiting;
 } crl;
 
-static void tell_crl(struct ca_crl *info)
+static int print_list(struct buf *out, unsigned partition)
 {
-	*info = (struct ca_crl){ .number = crl.number, .this_update_s = NOW_S, .next_update_s = NOW_S + 86400 };
+	return buf_printf(out, "list %u %llu", partition, (unsigned long long)crl.number);
+}
+
+static int append_page(struct buf *out, struct bytes list, uint64_t number, uint64_t offset)
+{
+	size_t left = list.len - (size_t)offset;
+
+	while (crl.is_held) {
+		crl.waiting = 1;
+		usleep(1000);
+	}
+	if (offset == 0)
+		crl.fetched++;
+	if (number && number != crl.number)
+		return CA_CALL_BUSY;
+	if (crl.is_replaced) {
+		crl.is_replaced = false;
+		crl.number++;
+	}
+	return buf_append(out, bytes_of(list.ptr + offset, crl.page && crl.page < left ? crl.page : left));
 }
 
 int ca_get_crl_page(struct ca_door *ca, unsigned key_index, unsigned partition, uint64_t number, uint64_t offset,
 		    struct buf *out, struct ca_crl *info)
 {
+	OWNED_BUF list = BUF_INIT(64);
+	int e = print_list(&list, partition);
+
+	*info = (struct ca_crl){ .number = crl.number, .this_update_s = NOW_S, .next_update_s = NOW_S + 86400,
+				 .size = list.len };
+	if (e || crl.outcome)
+		return e ? e : crl.outcome;
+	if (key_index || partition > 1)
+		return CA_CALL_NOT_FOUND;
+	if (out)
+		return append_page(out, buf_bytes(&list), number, offset);
 	crl.looked++;
-	tell_crl(info);
-	return crl.outcome ? crl.outcome : key_index || partition > 1 ? CA_CALL_NOT_FOUND : 0;
+	return 0;
 }
 
-int ca_get_crl(struct ca_door *ca, unsigned key_index, unsigned partition, struct buf *der, struct ca_crl *info)
+/* ---- the workers ---- */
+
+static struct {
+	pthread_mutex_t lock;
+	int places, waiting, most;
+} workers = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static bool enter_wait(void *unused)
 {
-	crl.fetched++;
-	tell_crl(info);
-	return crl.outcome ? crl.outcome : buf_printf(der, "list %u %llu", partition, (unsigned long long)crl.number);
+	bool may;
+
+	pthread_mutex_lock(&workers.lock);
+	may = workers.waiting < workers.places;
+	workers.waiting += may;
+	workers.most = workers.waiting > workers.most ? workers.waiting : workers.most;
+	pthread_mutex_unlock(&workers.lock);
+	return may;
 }
+
+static void leave_wait(void *unused)
+{
+	pthread_mutex_lock(&workers.lock);
+	workers.waiting--;
+	pthread_mutex_unlock(&workers.lock);
+}
+
+static const struct proto_waits waits = { enter_wait, leave_wait, NULL };
 
 /* ---- requests ---- */
 
 static void *state;
 static struct http_reply r;
 static struct arena *arena;
+static char folder[] = "/tmp/gatehouse-status-XXXXXX";
 
 static int set_up(void **unused)
 {
+	const struct proto_env env = { .endpoint = "status", .data_folder = folder, .waits = &waits };
 	char why[128];
 
 	core = (typeof(core)){ .answer = "answer", .is_cachable = true, .this_update_s = NOW_S };
-	crl = (typeof(crl)){ .number = 7 };
+	memset(&crl, 0, sizeof(crl));
+	crl.number = 7;
+	workers.places = 2;
+	workers.most = 0;
+	memcpy(folder + sizeof(folder) - 7, "XXXXXX", 6);
+	assert_non_null(mkdtemp(folder));
 	clock_fake_set(NOW_MS);
 	assert_int_equal(arena_new(&arena, 1 << 20), 0);
 	r = (struct http_reply){ .body = BUF_INIT(HTTP_REPLY_BODY_MAX), .arena = arena };
-	return proto_status.init(&state, &(struct proto_env){ 0 }, NULL, why, sizeof(why));
+	return proto_status.init(&state, &env, NULL, why, sizeof(why));
 }
 
 static int tear_down(void **unused)
 {
-	proto_status.fini(state);
 	buf_fini(&r.body);
 	http_octets_drop(&r.large);
+	proto_status.fini(state);
+	/* No file has a name, and no place is taken. */
+	assert_int_equal(rmdir(folder), 0);
+	assert_int_equal(workers.waiting, 0);
 	arena_drop(&arena);
 	clock_fake_end();
 	return 0;
@@ -113,6 +180,16 @@ static const char *header(const char *name)
 		if (strcmp(r.headers[i].name, name) == 0)
 			return r.headers[i].value;
 	return NULL;
+}
+
+static void assert_list(struct http_octets *octets, const char *wanted)
+{
+	char text[64] = "";
+
+	assert_non_null(octets);
+	assert_int_equal(http_octets_size(octets), strlen(wanted));
+	assert_int_equal(http_octets_read(octets, 0, text, strlen(wanted)), 0);
+	assert_string_equal(text, wanted);
 }
 
 typedef int handler(void *state, const struct http_request *q, struct http_reply *reply);
@@ -288,7 +365,7 @@ static void a_list_is_read_once_and_looked_at_once_a_second(void **unused)
 {
 	for (int i = 0; i < 5; i++) {
 		assert_int_equal(get(status_crl_get, "0.crl"), 200);
-		assert_true(bytes_equal_str(http_octets_get(r.large), "list 0 7"));
+		assert_list(r.large, "list 0 7");
 	}
 	assert_string_equal(header("Content-Type"), "application/pkix-crl");
 	assert_string_equal(header("ETag"), "\"0-0-7\"");
@@ -296,7 +373,7 @@ static void a_list_is_read_once_and_looked_at_once_a_second(void **unused)
 	assert_string_equal(header("Expires"), "Mon, 02 Mar 2026 12:00:00 GMT");
 	assert_int_equal(crl.fetched, 1);
 	assert_int_equal(get(status_crl_get, "0-1.crl"), 200);
-	assert_true(bytes_equal_str(http_octets_get(r.large), "list 1 7"));
+	assert_list(r.large, "list 1 7");
 	assert_int_equal(crl.fetched, 2);
 	/* The same number is the same list. */
 	clock_fake_advance(1000);
@@ -305,7 +382,7 @@ static void a_list_is_read_once_and_looked_at_once_a_second(void **unused)
 	clock_fake_advance(1000);
 	crl.number = 8;
 	assert_int_equal(get_with(status_crl_get, "0.crl", "if-none-match", "\"0-0-7\""), 200);
-	assert_true(bytes_equal_str(http_octets_get(r.large), "list 0 8"));
+	assert_list(r.large, "list 0 8");
 	assert_int_equal(get_with(status_crl_get, "0.crl", "if-none-match", "\"0-0-8\""), 304);
 	assert_null(r.large);
 }
@@ -331,6 +408,161 @@ static void knows_no_other_lists(void **unused)
 		if (get(status_crl_get, names[i]) != 404)
 			fail_msg("'%s' is answered with %d", names[i], r.status);
 	assert_int_equal(crl.fetched, 0);
+}
+
+static void a_list_is_read_in_pages(void **unused)
+{
+	crl.page = 3;
+	assert_int_equal(get(status_crl_get, "0.crl"), 200);
+	assert_list(r.large, "list 0 7");
+	assert_int_equal(crl.fetched, 1);
+	/* What is replaced while it is read is read again. */
+	clock_fake_advance(1000);
+	crl.number = 8;
+	crl.is_replaced = true;
+	assert_int_equal(get(status_crl_get, "0.crl"), 200);
+	assert_list(r.large, "list 0 9");
+	assert_int_equal(crl.fetched, 3);
+}
+
+static void slow_readers_keep_a_bounded_number_of_lists(void **unused)
+{
+	struct http_octets *read[LISTS_SUPERSEDED_MAX + 4];
+	size_t n = sizeof(read) / sizeof(*read);
+	char text[8];
+
+	for (size_t i = 0; i < n; i++) {
+		clock_fake_advance(1000);
+		crl.number++;
+		assert_int_equal(get(status_crl_get, "0.crl"), 200);
+		read[i] = http_octets_hold(r.large);
+	}
+	clear_reply();
+	assert_int_equal(lists_count_superseded(((struct status *)state)->lists), LISTS_SUPERSEDED_MAX);
+	/* The one in force and those before it are there; the oldest were taken away. */
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(http_octets_read(read[i], 0, text, 4), i < n - 1 - LISTS_SUPERSEDED_MAX ? -ESTALE : 0);
+	for (size_t i = 0; i < n; i++)
+		http_octets_drop(&read[i]);
+	assert_int_equal(lists_count_superseded(((struct status *)state)->lists), 0);
+}
+
+/* ---- a core that does not answer ---- */
+
+struct other {
+	pthread_t thread;
+	struct http_request q;
+	struct http_reply r;
+	handler *handle;
+	int result;
+};
+
+static void *run_other(void *arg)
+{
+	struct other *o = arg;
+
+	o->result = o->handle(state, &o->q, &o->r);
+	return NULL;
+}
+
+/* The request of another client, on another worker. */
+static void start_other(struct other *o, handler *h, const char *path)
+{
+	*o = (struct other){ .q = { .method = "GET", .params = { path } }, .handle = h };
+	o->r.body = BUF_INIT(HTTP_REPLY_BODY_MAX);
+	assert_int_equal(arena_new(&o->r.arena, 1 << 20), 0);
+	assert_int_equal(pthread_create(&o->thread, NULL, run_other, o), 0);
+}
+
+static void end_other(struct other *o)
+{
+	pthread_join(o->thread, NULL);
+	assert_int_equal(o->result, 0);
+	http_octets_drop(&o->r.large);
+	buf_fini(&o->r.body);
+	arena_drop(&o->r.arena);
+}
+
+static void one_reads_a_list_and_others_get_the_one_before(void **unused)
+{
+	struct other reader;
+
+	assert_int_equal(get(status_crl_get, "0.crl"), 200);
+	clear_reply();
+	clock_fake_advance(1000);
+	crl.number = 8;
+	crl.is_held = true;
+	start_other(&reader, status_crl_get, "0.crl");
+	while (!crl.waiting)
+		usleep(1000);
+	assert_int_equal(get(status_crl_get, "0.crl"), 200);
+	assert_string_equal(header("ETag"), "\"0-0-7\"");
+	assert_list(r.large, "list 0 7");
+	crl.is_held = false;
+	end_other(&reader);
+	assert_int_equal(crl.fetched, 2);
+	assert_int_equal(get(status_crl_get, "0.crl"), 200);
+	assert_list(r.large, "list 0 8");
+}
+
+static void whoever_has_no_list_comes_back_while_it_is_read(void **unused)
+{
+	struct other reader;
+
+	crl.is_held = true;
+	start_other(&reader, status_crl_get, "0.crl");
+	while (!crl.waiting)
+		usleep(1000);
+	assert_int_equal(get(status_crl_get, "0.crl"), 503);
+	assert_non_null(header("Retry-After"));
+	crl.is_held = false;
+	end_other(&reader);
+	assert_int_equal(reader.r.status, 200);
+	assert_int_equal(crl.fetched, 1);
+}
+
+static void nobody_asks_a_core_for_which_too_many_wait(void **unused)
+{
+	static const char later[] = "\x30\x03\x0a\x01\x03";
+
+	assert_int_equal(get(status_crl_get, "0.crl"), 200);
+	clear_reply();
+	clock_fake_advance(1000);
+	workers.places = 0;
+	assert_int_equal(get(status_ocsp_get, "eA=="), 200);
+	assert_memory_equal(r.body.ptr, later, 5);
+	assert_int_equal(r.body.len, 5);
+	assert_string_equal(header("Content-Type"), "application/ocsp-response");
+	assert_string_equal(header("Cache-Control"), "no-store");
+	assert_int_equal(post("application/ocsp-request", "x"), 200);
+	assert_int_equal(r.body.len, 5);
+	assert_int_equal(get(status_certificate_get, "0.cer"), 503);
+	assert_non_null(header("Retry-After"));
+	assert_int_equal(get(status_crl_get, "0-1.crl"), 503);
+	/* What is at hand is served. */
+	assert_int_equal(get(status_crl_get, "0.crl"), 200);
+	assert_list(r.large, "list 0 7");
+	assert_int_equal(core.asked, 0);
+	assert_int_equal(proto_status.counters[2].read(state), 2);
+	workers.places = 2;
+	assert_int_equal(get(status_ocsp_get, "eA=="), 200);
+	assert_string_equal(buf_str(&r.body), "answer");
+}
+
+/* More ask at once than may: while the core answers each gets his turn. */
+static void a_crowd_waits_its_turn(void **unused)
+{
+	static const char *const paths[] = { "MDA=", "MDE=", "MDI=", "MDM=", "MDQ=", "MDU=", "MDY=", "MDc=" };
+	struct other others[8];
+
+	workers.places = 1;
+	for (size_t i = 0; i < 8; i++)
+		start_other(&others[i], status_ocsp_get, paths[i]);
+	for (size_t i = 0; i < 8; i++)
+		end_other(&others[i]);
+	assert_int_equal(workers.most, 1);
+	assert_int_equal(core.asked, 8);
+	assert_int_equal(proto_status.counters[2].read(state), 0);
 }
 
 static void serves_the_certificate_of_each_key(void **unused)
@@ -371,6 +603,12 @@ int main(void)
 		TEST(a_list_is_read_once_and_looked_at_once_a_second),
 		TEST(a_list_outlives_a_core_that_is_away_until_its_end),
 		TEST(knows_no_other_lists),
+		TEST(a_list_is_read_in_pages),
+		TEST(slow_readers_keep_a_bounded_number_of_lists),
+		TEST(one_reads_a_list_and_others_get_the_one_before),
+		TEST(whoever_has_no_list_comes_back_while_it_is_read),
+		TEST(nobody_asks_a_core_for_which_too_many_wait),
+		TEST(a_crowd_waits_its_turn),
 		TEST(serves_the_certificate_of_each_key),
 		TEST(knows_no_other_names),
 	};
