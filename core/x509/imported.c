@@ -59,8 +59,12 @@ static const char *print_dns(struct arena *arena, const ASN1_IA5STRING *s)
 	struct bytes text = bytes_of(ASN1_STRING_get0_data(s), (size_t)ASN1_STRING_length(s));
 	char name[254];
 
-	if (text.len == 0 || text.len >= sizeof(name) || memchr(text.ptr, 0, text.len))
+	if (text.len == 0 || text.len >= sizeof(name))
 		return NULL;
+	/* It goes where names go that were proven: into lists, lines and documents. */
+	for (size_t i = 0; i < text.len; i++)
+		if (text.ptr[i] <= ' ' || text.ptr[i] > '~')
+			return NULL;
 	memcpy(name, text.ptr, text.len);
 	name[text.len] = '\0';
 	return arena_strdup(arena, name);
@@ -70,9 +74,11 @@ static int take_names(struct imported *out, struct arena *arena, const GENERAL_N
 {
 	int n = sk_GENERAL_NAME_num(all);
 
-	out->names = n > 0 && n <= CA_NAMES_MAX ? arena_alloc(arena, (size_t)n * sizeof(*out->names)) : NULL;
+	if (n <= 0 || n > CA_NAMES_MAX)
+		return -EINVAL;
+	out->names = arena_alloc(arena, (size_t)n * sizeof(*out->names));
 	if (!out->names)
-		return n > CA_NAMES_MAX ? -EINVAL : -ENOMEM;
+		return -ENOMEM;
 	for (int i = 0; i < n; i++) {
 		const GENERAL_NAME *g = sk_GENERAL_NAME_value(all, i);
 		enum ca_name_kind kind = g->type == GEN_IPADD ? CA_NAME_IP : CA_NAME_DNS;
