@@ -13,6 +13,11 @@
  * neither a plan nor evidence of their own. */
 #define OURS "protocol NOT IN ('recovered', 'import')"
 
+/* What the trail calls a credential. */
+#define CREDENTIAL \
+	"CASE c.kind WHEN 3 THEN 'eab ' || c.name WHEN 4 THEN 'challenge ' || c.id WHEN 5 THEN 'user ' || c.name" \
+	" ELSE 'token ' || c.id END"
+
 static const struct {
 	const char *check, *sql;
 } checks[] = {
@@ -25,7 +30,8 @@ static const struct {
 		    " SELECT 'audit_keeps_content') WHERE name NOT IN (SELECT name FROM sqlite_schema WHERE"
 		    " type='trigger')" },
 	{ "schema", "SELECT 'the index ' || name || ' is missing' FROM (SELECT 'requests_serial' AS name UNION ALL"
-		    " SELECT 'requests_key' UNION ALL SELECT 'requests_pending')"
+		    " SELECT 'requests_key' UNION ALL SELECT 'requests_pending' UNION ALL SELECT 'ca_keys_state'"
+		    " UNION ALL SELECT 'credentials_name' UNION ALL SELECT 'credentials_secret')"
 		    " WHERE name NOT IN (SELECT name FROM sqlite_schema WHERE type='index')" },
 	{ "serials", "SELECT 'serial ' || lower(hex(serial)) || ' stands in ' || count(*) || ' requests' FROM"
 		     " requests"
@@ -38,6 +44,8 @@ static const struct {
 		     " substr(hex(serial), 1, 2) = '00' OR substr(hex(serial), 1, 1) > '7')" },
 	{ "serials", "SELECT 'request ' || id || ' and its certificate have different serials' FROM requests r"
 		     " JOIN certificates c ON c.request_id=r.id WHERE r.serial IS NOT c.serial" },
+	{ "serials", "SELECT 'serial ' || lower(hex(serial)) || ' stands in request ' || r.id || ' and is that of OCSP'"
+		     " || ' responder ' || o.id FROM ocsp_responders o JOIN requests r USING (serial)" },
 	{ "one-certificate", "SELECT 'request ' || id || ' was issued and has no certificate' FROM requests"
 			     " WHERE state IN (20, 21) AND id NOT IN (SELECT request_id FROM certificates)" },
 	{ "one-certificate", "SELECT 'request ' || id || ' has a certificate in state ' || state FROM requests"
@@ -51,10 +59,30 @@ static const struct {
 			     " WHERE g.spent_by IS NOT NULL AND c.revoked_ms IS NULL" },
 	{ "plan", "SELECT 'request ' || id || ' is being issued or was, without its plan' FROM requests"
 		  " WHERE state IN (8, 20, 21) AND tbs IS NULL AND " OURS },
+	{ "plan", "SELECT 'request ' || id || ' is being issued or was, without its serial' FROM requests"
+		  " WHERE state IN (8, 20, 21) AND serial IS NULL AND " OURS },
+	{ "evidence", "SELECT 'request ' || id || ' came with a credential that nobody knows' FROM requests"
+		      " WHERE evidence BETWEEN 3 AND 6 AND (credential_id IS NULL OR credential IS NULL) AND " OURS },
 	{ "evidence", "SELECT 'request ' || id || ' came without evidence' FROM requests WHERE evidence=0 AND"
 		      " " OURS },
 	{ "evidence", "SELECT 'a name of request ' || request_id || ' has no evidence: ' || value FROM names"
 		      " JOIN requests ON id=request_id WHERE names.evidence=0 AND " OURS },
+	/* What is purged is not counted any more, so there may be fewer than were used. */
+	{ "credentials", "SELECT 'credential ' || c.id || ' was used ' || used || ' times, by ' || count(r.id) ||"
+			 " ' requests' FROM credentials c JOIN requests r ON r.credential_id=c.id"
+			 " WHERE c.kind <> 3 AND r.state <> 30 GROUP BY c.id HAVING count(r.id) > used" },
+	{ "credentials", "SELECT 'EAB key ' || id || ' was used ' || used || ' times, by ' || n || ' accounts' FROM"
+			 " (SELECT c.id, c.used, count(a.account) AS n FROM credentials c LEFT JOIN"
+			 " credential_accounts a ON a.credential_id=c.id WHERE c.kind=3 GROUP BY c.id)"
+			 " WHERE n <> used" },
+	{ "credentials", "SELECT 'credential ' || id || ' was used ' || used || ' times, the trail tells of ' ||"
+			 " coalesce(n, 0) FROM credentials c LEFT JOIN (SELECT payload->>'subject' AS subject,"
+			 " count(*) AS n FROM audit WHERE json_valid(payload) AND"
+			 " payload->>'action'='redeem-credential' GROUP BY 1) ON subject=" CREDENTIAL
+			 " WHERE kind <> 3 AND used > coalesce(n, 0)" },
+	{ "credentials", "SELECT 'credential ' || id || ' was made by nobody, as the trail says' FROM credentials c WHERE "
+			 CREDENTIAL " NOT IN (SELECT payload->>'subject' FROM audit WHERE json_valid(payload) AND"
+			 " payload->>'action'='create-credential')" },
 	{ "events", "SELECT 'an event for ' || module || ' is about request ' || request_id || ', which is not there'"
 		    " FROM outbox WHERE request_id IS NOT NULL AND request_id NOT IN (SELECT id FROM requests)" },
 	{ "pending", "SELECT 'request ' || id || ' waits without what would be approved' FROM requests"
@@ -76,6 +104,23 @@ static const struct {
 	{ "revocation", "SELECT 'request ' || id || ' is in state ' || state || ' and its certificate is revoked'"
 			" FROM requests JOIN certificates ON request_id=id WHERE state<>21 AND revoked_ms IS NOT"
 			" NULL" },
+	{ "revocation", "SELECT 'the certificate of request ' || request_id || ' is revoked for no reason that there'"
+			" || ' is' FROM certificates WHERE (revoked_ms IS NULL) <> (revoked_reason IS NULL)"
+			" OR revoked_reason NOT IN (0, 1, 2, 3, 4, 5, 6, 9, 10)" },
+	{ "revocation", "SELECT 'the key of request ' || id || ' is compromised and not blocked' FROM requests JOIN"
+			" certificates ON request_id=id WHERE revoked_reason=1 AND state=21 AND spki_hash NOT IN"
+			" (SELECT spki_hash FROM blocked_keys)" },
+	{ "revocation", "SELECT 'request ' || id || ' came with a key that was blocked and was issued' FROM requests JOIN"
+			" blocked_keys USING (spki_hash) JOIN certificates ON request_id=id"
+			" WHERE received_ms > since_ms + 2000 AND " OURS },
+	{ "timeline", "SELECT 'request ' || id || ' has no timeline' FROM requests WHERE id NOT IN"
+		      " (SELECT request_id FROM timeline) AND " OURS },
+	{ "timeline", "SELECT 'request ' || id || ' was issued, and its timeline does not say so' FROM requests"
+		      " WHERE state IN (20, 21) AND id NOT IN (SELECT request_id FROM timeline WHERE text LIKE"
+		      " 'issued%' OR text LIKE 'import%') AND " OURS },
+	{ "timeline", "SELECT 'line ' || t.id || ' of request ' || t.request_id || ' stands before it was received'"
+		      " FROM timeline t JOIN (SELECT request_id, min(id) AS first FROM timeline WHERE text LIKE"
+		      " 'received%' GROUP BY request_id) f USING (request_id) WHERE t.id < f.first" },
 	{ "history", "SELECT 'request ' || request || ': audit record ' || seq || ' begins at ' ||"
 		     " coalesce(before, 'nothing')"
 		     " || ', the one before it ended at ' || coalesce(last, 'nothing') FROM"

@@ -56,6 +56,8 @@ def live(g):
             client.get_certificate(f"n{i}.{DOMAIN}")
         approved = hold_and(g, client, "approve", "--yes")
         denied = hold_and(g, client, "deny", "--reason", "not today")
+    for kind in "eab", "challenge":
+        g.run_tool(kind, "create", "--endpoint", "acme", "--scope", f"*.{DOMAIN}")
     return approved, denied
 
 
@@ -272,6 +274,34 @@ DAMAGES = {
     "no trigger": damage("SELECT 1", "the trigger audit_keeps_content is missing"),
     "other dates": damage("UPDATE certificates SET not_after_s=not_after_s+1 WHERE request_id=(SELECT max(request_id)"
                           " FROM certificates)", "has other dates than its row"),
+    "a plan without its serial": damage("UPDATE requests SET serial=NULL WHERE id=(SELECT min(request_id) FROM"
+                                        " certificates)", "without its serial"),
+    "the serial of an OCSP responder": damage(
+        "INSERT INTO ocsp_responders(key_id, serial, not_before_s, not_after_s, sealed, spki, tbs, made_ms) SELECT"
+        " (SELECT min(id) FROM ca_keys), serial, 0, 0, x'', x'', x'', 0 FROM requests WHERE state=20 LIMIT 1",
+        "is that of OCSP responder"),
+    "no index that keeps keys apart": damage("DROP INDEX ca_keys_state", "the index ca_keys_state is missing"),
+    "a credential that nobody knows": damage("UPDATE requests SET evidence=4 WHERE id=1", "a credential that nobody knows"),
+    "a challenge that was used twice": damage("UPDATE requests SET credential_id=(SELECT id FROM credentials WHERE kind=4)"
+                                              " WHERE id<3", "was used 0 times, by 2 requests"),
+    "a use that the trail does not know": damage("UPDATE credentials SET used=1, uses_left=0 WHERE kind=4",
+                                                 "was used 1 times, the trail tells of 0"),
+    "an account that was not bound": damage("INSERT INTO credential_accounts SELECT id, 'mallory', 0 FROM credentials WHERE"
+                                            " kind=3", "was used 0 times, by 1 accounts"),
+    "a credential that nobody made": damage("UPDATE credentials SET id=4711 WHERE kind=4",
+                                            "credential 4711 was made by nobody"),
+    "revoked for no reason": damage("UPDATE certificates SET revoked_ms=1, revoked_reason=7 WHERE request_id=1",
+                                    "for no reason that there is"),
+    "a compromised key that is not blocked": damage(
+        "UPDATE certificates SET revoked_ms=1, revoked_reason=1 WHERE request_id=1; UPDATE requests SET state=21 WHERE"
+        " id=1", "is compromised and not blocked"),
+    "issued for a blocked key": damage("INSERT INTO blocked_keys SELECT spki_hash, 0, x'01' FROM requests WHERE state=20"
+                                       " LIMIT 1", "came with a key that was blocked and was issued"),
+    "no timeline": damage("DELETE FROM timeline WHERE request_id=2", "request 2 has no timeline"),
+    "a timeline that does not say issued": damage("DELETE FROM timeline WHERE text LIKE 'issued%'",
+                                                  "its timeline does not say so"),
+    "a timeline in another order": damage("UPDATE timeline SET id=-1 WHERE request_id=1 AND text LIKE 'issued%'",
+                                          "stands before it was received"),
 }
 
 
