@@ -18,6 +18,9 @@
 /* The schema counts as the headers do. */
 _Static_assert((int)GATEHOUSE__CORE__NAME_KIND__NAME_KIND_URI == CA_NAME_URI, "kinds of names");
 _Static_assert((int)GATEHOUSE__CORE__EVIDENCE__EVIDENCE_TOKEN == CA_EVIDENCE_TOKEN, "evidence");
+_Static_assert((int)GATEHOUSE__CORE__EVIDENCE__EVIDENCE_CERTIFICATE == CA_EVIDENCE_CERTIFICATE, "evidence");
+_Static_assert((int)GATEHOUSE__CORE__CERTIFICATE_USE__CERTIFICATE_USE_RENEW == CA_CERTIFICATE_RENEW, "uses");
+_Static_assert((int)GATEHOUSE__CORE__TRUST__TRUST_RA == CA_TRUST_RA, "trust");
 _Static_assert((int)GATEHOUSE__CORE__DISPOSITION__DISPOSITION_REVOKED == CA_REVOKED, "dispositions");
 _Static_assert((int)GATEHOUSE__CORE__STATUS__STATUS_BUILD_FAILURE == CA_STATUS_BUILD_FAILURE, "statuses");
 _Static_assert((int)GATEHOUSE__CORE__CALL__CALL_ALREADY == CA_CALL_ALREADY, "outcomes of calls");
@@ -112,6 +115,9 @@ void message_from_claim(const struct ca_credential_claim *from, Gatehouse__Core_
 	out->secret = data_of(from->secret);
 	out->message = data_of(from->message);
 	out->account = text_of(from->account);
+	out->certificate = data_of(from->certificate);
+	out->chain = data_of(from->chain);
+	out->use = (Gatehouse__Core__CertificateUse)from->use;
 }
 
 int message_to_claim(const Gatehouse__Core__Credential *m, struct ca_credential_claim *out, const char **why)
@@ -119,11 +125,17 @@ int message_to_claim(const Gatehouse__Core__Credential *m, struct ca_credential_
 	*why = NULL;
 	if (m->secret.len > CLAIM_SECRET_MAX || m->message.len > CLAIM_MESSAGE_MAX)
 		*why = "a credential has at most 1024 octets, and 65536 for a MAC to be over";
+	else if (m->certificate.len > CA_CERTIFICATE_MAX || m->chain.len > CA_CERTIFICATE_MAX ||
+		 (unsigned)m->use > CA_CERTIFICATE_RENEW)
+		*why = "a certificate has at most 65536 octets, so have those behind it, and is shown to enrol or renew";
 	out->kind = (enum ca_evidence_kind)m->kind;
 	out->name = *m->name ? m->name : NULL;
 	out->secret = bytes_of(m->secret.data, m->secret.len);
 	out->message = bytes_of(m->message.data, m->message.len);
 	out->account = *m->account ? m->account : NULL;
+	out->certificate = bytes_of(m->certificate.data, m->certificate.len);
+	out->chain = bytes_of(m->chain.data, m->chain.len);
+	out->use = (enum ca_certificate_use)m->use;
 	return *why ? CA_CALL_REFUSED : 0;
 }
 
@@ -134,6 +146,7 @@ void message_from_checked(int call, struct ca_credential_answer *from, Gatehouse
 	out->reason = from->reason;
 	out->retry_after_s = from->retry_after_s;
 	out->outside = data_of(bytes_of(from->outside, sizeof(from->outside)));
+	out->trust = (Gatehouse__Core__Trust)from->trust;
 }
 
 int message_to_checked(const Gatehouse__Core__Checked *m, struct ca_credential_answer *out)
@@ -141,7 +154,7 @@ int message_to_checked(const Gatehouse__Core__Checked *m, struct ca_credential_a
 	if (m->call == GATEHOUSE__CORE__CALL__CALL_FAILED)
 		return -EIO;
 	if ((int)m->call < 0 || (int)m->call > CA_CALL_REFUSED || strlen(m->requester) >= sizeof(out->requester) ||
-	    m->outside.len > sizeof(out->outside))
+	    m->outside.len > sizeof(out->outside) || (unsigned)m->trust > CA_TRUST_RA)
 		return -EBADMSG;
 	memset(out->outside, 0xff, sizeof(out->outside)); /* of whatever nothing is said */
 	if (m->outside.len)
@@ -149,20 +162,21 @@ int message_to_checked(const Gatehouse__Core__Checked *m, struct ca_credential_a
 	snprintf(out->requester, sizeof(out->requester), "%s", m->requester);
 	snprintf(out->reason, sizeof(out->reason), "%s", m->reason);
 	out->retry_after_s = m->retry_after_s;
+	out->trust = (enum ca_trust)m->trust;
 	return (int)m->call;
 }
 
 /* ---- submissions ---- */
 
-static int add_claim(struct arena *arena, const struct ca_submission *s, Gatehouse__Core__Submit *out)
+static int add_claim(struct arena *arena, const struct ca_credential_claim *claim, Gatehouse__Core__Credential **out)
 {
-	if (!s->credential)
+	if (!claim)
 		return 0;
-	out->credential = arena_alloc(arena, sizeof(*out->credential));
-	if (!out->credential)
+	*out = arena_alloc(arena, sizeof(**out));
+	if (!*out)
 		return -ENOMEM;
-	gatehouse__core__credential__init(out->credential);
-	message_from_claim(s->credential, out->credential);
+	gatehouse__core__credential__init(*out);
+	message_from_claim(claim, *out);
 	return 0;
 }
 
@@ -197,22 +211,24 @@ int message_from_submission(struct arena *arena, const struct ca_submission *s, 
 	out->transaction_key = data_of(bytes_of(s->transaction_key, sizeof(s->transaction_key)));
 	out->retry_after_s = s->retry_after_s;
 	out->collect_s = s->collect_s;
-	e = add_claim(arena, s, out);
+	e = add_claim(arena, s->credential, &out->credential);
+	if (!e)
+		e = add_claim(arena, s->also, &out->also);
 	if (!e)
 		e = message_from_names(arena, s->names, s->n_names, &out->names, &out->n_names);
 	return e ? e : add_attributes(arena, s, out);
 }
 
-static int take_claim(struct arena *arena, const Gatehouse__Core__Submit *m, struct ca_submission *out,
-		      const char **why)
+static int take_claim(struct arena *arena, const Gatehouse__Core__Credential *m,
+		      const struct ca_credential_claim **out, const char **why)
 {
 	struct ca_credential_claim *claim;
 
-	if (!m->credential)
+	if (!m)
 		return 0;
 	claim = arena_alloc(arena, sizeof(*claim));
-	out->credential = claim;
-	return claim ? message_to_claim(m->credential, claim, why) : -ENOMEM;
+	*out = claim;
+	return claim ? message_to_claim(m, claim, why) : -ENOMEM;
 }
 
 static int take_attributes(struct arena *arena, const Gatehouse__Core__Submit *m, struct ca_submission *out)
@@ -272,7 +288,9 @@ int message_to_submission(struct arena *arena, const Gatehouse__Core__Submit *m,
 	memcpy(out->transaction_key, m->transaction_key.data, CA_TRANSACTION_KEY_SIZE);
 	if (!out->names)
 		return -ENOMEM;
-	e = take_claim(arena, m, out, why);
+	e = take_claim(arena, m->credential, &out->credential, why);
+	if (!e)
+		e = take_claim(arena, m->also, &out->also, why);
 	return e ? e : take_attributes(arena, m, out);
 }
 

@@ -84,6 +84,8 @@ static int check_claim(const struct ca_submission *s, struct ca_outcome *out)
 		return refused(out, "the submission comes without the credential that it names as evidence");
 	if (s->n_names)
 		return refused(out, "with a credential the names are those of the request");
+	if (s->also)
+		return refused(out, "no second credential is taken");
 	return 0;
 }
 

@@ -149,6 +149,13 @@ const char *ca_name_kind_word(enum ca_name_kind kind)
 	return kind < sizeof(words) / sizeof(*words) ? words[kind] : "?";
 }
 
+const char *ca_trust_word(enum ca_trust trust)
+{
+	static const char *const words[] = { "none", "own", "vendor", "ra" };
+
+	return trust < sizeof(words) / sizeof(*words) ? words[trust] : "?";
+}
+
 const char *ca_event_word(enum ca_event event)
 {
 	switch (event) {

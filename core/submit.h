@@ -78,11 +78,15 @@ enum ca_evidence_kind {
 	CA_EVIDENCE_USER,               /* a user with a password */
 	CA_EVIDENCE_TOKEN,
 	CA_EVIDENCE_OFFICER,            /* an officer set the name on a held request; no submission brings it */
+	CA_EVIDENCE_CERTIFICATE,        /* a certificate whose private key the client has shown to have */
+	/* What the core found such a certificate to be, when it is not one of those that it issues to clients: */
+	CA_EVIDENCE_VENDOR,             /* of a device, under an anchor of its maker */
+	CA_EVIDENCE_RA,                 /* of a registration authority */
 };
 
 static inline bool ca_evidence_is_credential(enum ca_evidence_kind kind)
 {
-	return kind >= CA_EVIDENCE_EAB && kind <= CA_EVIDENCE_TOKEN;
+	return (kind >= CA_EVIDENCE_EAB && kind <= CA_EVIDENCE_TOKEN) || kind == CA_EVIDENCE_CERTIFICATE;
 }
 
 struct ca_name {
@@ -100,15 +104,37 @@ struct ca_attribute {
 
 #define CA_NAMES_MAX 1000
 
+/* What for a certificate is shown. */
+enum ca_certificate_use {
+	CA_CERTIFICATE_ENROL = 0, /* for another one, with names of its own */
+	CA_CERTIFICATE_RENEW,     /* for its successor: the same names (RFC 7030 4.2.2, RFC 8894 2.3) */
+};
+
+/* Whom a certificate was found to belong to. */
+enum ca_trust {
+	CA_TRUST_NONE = 0,
+	CA_TRUST_OWN,    /* a client that this core issued it to */
+	CA_TRUST_VENDOR, /* a device, under an anchor that an administrator listed for its maker */
+	CA_TRUST_RA,     /* a registration authority, which asks for others */
+};
+const char *ca_trust_word(enum ca_trust trust); /* "own", "vendor", "ra"; "none" */
+
+#define CA_CERTIFICATE_MAX 65536 /* octets of a certificate that is shown, or of those behind it */
+
 /* What a client showed to prove that it may ask. Borrowed, as it came from the client. */
 struct ca_credential_claim {
-	enum ca_evidence_kind kind;  /* EAB, CHALLENGE, USER or TOKEN */
+	enum ca_evidence_kind kind;  /* EAB, CHALLENGE, USER, TOKEN or CERTIFICATE */
 	const char *name;            /* EAB: the key identifier; USER: the user; else NULL */
 	struct bytes secret;         /* challenge, token or password; EAB: the MAC, none in a submission. HS256, HS384
 					and HS512 are told apart by its length */
 	struct bytes message;        /* EAB: what the MAC is over, the JWS signing input */
 	const char *account;         /* EAB: the account, by a text that stays the same for ever and names no other one
 					(the thumbprint of its first key); else NULL */
+	/* CERTIFICATE: DER, and those that came behind it, one after the other. The intermediary vouches that the client
+	 * has the private key, which is all that it has to look at: who issued it, whether it is still good and what it
+	 * is good for is for the core. */
+	struct bytes certificate, chain;
+	enum ca_certificate_use use; /* CERTIFICATE */
 	const char *endpoint;        /* where it was shown; not in a submission, which has its own */
 	const char *source_address;  /* by whom; NULL: unknown; not in a submission */
 	const struct ca_name *names; /* EAB without a MAC: kind and value of what the account wants; not in a
@@ -120,7 +146,11 @@ struct ca_credential_claim {
 #define CA_REQUESTER_SIZE 256
 
 struct ca_credential_answer {
-	char requester[CA_REQUESTER_SIZE]; /* USER, TOKEN: what submissions call the requester: "est:user:alice" */
+	char requester[CA_REQUESTER_SIZE]; /* USER, TOKEN: what submissions call the requester: "est:user:alice".
+					      CERTIFICATE: who asked for it, when that was by the protocol of the
+					      endpoint, so that who renews is who asked first; else
+					      "est:cert:" and its request, "est:vendor:NAME:…", "est:ra:NAME" */
+	enum ca_trust trust;               /* CERTIFICATE */
 	char reason[CA_REASON_SIZE];       /* not 0: one sentence for the client */
 	unsigned retry_after_s;            /* CA_CALL_BUSY */
 	uint8_t outside[(CA_NAMES_MAX + 7) / 8]; /* a bit for each name of the claim: the credential has it not */
@@ -150,6 +180,9 @@ struct ca_submission {
 	/* Of the kind `evidence`; NULL for other evidence. Or an EAB with ACME_AUTHORIZATION: the names, which are
 	 * proven otherwise, must be in its scope too. */
 	const struct ca_credential_claim *credential;
+	/* Of another kind, and just as good: a certificate beside a user or token. A name is proven when one of the two
+	 * proves it; the requester is that of `credential`. NULL: none. */
+	const struct ca_credential_claim *also;
 	const struct ca_attribute *attributes;
 	size_t n_attributes;
 	uint8_t transaction_key[CA_TRANSACTION_KEY_SIZE]; /* SHA-256 of what makes this request the same request */
