@@ -201,6 +201,14 @@ int ca_admin_approve(struct ca_core *core, const struct ca_admin_caller *who, in
 	return admin_turn_end(core, id, e, out);
 }
 
+/* False when there is no room for all of it: half a sentence is no reason. */
+static bool write_denial(struct ca_request *r, const char *officer, const char *reason)
+{
+	int n = snprintf(r->reason, sizeof(r->reason), "denied by %s%s%s", officer, *reason ? ": " : "", reason);
+
+	return n > 0 && (size_t)n < sizeof(r->reason);
+}
+
 int ca_admin_deny(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *reason,
 		  struct ca_outcome *out)
 {
@@ -211,14 +219,17 @@ int ca_admin_deny(struct ca_core *core, const struct ca_admin_caller *who, int64
 
 	if (e)
 		return e;
+	if (!write_denial(r, who->name, reason ? reason : ""))
+		return admin_turn_end(core, id,
+				      admin_turn_say(out, CA_ADMIN_INVALID,
+						     "the reason is too long: the requester is told 255 octets, your "
+						     "name among them"), out);
 	r->resolved_ms = clock_wall_ms();
 	change.r = r;
 	change.key_until_ms = r->resolved_ms + core->settings.deny_window_ms;
 	(void)request_move(r, CA_ACTION_ADMIN_DENY); /* legal: begin() asked the table */
 	r->status = CA_STATUS_ADMIN_DENIED;
 	r->events = CA_EVENT_DENIED;
-	snprintf(r->reason, sizeof(r->reason), "denied by %s%s%s", who->name, reason && *reason ? ": " : "",
-		 reason ? reason : "");
 	request_note(r, who->name, "deny by=%s reason=\"%s\"", who->name, request_quote(r, reason ? reason : ""));
 	request_note(r, "core", "denied status=%s", ca_status_word(r->status));
 	e = store_apply(ca, &change);
@@ -228,82 +239,4 @@ int ca_admin_deny(struct ca_core *core, const struct ca_admin_caller *who, int64
 		log_info("request.denied", "request", LOG_NUMBER(id), "by", who->name);
 	}
 	return admin_turn_end(core, id, e, out);
-}
-
-int admin_turn_edit(struct ca_core *core, struct ca *ca, struct ca_request *r, enum ca_action action,
-		    struct ca_outcome *out)
-{
-	struct store_change change = { .rewrite_rows = true, .rewrite_names = action == CA_ACTION_EDIT,
-				       .action = action };
-	const struct ca_profile *p = core_find_profile(core, r->profile);
-	int e;
-
-	if (!p)
-		return admin_turn_end(core, r->id,
-				      admin_turn_say(out, CA_ADMIN_NO_ANSWER,
-						     "the request's profile is no longer configured"), out);
-	r->is_edited = true;
-	decide_use_profile(r, p);
-	e = request_hash_template(r);
-	if (!e)
-		e = store_pending(ca, r, &change);
-	if (!e) {
-		trace_step(core->trace, ca_action_word(action), r->id);
-		describe(r, out);
-	}
-	return admin_turn_end(core, r->id, e, out);
-}
-
-int ca_admin_set_attribute(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *name,
-			   const char *value, struct ca_outcome *out)
-{
-	OWNED(ca_request) r = NULL;
-	struct ca *ca;
-	int e = admin_turn_begin(core, who, id, CA_ACTION_SET_ATTRIBUTES, &r, &ca, out);
-
-	if (e)
-		return e;
-	e = request_set_attribute(r, name, value, true);
-	if (e)
-		return admin_turn_end(core, id,
-			   e == -ENOMEM ? e
-					: admin_turn_say(out, CA_ADMIN_INVALID,
-					      "the attribute's name or value is too "
-					      "long or has a line break"),
-			   out);
-	request_note(r, who->name, "set-attribute by=%s name=\"%s\"", who->name, request_quote(r, name));
-	return admin_turn_edit(core, ca, r, CA_ACTION_SET_ATTRIBUTES, out);
-}
-
-static bool officer_may_set(struct ca_core *core, const struct ca_request *r, const char *oid)
-{
-	const struct ca_profile *p = core_find_profile(core, r->profile);
-
-	for (size_t i = 0; p && p->conf && i < conf_count(p->conf, "officer-extensions"); i++)
-		if (strcmp(conf_str_at(p->conf, "officer-extensions", i), oid) == 0)
-			return true;
-	return false;
-}
-
-int ca_admin_set_extension(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *oid,
-			   struct bytes der, unsigned flags, struct ca_outcome *out)
-{
-	OWNED(ca_request) r = NULL;
-	struct ca *ca;
-	int e = admin_turn_begin(core, who, id, CA_ACTION_SET_EXTENSION, &r, &ca, out);
-
-	if (e)
-		return e;
-	if (!officer_may_set(core, r, oid) || extension_is_reserved(oid))
-		return admin_turn_end(core, id,
-				      admin_turn_say(out, CA_ADMIN_NOT_PERMITTED,
-						     "the profile does not list this extension under "
-						     "officer-extensions"), out);
-	e = request_set_extension(r, oid, der, (flags & (CA_EXT_CRITICAL | CA_EXT_DISABLED)) | CA_EXT_ORIGIN_ADMIN);
-	if (e)
-		return admin_turn_end(core, id,
-				      e == -ENOMEM ? e : admin_turn_say(out, CA_ADMIN_INVALID,
-									"the OID or the value is malformed"), out);
-	request_note(r, who->name, "set-extension by=%s oid=%s flags=%u", who->name, oid, flags);
-	return admin_turn_edit(core, ca, r, CA_ACTION_SET_EXTENSION, out);
 }

@@ -1,8 +1,8 @@
 /* The door for people: what an administrator may do with requests.
  *
  * Resubmit asks policy again, with the original requester, and adds nothing. Approve records one officer's approval of
- * exactly what he was shown (the digest) and then resubmits: policy sees the approvals that count for its rule. Deny,
- * set attributes and set extension are legal while a request is pending, and never otherwise. Who may call what stands
+ * exactly what he was shown (the digest) and then resubmits: policy sees the approvals that count for its rule. Deny
+ * and edit are legal while a request is pending, and never otherwise. Who may call what stands
  * in one table (core/admin_rights.c), and each call leaves a line in the request's timeline.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -56,10 +56,6 @@ int ca_admin_approve(struct ca_core *core, const struct ca_admin_caller *who, in
 int ca_admin_resubmit(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, struct ca_outcome *out);
 int ca_admin_deny(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *reason,
 		  struct ca_outcome *out);
-
-/* Policy is not asked; the approvals given so far are void. An empty value removes the attribute. */
-int ca_admin_set_attribute(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *name,
-			   const char *value, struct ca_outcome *out);
 
 /* A certificate: by the request that it was issued for, or by its serial without leading zeros. */
 struct ca_certificate_ref {
@@ -119,25 +115,32 @@ int ca_admin_cert_status(struct ca_core *core, const struct ca_admin_caller *who
 int ca_admin_publish_crl(struct ca_core *core, const struct ca_admin_caller *who, const char *ca,
 			 struct ca_outcome *out);
 
-/* Take away what an officer set; what the request brought is switched off. */
-int ca_admin_remove_extension(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *oid,
-			      struct ca_outcome *out);
+/* What an officer may change in a pending request. The numbers are those of the admin protocol. */
+enum ca_edit_kind {
+	CA_EDIT_SET_ATTRIBUTE = 1, /* name, value: "" removes it */
+	CA_EDIT_SET_EXTENSION,    /* name: the OID; der, flags; only what the profile lists under officer-extensions */
+	CA_EDIT_REMOVE_EXTENSION, /* name: the OID; what the request brought is switched off instead */
+	CA_EDIT_SET_NAME,         /* name: "dns:a.example"; value: a name whose place it takes, or "". Only where the
+				   * profile says `officer-names: allow`, and another officer must approve */
+	CA_EDIT_REMOVE_NAME,      /* name; never the last one */
+	CA_EDIT_SHORTEN,          /* lifetime_s: shorter than it would be */
+	CA_EDITS_                 /* how many kinds, and one */
+};
 
-/* Add a name, or put it in the place of another ("dns:a.example"; `instead_of` "" adds): only where the profile says
- * `officer-names: allow`, and another officer must approve. Remove one: always, but not the last. */
-int ca_admin_set_name(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *name,
-		      const char *instead_of, struct ca_outcome *out);
-int ca_admin_remove_name(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *name,
-			 struct ca_outcome *out);
+struct ca_edit {
+	enum ca_edit_kind kind;
+	const char *name, *value;
+	struct bytes der;
+	unsigned flags;
+	int64_t lifetime_s;
+};
 
-/* A shorter validity than the request would get; never a longer one. */
-int ca_admin_shorten(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, int64_t lifetime_s,
-		     struct ca_outcome *out);
+#define CA_EDITS_MAX 256 /* more are CA_ADMIN_INVALID, and only so many are looked at */
+
+/* Make all of these changes, in their order, or none. Policy is not asked; the approvals given so far are void. */
+int ca_admin_edit(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const struct ca_edit *edits,
+		  size_t n, struct ca_outcome *out);
 
 /* A note for the officers who look next, in any state. 0; CA_ADMIN_NOT_FOUND, _NOT_PERMITTED, _INVALID. */
 int ca_admin_note(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *text,
 		  struct ca_outcome *out);
-
-/* Only an OID of the profile's `officer-extensions`; origin ADMIN. `flags`: CA_EXT_CRITICAL, CA_EXT_DISABLED. */
-int ca_admin_set_extension(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *oid,
-			   struct bytes der, unsigned flags, struct ca_outcome *out);

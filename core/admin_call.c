@@ -8,6 +8,7 @@
 
 #include "core/base/clock.h"
 #include "core/store_view.h"
+#include "core/wire/message_text.h"
 
 #define FAILURE 100 /* Reply.outcome of a failure inside the core: this plus errno */
 #define CALL(name) GATEHOUSE__ADMIN__CALL__WHAT_##name
@@ -18,8 +19,7 @@ const struct admin_call_row admin_calls[] = {
 	{ CALL(APPROVE), "approve", ADMIN_RIGHT_DECIDE, admin_approve },
 	{ CALL(RESUBMIT), "resubmit", ADMIN_RIGHT_DECIDE, admin_resubmit },
 	{ CALL(DENY), "deny", ADMIN_RIGHT_DECIDE, admin_deny },
-	{ CALL(SET_ATTRIBUTE), "set-attribute", ADMIN_RIGHT_DECIDE, admin_set_attribute },
-	{ CALL(SET_EXTENSION), "set-extension", ADMIN_RIGHT_DECIDE, admin_set_extension },
+	{ CALL(EDIT), "edit", ADMIN_RIGHT_DECIDE, admin_edit },
 	{ CALL(REVOKE), "revoke", ADMIN_RIGHT_DECIDE, admin_revoke },
 	{ CALL(HOLD), "hold", ADMIN_RIGHT_DECIDE, admin_hold },
 	{ CALL(RELEASE), "release", ADMIN_RIGHT_DECIDE, admin_release },
@@ -28,10 +28,6 @@ const struct admin_call_row admin_calls[] = {
 	{ CALL(PURGE), "purge", ADMIN_RIGHT_PURGE, admin_purge },
 	{ CALL(CERT_STATUS), "cert-status", ADMIN_RIGHT_READ, admin_cert_status },
 	{ CALL(LIST_CRLS), "list-crls", ADMIN_RIGHT_READ, admin_list_crls },
-	{ CALL(REMOVE_EXTENSION), "remove-extension", ADMIN_RIGHT_DECIDE, admin_remove_extension },
-	{ CALL(SET_NAME), "set-name", ADMIN_RIGHT_DECIDE, admin_set_name },
-	{ CALL(REMOVE_NAME), "remove-name", ADMIN_RIGHT_DECIDE, admin_remove_name },
-	{ CALL(SHORTEN), "shorten", ADMIN_RIGHT_DECIDE, admin_shorten },
 	{ CALL(ADD_NOTE), "note", ADMIN_RIGHT_DECIDE, admin_add_note },
 	{ CALL(WATCH), "watch", ADMIN_RIGHT_READ, admin_watch },
 	{ CALL(EXPLAIN), "explain", ADMIN_RIGHT_READ, admin_explain },
@@ -118,4 +114,32 @@ void admin_call(struct ca_core *core, const struct ca_admin_caller *who, const G
 		return;
 	}
 	admin_say(&a, CA_ADMIN_INVALID, "this core does not know that call");
+}
+
+static void *take_memory(void *arena, size_t n)
+{
+	return arena_alloc(arena, n);
+}
+
+static void leave_memory(void *arena, void *memory)
+{
+}
+
+int admin_answer(struct ca_core *core, const struct ca_admin_caller *who, struct bytes message, struct arena *arena,
+		 Gatehouse__Admin__Reply *reply)
+{
+	/* The arena overwrites what it held: a Call may bring a password. */
+	ProtobufCAllocator allocator = { take_memory, leave_memory, arena };
+	const Gatehouse__Admin__Call *call = gatehouse__admin__call__unpack(&allocator, message.len, message.ptr);
+
+	if (!call)
+		return -EBADMSG;
+	if (message_text_is_good(&gatehouse__admin__call__descriptor, message)) {
+		admin_call(core, who, call, arena, reply);
+	} else {
+		gatehouse__admin__reply__init(reply);
+		reply->outcome = CA_ADMIN_INVALID;
+		reply->reason = (char *)"a text of this call is not UTF-8; give it as UTF-8";
+	}
+	return 0;
 }

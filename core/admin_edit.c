@@ -17,25 +17,63 @@
 #define NOTE_MAX 1000
 #define LIFETIME_MIN_S 300
 
-int ca_admin_remove_extension(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *oid,
-			      struct ca_outcome *out)
+/* Make one change to `r` in memory, with its line. 0, an outcome of core/admin.h, or negative. */
+typedef int edit_fn(struct ca_core *core, struct ca_request *r, const struct ca_edit *e, struct ca_outcome *out);
+
+/* ---- attributes, extensions ---- */
+
+static int set_attribute(struct ca_core *core, struct ca_request *r, const struct ca_edit *edit,
+			 struct ca_outcome *out)
 {
-	OWNED(ca_request) r = NULL;
-	struct ca_extension *x;
-	struct ca *ca;
-	int e = admin_turn_begin(core, who, id, CA_ACTION_SET_EXTENSION, &r, &ca, out);
+	int e = request_set_attribute(r, edit->name, edit->value, true);
 
 	if (e)
-		return e;
-	x = request_find_extension(r, oid);
+		return e == -ENOMEM ? e :
+				      admin_turn_say(out, CA_ADMIN_INVALID,
+						     "the attribute's name or value is too long or has a line break");
+	request_note(r, r->officer, "set-attribute by=%s name=\"%s\"", r->officer, request_quote(r, edit->name));
+	return 0;
+}
+
+static bool officer_may_set(struct ca_core *core, const struct ca_request *r, const char *oid)
+{
+	const struct ca_profile *p = core_find_profile(core, r->profile);
+
+	for (size_t i = 0; p && p->conf && i < conf_count(p->conf, "officer-extensions"); i++)
+		if (strcmp(conf_str_at(p->conf, "officer-extensions", i), oid) == 0)
+			return true;
+	return false;
+}
+
+static int set_extension(struct ca_core *core, struct ca_request *r, const struct ca_edit *edit,
+			 struct ca_outcome *out)
+{
+	unsigned flags = (edit->flags & (CA_EXT_CRITICAL | CA_EXT_DISABLED)) | CA_EXT_ORIGIN_ADMIN;
+	int e;
+
+	if (!officer_may_set(core, r, edit->name) || extension_is_reserved(edit->name))
+		return admin_turn_say(out, CA_ADMIN_NOT_PERMITTED,
+				      "the profile does not list this extension under officer-extensions");
+	e = request_set_extension(r, edit->name, edit->der, flags);
+	if (e)
+		return e == -ENOMEM ? e : admin_turn_say(out, CA_ADMIN_INVALID, "the OID or the value is malformed");
+	request_note(r, r->officer, "set-extension by=%s oid=%s flags=%u", r->officer, edit->name, edit->flags);
+	return 0;
+}
+
+static int remove_extension(struct ca_core *core, struct ca_request *r, const struct ca_edit *edit,
+			    struct ca_outcome *out)
+{
+	struct ca_extension *x = request_find_extension(r, edit->name);
+
 	if (!x)
-		return admin_turn_end(core, id, admin_turn_say(out, CA_ADMIN_INVALID, "it has no such extension"), out);
+		return admin_turn_say(out, CA_ADMIN_INVALID, "it has no such extension");
 	if ((x->flags & CA_EXT_ORIGIN_MASK) == CA_EXT_ORIGIN_ADMIN)
 		*x = r->extensions[--r->n_extensions];
 	else
 		x->flags |= CA_EXT_DISABLED;
-	request_note(r, who->name, "remove-extension by=%s oid=%s", who->name, oid);
-	return admin_turn_edit(core, ca, r, CA_ACTION_SET_EXTENSION, out);
+	request_note(r, r->officer, "remove-extension by=%s oid=%s", r->officer, edit->name);
+	return 0;
 }
 
 /* ---- names ---- */
@@ -110,8 +148,7 @@ static int grow_names(struct ca_request *r)
 	return 0;
 }
 
-static int set_name(struct ca_request *r, const char *text, const char *instead_of, const char *officer,
-		    struct ca_outcome *out)
+static int put_name(struct ca_request *r, const char *text, const char *instead_of, struct ca_outcome *out)
 {
 	struct ca_name name, old, *place = NULL;
 
@@ -126,81 +163,125 @@ static int set_name(struct ca_request *r, const char *text, const char *instead_
 	if (!place && grow_names(r))
 		return -ENOMEM;
 	name.evidence = CA_EVIDENCE_OFFICER;
-	name.evidence_text = arena_strdup(r->arena, officer);
+	name.evidence_text = arena_strdup(r->arena, r->officer);
 	if (!name.evidence_text)
 		return -ENOMEM;
 	*(place ? place : &r->names[r->n_names++]) = name;
 	return mend_common_name(r);
 }
 
-int ca_admin_set_name(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *name,
-		      const char *instead_of, struct ca_outcome *out)
+static int set_name(struct ca_core *core, struct ca_request *r, const struct ca_edit *edit, struct ca_outcome *out)
 {
-	OWNED(ca_request) r = NULL;
-	struct ca *ca;
-	int e = admin_turn_begin(core, who, id, CA_ACTION_EDIT, &r, &ca, out);
+	int e;
 
-	if (e)
-		return e;
 	if (!allows_names(core, r))
-		e = admin_turn_say(out, CA_ADMIN_NOT_PERMITTED,
-				   "the profile does not say officer-names: allow, so nobody adds or changes names");
+		return admin_turn_say(out, CA_ADMIN_NOT_PERMITTED,
+				      "the profile does not say officer-names: allow, so nobody adds or changes names");
+	e = put_name(r, edit->name, edit->value, out);
 	if (!e)
-		e = set_name(r, name, instead_of ? instead_of : "", who->name, out);
-	if (e)
-		return admin_turn_end(core, id, e, out);
-	request_note(r, who->name, "set-name by=%s name=\"%s\" instead-of=\"%s\"", who->name, request_quote(r, name),
-		     request_quote(r, instead_of ? instead_of : ""));
-	return admin_turn_edit(core, ca, r, CA_ACTION_EDIT, out);
+		request_note(r, r->officer, "set-name by=%s name=\"%s\" instead-of=\"%s\"", r->officer,
+			     request_quote(r, edit->name), request_quote(r, edit->value));
+	return e;
 }
 
-int ca_admin_remove_name(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *name,
-			 struct ca_outcome *out)
+static int remove_name(struct ca_core *core, struct ca_request *r, const struct ca_edit *edit, struct ca_outcome *out)
 {
-	OWNED(ca_request) r = NULL;
-	struct ca_name wanted, *place;
-	struct ca *ca;
-	int e = admin_turn_begin(core, who, id, CA_ACTION_EDIT, &r, &ca, out);
+	struct ca_name wanted, *place = parse_name(r, edit->name, &wanted) ? find_name(r, &wanted) : NULL;
+	int e;
 
-	if (e)
-		return e;
-	place = parse_name(r, name, &wanted) ? find_name(r, &wanted) : NULL;
 	if (!place)
-		e = admin_turn_say(out, CA_ADMIN_INVALID, "it has no such name; a name is written dns:a.example");
-	else if (r->n_names == 1)
-		e = admin_turn_say(out, CA_ADMIN_INVALID, "the last name cannot be removed; deny the request instead");
-	if (e)
-		return admin_turn_end(core, id, e, out);
+		return admin_turn_say(out, CA_ADMIN_INVALID, "it has no such name; a name is written dns:a.example");
+	if (r->n_names == 1)
+		return admin_turn_say(out, CA_ADMIN_INVALID,
+				      "the last name cannot be removed; deny the request instead");
 	memmove(place, place + 1, (size_t)(r->names + r->n_names - place - 1) * sizeof(*place));
 	r->n_names--;
 	e = mend_common_name(r);
-	if (e)
-		return admin_turn_end(core, id, e, out);
-	request_note(r, who->name, "remove-name by=%s name=\"%s\"", who->name, request_quote(r, name));
-	return admin_turn_edit(core, ca, r, CA_ACTION_EDIT, out);
+	if (!e)
+		request_note(r, r->officer, "remove-name by=%s name=\"%s\"", r->officer,
+			     request_quote(r, edit->name));
+	return e;
 }
 
-/* ---- validity, notes ---- */
+/* ---- validity ---- */
 
-int ca_admin_shorten(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, int64_t lifetime_s,
-		     struct ca_outcome *out)
+static int shorten(struct ca_core *core, struct ca_request *r, const struct ca_edit *edit, struct ca_outcome *out)
+{
+	if (edit->lifetime_s < LIFETIME_MIN_S || edit->lifetime_s >= r->template_s)
+		return admin_turn_say(out, CA_ADMIN_INVALID,
+				      "the validity can be made shorter than it is, but not than five minutes");
+	r->officer_lifetime_s = r->template_s = edit->lifetime_s;
+	r->not_after_s = r->not_before_s + edit->lifetime_s - 1;
+	request_note(r, r->officer, "shorten by=%s lifetime=%llds", r->officer, (long long)edit->lifetime_s);
+	return 0;
+}
+
+/* ---- all of them ---- */
+
+static const struct {
+	enum ca_action action;
+	edit_fn *make;
+} kinds[] = {
+	[CA_EDIT_SET_ATTRIBUTE] = { CA_ACTION_SET_ATTRIBUTES, set_attribute },
+	[CA_EDIT_SET_EXTENSION] = { CA_ACTION_SET_EXTENSION, set_extension },
+	[CA_EDIT_REMOVE_EXTENSION] = { CA_ACTION_SET_EXTENSION, remove_extension },
+	[CA_EDIT_SET_NAME] = { CA_ACTION_EDIT, set_name },
+	[CA_EDIT_REMOVE_NAME] = { CA_ACTION_EDIT, remove_name },
+	[CA_EDIT_SHORTEN] = { CA_ACTION_EDIT, shorten },
+};
+
+/* Changes of several kinds are an edit. */
+static enum ca_action action_of(const struct ca_edit *edits, size_t n)
+{
+	enum ca_action action = n ? kinds[edits[0].kind].action : CA_ACTION_EDIT;
+
+	for (size_t i = 1; i < n && i < CA_EDITS_MAX; i++)
+		if (kinds[edits[i].kind].action != action)
+			return CA_ACTION_EDIT;
+	return action;
+}
+
+/* The digest is another one then, so approvals given for the old one count no more. */
+static int store_edit(struct ca *ca, struct ca_request *r, enum ca_action action, struct ca_outcome *out)
+{
+	struct store_change change = { .r = r, .from = CA_STATE_PENDING, .key_until_ms = INT64_MAX,
+				       .rewrite_rows = true, .rewrite_names = action == CA_ACTION_EDIT,
+				       .action = action };
+	const struct ca_profile *p = core_find_profile(ca->core, r->profile);
+	int e;
+
+	if (!p)
+		return admin_turn_say(out, CA_ADMIN_NO_ANSWER, "the request's profile is no longer configured");
+	r->is_edited = true;
+	decide_use_profile(r, p);
+	e = request_hash_template(r);
+	if (!e)
+		e = store_apply(ca, &change);
+	if (!e)
+		trace_step(ca->core->trace, ca_action_word(action), r->id);
+	return e;
+}
+
+int ca_admin_edit(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const struct ca_edit *edits,
+		  size_t n, struct ca_outcome *out)
 {
 	OWNED(ca_request) r = NULL;
+	enum ca_action action = action_of(edits, n);
 	struct ca *ca;
-	int e = admin_turn_begin(core, who, id, CA_ACTION_EDIT, &r, &ca, out);
+	int e = admin_turn_begin(core, who, id, action, &r, &ca, out);
 
 	if (e)
 		return e;
-	if (lifetime_s < LIFETIME_MIN_S || lifetime_s >= r->template_s)
-		return admin_turn_end(core, id,
-				      admin_turn_say(out, CA_ADMIN_INVALID,
-						     "the validity can be made shorter than it is, but not than five "
-						     "minutes"), out);
-	r->officer_lifetime_s = r->template_s = lifetime_s;
-	r->not_after_s = r->not_before_s + lifetime_s - 1;
-	request_note(r, who->name, "shorten by=%s lifetime=%llds", who->name, (long long)lifetime_s);
-	return admin_turn_edit(core, ca, r, CA_ACTION_EDIT, out);
+	if (n == 0 || n > CA_EDITS_MAX)
+		e = admin_turn_say(out, CA_ADMIN_INVALID, "an edit has 1 to 256 changes");
+	for (size_t i = 0; !e && i < n; i++)
+		e = kinds[edits[i].kind].make(core, r, &edits[i], out);
+	if (!e)
+		e = store_edit(ca, r, action, out);
+	return admin_turn_end(core, id, e, out);
 }
+
+/* ---- notes ---- */
 
 int ca_admin_note(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *text,
 		  struct ca_outcome *out)

@@ -43,10 +43,8 @@ struct admin_call_row {
 extern const struct admin_call_row admin_calls[]; /* ends with a row without `answer` */
 
 /* core/admin_requests.c */
-admin_call_fn admin_list_requests, admin_show_request, admin_approve, admin_resubmit, admin_deny, admin_set_attribute,
-	admin_set_extension;
-
-admin_call_fn admin_remove_extension, admin_set_name, admin_remove_name, admin_shorten, admin_add_note;
+admin_call_fn admin_list_requests, admin_show_request, admin_approve, admin_resubmit, admin_deny, admin_edit,
+	admin_add_note;
 
 /* core/admin_watch.c */
 admin_call_fn admin_watch, admin_explain;

@@ -13,7 +13,8 @@ void admin_list_requests(const struct admin_ask *a)
 	const Gatehouse__Admin__ListRequests *q = a->call->list_requests;
 
 	admin_list(a, &(struct list_query){ .table = FILTER_REQUESTS, .filter = q->filter, .limit = q->limit,
-					    .from = bytes_of(q->from.data, q->from.len), .backwards = q->backwards });
+					    .from = bytes_of(q->from.data, q->from.len), .backwards = q->backwards,
+					    .after_id = q->after_id });
 }
 
 /* What was asked for against what will be issued; not for octets that are no request. */
@@ -84,59 +85,24 @@ void admin_deny(const struct admin_ask *a)
 	admin_decided(a, ca_admin_deny(a->core, &who, q->id, q->reason, &out), &out, q->id);
 }
 
-void admin_set_attribute(const struct admin_ask *a)
+void admin_edit(const struct admin_ask *a)
 {
-	const Gatehouse__Admin__SetAttribute *q = a->call->set_attribute;
+	const Gatehouse__Admin__Edit *q = a->call->edit;
 	struct ca_admin_caller who = who_saw(a, q->version);
+	struct ca_edit edits[CA_EDITS_MAX];
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
 
-	admin_decided(a, ca_admin_set_attribute(a->core, &who, q->id, q->name, q->value, &out), &out, q->id);
-}
+	for (size_t i = 0; i < q->n_changes && i < CA_EDITS_MAX; i++) {
+		const Gatehouse__Admin__Change *c = q->changes[i];
 
-void admin_set_extension(const struct admin_ask *a)
-{
-	const Gatehouse__Admin__SetExtension *q = a->call->set_extension;
-	struct ca_admin_caller who = who_saw(a, q->version);
-	struct bytes value = bytes_of(q->value.data, q->value.len);
-	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
-
-	admin_decided(a, ca_admin_set_extension(a->core, &who, q->id, q->oid, value, q->flags, &out), &out, q->id);
-}
-
-void admin_remove_extension(const struct admin_ask *a)
-{
-	const Gatehouse__Admin__RemoveExtension *q = a->call->remove_extension;
-	struct ca_admin_caller who = who_saw(a, q->version);
-	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
-
-	admin_decided(a, ca_admin_remove_extension(a->core, &who, q->id, q->oid, &out), &out, q->id);
-}
-
-void admin_set_name(const struct admin_ask *a)
-{
-	const Gatehouse__Admin__SetName *q = a->call->set_name;
-	struct ca_admin_caller who = who_saw(a, q->version);
-	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
-
-	admin_decided(a, ca_admin_set_name(a->core, &who, q->id, q->name, q->instead_of, &out), &out, q->id);
-}
-
-void admin_remove_name(const struct admin_ask *a)
-{
-	const Gatehouse__Admin__RemoveName *q = a->call->remove_name;
-	struct ca_admin_caller who = who_saw(a, q->version);
-	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
-
-	admin_decided(a, ca_admin_remove_name(a->core, &who, q->id, q->name, &out), &out, q->id);
-}
-
-void admin_shorten(const struct admin_ask *a)
-{
-	const Gatehouse__Admin__Shorten *q = a->call->shorten;
-	struct ca_admin_caller who = who_saw(a, q->version);
-	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
-
-	admin_decided(a, ca_admin_shorten(a->core, &who, q->id, q->lifetime_s, &out), &out, q->id);
+		if (c->kind == 0 || c->kind >= CA_EDITS_) {
+			admin_say(a, CA_ADMIN_INVALID, "there is no such kind of change");
+			return;
+		}
+		edits[i] = (struct ca_edit){ (enum ca_edit_kind)c->kind, c->name, c->value,
+					     bytes_of(c->der.data, c->der.len), c->flags, c->lifetime_s };
+	}
+	admin_decided(a, ca_admin_edit(a->core, &who, q->id, edits, q->n_changes, &out), &out, q->id);
 }
 
 void admin_add_note(const struct admin_ask *a)

@@ -102,16 +102,16 @@ static size_t fit(Gatehouse__Admin__Reply *reply)
 
 static int answer_one(struct session *s, const struct ca_admin_caller *who, struct bytes message)
 {
-	Gatehouse__Admin__Call *call = gatehouse__admin__call__unpack(NULL, message.len, message.ptr);
 	Gatehouse__Admin__Reply reply;
 	OWNED_BUF out = BUF_INIT(FRAME_MAX);
 	struct arena *arena = NULL;
 	uint8_t *room;
 	size_t n;
-	int e = call ? arena_new(&arena, CALL_ARENA_MAX) : -EBADMSG;
+	int e = arena_new(&arena, CALL_ARENA_MAX);
 
+	if (!e)
+		e = admin_answer(s->socket->core, who, message, arena, &reply);
 	if (!e) {
-		admin_call(s->socket->core, who, call, arena, &reply);
 		n = fit(&reply);
 		/* A Reply of nothing but defaults packs to no octets; a frame has at least one. */
 		if (n == 0) {
@@ -126,7 +126,6 @@ static int answer_one(struct session *s, const struct ca_admin_caller *who, stru
 		}
 	}
 	arena_drop(&arena);
-	gatehouse__admin__call__free_unpacked(call, NULL);
 	return e;
 }
 

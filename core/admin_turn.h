@@ -15,9 +15,5 @@ int admin_turn_begin(struct ca_core *core, const struct ca_admin_caller *who, in
 /* Let it go; returns what the caller is told for `e`. */
 int admin_turn_end(struct ca_core *core, int64_t id, int e, struct ca_outcome *out);
 
-/* Write an edit and end. The digest is another one then, so approvals given for the old one count no more. */
-int admin_turn_edit(struct ca_core *core, struct ca *ca, struct ca_request *r, enum ca_action action,
-		    struct ca_outcome *out);
-
 /* Put a sentence into `out` and return `outcome`. */
 int admin_turn_say(struct ca_outcome *out, int outcome, const char *reason);

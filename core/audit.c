@@ -7,31 +7,7 @@
 #include <errno.h>
 
 #include "core/base/clock.h"
-
-/* How many octets at `p` are one UTF-8 character (RFC 3629 4); 0: none is there. */
-static size_t utf8_length(const uint8_t *p, size_t left)
-{
-	uint8_t second_min = 0x80, second_max = 0xbf;
-	size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] <= 0xdf ? 2 : p[0] >= 0xe0 && p[0] <= 0xef ? 3 :
-		   p[0] >= 0xf0 && p[0] <= 0xf4 ? 4 : 0;
-
-	if (n == 0 || n > left)
-		return 0;
-	if (p[0] == 0xe0)
-		second_min = 0xa0;
-	else if (p[0] == 0xed)
-		second_max = 0x9f;
-	else if (p[0] == 0xf0)
-		second_min = 0x90;
-	else if (p[0] == 0xf4)
-		second_max = 0x8f;
-	if (n > 1 && (p[1] < second_min || p[1] > second_max))
-		return 0;
-	for (size_t i = 2; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	return n;
-}
+#include "core/base/utf8.h"
 
 static void print_character(struct buf *out, const uint8_t *p, size_t n)
 {
@@ -65,7 +41,7 @@ static void print_string(struct buf *out, const char *text)
 			buf_append(out, bytes_of(p + i, n));
 			continue;
 		}
-		n = utf8_length(p + i, len - i);
+		n = utf8_length(bytes_of(p + i, len - i));
 		print_character(out, p + i, n);
 	}
 	buf_append_char(out, '"');

@@ -13,6 +13,7 @@
 #include "core/base/ip.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
+#include "core/base/utf8.h"
 #include "core/credential_guard.h"
 #include "core/keys.h"
 #include "core/store_credentials.h"
@@ -184,8 +185,8 @@ static int draft_places(struct draft *d, struct ca_core *core, const struct cred
 		const struct conf_section *e = find_endpoint(core, spec->endpoints[i]);
 
 		if (!e) {
-			snprintf(why, CA_REASON_SIZE, "there is no endpoint '%.64s' under endpoints:",
-				 spec->endpoints[i]);
+			snprintf(why, CA_REASON_SIZE, "there is no endpoint '%.*s' under endpoints:",
+				 utf8_fit(spec->endpoints[i], 64), spec->endpoints[i]);
 			return CA_ADMIN_INVALID;
 		}
 		add_line(&d->endpoints, spec->endpoints[i]);
@@ -193,8 +194,8 @@ static int draft_places(struct draft *d, struct ca_core *core, const struct cred
 	}
 	for (size_t i = 0; i < spec->n_profiles; i++) {
 		if (!is_line(buf_str(&there), spec->profiles[i])) {
-			snprintf(why, CA_REASON_SIZE, "none of these endpoints has the profile '%.64s'",
-				 spec->profiles[i]);
+			snprintf(why, CA_REASON_SIZE, "none of these endpoints has the profile '%.*s'",
+				 utf8_fit(spec->profiles[i], 64), spec->profiles[i]);
 			return CA_ADMIN_INVALID;
 		}
 		add_line(&d->profiles, spec->profiles[i]);

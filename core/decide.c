@@ -11,6 +11,7 @@
 #include "core/base/base64.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/utf8.h"
 #include "core/keys.h"
 #include "core/policy_view.h"
 #include "core/prove.h"
@@ -143,6 +144,13 @@ static void stage_restore(struct ca_request *r, const struct staged *s)
 	r->template_s = s->template_s;
 }
 
+/* A module may have cut its text to the room that there is, in the middle of a character. */
+static void keep_whole(char *text, size_t size)
+{
+	text[size - 1] = '\0';
+	text[utf8_fit(text, size)] = '\0';
+}
+
 static int call_policy(struct ca *ca, struct ca_request *r, enum ca_verify_cause cause)
 {
 	struct ca_policy_view *v = policy_view_open(ca, r, cause == CA_VERIFY_NEW);
@@ -157,6 +165,9 @@ static int call_policy(struct ca *ca, struct ca_request *r, enum ca_verify_cause
 	if (takes_turns)
 		pthread_mutex_unlock(&ca->policy_turn);
 	policy_view_close(v);
+	keep_whole(r->verdict.rule, sizeof(r->verdict.rule));
+	keep_whole(r->verdict.reason, sizeof(r->verdict.reason));
+	keep_whole(r->verdict.trace, sizeof(r->verdict.trace));
 	return e;
 }
 

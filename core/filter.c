@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "core/base/utf8.h"
+
 #define SIGNS "()<>=!~"
 
 enum token { TOKEN_END, TOKEN_OPEN, TOKEN_CLOSE, TOKEN_OP, TOKEN_WORD };
@@ -141,7 +143,7 @@ static int no_field(struct parser *p)
 	for (const struct filter_field *f = filter_fields; f->word && n < sizeof(list) - 24; f++)
 		if (f->tables & p->table)
 			n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", n ? " " : "", f->word);
-	return wrong(p, "'%.32s' is no field here; there are %s", p->word, list);
+	return wrong(p, "'%.*s' is no field here; there are %s", utf8_fit(p->word, 32), p->word, list);
 }
 
 static const struct {

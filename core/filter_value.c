@@ -11,6 +11,7 @@
 
 #include "core/base/base64.h"
 #include "core/base/clock.h"
+#include "core/base/utf8.h"
 #include "core/submit.h"
 
 #define VALUE_MAX 300
@@ -56,7 +57,7 @@ static int read_word(struct filter *term, const char *text, char why[static FILT
 {
 	if (filter_find_word(term->field, text, &term->value.number))
 		return 0;
-	snprintf(why, FILTER_WHY_SIZE, "'%.32s' is none of %s", text, term->field->summary);
+	snprintf(why, FILTER_WHY_SIZE, "'%.*s' is none of %s", utf8_fit(text, 32), text, term->field->summary);
 	return FILTER_WRONG;
 }
 

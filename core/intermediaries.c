@@ -23,6 +23,7 @@
 #include "core/ocsp.h"
 #include "core/request_form.h"
 #include "core/tls_door.h"
+#include "core/wire/message_text.h"
 #include "core/wire/server.h"
 
 #define CONNECTIONS_MAX 64      /* of all; the server takes no more */
@@ -348,6 +349,13 @@ static int answer_call(struct answer *a, struct buf *reply)
 	return -EBADMSG;
 }
 
+/* From outside: its texts are looked at too. */
+static Message *unpack(struct arena *arena, struct bytes octets)
+{
+	return message_text_is_good(&gatehouse__core__message__descriptor, octets) ? message_unpack(arena, octets) :
+										      NULL;
+}
+
 int intermediaries_answer(struct ca_core *core, const struct binding *by, struct bytes octets, struct buf *reply)
 {
 	struct answer a = { .core = core, .by = by, .reply = GATEHOUSE__CORE__MESSAGE__INIT, .out = CA_OUTCOME_INIT,
@@ -355,7 +363,7 @@ int intermediaries_answer(struct ca_core *core, const struct binding *by, struct
 	int e = arena_new(&a.arena, MESSAGE_ARENA_MAX);
 
 	if (!e) {
-		a.call = message_unpack(a.arena, octets);
+		a.call = unpack(a.arena, octets);
 		e = a.call ? answer_call(&a, reply) : -EBADMSG;
 	}
 	ca_outcome_fini(&a.out);
@@ -421,7 +429,7 @@ static int greet_peer(void *arg, struct bytes octets, struct buf *out)
 
 	if (e)
 		return e;
-	m = message_unpack(arena, octets);
+	m = unpack(arena, octets);
 	why = judge_hello(p, m);
 	log_hello(p, m, why);
 	hello.version = CORE_VERSION;

@@ -8,13 +8,14 @@
 #include <stdio.h>
 
 #include "core/base/own.h"
+#include "core/base/utf8.h"
 #include "core/issue_int.h"
 
 _Static_assert((int)PATTERN_DNS == CA_NAME_DNS && (int)PATTERN_URI == CA_NAME_URI, "the kinds are the same");
 
 static int refuse(char why[static CA_REASON_SIZE], const char *line, const char *what)
 {
-	snprintf(why, CA_REASON_SIZE, "'%.120s' %s", line, what);
+	snprintf(why, CA_REASON_SIZE, "'%.*s' %s", utf8_fit(line, 120), line, what);
 	return -EINVAL;
 }
 

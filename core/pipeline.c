@@ -12,6 +12,7 @@
 #include "core/base/ip.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
+#include "core/base/utf8.h"
 #include "core/keys.h"
 #include "core/prove.h"
 #include "core/request_form.h"
@@ -279,18 +280,20 @@ static int compare_names(const struct ca_request *r, char why[static CA_REASON_S
 	}
 	for (size_t i = 0; i < r->csr.n_names; i++)
 		if (!has_name(r, r->csr.names[i].kind, r->csr.names[i].value)) {
-			snprintf(why, CA_REASON_SIZE, "the request asks for %.150s, which was not proven",
-				 r->csr.names[i].value);
+			snprintf(why, CA_REASON_SIZE, "the request asks for %.*s, which was not proven",
+				 utf8_fit(r->csr.names[i].value, 150), r->csr.names[i].value);
 			return CA_STATUS_BAD_NAME;
 		}
 	if (r->csr.common_name && !has_name(r, CA_NAME_DNS, r->csr.common_name) &&
 	    !has_name(r, CA_NAME_IP, r->csr.common_name)) {
-		snprintf(why, CA_REASON_SIZE, "the common name %.150s was not proven", r->csr.common_name);
+		snprintf(why, CA_REASON_SIZE, "the common name %.*s was not proven", utf8_fit(r->csr.common_name, 150),
+			 r->csr.common_name);
 		return CA_STATUS_BAD_NAME;
 	}
 	for (size_t i = 0; i < r->n_names; i++)
 		if (!csr_has_name(r, &r->names[i])) {
-			snprintf(why, CA_REASON_SIZE, "the request does not ask for %.150s", r->names[i].value);
+			snprintf(why, CA_REASON_SIZE, "the request does not ask for %.*s",
+				 utf8_fit(r->names[i].value, 150), r->names[i].value);
 			return CA_STATUS_BAD_NAME;
 		}
 	return 0;

@@ -116,13 +116,14 @@ int list_plan_init(struct list_plan *p, const struct list_query *q, struct arena
 	*p = (struct list_plan){ .q = q, .filter = filter };
 	if (!e && filter)
 		find_leaders(p, filter);
-	if (!e && q->from.len && q->from.len != CURSOR_SIZE) {
+	if (e || q->from.len == 0)
+		return e;
+	if (q->from.len != CURSOR_SIZE) {
 		snprintf(why, FILTER_WHY_SIZE, "that is no place where a list goes on");
 		return FILTER_WRONG;
 	}
-	if (q->from.len)
-		p->from = (struct list_cursor){ read_int64(q->from.ptr), read_int64(q->from.ptr + 8), true };
-	return e;
+	p->from = (struct list_cursor){ read_int64(q->from.ptr), read_int64(q->from.ptr + 8), true };
+	return 0;
 }
 
 void list_plan_choose(struct list_plan *p)
@@ -324,6 +325,44 @@ static int list_page(struct ca_core *core, struct list_read *r)
 	return e ? e : write_next(r);
 }
 
+/* ---- beginning behind a row ---- */
+
+static int find_place(struct db_conn *conn, void *arg)
+{
+	struct list_read *r = arg;
+	const struct list_query *q = r->plan.q;
+	bool is_request = q->table == FILTER_REQUESTS;
+	struct list_sql s = LIST_SQL_INIT(r->arena);
+	OWNED(db_rows) rows = NULL;
+	int e = buf_printf(&s.text, "SELECT %s, q.id FROM %s WHERE %s=?", list_key_column(&r->plan),
+			   is_request ? "requests q" : "certificates c JOIN requests q ON q.id=c.request_id",
+			   is_request ? "q.id" : "c.serial");
+
+	s.values[++s.n] = is_request ? DB_INT(q->after_id) : DB_BLOB(q->after_serial);
+	if (!e)
+		e = select_sql(conn, &rows, &s);
+	if (!e && (e = db_next(rows)) == DB_ROW) {
+		r->plan.from = (struct list_cursor){ db_col_int(rows, 0), db_col_int(rows, 1), true };
+		e = 0;
+	}
+	buf_fini(&s.text);
+	return e;
+}
+
+static int begin_after(struct ca_core *core, struct list_read *r, char why[static FILTER_WHY_SIZE])
+{
+	const struct list_query *q = r->plan.q;
+	int e;
+
+	if (r->plan.from.is_set || !(q->after_id || q->after_serial.len))
+		return 0;
+	e = db_read(core->db, find_place, r);
+	if (e || r->plan.from.is_set)
+		return e;
+	snprintf(why, FILTER_WHY_SIZE, "there is no such row to begin after");
+	return FILTER_WRONG;
+}
+
 int store_list(struct ca_core *core, const struct list_query *q, struct arena *arena, Gatehouse__Admin__Reply *reply,
 	       char why[static FILTER_WHY_SIZE])
 {
@@ -331,6 +370,8 @@ int store_list(struct ca_core *core, const struct list_query *q, struct arena *a
 			       .limit = q->limit == 0 ? PAGE_DEFAULT : q->limit > PAGE_MAX ? PAGE_MAX : q->limit };
 	int e = list_plan_init(&r.plan, q, arena, why);
 
+	if (!e)
+		e = begin_after(core, &r, why);
 	if (e)
 		return e;
 	reply->requests = arena_alloc(arena, r.limit * sizeof(*reply->requests));

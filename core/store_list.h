@@ -25,6 +25,9 @@ struct list_query {
 	enum filter_table table;
 	const char *filter;
 	struct bytes from; /* `next` of the page before; empty */
+	/* Where the first page begins: behind this row in the order of the list. */
+	int64_t after_id;          /* of requests; 0 */
+	struct bytes after_serial; /* of certificates; empty */
 	unsigned limit;    /* 0: 100 */
 	bool backwards;
 	int64_t now_s;

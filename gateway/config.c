@@ -62,11 +62,11 @@ static const struct conf_option listener_rows[] = {
 		     "it changes." },
 	{ .name = "key", .type = CONF_STRING, .summary = "PEM file with the key of that certificate, mode 0600." },
 	{ .name = "client-certificates", .type = CONF_BOOL, .fallback = "true",
-	  .summary = "Ask TLS clients for a certificate where an endpoint can use one; none is needed, and no connection "
-		     "is refused over one." },
+	  .summary = "Ask TLS clients for a certificate where an endpoint can use one; none is needed, and no "
+		     "connection is refused over one." },
 	{ .name = "client-ca-names", .type = CONF_STRING,
-	  .summary = "PEM file with certificates of CAs; clients are told to choose theirs by these subjects. By default "
-		     "they are told nothing and send what they have." },
+	  .summary = "PEM file with certificates of CAs; clients are told to choose theirs by these subjects. By "
+		     "default they are told nothing and send what they have." },
 	{ .name = "request-line-max", .type = CONF_SIZE, .range = "1KiB..64KiB", .fallback = "8KiB",
 	  .summary = "Longest request line; more is answered 414." },
 	{ .name = "header-max", .type = CONF_SIZE, .range = "1KiB..256KiB", .fallback = "16KiB",
@@ -365,6 +365,35 @@ static int check_path(const struct conf_section *endpoint, struct conf_error *er
 	return 0;
 }
 
+/* Is this segment the first one of a route of the adapter? */
+static bool is_operation(const struct proto_adapter *adapter, const char *segment)
+{
+	const struct proto_route *r = adapter->routes;
+	size_t n = strlen(segment);
+
+	for (; r && r->method; r++)
+		if (strncmp(r->pattern + 1, segment, n) == 0 && (r->pattern[n + 1] == '/' || !r->pattern[n + 1]))
+			return true;
+	return false;
+}
+
+static int check_label(const struct conf_section *endpoint, struct conf_error *error)
+{
+	const struct proto_adapter *adapter = gw_config_adapter(conf_module(endpoint));
+	const char *path = conf_str(endpoint, "path"), *label = strrchr(path, '/') + 1;
+
+	if (!(adapter->caps & PROTO_CAP_LABELS))
+		return 0;
+	if (strchr(path, '%'))
+		return conf_refuse(endpoint, "path", error,
+				   "write the label as it is: clients may send '%%3A' for ':', "
+				   "and '%%' itself cannot stand in it");
+	if (is_operation(adapter, label))
+		return conf_refuse(endpoint, "path", error, "'%s' is the name of an operation, and cannot be a label",
+				   label);
+	return 0;
+}
+
 static bool is_status(const struct conf_section *endpoint)
 {
 	return gw_config_adapter(conf_module(endpoint))->caps & PROTO_CAP_STATUS;
@@ -374,6 +403,7 @@ static int check_endpoint(const struct conf_section *root, const struct conf_sec
 			  struct conf_error *error)
 {
 	const char *ca = conf_str(endpoint, "ca");
+	int r;
 
 	if (strcmp(conf_str(endpoint, "name"), "internal") == 0)
 		return conf_refuse(endpoint, "name", error, "'internal' is the gateway's own endpoint");
@@ -383,7 +413,8 @@ static int check_endpoint(const struct conf_section *root, const struct conf_sec
 		return conf_refuse(endpoint, PROFILE_ROW, error,
 				   "an endpoint of protocol '%s' submits nothing; leave the profile out",
 				   conf_module(endpoint));
-	return check_path(endpoint, error);
+	r = check_path(endpoint, error);
+	return r ? r : check_label(endpoint, error);
 }
 
 /* One reference of a listener to an endpoint. */

@@ -71,7 +71,8 @@ int gw_endpoint_start(struct gateway *gw, struct gw_endpoint *e, const struct co
 	e->mount = (struct gw_mount){
 		.name = conf_str(conf, "name"), .prefix = conf_str(conf, "path"), .routes = e->adapter->routes,
 		.body_max = e->adapter->body_max, .sees_peer = e->adapter->caps & PROTO_CAP_TLS_CLIENT_AUTH,
-		.stats = &e->stats, .refusal = e->adapter->refusal,
+		.decodes_prefix = e->adapter->caps & PROTO_CAP_LABELS, .stats = &e->stats,
+		.refusal = e->adapter->refusal,
 	};
 	r = gw_locate(gw, &e->ca, conf_str(conf, "ca"), why, sizeof(why));
 	if (!r) {

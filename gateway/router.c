@@ -45,6 +45,7 @@ int gw_router_add(struct gw_router *router, const struct gw_mount *mount)
 {
 	const struct gw_mount **grown;
 	const struct proto_route *r;
+	size_t at;
 
 	for (r = mount->routes; r->method; r++)
 		if (count_params(r->pattern) > HTTP_PARAMS_MAX)
@@ -52,9 +53,50 @@ int gw_router_add(struct gw_router *router, const struct gw_mount *mount)
 	grown = realloc((void *)router->mounts, (router->n_mounts + 1) * sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
-	grown[router->n_mounts++] = mount;
 	router->mounts = grown;
+	for (at = router->n_mounts++; at && strlen(grown[at - 1]->prefix) < strlen(mount->prefix); at--)
+		grown[at] = grown[at - 1];
+	grown[at] = mount;
 	return 0;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)(c | 0x20);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Take one octet of a path, an escape for what it stands for. -1: the path ends, or what stands there is none. */
+static int take_decoded(const char **path)
+{
+	const char *p = *path;
+
+	if (!*p)
+		return -1;
+	*path = p + 1;
+	if (*p != '%')
+		return (unsigned char)*p;
+	if (hex_digit(p[1]) < 0 || hex_digit(p[2]) < 0)
+		return -1;
+	*path = p + 3;
+	return hex_digit(p[1]) << 4 | hex_digit(p[2]);
+}
+
+/* What comes behind the prefix of a mount; NULL: something else than that prefix stands there. An escape never stands
+ * for a '/': it would move the borders of segments. */
+static const char *skip_prefix(const struct gw_mount *mount, const char *path)
+{
+	const char *prefix = mount->prefix;
+	size_t n = strlen(prefix);
+
+	if (!mount->decodes_prefix)
+		return strncmp(prefix, path, n) == 0 ? path + n : NULL;
+	for (; *prefix; prefix++)
+		if ((*prefix == '/' && *path != '/') || take_decoded(&path) != (unsigned char)*prefix)
+			return NULL;
+	return path;
 }
 
 static bool match_pattern(const char *pattern, const char *path, struct gw_match *out)
@@ -96,13 +138,13 @@ static void add_allowed(struct gw_match *out, const struct proto_route *r)
 /* True when a route of the mount serves this; remembers the methods of those that match the path only. */
 static bool find_in(const struct gw_mount *mount, const char *method, const char *path, struct gw_match *out)
 {
-	size_t n = strlen(mount->prefix);
+	const char *rest = skip_prefix(mount, path);
 	const struct proto_route *r;
 
-	if (strncmp(mount->prefix, path, n) != 0)
+	if (!rest)
 		return false;
 	for (r = mount->routes; r->method; r++) {
-		if (!match_pattern(r->pattern, path + n, out))
+		if (!match_pattern(r->pattern, rest, out))
 			continue;
 		if (serves(r, method)) {
 			out->mount = mount;

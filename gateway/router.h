@@ -3,7 +3,8 @@
  * A mount is what stands below one path prefix: an adapter's instance, or the gateway's own pages. A pattern is the
  * prefix followed by the route's pattern; `{name}` matches one non-empty segment as it was sent, `{name...}` at the end
  * of a pattern all that is left, which is not empty either; everything else matches literally. Nothing is decoded or
- * normalized, so `//`, `/./`, `%2e` or `;x` never reach another route.
+ * normalized, so `//`, `/./`, `%2e` or `;x` never reach another route. The one exception is the prefix of a mount that
+ * says so: there `ca%3A1` is `ca:1`, decoded once, and `%2F` is no `/`.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -19,6 +20,7 @@ struct gw_mount {
 	const struct proto_route *routes; /* ends with {0} */
 	void *state;                      /* what handlers get */
 	size_t body_max;                  /* 0: the listener's */
+	bool decodes_prefix;              /* percent escapes in the prefix that a client sends are decoded */
 	bool sees_peer;                   /* its handlers are told of the client's certificate and of the channel */
 	struct gw_stats *stats;           /* NULL: not counted */
 	const struct proto_refusal *refusal; /* NULL: text/plain */
@@ -46,5 +48,6 @@ void gw_router_drop(struct gw_router **router);
  * HTTP_PARAMS_MAX parameters. Not while anybody searches. */
 int gw_router_add(struct gw_router *router, const struct gw_mount *mount);
 
-/* 0 or an outcome above. Routes are tried in the order they were added; HEAD is served by a GET route. */
+/* 0 or an outcome above. Mounts with longer prefixes are tried first, routes in the order of their mount; HEAD is
+ * served by a GET route. */
 int gw_router_find(const struct gw_router *router, const char *method, const char *path, struct gw_match *out);

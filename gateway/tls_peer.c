@@ -65,8 +65,8 @@ static int add_names(STACK_OF(X509_NAME) *list, BIO *pem, char *why, size_t why_
 	if (sk_X509_NAME_num(list) == 0)
 		return refuse_names(why, why_size, "there is no certificate in it");
 	if (octets > NAMES_MAX)
-		return refuse_names(why, why_size, "there are too many certificates in it: their subjects have more than "
-						   "16384 octets");
+		return refuse_names(why, why_size, "there are too many certificates in it: their subjects have more "
+						   "than 16384 octets");
 	ERR_clear_error();
 	return 0;
 }

@@ -50,6 +50,9 @@ enum {
 	PROTO_CAP_PLAIN_HTTP = 1 << 2,      /* may be served without TLS */
 	PROTO_CAP_STATUS = 1 << 3,          /* tells the status of certificates, and submits nothing: its endpoints
 					     * name no profile */
+	PROTO_CAP_LABELS = 1 << 4,          /* its endpoints differ by a label, the end of their paths (RFC 7030 3.2.2):
+					     * percent escapes in what a client sends are decoded, once, before it is
+					     * compared with the path, and no label is the first segment of a route */
 };
 
 /* A number that only grows, told as the metric gatehouse_NAME_total{endpoint="…"}. Any thread may read it. */

@@ -35,11 +35,11 @@ struct http_request {
 	 * key of its certificate is proven, and nothing else is known of it: not who issued it, not whether it expired.
 	 */
 	struct bytes peer_certificate;        /* DER; empty without a client certificate */
-	struct bytes peer_chain;              /* DER certificates that the client sent behind it, one after the other */
+	struct bytes peer_chain;              /* DER certificates that it sent behind it, one after the other */
 	/* Values that only the two ends of this connection know, to bind something else to it. */
 	struct bytes tls_unique;              /* 12 octets (RFC 5929 3); empty on TLS 1.3, and on a resumed session of
 					       * TLS 1.2 without extended master secret */
-	struct bytes tls_exporter;            /* 32 octets (RFC 9266); empty on TLS 1.2 without extended master secret */
+	struct bytes tls_exporter;            /* 32 octets (RFC 9266); empty on TLS 1.2 without that secret */
 	int64_t received_ms;                  /* wall time of the first octet */
 	struct arena *arena;                  /* dies with the request */
 };

@@ -194,7 +194,7 @@ void frame_out_fini(struct frame_out *out)
 	buf_wipe(&out->octets);
 }
 
-/* ---- a number in a message ---- */
+/* ---- the fields of a message ---- */
 
 static bool take_varint(struct bytes *in, uint64_t *value)
 {
@@ -211,38 +211,38 @@ static bool take_varint(struct bytes *in, uint64_t *value)
 	return false;
 }
 
-/* How many octets the value of a field has that is no number. */
-static int take_size(struct bytes *in, unsigned kind, uint64_t *size)
+int frame_field_take(struct bytes *message, struct frame_field *out)
 {
-	enum { FIXED64 = 1, OCTETS = 2, FIXED32 = 5 };
+	enum { VARINT, FIXED64, OCTETS, FIXED32 = 5 };
+	uint64_t tag, size;
 
-	if (kind == OCTETS)
-		return take_varint(in, size) ? 0 : -EBADMSG;
-	*size = kind == FIXED64 ? 8 : 4;
-	return kind == FIXED64 || kind == FIXED32 ? 0 : -EBADMSG;
+	*out = (struct frame_field){ 0 };
+	if (!take_varint(message, &tag))
+		return -EBADMSG;
+	out->field = tag >> 3;
+	out->is_number = (tag & 7) == VARINT;
+	out->is_octets = (tag & 7) == OCTETS;
+	if (out->is_number)
+		return take_varint(message, &out->number) ? 0 : -EBADMSG;
+	if (out->is_octets ? !take_varint(message, &size) : (tag & 7) != FIXED64 && (tag & 7) != FIXED32)
+		return -EBADMSG;
+	if (!out->is_octets)
+		size = (tag & 7) == FIXED64 ? 8 : 4;
+	return size <= message->len && bytes_take(message, (size_t)size, &out->octets) ? 0 : -EBADMSG;
 }
 
 int frame_number(struct bytes message, unsigned field, uint64_t *value)
 {
-	uint64_t tag, number, size;
-	struct bytes skipped;
+	struct frame_field f;
 
 	*value = 0;
 	while (message.len) {
-		bool is_it, is_number;
-
-		if (!take_varint(&message, &tag))
+		if (frame_field_take(&message, &f) || (f.field == field && !f.is_number))
 			return -EBADMSG;
-		is_it = tag >> 3 == field;
-		is_number = (tag & 7) == 0;
-		if (is_number ? !take_varint(&message, &number) : is_it || take_size(&message, tag & 7, &size))
-			return -EBADMSG;
-		if (is_it) {
-			*value = number;
+		if (f.field == field) {
+			*value = f.number;
 			return 0;
 		}
-		if (!is_number && (size > message.len || !bytes_take(&message, (size_t)size, &skipped)))
-			return -EBADMSG;
 	}
 	return 0;
 }

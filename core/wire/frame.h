@@ -56,6 +56,17 @@ static inline bool frame_out_is_empty(const struct frame_out *out)
 }
 void frame_out_fini(struct frame_out *out);
 
+/* One field of a message of protobuf, whatever its schema is. */
+struct frame_field {
+	uint64_t field;
+	bool is_number, is_octets; /* neither: 4 or 8 octets of fixed size */
+	uint64_t number;
+	struct bytes octets;
+};
+
+/* Take it from the front of `message`. -EBADMSG: there is none. */
+int frame_field_take(struct bytes *message, struct frame_field *out);
+
 /* The varint in field `field` of a message, 0 when it has none. -EBADMSG when the octets up to it are no fields of
  * protobuf, or it is no varint. */
 int frame_number(struct bytes message, unsigned field, uint64_t *value);

@@ -37,7 +37,7 @@ static const struct column record_columns[] = {
 
 const struct list_shape audit_shape = { "records", record_columns, "seq,time,actor,action,request,before,after,detail",
 					"seq,time,actor,action,request,subject,before,after,detail",
-					"no records" };
+					"no records", false };
 
 /* The record's own members, with its number and hash. What is no JSON was tampered with, and is shown as it is. */
 static cJSON *record_json(const Record *r)
@@ -103,19 +103,19 @@ static int parse_time(const struct ctl *ctl, const char *name, int64_t *ms)
 int ctl_audit_search(struct ctl *ctl)
 {
 	Query query = GATEHOUSE__ADMIN__LIST_AUDIT__INIT;
-	struct list *list;
+	struct list *list = NULL;
 	int code = option_number(ctl, "request", 1, INT64_MAX, &query.request);
 
-	if (!code)
-		code = option_number(ctl, "after", 0, INT64_MAX, &query.after);
 	if (!code)
 		code = parse_time(ctl, "since", &query.since_ms);
 	if (!code)
 		code = parse_time(ctl, "until", &query.until_ms);
 	if (!code)
 		code = list_new(&list, ctl);
+	if (!code)
+		code = list_after_number(list, &query.after);
 	if (code)
-		return code;
+		return list_end(&list, code);
 	query.actor = (char *)(option_given(ctl, "actor") ? option_value(ctl, "actor") : "");
 	query.action = (char *)(option_given(ctl, "action") ? option_value(ctl, "action") : "");
 	query.subject = (char *)(option_given(ctl, "subject") ? option_value(ctl, "subject") : "");

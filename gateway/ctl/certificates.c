@@ -7,8 +7,6 @@
 
 #include "core/base/base64.h"
 #include "core/base/clock.h"
-#include "core/base/base64.h"
-#include "core/base/clock.h"
 #include "core/module.h"
 #include "gateway/ctl/print.h"
 #include "gateway/ctl/requests.h"
@@ -71,22 +69,21 @@ static const struct column certificate_columns[] = {
 
 const struct list_shape certificate_shape = {
 	"certificates", certificate_columns, "serial,request,state,profile,subject,names,not-after",
-	"serial,request,state,profile,ca,requester,subject,names,not-before,not-after,revoked", "no certificates",
+	"serial,request,state,profile,ca,requester,subject,names,not-before,not-after,revoked",
+	"no certificates", false,
 };
 
 /* Every certificate that the filter matches, page by page; `each` returns false to end. */
-static int fetch(struct ctl *ctl, const char *filter, bool is_backwards, unsigned page,
+static int fetch(struct ctl *ctl, const char *filter, const Gatehouse__Admin__ListCertificates *part,
 		 bool (*each)(void *arg, const Certificate *c), void *arg)
 {
-	Gatehouse__Admin__ListCertificates query = GATEHOUSE__ADMIN__LIST_CERTIFICATES__INIT;
+	Gatehouse__Admin__ListCertificates query = *part;
 	Call call = GATEHOUSE__ADMIN__CALL__INIT;
 	uint8_t from[LIST_PLACE_MAX];
 	bool more = true;
 
 	query.filter = (char *)filter;
 	query.from.data = from;
-	query.limit = page;
-	query.backwards = is_backwards;
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_LIST_CERTIFICATES;
 	call.list_certificates = &query;
 	while (more) {
@@ -108,40 +105,25 @@ static bool add_row(void *arg, const Certificate *c)
 	return list_add(arg, certificate_json(c));
 }
 
-/* What follows a certificate of the list: those of later requests. */
-static int append_after(struct ctl *ctl, struct buf *own)
-{
-	const char *after = option_value(ctl, "after");
-	uint8_t serial[CTL_SERIAL_MAX];
-	char hex[2 * CTL_SERIAL_MAX + 1];
-	size_t n = 0;
-
-	if (!after)
-		return CTL_DONE;
-	if (ctl_parse_serial(after, serial, &n))
-		return CTL_USAGE;
-	buf_printf(own, "%sserial>%s", own->len ? " and " : "", hex_print(bytes_of(serial, n), hex));
-	return CTL_DONE;
-}
-
 /* `own`: what the command itself wants, besides what was typed. */
 static int list_certificates(struct ctl *ctl, const char *own)
 {
+	Gatehouse__Admin__ListCertificates part = GATEHOUSE__ADMIN__LIST_CERTIFICATES__INIT;
 	const char *typed = ctl->n_arguments ? ctl->arguments[0] : NULL;
-	OWNED_BUF wanted = BUF_INIT(1024);
 	OWNED_BUF filter = BUF_INIT(8192);
+	uint8_t serial[CTL_SERIAL_MAX];
 	struct list *list = NULL;
-	int code;
+	int code = list_new(&list, ctl);
 
-	buf_append_str(&wanted, own);
-	code = append_after(ctl, &wanted);
-	if (!code && requests_filter(&filter, buf_str(&wanted), typed))
+	part.backwards = option_given(ctl, "newest");
+	part.after_serial.data = serial;
+	if (!code && requests_filter(&filter, own, typed))
 		code = ctl_fail(CTL_USAGE, "the filter is too long", NULL, NULL);
+	if (!code && list_after(list))
+		code = ctl_parse_serial(list_after(list), serial, &part.after_serial.len);
 	if (!code)
-		code = list_new(&list, ctl);
-	if (code)
-		return code;
-	return list_end(&list, fetch(ctl, buf_str(&filter), option_given(ctl, "newest"), 0, add_row, list));
+		code = fetch(ctl, buf_str(&filter), &part, add_row, list);
+	return list_end(&list, code);
 }
 
 int ctl_cert_list(struct ctl *ctl)
@@ -184,6 +166,7 @@ static bool take_match(void *arg, const Certificate *c)
 static int find_one(struct ctl *ctl, struct match *m, Gatehouse__Admin__Reply **detail)
 {
 	const char *argument = ctl->arguments[0];
+	Gatehouse__Admin__ListCertificates part = GATEHOUSE__ADMIN__LIST_CERTIFICATES__INIT;
 	char filter[256], why[96];
 	int64_t id = 0;
 	int code = requests_resolve(ctl, argument, false, &id);
@@ -191,7 +174,8 @@ static int find_one(struct ctl *ctl, struct match *m, Gatehouse__Admin__Reply **
 	if (code)
 		return code;
 	snprintf(filter, sizeof(filter), "id=%lld", (long long)id);
-	code = fetch(ctl, filter, false, 2, take_match, m);
+	part.limit = 2;
+	code = fetch(ctl, filter, &part, take_match, m);
 	if (code)
 		return code;
 	snprintf(why, sizeof(why), "request %lld has no certificate", (long long)id);

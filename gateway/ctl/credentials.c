@@ -94,11 +94,13 @@ static const struct column columns[] = {
 
 const struct list_shape named_credential_shape = {
 	"credentials", columns, "id,name,state,endpoints,scope,used,until,note",
-	"id,name,state,endpoints,profiles,scope,uses-left,used,until,last-used,created,created-by,revoked,note", "none",
+	"id,name,state,endpoints,profiles,scope,uses-left,used,until,last-used,created,created-by,revoked,note",
+	"none", false,
 };
 const struct list_shape credential_shape = {
 	"credentials", columns, "id,state,endpoints,scope,uses-left,until,note",
-	"id,state,endpoints,profiles,scope,uses-left,used,until,last-used,created,created-by,revoked,note", "none",
+	"id,state,endpoints,profiles,scope,uses-left,used,until,last-used,created,created-by,revoked,note",
+	"none", false,
 };
 
 static int fetch(struct ctl *ctl, struct list *list, int64_t after)
@@ -131,11 +133,11 @@ int ctl_credential_list(struct ctl *ctl)
 {
 	struct list *list = NULL;
 	int64_t after = 0;
-	int code = option_number(ctl, "after", 1, INT64_MAX, &after);
+	int code = list_new(&list, ctl);
 
 	if (!code)
-		code = list_new(&list, ctl);
-	return code ? code : list_end(&list, fetch(ctl, list, after));
+		code = list_after_number(list, &after);
+	return list_end(&list, code ? code : fetch(ctl, list, after));
 }
 
 /* ---- passwords ---- */

@@ -4,13 +4,17 @@
  */
 #include "gateway/ctl/decide.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/base64.h"
 #include "core/module.h"
 #include "gateway/ctl/print.h"
 #include "gateway/ctl/requests.h"
+#include "gateway/ctl/results.h"
 
 typedef Gatehouse__Admin__Call Call;
 typedef Gatehouse__Admin__Reply Reply;
@@ -58,8 +62,7 @@ Reply *decide_call(struct decide_run *run, const struct target *t, const Call *c
 	return reply;
 }
 
-/* One result of several, for programs. */
-static void add_result(struct decide_run *run, cJSON *results, int64_t id, int code)
+static cJSON *result_of(struct decide_run *run, int64_t id, int code)
 {
 	cJSON *o = cJSON_CreateObject();
 
@@ -68,13 +71,7 @@ static void add_result(struct decide_run *run, cJSON *results, int64_t id, int c
 	if (run->last)
 		cJSON_AddItemToObject(o, "request", run->last);
 	run->last = NULL;
-	if (results) {
-		cJSON_AddItemToArray(results, o);
-		return;
-	}
-	print_json_text(o);
-	putchar('\n');
-	cJSON_Delete(o);
+	return o;
 }
 
 static int print_single(struct decide_run *run)
@@ -93,10 +90,13 @@ static int print_single(struct decide_run *run)
 static int do_all(struct decide_run *run, const struct targets *targets)
 {
 	bool is_single = targets->n == 1 && !targets->is_batch;
-	cJSON *document = is_json(run->ctl) && !is_single ? cJSON_CreateObject() : NULL;
-	cJSON *results = document && run->ctl->format == CTL_JSON ? cJSON_AddArrayToObject(document, "results") : NULL;
+	bool has_results = is_json(run->ctl) && !is_single;
+	struct results results = { NULL, NULL };
 	size_t done = 0, failed = 0;
 	int code = CTL_DONE;
+
+	if (has_results)
+		results_begin(&results, run->ctl);
 
 	for (size_t i = 0; i < targets->n; i++) {
 		int this = run->one(run, &targets->all[i]);
@@ -104,17 +104,14 @@ static int do_all(struct decide_run *run, const struct targets *targets)
 		done += this == CTL_DONE;
 		failed += this != CTL_DONE;
 		code = this != CTL_DONE ? this : code;
-		if (document)
-			add_result(run, results, targets->all[i].id, this);
+		if (has_results)
+			results_add(&results, result_of(run, targets->all[i].id, this));
 		if (this == CTL_UNREACHABLE)
 			break;
 	}
 	if (is_single)
 		print_single(run);
-	if (results)
-		print_json(document);
-	else
-		cJSON_Delete(document);
+	results_end(&results);
 	if (targets->is_batch && !is_json(run->ctl))
 		printf("%s: %zu of %zu done\n", run->verb, done, targets->n);
 	return done && failed ? CTL_PARTLY : code;
@@ -136,6 +133,22 @@ int decide_all(struct ctl *ctl, const char *verb, const char *own, decide_fn *on
 
 /* ---- approve ---- */
 
+/* On standard error: standard output is what came of it, and may be somebody else's file. */
+static void show_beside(struct ctl *ctl, const Gatehouse__Admin__Detail *d)
+{
+	int output;
+
+	fflush(stdout);
+	output = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (output < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+		abort();
+	requests_show(ctl, d);
+	fflush(stdout);
+	if (dup2(output, STDOUT_FILENO) < 0)
+		abort();
+	close(output);
+}
+
 /* Show what will be approved and ask. The digest that was shown goes into `digest`. */
 static int confirm(struct ctl *ctl, int64_t id, uint8_t digest[static SHA256_SIZE])
 {
@@ -147,9 +160,8 @@ static int confirm(struct ctl *ctl, int64_t id, uint8_t digest[static SHA256_SIZ
 		return code;
 	if (reply->detail->request->digest.len != SHA256_SIZE)
 		return ctl_fail(CTL_FAILED, "not approved", "the core sent no digest", NULL);
-	requests_show(ctl, reply->detail);
-	printf("\nIssue this certificate? [y/N] ");
-	fflush(stdout);
+	show_beside(ctl, reply->detail);
+	fputs("\nIssue this certificate? [y/N] ", stderr);
 	if (!fgets(answer, sizeof(answer), stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
 		return ctl_fail(CTL_USAGE, "not approved", "it was not confirmed", NULL);
 	memcpy(digest, reply->detail->request->digest.data, SHA256_SIZE);

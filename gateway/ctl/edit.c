@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/admin.h"
 #include "core/base/base64.h"
 #include "core/base/file.h"
 #include "core/base/own.h"
@@ -23,124 +24,111 @@ typedef Gatehouse__Admin__Reply Reply;
 #define FORM_MAX 65536
 #define EXTENSION_MAX 8192
 
-/* One change: `value` as an option gives it. */
-typedef int change_fn(struct decide_run *run, int64_t id, const char *value);
+#define CHANGES_MAX 256
 
-static int make_change(struct decide_run *run, int64_t id, const Call *call)
+/* What goes to the core in one call, so that all of it happens or nothing. */
+struct edit {
+	Gatehouse__Admin__Change all[CHANGES_MAX];
+	Gatehouse__Admin__Change *pointers[CHANGES_MAX];
+	size_t n;
+};
+
+/* Add a change: `value` as an option gives it, which must live as long as the edit. CTL_DONE or CTL_USAGE, told. */
+typedef int change_fn(struct edit *edit, const char *value);
+
+static int add_change(struct edit *edit, enum ca_edit_kind kind, Gatehouse__Admin__Change **out)
 {
-	const struct target t = { .id = id };
-	int code;
-	OWNED_REPLY *reply = decide_call(run, &t, call, &code);
+	if (edit->n == CHANGES_MAX)
+		return ctl_fail(CTL_USAGE, "too many changes", "one edit has at most 256", NULL);
+	*out = edit->pointers[edit->n] = &edit->all[edit->n];
+	edit->n++;
+	gatehouse__admin__change__init(*out);
+	(*out)->kind = kind;
+	return CTL_DONE;
+}
+
+static int change_by_name(struct edit *edit, enum ca_edit_kind kind, const char *name)
+{
+	Gatehouse__Admin__Change *c;
+	int code = add_change(edit, kind, &c);
 
 	if (!code)
-		decide_keep(run, reply);
+		c->name = (char *)name;
 	return code;
 }
 
-static int set_attribute(struct decide_run *run, int64_t id, const char *name, size_t n_name, const char *value)
+static int bad_extension(const char *value)
 {
-	Gatehouse__Admin__SetAttribute set = GATEHOUSE__ADMIN__SET_ATTRIBUTE__INIT;
-	Call call = GATEHOUSE__ADMIN__CALL__INIT;
-	OWNED_STR copy = strndup(name, n_name);
-
-	if (!copy)
-		abort();
-	set.id = id;
-	set.name = copy;
-	set.value = (char *)value;
-	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_SET_ATTRIBUTE;
-	call.set_attribute = &set;
-	return make_change(run, id, &call);
+	return ctl_fail(CTL_USAGE, value, "an extension is written OID=HEX or OID=HEX,critical; HEX is its DER", NULL);
 }
 
-static int change_set_attribute(struct decide_run *run, int64_t id, const char *value)
+static int change_set_attribute(struct edit *edit, const char *value)
 {
 	const char *equals = strchr(value, '=');
+	Gatehouse__Admin__Change *c;
 
 	if (!equals || equals == value)
 		return ctl_fail(CTL_USAGE, value, "an attribute is written name=value", NULL);
-	return set_attribute(run, id, value, (size_t)(equals - value), equals + 1);
+	if (add_change(edit, CA_EDIT_SET_ATTRIBUTE, &c))
+		return CTL_USAGE;
+	c->name = print_kept_n(value, (size_t)(equals - value));
+	c->value = (char *)(equals + 1);
+	return CTL_DONE;
 }
 
-static int change_delete_attribute(struct decide_run *run, int64_t id, const char *value)
+static int change_delete_attribute(struct edit *edit, const char *value)
 {
-	return set_attribute(run, id, value, strlen(value), "");
+	return change_by_name(edit, CA_EDIT_SET_ATTRIBUTE, value);
 }
 
 /* "OID=HEX" or "OID=HEX,critical": the value is DER. */
-static int change_set_extension(struct decide_run *run, int64_t id, const char *value)
+static int change_set_extension(struct edit *edit, const char *value)
 {
-	Gatehouse__Admin__SetExtension set = GATEHOUSE__ADMIN__SET_EXTENSION__INIT;
-	Call call = GATEHOUSE__ADMIN__CALL__INIT;
 	const char *equals = strchr(value, '='), *comma = strchr(value, ',');
+	size_t n_oid = equals ? (size_t)(equals - value) : 0;
 	size_t n_hex = equals ? (comma ? (size_t)(comma - equals - 1) : strlen(equals + 1)) : 0;
-	OWNED_STR oid = strndup(value, equals ? (size_t)(equals - value) : 0);
-	OWNED_STR hex = strndup(equals ? equals + 1 : "", n_hex);
-	uint8_t der[EXTENSION_MAX];
+	Gatehouse__Admin__Change *c;
+	char *hex, *der;
 
-	if (!oid || !hex)
-		abort();
-	if (!*oid || !n_hex || n_hex % 2 || n_hex / 2 > sizeof(der) || hex_parse(hex, der, n_hex / 2) ||
-	    (comma && strcmp(comma, ",critical") != 0))
-		return ctl_fail(CTL_USAGE, value, "an extension is written OID=HEX or OID=HEX,critical; HEX is its DER",
-				NULL);
-	set.id = id;
-	set.oid = oid;
-	set.value.data = der;
-	set.value.len = n_hex / 2;
-	set.flags = comma ? CA_EXT_CRITICAL : 0;
-	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_SET_EXTENSION;
-	call.set_extension = &set;
-	return make_change(run, id, &call);
-}
-
-static int change_delete_extension(struct decide_run *run, int64_t id, const char *value)
-{
-	Gatehouse__Admin__RemoveExtension remove = GATEHOUSE__ADMIN__REMOVE_EXTENSION__INIT;
-	Call call = GATEHOUSE__ADMIN__CALL__INIT;
-
-	remove.id = id;
-	remove.oid = (char *)value;
-	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_REMOVE_EXTENSION;
-	call.remove_extension = &remove;
-	return make_change(run, id, &call);
-}
-
-static int change_add_name(struct decide_run *run, int64_t id, const char *value)
-{
-	Gatehouse__Admin__SetName set = GATEHOUSE__ADMIN__SET_NAME__INIT;
-	Call call = GATEHOUSE__ADMIN__CALL__INIT;
-
-	set.id = id;
-	set.name = (char *)value;
-	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_SET_NAME;
-	call.set_name = &set;
-	return make_change(run, id, &call);
-}
-
-static int change_delete_name(struct decide_run *run, int64_t id, const char *value)
-{
-	Gatehouse__Admin__RemoveName remove = GATEHOUSE__ADMIN__REMOVE_NAME__INIT;
-	Call call = GATEHOUSE__ADMIN__CALL__INIT;
-
-	remove.id = id;
-	remove.name = (char *)value;
-	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_REMOVE_NAME;
-	call.remove_name = &remove;
-	return make_change(run, id, &call);
-}
-
-static int change_lifetime(struct decide_run *run, int64_t id, const char *value)
-{
-	Gatehouse__Admin__Shorten shorten = GATEHOUSE__ADMIN__SHORTEN__INIT;
-	Call call = GATEHOUSE__ADMIN__CALL__INIT;
-
-	if (ctl_parse_duration(value, &shorten.lifetime_s))
+	if (!n_oid || (comma && (comma < equals || strcmp(comma, ",critical") != 0)) || !n_hex || n_hex % 2 ||
+	    n_hex / 2 > EXTENSION_MAX)
+		return bad_extension(value);
+	hex = print_kept_n(equals + 1, n_hex);
+	der = print_kept_n(hex, n_hex / 2);
+	if (hex_parse(hex, (uint8_t *)der, n_hex / 2))
+		return bad_extension(value);
+	if (add_change(edit, CA_EDIT_SET_EXTENSION, &c))
 		return CTL_USAGE;
-	shorten.id = id;
-	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_SHORTEN;
-	call.shorten = &shorten;
-	return make_change(run, id, &call);
+	c->name = print_kept_n(value, n_oid);
+	c->der = (ProtobufCBinaryData){ n_hex / 2, (uint8_t *)der };
+	c->flags = comma ? CA_EXT_CRITICAL : 0;
+	return CTL_DONE;
+}
+
+static int change_delete_extension(struct edit *edit, const char *value)
+{
+	return change_by_name(edit, CA_EDIT_REMOVE_EXTENSION, value);
+}
+
+static int change_add_name(struct edit *edit, const char *value)
+{
+	return change_by_name(edit, CA_EDIT_SET_NAME, value);
+}
+
+static int change_delete_name(struct edit *edit, const char *value)
+{
+	return change_by_name(edit, CA_EDIT_REMOVE_NAME, value);
+}
+
+static int change_lifetime(struct edit *edit, const char *value)
+{
+	Gatehouse__Admin__Change *c;
+	int64_t lifetime_s;
+
+	if (ctl_parse_duration(value, &lifetime_s) || add_change(edit, CA_EDIT_SHORTEN, &c))
+		return CTL_USAGE;
+	c->lifetime_s = lifetime_s;
+	return CTL_DONE;
 }
 
 /* In the order in which they are made: a name is added before another one goes, because the last one cannot. */
@@ -158,17 +146,44 @@ static const struct {
 };
 #define N_CHANGES (sizeof(changes) / sizeof(*changes))
 
+/* Make all of them at one request; `version` of it as it was shown, or 0. */
+static int make_changes(struct decide_run *run, const struct target *t, struct edit *edit, int64_t version)
+{
+	Gatehouse__Admin__Edit query = GATEHOUSE__ADMIN__EDIT__INIT;
+	Call call = GATEHOUSE__ADMIN__CALL__INIT;
+	int code;
+
+	query.id = t->id;
+	query.version = version;
+	query.changes = edit->pointers;
+	query.n_changes = edit->n;
+	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_EDIT;
+	call.edit = &query;
+	OWNED_REPLY *reply = decide_call(run, t, &call, &code);
+	if (code)
+		return code;
+	decide_keep(run, reply);
+	if (!is_json(run->ctl))
+		printf("request %lld is changed; policy has not been asked: gatehouse resubmit %lld\n",
+		       (long long)t->id, (long long)t->id);
+	return CTL_DONE;
+}
+
 static int edit_one(struct decide_run *run, const struct target *t)
+{
+	return make_changes(run, t, run->arg, 0);
+}
+
+/* Read every option before anything is done. */
+static int read_options(struct ctl *ctl, struct edit *edit)
 {
 	const char *value;
 	int code = CTL_DONE;
 
+	edit->n = 0;
 	for (size_t i = 0; i < N_CHANGES; i++)
-		for (int j = 0; !code && (value = option_nth(run->ctl, changes[i].option, j)); j++)
-			code = changes[i].change(run, t->id, value);
-	if (!code && !is_json(run->ctl))
-		printf("request %lld is changed; policy has not been asked: gatehouse resubmit %lld\n",
-		       (long long)t->id, (long long)t->id);
+		for (int j = 0; !code && (value = option_nth(ctl, changes[i].option, j)); j++)
+			code = changes[i].change(edit, value);
 	return code;
 }
 
@@ -309,14 +324,14 @@ static bool has_attribute(const struct entries *e, const char *value)
 }
 
 /* What is new is set, then what is gone is taken away. */
-static int apply_form(struct decide_run *run, int64_t id, const struct entries *before,
-		      const struct entries *after)
+static int compare_forms(struct edit *edit, const struct entries *before, const struct entries *after)
 {
 	int code = CTL_DONE;
 
+	edit->n = 0;
 	for (size_t i = 0; !code && i < after->n; i++)
 		if (!has_entry(before, &after->all[i]))
-			code = changes[after->all[i].change].change(run, id, after->all[i].value);
+			code = changes[after->all[i].change].change(edit, after->all[i].value);
 	for (size_t i = 0; !code && i < before->n; i++) {
 		change_fn *change = changes[before->all[i].change].change;
 		char *value = before->all[i].value;
@@ -324,10 +339,10 @@ static int apply_form(struct decide_run *run, int64_t id, const struct entries *
 		if (has_entry(after, &before->all[i]))
 			continue;
 		if (change == change_add_name)
-			code = change_delete_name(run, id, value);
+			code = change_delete_name(edit, value);
 		if (change == change_set_attribute && !has_attribute(after, value)) {
 			value[strcspn(value, "=")] = '\0';
-			code = change_delete_attribute(run, id, value);
+			code = change_delete_attribute(edit, value);
 		}
 	}
 	return code;
@@ -339,6 +354,7 @@ static int edit_by_form(struct decide_run *run, const struct target *t)
 	OWNED_STR original = NULL;
 	OWNED_STR edited = NULL;
 	struct entries before, after;
+	struct edit edit;
 	int code, e;
 	OWNED_REPLY *reply = requests_detail(run->ctl, t->id, false, &code);
 
@@ -352,27 +368,24 @@ static int edit_by_form(struct decide_run *run, const struct target *t)
 	if (e || !original || !edited)
 		return ctl_fail(CTL_FAILED, "the form was not edited", strerror(e ? -e : ENOMEM),
 				"set EDITOR, or use the options: gatehouse edit --help");
-	if (strcmp(original, edited) == 0)
-		return printf("request %lld is as it was\n", (long long)t->id) < 0 ? CTL_FAILED : CTL_DONE;
 	code = read_form(original, &before);
 	if (!code)
 		code = read_form(edited, &after);
 	if (!code)
-		code = apply_form(run, t->id, &before, &after);
-	if (!code && !is_json(run->ctl))
-		printf("request %lld is changed; policy has not been asked: gatehouse resubmit %lld\n",
-		       (long long)t->id, (long long)t->id);
-	return code;
+		code = compare_forms(&edit, &before, &after);
+	if (!code && edit.n == 0)
+		return printf("request %lld is as it was\n", (long long)t->id) < 0 ? CTL_FAILED : CTL_DONE;
+	return code ? code : make_changes(run, t, &edit, reply->detail->request->version);
 }
 
 int ctl_edit(struct ctl *ctl)
 {
-	bool has_changes = false;
+	struct edit edit;
 
-	for (size_t i = 0; i < N_CHANGES; i++)
-		has_changes |= option_given(ctl, changes[i].option);
-	if (has_changes)
-		return decide_all(ctl, "edit", "state=pending", edit_one, NULL);
+	if (read_options(ctl, &edit))
+		return CTL_USAGE;
+	if (edit.n)
+		return decide_all(ctl, "edit", "state=pending", edit_one, &edit);
 	if (!has_terminal() || ctl->n_arguments > 1 || ctl->arguments[0][0] == '@')
 		return ctl_fail(CTL_USAGE, "nothing to edit", "no option says what to change",
 				"gatehouse edit --help; at a terminal one request is edited as a form");

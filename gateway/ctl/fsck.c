@@ -20,7 +20,7 @@ static const struct column finding_columns[] = {
 };
 
 const struct list_shape finding_shape = { "findings", finding_columns, "check,finding", "check,finding",
-					  "no findings" };
+					  "no findings", true };
 
 static void take(void *list, const char *check, const char *text)
 {

@@ -107,7 +107,7 @@ static int is_over(struct ctl *ctl, int64_t id, bool *over)
 	snprintf(own, sizeof(own), "id=%lld", (long long)id);
 	if (requests_filter(&filter, own, until))
 		return ctl_fail(CTL_USAGE, "the filter is too long", NULL, NULL);
-	return requests_fetch(ctl, buf_str(&filter), false, 1, note_match, over);
+	return requests_fetch(ctl, buf_str(&filter), &(struct requests_part){ .page = 1 }, note_match, over);
 }
 
 static int print_lines(struct watch *w, const Reply *reply, bool *over)

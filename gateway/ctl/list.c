@@ -26,10 +26,15 @@ struct list {
 		bool is_descending;
 	} keys[KEYS_MAX];
 	size_t n_keys;
+	const char *after;           /* looked for here; NULL: nothing is */
+	bool has_passed;             /* the row `after` was seen */
 	int64_t limit;
 	bool has_headings;
 	size_t n;                    /* rows printed or put into the table */
-	cJSON **rows;                /* those that wait for their order */
+	struct waiting {
+		cJSON *row;
+		size_t place; /* among equal ones: as they came */
+	} *rows;                     /* those that wait for their order */
 	size_t n_rows, rows_room;
 	struct print_table *table;   /* made with the first row */
 };
@@ -109,12 +114,24 @@ int list_new(struct list **out, const struct ctl *ctl)
 		code = choose_columns(l);
 	if (!code)
 		code = choose_order(l);
+	if (l->n_keys || l->shape->is_whole)
+		l->after = option_value(ctl, "after");
 	if (code) {
 		free(l);
 		return code;
 	}
 	*out = l;
 	return CTL_DONE;
+}
+
+const char *list_after(const struct list *l)
+{
+	return l->after ? NULL : option_value(l->ctl, "after");
+}
+
+int list_after_number(const struct list *l, int64_t *n)
+{
+	return l->after ? CTL_DONE : option_number(l->ctl, "after", 0, INT64_MAX, n);
 }
 
 static const cJSON *member(const cJSON *row, const struct column *c)
@@ -265,21 +282,39 @@ static void print_one(struct list *l, cJSON *row)
 		print_forget();
 }
 
+/* Does --after name this row? */
+static bool is_after(const struct list *l, const cJSON *row)
+{
+	return strcasecmp(cell_text(l, row, l->shape->columns), l->after) == 0;
+}
+
+static bool add_streamed(struct list *l, cJSON *row)
+{
+	bool is_named = l->after && is_after(l, row);
+
+	l->has_passed |= is_named;
+	if (l->after && (is_named || !l->has_passed)) {
+		cJSON_Delete(row);
+		return true;
+	}
+	print_one(l, row);
+	return (int64_t)l->n < l->limit;
+}
+
 bool list_add(struct list *l, cJSON *row)
 {
 	if (!row)
 		abort();
-	if (l->n_keys == 0) {
-		print_one(l, row);
-		return (int64_t)l->n < l->limit;
-	}
+	if (l->n_keys == 0)
+		return add_streamed(l, row);
 	if (l->n_rows == l->rows_room) {
 		l->rows_room = l->rows_room ? 2 * l->rows_room : 64;
 		l->rows = reallocarray(l->rows, l->rows_room, sizeof(*l->rows));
 		if (!l->rows)
 			abort();
 	}
-	l->rows[l->n_rows++] = row;
+	l->rows[l->n_rows] = (struct waiting){ row, l->n_rows };
+	l->n_rows++;
 	return true;
 }
 
@@ -315,24 +350,31 @@ static int compare_cells(const struct column *c, const cJSON *a, const cJSON *b)
 
 static int compare_rows(const void *a, const void *b, void *arg)
 {
+	const struct waiting *x = a, *y = b;
 	const struct list *l = arg;
 
 	for (size_t i = 0; i < l->n_keys; i++) {
-		int order = compare_cells(l->keys[i].column, *(cJSON *const *)a, *(cJSON *const *)b);
+		int order = compare_cells(l->keys[i].column, x->row, y->row);
 
 		if (order)
 			return l->keys[i].is_descending ? -order : order;
 	}
-	return 0;
+	return (x->place > y->place) - (x->place < y->place);
 }
 
 static void print_sorted(struct list *l)
 {
+	size_t first = 0;
+
 	if (l->n_rows)
-		qsort_r(l->rows, l->n_rows, sizeof(cJSON *), compare_rows, l);
-	for (size_t i = 0; i < l->n_rows && (int64_t)i < l->limit; i++) {
-		print_one(l, l->rows[i]);
-		l->rows[i] = NULL;
+		qsort_r(l->rows, l->n_rows, sizeof(*l->rows), compare_rows, l);
+	for (size_t i = 0; l->after && i < l->n_rows; i++)
+		if (is_after(l, l->rows[i].row))
+			first = i + 1;
+	l->has_passed |= first > 0;
+	for (size_t i = first; (!l->after || first) && i < l->n_rows && (int64_t)(i - first) < l->limit; i++) {
+		print_one(l, l->rows[i].row);
+		l->rows[i].row = NULL;
 	}
 }
 
@@ -355,10 +397,12 @@ int list_end(struct list **lp, int code)
 		return code;
 	if (code == CTL_DONE)
 		print_end_of_list(l);
+	if (code == CTL_DONE && l->after && !l->has_passed)
+		code = ctl_fail(CTL_USAGE, l->after, "the list has no such row to begin after", NULL);
 	if (l->table)
 		print_table_end(l->table, code == CTL_DONE);
 	for (size_t i = 0; i < l->n_rows; i++)
-		cJSON_Delete(l->rows[i]);
+		cJSON_Delete(l->rows[i].row);
 	free(l->rows);
 	free(l);
 	*lp = NULL;

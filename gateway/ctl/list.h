@@ -34,12 +34,18 @@ struct list_shape {
 	const struct column *columns;  /* all; the first one names the row: `-o id`, --after */
 	const char *usual, *wide;      /* those of a table, and of `-o wide` and csv: "id,state" */
 	const char *empty;             /* what a table without rows says */
+	bool is_whole;                 /* --after is looked for here, not by the core */
 };
 
 struct list;
 
 /* Begin the list of `ctl->command`. CTL_DONE, or CTL_USAGE, told: --columns or --sort names no column. */
 int list_new(struct list **out, const struct ctl *ctl);
+
+/* The row that the core shall begin behind, `--after`; NULL: none, or the list is put into an order here, and begins
+ * behind that row in it. As a whole number, 0 when there is none. CTL_DONE or CTL_USAGE, told. */
+const char *list_after(const struct list *l);
+int list_after_number(const struct list *l, int64_t *n);
 
 /* Takes the row. False when --limit is reached and no further row is wanted. */
 bool list_add(struct list *l, cJSON *row);

@@ -195,6 +195,15 @@ const char *print_kept(const char *text)
 	return memcpy(room(size), text, size);
 }
 
+char *print_kept_n(const char *text, size_t n)
+{
+	char *out = room(n + 1);
+
+	memcpy(out, text, n);
+	out[n] = '\0';
+	return out;
+}
+
 static size_t write_escape(char *to, unsigned char octet)
 {
 	static const char digits[] = "0123456789abcdef";

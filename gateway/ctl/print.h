@@ -35,9 +35,10 @@ void print_json_text(const cJSON *value);
 /* The texts below are kept until print_forget(), which main() calls last. Never NULL. */
 void print_forget(void);
 
-/* Text for a table cell, escaped; and as it is. */
+/* Text for a table cell, escaped; as it is; and its first octets. */
 const char *print_text(const char *text);
 const char *print_kept(const char *text);
+char *print_kept_n(const char *text, size_t n);
 const char *print_number(int64_t n);
 const char *print_hex(ProtobufCBinaryData data);
 

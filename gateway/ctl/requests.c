@@ -84,14 +84,14 @@ static const struct column columns[] = {
 
 const struct list_shape pending_shape = {
 	"requests", columns, "id,via,profile,subject,names,from,age,why",
-	"id,via,endpoint,profile,requester,subject,names,from,age,why", "nothing is pending",
+	"id,via,endpoint,profile,requester,subject,names,from,age,why", "nothing is pending", false,
 };
 const struct list_shape request_shape = {
 	"requests", columns, "id,state,via,profile,subject,names,from,age,reason",
-	"id,state,via,endpoint,profile,requester,subject,names,from,age,rule,reason,status", "no requests",
+	"id,state,via,endpoint,profile,requester,subject,names,from,age,rule,reason,status", "no requests", false,
 };
 
-int requests_fetch(struct ctl *ctl, const char *filter, bool is_backwards, unsigned page,
+int requests_fetch(struct ctl *ctl, const char *filter, const struct requests_part *part,
 		   bool (*each)(void *arg, const Request *q), void *arg)
 {
 	Gatehouse__Admin__ListRequests query = GATEHOUSE__ADMIN__LIST_REQUESTS__INIT;
@@ -101,8 +101,9 @@ int requests_fetch(struct ctl *ctl, const char *filter, bool is_backwards, unsig
 
 	query.filter = (char *)filter;
 	query.from.data = from;
-	query.limit = page;
-	query.backwards = is_backwards;
+	query.limit = part->page;
+	query.backwards = part->is_backwards;
+	query.after_id = part->after;
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_LIST_REQUESTS;
 	call.list_requests = &query;
 	while (more) {
@@ -151,6 +152,7 @@ static bool take_match(void *arg, const Request *q)
 
 int requests_resolve(struct ctl *ctl, const char *argument, bool is_pending, int64_t *id)
 {
+	static const struct requests_part two = { .page = 2 };
 	struct match m = { .n = 0 };
 	OWNED_BUF filter = BUF_INIT(256);
 	char why[96];
@@ -164,13 +166,13 @@ int requests_resolve(struct ctl *ctl, const char *argument, bool is_pending, int
 				"the hash of its key", "gatehouse list");
 	buf_append_str(&filter, "serial=");
 	buf_append_str(&filter, argument);
-	code = strlen(argument) % 2 == 0 ? requests_fetch(ctl, buf_str(&filter), false, 2, take_match, &m) : CTL_DONE;
+	code = strlen(argument) % 2 == 0 ? requests_fetch(ctl, buf_str(&filter), &two, take_match, &m) : CTL_DONE;
 	buf_reset(&filter);
 	buf_append_str(&filter, is_pending ? "state=pending and key=" : "key=");
 	buf_append_str(&filter, argument);
 	buf_append_char(&filter, '*');
 	if (!code && m.n == 0)
-		code = requests_fetch(ctl, buf_str(&filter), false, 2, take_match, &m);
+		code = requests_fetch(ctl, buf_str(&filter), &two, take_match, &m);
 	if (code)
 		return code;
 	*id = m.ids[0];
@@ -202,20 +204,17 @@ static int list_requests(struct ctl *ctl, bool pending)
 	const char *typed = ctl->n_arguments ? ctl->arguments[0] : NULL;
 	OWNED_BUF filter = BUF_INIT(8192);
 	struct rows rows = { 0 };
-	int64_t after = 0;
-	char own[64];
+	struct requests_part part = { .is_backwards = option_given(ctl, "newest") };
 	size_t n;
-	int code = option_number(ctl, "after", 1, INT64_MAX, &after);
+	int code = list_new(&rows.list, ctl);
 
-	snprintf(own, sizeof(own), "%s%sid%s%lld", pending ? "state=pending" : "", pending ? " and " : "",
-		 option_given(ctl, "newest") && after ? "<" : ">", (long long)after);
-	if (!code && requests_filter(&filter, own, typed))
+	if (!code && requests_filter(&filter, pending ? "state=pending" : "", typed))
 		code = ctl_fail(CTL_USAGE, "the filter is too long", NULL, NULL);
 	if (!code)
-		code = list_new(&rows.list, ctl);
+		code = list_after_number(rows.list, &part.after);
 	if (code)
-		return code;
-	code = requests_fetch(ctl, buf_str(&filter), option_given(ctl, "newest"), 0, add_row, &rows);
+		return list_end(&rows.list, code);
+	code = requests_fetch(ctl, buf_str(&filter), &part, add_row, &rows);
 	n = list_count(rows.list);
 	code = list_end(&rows.list, code);
 	if (!code && n && pending && ctl->format == CTL_TABLE && !option_given(ctl, "no-headings"))

@@ -11,8 +11,15 @@
 /* A request as JSON: the row of a list, and what decisions print. */
 cJSON *request_json(const Gatehouse__Admin__Request *q);
 
+/* Which part of what a filter matches, and how. */
+struct requests_part {
+	int64_t after;     /* what follows this request in the order of the list; 0: from the beginning */
+	bool is_backwards;
+	unsigned page;     /* rows of one call; 0: as many as the core likes */
+};
+
 /* Every request that the filter matches, page by page; `each` returns false to end. CTL_DONE or what went wrong. */
-int requests_fetch(struct ctl *ctl, const char *filter, bool is_backwards, unsigned page,
+int requests_fetch(struct ctl *ctl, const char *filter, const struct requests_part *part,
 		   bool (*each)(void *arg, const Gatehouse__Admin__Request *q), void *arg);
 
 /* A request with all that is known of it. NULL with `*code` and told; the caller lets go of it in any case. */

@@ -11,6 +11,7 @@
 #include "core/base/file.h"
 #include "core/module.h"
 #include "gateway/ctl/print.h"
+#include "gateway/ctl/results.h"
 #include "gateway/ctl/shapes.h"
 
 typedef Gatehouse__Admin__Call Call;
@@ -32,49 +33,87 @@ static int parse_target(const char *text, Gatehouse__Admin__Revoke *query, uint8
 	return code;
 }
 
-static int tell_changed(const struct ctl *ctl, const Gatehouse__Admin__Reply *reply, const char *done)
+static void add_changed(cJSON *o, const Gatehouse__Admin__Reply *reply)
 {
 	const Gatehouse__Admin__Request *r = reply->decided;
-	cJSON *o;
 
-	if (!is_json(ctl)) {
-		printf("%s: certificate %s of request %lld\n", done, r ? print_hex(r->serial) : "",
-		       r ? (long long)r->id : 0ll);
-		return CTL_DONE;
-	}
-	o = cJSON_CreateObject();
 	if (r) {
 		cJSON_AddNumberToObject(o, "request", (double)r->id);
 		cJSON_AddStringToObject(o, "serial", print_hex(r->serial));
 		cJSON_AddStringToObject(o, "state", ca_state_word((enum ca_state)r->state));
 	}
+}
+
+static void print_changed(const Gatehouse__Admin__Reply *reply, const char *done)
+{
+	const Gatehouse__Admin__Request *r = reply->decided;
+
+	printf("%s: certificate %s of request %lld\n", done, r ? print_hex(r->serial) : "", r ? (long long)r->id : 0ll);
+}
+
+static int tell_changed(const struct ctl *ctl, const Gatehouse__Admin__Reply *reply, const char *done)
+{
+	cJSON *o;
+
+	if (!is_json(ctl)) {
+		print_changed(reply, done);
+		return CTL_DONE;
+	}
+	o = cJSON_CreateObject();
+	add_changed(o, reply);
 	return print_json(o);
+}
+
+struct change {
+	Call *call;
+	Gatehouse__Admin__Revoke *query;
+	const char *verb, *done;
+	struct results *results; /* NULL: each is told by itself */
+};
+
+static int change_one(struct ctl *ctl, const struct change *change, const char *argument)
+{
+	uint8_t serial[CTL_SERIAL_MAX];
+	char what[128];
+	OWNED_REPLY *reply = NULL;
+	cJSON *result;
+	int code;
+
+	change->query->id = 0;
+	change->query->serial = (ProtobufCBinaryData){ 0, NULL };
+	code = parse_target(argument, change->query, serial);
+	snprintf(what, sizeof(what), "%s %.80s", change->verb, argument);
+	if (!code) {
+		reply = ctl_call(ctl, change->call);
+		code = reply ? ctl_outcome(reply, what) : CTL_UNREACHABLE;
+	}
+	if (!change->results)
+		return code ? code : tell_changed(ctl, reply, change->done);
+	result = cJSON_CreateObject();
+	cJSON_AddStringToObject(result, "certificate", argument);
+	cJSON_AddNumberToObject(result, "exit", code);
+	if (!code)
+		add_changed(result, reply);
+	results_add(change->results, result);
+	return code;
 }
 
 /* One certificate after the other; the first that fails says why, and the others are still done. */
 static int change_all(struct ctl *ctl, Call *call, Gatehouse__Admin__Revoke *query, const char *verb, const char *done)
 {
+	struct results results = { NULL, NULL };
+	struct change change = { call, query, verb, done, is_json(ctl) && ctl->n_arguments > 1 ? &results : NULL };
 	int result = CTL_DONE, n_done = 0;
 
+	if (change.results)
+		results_begin(&results, ctl);
 	for (int i = 0; i < ctl->n_arguments; i++) {
-		uint8_t serial[CTL_SERIAL_MAX];
-		char what[128];
-		int code;
+		int code = change_one(ctl, &change, ctl->arguments[i]);
 
-		query->id = 0;
-		query->serial = (ProtobufCBinaryData){ 0, NULL };
-		code = parse_target(ctl->arguments[i], query, serial);
-		if (!code) {
-			OWNED_REPLY *reply = ctl_call(ctl, call);
-
-			snprintf(what, sizeof(what), "%s %.80s", verb, ctl->arguments[i]);
-			code = reply ? ctl_outcome(reply, what) : CTL_UNREACHABLE;
-			if (!code)
-				code = tell_changed(ctl, reply, done);
-		}
 		n_done += code == CTL_DONE;
 		result = code && !result ? code : result;
 	}
+	results_end(&results);
 	return result && n_done ? CTL_PARTLY : result;
 }
 
@@ -231,7 +270,7 @@ static const struct column crl_columns[] = {
 
 const struct list_shape crl_shape = {
 	"crls", crl_columns, "ca,key,part,number,entries,this-update,next-update",
-	"ca,key,part,number,entries,size,this-update,next-update,url", "no CRLs yet",
+	"ca,key,part,number,entries,size,this-update,next-update,url", "no CRLs yet", true,
 };
 
 static cJSON *crl_json(const Gatehouse__Admin__Crl *c)

@@ -28,7 +28,7 @@ static const struct column profile_columns[] = {
 
 const struct list_shape profile_shape = {
 	"profiles", profile_columns, "name,lifetime,ext-key-usage,keys",
-	"name,lifetime,backdate,ext-key-usage,key-usage,keys,rsa-bits,common-name", "no profiles",
+	"name,lifetime,backdate,ext-key-usage,key-usage,keys,rsa-bits,common-name", "no profiles", true,
 };
 
 static const struct column endpoint_columns[] = {
@@ -43,7 +43,7 @@ static const struct column endpoint_columns[] = {
 
 const struct list_shape endpoint_shape = {
 	"endpoints", endpoint_columns, "name,protocol,ca,profile,urls", "name,protocol,ca,profile,path,urls",
-	"no endpoints",
+	"no endpoints", true,
 };
 
 static Reply *fetch(struct ctl *ctl, const char *list, int *code)
@@ -172,10 +172,8 @@ static cJSON *endpoint_json(const Section *endpoint, const Reply *listeners)
 	return o;
 }
 
-/* Lists are short and come whole: --after is a name. */
 static int list_sections(struct ctl *ctl, const Reply *reply, const Reply *listeners)
 {
-	const char *after = option_value(ctl, "after");
 	struct list *list = NULL;
 	int code = list_new(&list, ctl);
 	bool more = code == CTL_DONE;
@@ -183,10 +181,7 @@ static int list_sections(struct ctl *ctl, const Reply *reply, const Reply *liste
 	for (size_t i = 0; more && i < reply->n_sections; i++) {
 		const Section *s = reply->sections[i];
 
-		if (!after)
-			more = list_add(list, listeners ? endpoint_json(s, listeners) : section_json(s));
-		else if (strcmp(s->name, after) == 0)
-			after = NULL;
+		more = list_add(list, listeners ? endpoint_json(s, listeners) : section_json(s));
 	}
 	return list_end(&list, code);
 }

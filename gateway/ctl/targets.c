@@ -95,7 +95,7 @@ static int find_by_filters(struct targets *out, struct ctl *ctl, const char *ver
 		out->is_batch = true;
 		if (requests_filter(&filter, own, ctl->arguments[i]))
 			return ctl_fail(CTL_USAGE, "the filter is too long", NULL, NULL);
-		code = requests_fetch(ctl, buf_str(&filter), false, 500, take_match, &s);
+		code = requests_fetch(ctl, buf_str(&filter), &(struct requests_part){ .page = 500 }, take_match, &s);
 	}
 	if (code || !out->is_batch)
 		return code;

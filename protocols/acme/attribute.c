@@ -3,7 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "protocols/acme/acme_int.h"
-#include "protocols/jose/json_gate.h"
+
+#include "core/base/utf8.h"
 
 #define USER_AGENT_MAX 200
 #define VALUE_MAX 4096
@@ -16,7 +17,7 @@ static size_t character_length(struct bytes in)
 		return in.ptr[0] >= ' ' && in.ptr[0] != 0x7f ? 1 : 0;
 	if (in.ptr[0] == 0xc2 && in.len > 1 && in.ptr[1] < 0xa0)
 		return 0;
-	return json_utf8_length(in);
+	return utf8_length(in);
 }
 
 /* Text from outside as UTF-8 without control characters, at most `max` octets of whole characters; in the arena. */

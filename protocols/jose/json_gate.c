@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "core/base/buf.h"
+#include "core/base/utf8.h"
 
 /* A member name that was seen: where its unescaped octets stand in `names`. */
 struct key {
@@ -77,31 +78,6 @@ static int scan_number(struct gate *g)
 			(void)take(g, '-');
 		if (!take_digits(g))
 			return JSON_REFUSED;
-	}
-	return 0;
-}
-
-size_t json_utf8_length(struct bytes in)
-{
-	static const struct {
-		uint8_t first, last; /* of the leading octet */
-		uint8_t low, high;   /* of the second octet */
-		size_t len;
-	} forms[] = {
-		{ 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
-		{ 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 },
-		{ 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
-	};
-
-	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-		if (in.ptr[0] < forms[i].first || in.ptr[0] > forms[i].last)
-			continue;
-		if (in.len < forms[i].len || in.ptr[1] < forms[i].low || in.ptr[1] > forms[i].high)
-			return 0;
-		for (size_t k = 2; k < forms[i].len; k++)
-			if ((in.ptr[k] & 0xc0) != 0x80)
-				return 0;
-		return forms[i].len;
 	}
 	return 0;
 }
@@ -213,7 +189,7 @@ static int scan_string(struct gate *g, struct buf *out)
 			continue;
 		}
 		if (n == 0)
-			n = json_utf8_length(g->in);
+			n = utf8_length(g->in);
 		if (n == 0)
 			return JSON_REFUSED;
 		if (out)

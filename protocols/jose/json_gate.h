@@ -37,7 +37,3 @@ const cJSON *json_get(const cJSON *object, const char *name);
 
 /* The text of a member; NULL when it is absent or no string. Borrowed from the tree. */
 const char *json_get_string(const cJSON *object, const char *name);
-
-/* Octets of the UTF-8 sequence of more than one octet at the front of `in`, which is not empty; 0 when there is none
- * (RFC 3629: shortest form, no surrogates). */
-size_t json_utf8_length(struct bytes in);

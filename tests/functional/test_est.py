@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 from est_client import (CSR, Est, add_est, base64_lines, basic, create_token, create_user, make_csr, new_key, run)
 from gatehouse import check, gatehouse, main
 
-ENDPOINTS = {"est": ("", ""), "est-held": ("held", "attributes: {hold: 'yes'}")}
+ENDPOINTS = {"est": ("", ""), "est-held": ("held", "attributes: {hold: 'yes'}"), "est-colon": ("ca:1", "")}
 RULES = """
         - name: deny
           when: {any-name: ["deny*"]}
@@ -225,6 +225,9 @@ def held_by_label(g):
     for word in ("est-operation", "simpleenroll", "est-label", "held", "pop-linked"):
         check(word in shown, f"{word}: {shown}")
     check(Est(g, user=("held", password)).enroll(make_csr(key, name, [name])).certificate(), "another label")
+    for label in ("ca:1", "ca%3A1", "%63a%3a1"):
+        check(len(Est(g, label).get("cacerts").certificates()) == 1, label)
+    check(Est(g, "ca%253A1").get("cacerts").status == 404, "decoded twice")
     check(Est(g, "nowhere", user=("held", password)).enroll(make_csr(key, name, [name])).status == 404, "no label")
 
 

@@ -57,10 +57,12 @@ class Place:
                                        f"{done.stdout}{done.stderr}")
         return done
 
-    def at_terminal(self, *words, answers=(), code=0, env=None, rows=24, columns=80):
+    def at_terminal(self, *words, answers=(), code=0, env=None, rows=24, columns=80, output=None):
         """Run it at a terminal and answer each text that it shows. What it showed."""
         pid, fd = pty.fork()
         if pid == 0:
+            if output:
+                os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT, 0o600), 1)
             environment = {**os.environ, "TERM": "xterm", "NO_COLOR": "", "GATEHOUSE_PAGER": "cat", **(env or {})}
             os.execve(TOOL, [TOOL, "--socket", self.g.socket, *map(str, words)], environment)
         fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -222,6 +224,43 @@ def lists_take_filters():
         p.run("cert", "expiring", "--within", "soon", code=2)
 
 
+def pages_follow_the_order_of_the_list():
+    with Place() as p:
+        # Issued in another order than asked for, so that serials and numbers have different orders.
+        numbers = p.hold(4)
+        for number in numbers[2], numbers[0], numbers[3], numbers[1]:
+            p.run("approve", number, "--yes")
+        for words in (["list"], ["list", "age<1d"], ["list", "--newest"], ["list", "age<1d", "--newest"],
+                      ["list", "--sort", "profile"], ["list", "--sort=-age"], ["cert", "list"],
+                      ["cert", "list", "--newest"], ["cert", "list", "issued>2001-01-01"], ["cert", "expiring",
+                      "--within", "60d"], ["cert", "expiring", "--within", "60d", "--newest"],
+                      ["cert", "list", "--sort=-serial"], ["cert", "list", "--sort", "profile"],
+                      ["endpoint", "list", "--sort=-name"], ["profile", "list"]):
+            whole, pages = p.run(*words, "-o", "id").stdout.split(), []
+            check(len(set(whole)) == len(whole) > 0, f"{words}: {whole}")
+            while page := p.run(*words, "-o", "id", "--limit", 2, *(["--after", pages[-1]] if pages else [])
+                                ).stdout.split():
+                pages += page
+                check(len(pages) <= len(whole), f"{words} repeats: {pages}, not {whole}")
+            check(pages == whole, f"{words}: {pages}, not {whole}")
+        check("begin after" in p.run("list", "--after", 999999, code=2).stderr, "there is no such request")
+        p.run("cert", "list", "--after", "00ff", code=2)
+        p.run("profile", "list", "--after", "nothing", code=2)
+
+
+def several_results_are_one_document():
+    with Place() as p:
+        numbers = p.hold(3)
+        p.run("approve", *numbers, "--yes")
+        done = json.loads(p.run("revoke", numbers[0], 999999, numbers[1], "-o", "json", code=9).stdout)
+        check(done["schema"] == 1 and [(r["certificate"], r["exit"]) for r in done["results"]] ==
+              [(str(numbers[0]), 0), ("999999", 3), (str(numbers[1]), 0)], str(done))
+        check(done["results"][0]["state"] == "revoked" and done["results"][2]["request"] == numbers[1], str(done))
+        lines = p.run("cert", "hold", numbers[2], "xyz", "-o", "jsonl", code=9).stdout.splitlines()
+        check([json.loads(line)["exit"] for line in lines] == [0, 2], str(lines))
+        check(json.loads(p.run("cert", "release", numbers[2], "-o", "json").stdout)["state"] == "issued", "one alone")
+
+
 def batches_are_counted():
     with Place() as p:
         numbers = p.hold(5)
@@ -289,6 +328,12 @@ def edits_by_options_and_by_a_form():
         p.run("edit", number, "--set-attr", "nothing", code=2)
         p.run("edit", number, "--lifetime", "soon", code=2)
         p.run("edit", number, "--set-ext", "1.2.3=xyz", code=2)
+        # What cannot be done wholly is not done in part.
+        p.run("edit", number, "--set-attr", "half=1", "--lifetime", "soon", code=2)
+        p.run("edit", number, "--set-attr", "half=1", "--set-ext", "1.2.3=xyz", code=2)
+        p.run("edit", number, "--set-attr", "half=1", "--del-san", "dns:nobody.example", code=2)
+        p.run("edit", number, "--set-attr", "half=1", "--lifetime", "999d", code=2)
+        check(not json.loads(p.run("show", number, "-o", "json").stdout)["request"]["edited"], "half of it was done")
         p.run("edit", number, "--lifetime", "5d", "--set-attr", "ticket=CHG-1", "--set-attr", "gone=1")
         request = json.loads(p.run("show", number, "-o", "json").stdout)["request"]
         check(request["attributes"]["ticket"] == "CHG-1" and request["edited"], str(request))
@@ -339,13 +384,29 @@ def escapes_are_shown_not_obeyed():
                 check(all(c in b"\r\n" or 0x20 <= c < 0x7f for c in stream), f"{words}: {stream}")
 
 
+def text_is_utf8_and_whole():
+    with Place() as p:
+        number = p.hold(1)[0]
+        for reason, sentence in [(b"caf\xe9", b"not UTF-8"), (b"x" * 300, b"too long")]:
+            done = subprocess.run([TOOL, "--socket", p.g.socket, "deny", str(number), "--reason", reason],
+                                  capture_output=True)
+            check(done.returncode not in (0, 1) and sentence in done.stderr, f"{done.returncode}: {done.stderr}")
+        check([r["id"] for r in p.g.pending()] == [number], "nothing was decided")
+        p.run("deny", number, "--reason", "caf\u00e9")
+        check("caf\\u00e9" in p.run("show", number, "-o", "json").stdout, "letters of all languages are")
+
+
 def a_terminal_is_asked():
     with Place() as p:
         first, second = p.hold(2)
         shown = p.at_terminal("approve", first, answers=[("[y/N]", "n\n")], code=2)
         check("digest" in shown and "Issue this certificate?" in shown, shown)
         check(len(p.g.pending()) == 2, "nothing was approved")
-        p.at_terminal("approve", first, answers=[("[y/N]", "y\n")])
+        kept = os.path.join(p.g.folder, "kept")
+        shown = p.at_terminal("approve", first, "-o", "json", answers=[("[y/N]", "y\n")], output=kept)
+        check("digest" in shown and "Issue this certificate?" in shown, shown)
+        with open(kept) as f:
+            check(json.load(f)["request"]["state"] == "issued", "standard output has the result alone")
         shown = p.at_terminal("pending", columns=60)
         check("\x1b[" not in p.at_terminal("pending", env={"NO_COLOR": "1"}), "NO_COLOR")
         check(all(len(line) <= 60 for line in shown.splitlines()[:2]), f"as wide as the terminal: {shown}")
@@ -366,6 +427,8 @@ def the_pager_gets_what_is_longer_than_the_screen():
 
 
 main([every_list_in_every_format, scripts_get_what_they_were_promised, exit_codes, the_daemon_and_its_configuration,
-      a_request_is_named_by_number_serial_or_key, lists_take_filters, batches_are_counted,
+      a_request_is_named_by_number_serial_or_key, lists_take_filters, pages_follow_the_order_of_the_list,
+      several_results_are_one_document, batches_are_counted,
       waiting_for_what_happens, policy_is_asked_without_deciding, edits_by_options_and_by_a_form,
-      escapes_are_shown_not_obeyed, a_terminal_is_asked, the_pager_gets_what_is_longer_than_the_screen])
+      escapes_are_shown_not_obeyed, text_is_utf8_and_whole, a_terminal_is_asked,
+      the_pager_gets_what_is_longer_than_the_screen])

@@ -56,6 +56,14 @@ static void revoke_certificate(struct arena *arena, const Gatehouse__Core__Revok
 		abort();
 }
 
+/* Proven names; or the key of an external account, which proves them itself. */
+static bool has_evidence(const struct ca_submission *s)
+{
+	if (s->evidence == CA_EVIDENCE_EAB)
+		return s->credential && s->credential->kind == CA_EVIDENCE_EAB && s->n_names == 0;
+	return s->evidence == CA_EVIDENCE_ACME_AUTHORIZATION && s->n_names > 0;
+}
+
 /* What the checks let pass is what the binding says. */
 static void submit(struct arena *arena, const Gatehouse__Core__Submit *m)
 {
@@ -67,8 +75,8 @@ static void submit(struct arena *arena, const Gatehouse__Core__Submit *m)
 	if (message_to_submission(arena, m, &s, &why) ||
 	    pipeline_submit(&rig.core->cas[0], by, &s, &out) != CA_CALL_BUSY)
 		return;
-	if (strcmp(s.endpoint, "acme") != 0 || strcmp(s.profile, "server") != 0 || s.n_names == 0 ||
-	    s.evidence != CA_EVIDENCE_ACME_AUTHORIZATION || s.request.len > CA_REQUEST_MAX)
+	if (strcmp(s.endpoint, "acme") != 0 || strcmp(s.profile, "server") != 0 || !has_evidence(&s) ||
+	    s.request.len > CA_REQUEST_MAX)
 		abort();
 	for (size_t i = 0; i < s.n_names; i++)
 		if (!binding_has_name(by, &s.names[i]) || s.names[i].evidence != s.evidence)

@@ -61,7 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	q.table = data[0] & 1 ? FILTER_CERTIFICATES : FILTER_REQUESTS;
 	q.backwards = (data[0] & 2) != 0;
 	if (data[0] & 4)
-		q.from = bytes_of(from, sizeof(from));
+		q.from = bytes_of(from, data[0] & 8 ? 5 : sizeof(from));
 	plan = arena_alloc(arena, sizeof(*plan));
 	if (plan && list_plan_init(plan, &q, arena, why) == 0)
 		make_all(plan, arena);

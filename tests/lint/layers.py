@@ -66,8 +66,8 @@ TESTS = {
     # The core without sockets, with its own adapter and modules: the unit tests of the core as a whole.
     "tests/scenarios": ("core", "core/signer", "policy/", "exit/"),
     # A fuzz target calls one parser of any layer.
-    "tests/fuzz": ("core", "core/base", "core/signer", "core/wire", "gateway", "gateway/validator", "protocols",
-                   "protocols/acme", "protocols/est", "protocols/jose", "protocols/status", "policy/", "exit/"),
+    "tests/fuzz": ("core", "core/base", "core/signer", "core/wire", "gateway", "gateway/fsck", "gateway/validator",
+                   "protocols", "protocols/acme", "protocols/est", "protocols/jose", "protocols/status", "policy/", "exit/"),
 }
 
 # What the build makes, and the folder it comes from.

@@ -22,7 +22,7 @@
 #define WORDS_MAX 8
 
 struct say {
-	char verdict[16], rule[CA_RULE_SIZE], reason[128];
+	char verdict[16], rule[CA_RULE_SIZE], reason[CA_REASON_SIZE];
 	unsigned n;
 };
 

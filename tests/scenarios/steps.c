@@ -478,13 +478,18 @@ static int admin_deny(const struct admin_step *a, struct ca_outcome *out)
 	return ca_admin_deny(a->s->rig.core, &a->who, a->id, step_value(a->step, "reason"), out);
 }
 
+static int edit(const struct admin_step *a, const struct ca_edit *one, struct ca_outcome *out)
+{
+	return ca_admin_edit(a->s->rig.core, &a->who, a->id, one, 1, out);
+}
+
 static int admin_set_attribute(const struct admin_step *a, struct ca_outcome *out)
 {
 	const char *pair = a->step->n > 3 ? a->step->words[3] : "";
 	const char *colon = strchr(pair, ':');
 	OWNED_STR name = strndup(pair, colon ? (size_t)(colon - pair) : 0);
 
-	return ca_admin_set_attribute(a->s->rig.core, &a->who, a->id, name, colon ? colon + 1 : "", out);
+	return edit(a, &(struct ca_edit){ CA_EDIT_SET_ATTRIBUTE, .name = name, .value = colon ? colon + 1 : "" }, out);
 }
 
 static int admin_set_extension(const struct admin_step *a, struct ca_outcome *out)
@@ -499,8 +504,8 @@ static int admin_set_extension(const struct admin_step *a, struct ca_outcome *ou
 		scenario_fail(a->s, "'%s' is not hexadecimal", hex);
 		return -EINVAL;
 	}
-	return ca_admin_set_extension(a->s->rig.core, &a->who, a->id, a->step->words[3], bytes_of(der, n), flags,
-				      out);
+	return edit(a, &(struct ca_edit){ CA_EDIT_SET_EXTENSION, .name = a->step->words[3], .der = bytes_of(der, n),
+					  .flags = flags }, out);
 }
 
 /* `at=-2h` or `at=+1h`: from now; absent: 0. */
@@ -542,22 +547,23 @@ static const char *fourth(const struct admin_step *a)
 
 static int admin_remove_extension(const struct admin_step *a, struct ca_outcome *out)
 {
-	return ca_admin_remove_extension(a->s->rig.core, &a->who, a->id, fourth(a), out);
+	return edit(a, &(struct ca_edit){ CA_EDIT_REMOVE_EXTENSION, .name = fourth(a) }, out);
 }
 
 static int admin_set_name(const struct admin_step *a, struct ca_outcome *out)
 {
-	return ca_admin_set_name(a->s->rig.core, &a->who, a->id, fourth(a), step_value(a->step, "instead-of"), out);
+	return edit(a, &(struct ca_edit){ CA_EDIT_SET_NAME, .name = fourth(a),
+					  .value = value_or(a->step, "instead-of", "") }, out);
 }
 
 static int admin_remove_name(const struct admin_step *a, struct ca_outcome *out)
 {
-	return ca_admin_remove_name(a->s->rig.core, &a->who, a->id, fourth(a), out);
+	return edit(a, &(struct ca_edit){ CA_EDIT_REMOVE_NAME, .name = fourth(a) }, out);
 }
 
 static int admin_shorten(const struct admin_step *a, struct ca_outcome *out)
 {
-	return ca_admin_shorten(a->s->rig.core, &a->who, a->id, duration_ms(fourth(a)) / 1000, out);
+	return edit(a, &(struct ca_edit){ CA_EDIT_SHORTEN, .lifetime_s = duration_ms(fourth(a)) / 1000 }, out);
 }
 
 static int admin_note(const struct admin_step *a, struct ca_outcome *out)

@@ -310,6 +310,119 @@ static void pages_are_what_the_filter_says(void **state)
 	}
 }
 
+/* ---- beginning behind a row ---- */
+
+#define SOME 400
+
+/* The numbers of the first rows of a list, and of certificates their serials. */
+struct rows {
+	int64_t ids[SOME];
+	uint8_t serials[SOME][20];
+	size_t lengths[SOME], n;
+};
+
+static void read_some(struct list_query *q, struct rows *out, size_t most)
+{
+	uint8_t place[64];
+	bool more = true;
+
+	for (out->n = 0; more && out->n < most;) {
+		Gatehouse__Admin__Reply reply;
+		char why[FILTER_WHY_SIZE];
+		struct arena *arena;
+
+		assert_int_equal(arena_new(&arena, 16u << 20), 0);
+		gatehouse__admin__reply__init(&reply);
+		assert_int_equal(store_list(rig.core, q, arena, &reply, why), 0);
+		for (size_t i = 0; out->n < most && i < reply.n_requests + reply.n_certificates; i++) {
+			const Gatehouse__Admin__Certificate *c = reply.n_requests ? NULL : reply.certificates[i];
+
+			out->ids[out->n] = c ? c->request_id : reply.requests[i]->id;
+			out->lengths[out->n] = c ? c->serial.len : 0;
+			if (c)
+				memcpy(out->serials[out->n], c->serial.data, c->serial.len);
+			out->n++;
+		}
+		more = reply.more;
+		if (more)
+			memcpy(place, reply.next.data, reply.next.len);
+		q->from = bytes_of(place, reply.next.len);
+		arena_drop(&arena);
+	}
+	q->from = bytes_of(NULL, 0);
+}
+
+/* Begun behind any of its rows the list has exactly those that follow there. */
+static void check_after(enum filter_table table, const char *filter, bool backwards)
+{
+	struct list_query q = { .table = table, .filter = filter, .limit = 97, .backwards = backwards,
+				.now_s = FILLER_NOW_S };
+	static struct rows all, rest;
+
+	read_some(&q, &all, SOME);
+	assert_true(all.n > 20);
+	for (size_t i = 0; i + 1 < all.n; i += 1 + all.n / 23) {
+		struct list_query behind = q;
+
+		behind.after_id = table == FILTER_REQUESTS ? all.ids[i] : 0;
+		behind.after_serial = bytes_of(all.serials[i], all.lengths[i]);
+		read_some(&behind, &rest, all.n - i - 1);
+		assert_int_equal(rest.n, all.n - i - 1);
+		for (size_t k = 0; k < rest.n; k++)
+			if (rest.ids[k] != all.ids[i + 1 + k])
+				fail_msg("'%s'%s behind %lld: row %zu is %lld, not %lld", filter,
+					 backwards ? " backwards" : "", (long long)all.ids[i], k,
+					 (long long)rest.ids[k], (long long)all.ids[i + 1 + k]);
+	}
+}
+
+static int shuffle(struct db_conn *conn, void *arg)
+{
+	/* Dates that many rows share, in another order than the numbers, and so are the serials. */
+	static const char *const statements[] = {
+		"UPDATE requests SET submitted_ms=submitted_ms-submitted_ms%1000-(id*7919%50)*1000 WHERE id<=?",
+		"UPDATE certificates SET not_after_s=1700000000+(request_id*7919%40)*86400 WHERE request_id<=?",
+		"UPDATE certificates SET issued_ms=1699900000000+(request_id*104729%30)*1000 WHERE request_id<=?",
+		"UPDATE certificates SET serial=CAST(printf('%016d', request_id*7919%6007+1) AS BLOB)"
+		" WHERE request_id<=?",
+	};
+	int e = 0;
+
+	for (size_t i = 0; !e && i < sizeof(statements) / sizeof(*statements); i++)
+		e = db_run(conn, statements[i], DB_INT(ROWS));
+	return e;
+}
+
+static void a_list_goes_on_behind_any_of_its_rows(void **state)
+{
+	static const char *const of_requests[] = { "", "state=issued", "via=est or via=scep", "age<2000d",
+						   "age<2000d and state=issued", "profile=p1 and submitted>2001-01-01",
+						   "san~*.zone34.example and age<2000d" },
+				*const of_certificates[] = { "", "valid", "expires<20d", "issued>2001-01-01",
+							     "issued>2001-01-01 and via=acme", "requester=acme:7",
+							     "state=issued and expires<2000d" };
+
+	assert_int_equal(db_write(rig.core->db, shuffle, NULL), 0);
+	for (size_t i = 0; i < 14; i++) {
+		check_after(FILTER_REQUESTS, of_requests[i / 2], i & 1);
+		check_after(FILTER_CERTIFICATES, of_certificates[i / 2], i & 1);
+	}
+}
+
+static void what_is_not_there_is_no_beginning(void **state)
+{
+	struct list_query q = { .table = FILTER_REQUESTS, .filter = "", .after_id = 9999999, .now_s = FILLER_NOW_S };
+	Gatehouse__Admin__Reply reply;
+	char why[FILTER_WHY_SIZE] = "";
+	struct arena *arena;
+
+	assert_int_equal(arena_new(&arena, 1u << 20), 0);
+	gatehouse__admin__reply__init(&reply);
+	assert_int_equal(store_list(rig.core, &q, arena, &reply, why), FILTER_WRONG);
+	assert_string_equal(why, "there is no such row to begin after");
+	arena_drop(&arena);
+}
+
 static int ask(const char *filter, struct bytes from)
 {
 	struct list_query q = { .table = FILTER_REQUESTS, .filter = filter, .from = from, .now_s = FILLER_NOW_S };
@@ -330,6 +443,7 @@ static void a_place_that_is_none_is_refused(void **state)
 {
 	assert_int_equal(ask("", bytes_of("12345", 5)), FILTER_WRONG);
 	assert_int_equal(ask("state=", bytes_of(NULL, 0)), FILTER_WRONG);
+	assert_int_equal(ask("state=", bytes_of("12345", 5)), FILTER_WRONG);
 	assert_int_equal(ask("", bytes_of("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 16)), 0);
 }
 
@@ -341,6 +455,9 @@ int main(void)
 		cmocka_unit_test(a_list_of_everything_is_walked_by_number),
 		cmocka_unit_test(pages_are_what_the_filter_says),
 		cmocka_unit_test(a_place_that_is_none_is_refused),
+		cmocka_unit_test(what_is_not_there_is_no_beginning),
+		/* The last one: it changes the rows. */
+		cmocka_unit_test(a_list_goes_on_behind_any_of_its_rows),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);

@@ -308,6 +308,13 @@ static void show(int64_t id, uint8_t digest[static SHA256_SIZE])
 	memcpy(digest, r->digest, SHA256_SIZE);
 }
 
+static int edit(int64_t id, const char *value, struct ca_outcome *out)
+{
+	const struct ca_edit one = { CA_EDIT_SET_ATTRIBUTE, .name = "a", .value = value };
+
+	return ca_admin_edit(rig.core, &officers[1], id, &one, 1, out);
+}
+
 static void an_edit_between_showing_and_approving_is_refused(void **state)
 {
 	unsigned refused = 0, rounds = race_rounds();
@@ -323,7 +330,7 @@ static void an_edit_between_showing_and_approving_is_refused(void **state)
 
 		snprintf(value, sizeof(value), "%u", round);
 		show(id, digest);
-		assert_int_equal(ca_admin_set_attribute(rig.core, &officers[1], id, "a", value, &edited), 0);
+		assert_int_equal(edit(id, value, &edited), 0);
 		refused += ca_admin_approve(rig.core, &officers[0], id, digest, &approved) == CA_ADMIN_CHANGED;
 	}
 	assert_int_equal(refused, rounds);
@@ -351,7 +358,7 @@ static void edit_seen(struct one *o)
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
 	int64_t id = o->id;
 
-	keep(o, ca_admin_set_attribute(rig.core, &officers[1], id, "a", seen.value, &out), &out);
+	keep(o, edit(id, seen.value, &out), &out);
 	o->id = id;
 }
 

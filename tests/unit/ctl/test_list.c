@@ -18,10 +18,11 @@ static const struct column columns[] = {
 	{ .name = "subject" },
 	{ .name = "names", .kind = COLUMN_NAMES },
 	{ .name = "age", .member = "first_seen", .kind = COLUMN_AGE },
+	{ .name = "edited" },
 	{ 0 },
 };
 static const struct list_shape shape = { "things", columns, "id,state,names,age", "id,state,subject,names,age",
-					 "nothing here" };
+					 "nothing here", false };
 static const struct command command = {
 	.noun = "", .verb = "x", .arguments = "", .prints = PRINTS_LIST, .list = &shape,
 };
@@ -163,6 +164,17 @@ static void a_limit_ends_the_list(void **state)
 	assert_string_equal(PRINTED((char *)"-o", (char *)"id", (char *)"--sort=-id", (char *)"--limit=2"), "10\n2\n");
 }
 
+static void begins_behind_a_row_of_its_own_order(void **state)
+{
+	assert_string_equal(PRINTED((char *)"-o", (char *)"id", (char *)"--sort=-id", (char *)"--after=10"), "2\n1\n");
+	assert_string_equal(PRINTED((char *)"-o", (char *)"id", (char *)"--sort=age", (char *)"--after=1"), "2\n");
+	assert_string_equal(PRINTED((char *)"-o", (char *)"id", (char *)"--sort=-age", (char *)"--after=2",
+				    (char *)"--limit=1"), "1\n");
+	/* Pages of equal rows fit together: they stay as they came. */
+	assert_string_equal(PRINTED((char *)"-o", (char *)"id", (char *)"--sort=edited"), "1\n2\n10\n");
+	assert_string_equal(PRINTED((char *)"-o", (char *)"id", (char *)"--sort=-edited", (char *)"--after=2"), "10\n");
+}
+
 static void an_empty_list_says_so(void **state)
 {
 	static const struct {
@@ -235,6 +247,7 @@ int main(void)
 		cmocka_unit_test(jsonl_csv_and_id_are_a_line_each),
 		cmocka_unit_test(orders_by_number_text_and_age),
 		cmocka_unit_test(a_limit_ends_the_list),
+		cmocka_unit_test(begins_behind_a_row_of_its_own_order),
 		cmocka_unit_test(an_empty_list_says_so),
 		cmocka_unit_test(a_failure_prints_no_more),
 		cmocka_unit_test(refuses_columns_that_are_none),

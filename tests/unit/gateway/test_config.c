@@ -23,7 +23,18 @@ static const struct proto_adapter safe = { .abi = PROTO_ABI, .name = "safe", .ca
 static const struct proto_adapter shy = { .abi = PROTO_ABI, .name = "shy" };
 static const struct proto_adapter status = { .abi = PROTO_ABI, .name = "status",
 					     .caps = PROTO_CAP_PLAIN_HTTP | PROTO_CAP_STATUS };
-static const struct proto_adapter mutual = { .abi = PROTO_ABI, .name = "mutual", .caps = PROTO_CAP_TLS_CLIENT_AUTH };
+static int handle(void *state, const struct http_request *q, struct http_reply *r)
+{
+	return 0;
+}
+
+static const struct proto_route mutual_routes[] = {
+	{ "GET", "/certs", handle },
+	{ "POST", "/enroll/{id}", handle },
+	{ 0 },
+};
+static const struct proto_adapter mutual = { .abi = PROTO_ABI, .name = "mutual", .routes = mutual_routes,
+					     .caps = PROTO_CAP_TLS_CLIENT_AUTH | PROTO_CAP_LABELS };
 const struct proto_adapter *const proto_adapters[] = { &safe, &shy, &status, &mutual, NULL };
 
 static const struct conf_option no_rows[] = { { 0 } };
@@ -92,7 +103,8 @@ static void needs_one_way_to_know_what_its_urls_begin_with(void **state)
 	}
 }
 
-#define MUTUAL "  - {protocol: mutual, name: m, ca: CA, profile: p, path: /m}\n"
+#define MUTUAL "  - {protocol: mutual, name: m, ca: CA, profile: p, path: /m}\n" \
+	       "  - {protocol: mutual, name: l, ca: CA, profile: p, path: '/m/ca:1'}\n"
 
 static void asks_for_certificates_where_an_endpoint_can_use_them(void **state)
 {
@@ -104,6 +116,7 @@ static void asks_for_certificates_where_an_endpoint_can_use_them(void **state)
 		{ "endpoints: [h, m]", true, true },
 		{ "endpoints: [m], client-certificates: true, client-ca-names: x.pem", true, true },
 		{ "endpoints: [m], client-certificates: false", true, false },
+		{ "endpoints: [m, l]", true, true },
 		{ "endpoints: [h], client-certificates: true", false, false },
 	};
 	struct conf_error error;
@@ -149,6 +162,13 @@ static void refuses_mistakes_with_their_place(void **state)
 		  "g.yaml:3:57: /healthz is the gateway's own" },
 		{ CAS "endpoints:\n  - {protocol: status, name: s, ca: CA, path: /s, profile: p}\n",
 		  "g.yaml:3:60: an endpoint of protocol 'status' submits nothing; leave the profile out" },
+		{ CAS "endpoints:\n  - {protocol: mutual, name: m, ca: CA, profile: p, path: /m/a%3Ab}\n",
+		  "g.yaml:3:59: write the label as it is: clients may send '%3A' for ':', and '%' itself cannot stand "
+		  "in it" },
+		{ CAS "endpoints:\n  - {protocol: mutual, name: m, ca: CA, profile: p, path: /m/certs}\n",
+		  "g.yaml:3:59: 'certs' is the name of an operation, and cannot be a label" },
+		{ CAS "endpoints:\n  - {protocol: mutual, name: m, ca: CA, profile: p, path: /m/enroll}\n",
+		  "g.yaml:3:59: 'enroll' is the name of an operation, and cannot be a label" },
 		{ PUBLIC, NOBODY },
 		{ PUBLIC STATUS "listeners: [{name: web, port: 80, tls: false}]\n",
 		  NOBODY },

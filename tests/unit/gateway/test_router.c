@@ -1,4 +1,4 @@
-/* The router: exact, undecoded, in order.
+/* The router: exact, undecoded but for labels, the longest prefix first.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -34,6 +34,19 @@ static const struct proto_route status_routes[] = {
 static const struct gw_mount status = { .name = "status", .prefix = "/status", .routes = status_routes };
 static const struct gw_mount acme = { .name = "acme", .prefix = "/acme", .routes = acme_routes };
 static const struct gw_mount pages = { .name = "gateway", .prefix = "", .routes = page_routes };
+
+static const struct proto_route est_routes[] = {
+	{ "GET", "/cacerts", handle },
+	{ "POST", "/simpleenroll", handle },
+	{ 0 },
+};
+
+static const struct gw_mount est = { .name = "est", .prefix = "/.well-known/est", .routes = est_routes,
+				     .decodes_prefix = true };
+static const struct gw_mount label = { .name = "label", .prefix = "/.well-known/est/ca:1", .routes = est_routes,
+				       .decodes_prefix = true };
+static const struct gw_mount longer = { .name = "longer", .prefix = "/.well-known/est/ca:12", .routes = est_routes,
+					.decodes_prefix = true };
 
 static struct gw_router *make(void)
 {
@@ -97,6 +110,89 @@ static void finds_exact_paths_and_nothing_else(void **state)
 	gw_router_drop(&router);
 }
 
+static void tells_labels_apart(void **state)
+{
+	static const struct {
+		const char *method, *path;
+		const struct gw_mount *mount; /* NULL: 404 */
+	} cases[] = {
+		{ "GET", "/.well-known/est/cacerts", &est },
+		{ "POST", "/.well-known/est/simpleenroll", &est },
+		{ "GET", "/.well-known/est/ca:1/cacerts", &label },
+		{ "GET", "/.well-known/est/ca%3A1/cacerts", &label },
+		{ "GET", "/.well-known/est/ca%3a1/cacerts", &label },
+		{ "HEAD", "/.well-known/est/%63%61%3a%31/cacerts", &label },
+		{ "GET", "/.well-known/est/ca:12/cacerts", &longer },
+		{ "GET", "/.well-known/est/ca%3A1%32/cacerts", &longer },
+		{ "GET", "/%2Ewell-known/%65st/cacerts", &est },
+		/* Decoded once. */
+		{ "GET", "/.well-known/est/ca%253A1/cacerts", NULL },
+		/* No escape is a border between segments. */
+		{ "GET", "/.well-known%2fest/cacerts", NULL },
+		{ "GET", "/.well-known/est%2Fca:1/cacerts", NULL },
+		{ "GET", "/.well-known/est/ca:1%2Fcacerts", NULL },
+		{ "GET", "/.well-known/est/ca:1%00/cacerts", NULL },
+		{ "GET", "/.well-known/est/%00/cacerts", NULL },
+		{ "GET", "/.well-known/est/ca%3/cacerts", NULL },
+		{ "GET", "/.well-known/est/ca%3", NULL },
+		{ "GET", "/.well-known/est/ca%", NULL },
+		{ "GET", "/.well-known/est/ca%3g1/cacerts", NULL },
+		{ "GET", "/.well-known/est/ca% 3A1/cacerts", NULL },
+		/* The operation is as it is. */
+		{ "GET", "/.well-known/est/%63acerts", NULL },
+		{ "GET", "/.well-known/est/ca:1/%63acerts", NULL },
+		{ "GET", "/.well-known/est", NULL },
+		{ "GET", "/.well-known/est/", NULL },
+		{ "GET", "/.well-known/est//cacerts", NULL },
+		{ "GET", "/.well-known/est/ca:1", NULL },
+		{ "GET", "/.well-known/est/ca:1/", NULL },
+		{ "GET", "/.well-known/est/CA:1/cacerts", NULL },
+		{ "GET", "/.well-known/est/ca:/cacerts", NULL },
+		{ "GET", "/.well-known/est/none/cacerts", NULL },
+		{ "GET", "/.well-known/est/ca:1/ca:1/cacerts", NULL },
+		{ "POST", "/.well-known/brski/requestvoucher", NULL },
+		{ "GET", "/.well-known/brski", NULL },
+	};
+	const struct gw_mount *mounts[] = { &est, &label, &longer, &pages };
+	struct gw_router *router;
+	struct gw_match match;
+	size_t i, k;
+	int r;
+
+	for (k = 0; k < 4; k++) {
+		assert_int_equal(gw_router_new(&router), 0);
+		for (i = 0; i < 4; i++) /* in any order */
+			assert_int_equal(gw_router_add(router, mounts[(i * 3 + k) % 4]), 0);
+		for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+			r = gw_router_find(router, cases[i].method, cases[i].path, &match);
+			if (r != (cases[i].mount ? 0 : GW_ROUTE_NOT_FOUND) || match.mount != cases[i].mount)
+				fail_msg("%s is %d at %s", cases[i].path, r, match.mount ? match.mount->name : "-");
+		}
+		gw_router_drop(&router);
+	}
+}
+
+/* What another mount would take for its own. */
+static void prefers_the_longest_prefix(void **state)
+{
+	static const struct proto_route all[] = { { "GET", "/{rest...}", handle }, { 0 } };
+	static const struct gw_mount wide = { .name = "wide", .prefix = "/.well-known", .routes = all };
+	const struct gw_mount *orders[2][2] = { { &wide, &est }, { &est, &wide } };
+	struct gw_router *router;
+	struct gw_match match;
+
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(gw_router_new(&router), 0);
+		assert_int_equal(gw_router_add(router, orders[i][0]), 0);
+		assert_int_equal(gw_router_add(router, orders[i][1]), 0);
+		assert_int_equal(gw_router_find(router, "GET", "/.well-known/est/cacerts", &match), 0);
+		assert_ptr_equal(match.mount, &est);
+		assert_int_equal(gw_router_find(router, "GET", "/.well-known/est/other", &match), 0);
+		assert_ptr_equal(match.mount, &wide);
+		gw_router_drop(&router);
+	}
+}
+
 static void gives_segments_as_they_were_sent(void **state)
 {
 	struct gw_router *router = make();
@@ -150,6 +246,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_exact_paths_and_nothing_else),
+		cmocka_unit_test(tells_labels_apart),
+		cmocka_unit_test(prefers_the_longest_prefix),
 		cmocka_unit_test(gives_segments_as_they_were_sent),
 		cmocka_unit_test(gives_all_that_is_left_as_it_was_sent),
 		cmocka_unit_test(says_what_is_allowed),

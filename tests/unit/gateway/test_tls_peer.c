@@ -251,8 +251,8 @@ static void takes_a_key_on_a_curve_of_tls_1_2(void **state)
 		struct dialogue d;
 
 		begin(&d, TLS1_2_VERSION, (struct what){ .client = &c });
-		assert_int_equal(SSL_set1_groups_list(d.client, "P-256:brainpoolP256r1:brainpoolP384r1:brainpoolP512r1"),
-				 1);
+		assert_int_equal(SSL_set1_groups_list(d.client, "P-256:brainpoolP256r1:brainpoolP384r1:"
+								"brainpoolP512r1"), 1);
 		assert_true(dialogue_shake_hands(&d));
 		expect_client(&d, &c);
 		dialogue_end(&d);
