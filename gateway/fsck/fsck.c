@@ -80,8 +80,8 @@ static const struct {
 			 " count(*) AS n FROM audit WHERE json_valid(payload) AND"
 			 " payload->>'action'='redeem-credential' GROUP BY 1) ON subject=" CREDENTIAL
 			 " WHERE kind <> 3 AND used > coalesce(n, 0)" },
-	{ "credentials", "SELECT 'credential ' || id || ' was made by nobody, as the trail says' FROM credentials c WHERE "
-			 CREDENTIAL " NOT IN (SELECT payload->>'subject' FROM audit WHERE json_valid(payload) AND"
+	{ "credentials", "SELECT 'credential ' || id || ' was made by nobody, as the trail says' FROM credentials c"
+			 " WHERE " CREDENTIAL " NOT IN (SELECT payload->>'subject' FROM audit WHERE json_valid(payload) AND"
 			 " payload->>'action'='create-credential')" },
 	{ "events", "SELECT 'an event for ' || module || ' is about request ' || request_id || ', which is not there'"
 		    " FROM outbox WHERE request_id IS NOT NULL AND request_id NOT IN (SELECT id FROM requests)" },
@@ -110,8 +110,8 @@ static const struct {
 	{ "revocation", "SELECT 'the key of request ' || id || ' is compromised and not blocked' FROM requests JOIN"
 			" certificates ON request_id=id WHERE revoked_reason=1 AND state=21 AND spki_hash NOT IN"
 			" (SELECT spki_hash FROM blocked_keys)" },
-	{ "revocation", "SELECT 'request ' || id || ' came with a key that was blocked and was issued' FROM requests JOIN"
-			" blocked_keys USING (spki_hash) JOIN certificates ON request_id=id"
+	{ "revocation", "SELECT 'request ' || id || ' came with a key that was blocked and was issued' FROM requests"
+			" JOIN blocked_keys USING (spki_hash) JOIN certificates ON request_id=id"
 			" WHERE received_ms > since_ms + 2000 AND " OURS },
 	{ "timeline", "SELECT 'request ' || id || ' has no timeline' FROM requests WHERE id NOT IN"
 		      " (SELECT request_id FROM timeline) AND " OURS },
