@@ -3,9 +3,9 @@
  *
  *     build/bench/tests/unit/core/bench_views [SMALL LARGE]
  *
- * Prints one line a question: the median of both in microseconds, and their ratio. Fails when a ratio is above 1.3, where
- * the smaller time is long enough to be measured (50 us are granted on top). Both stores are open in one process and are
- * asked in turn, so that what else the machine does slows both; still a build without sanitizers, as
+ * Prints one line a question: the median of both in microseconds, and their ratio. Fails when a ratio is above 1.3,
+ * where the smaller time is long enough to be measured (50 us are granted on top). Both stores are open in one process
+ * and are asked in turn, so that what else the machine does slows both; still a build without sanitizers, as
  * `meson setup build/bench --buildtype=release` makes it, says more.
  *
  * SPDX-License-Identifier: Apache-2.0
