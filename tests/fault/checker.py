@@ -15,11 +15,12 @@ A line of the ledger is a JSON object for something that was acknowledged:
     {"kind": "pending", "order": …}                        {"kind": "denied", "order": …}
     {"kind": "approval", "id": …}                          {"kind": "denial", "id": …}
     {"kind": "key", "account": …, "key": PEM}              {"kind": "end", "account": …}
-    {"kind": "revocation", "pem": …}
+    {"kind": "revocation", "pem": …}                       {"kind": "list", "number": …}
 
 SPDX-License-Identifier: Apache-2.0
 """
 import argparse
+import calendar
 import collections
 import hashlib
 import json
@@ -99,6 +100,7 @@ class Folder:
             self.read_gateway(os.path.join(data, "gateway", name))
         self.read_anchor(os.path.join(data, "core", "audit.anchor"))
         self.read_core(os.path.join(data, "core", "core.db"))
+        self.read_lists(os.path.join(data, "core"))
         self.files = {}
         self.unfinished = [n for n in os.listdir(os.path.join(data, "gateway")) if n.endswith(".tmp")]
         for name in os.listdir(issued) if os.path.isdir(issued) else []:
@@ -123,6 +125,20 @@ class Folder:
                 heads = [line.split() for line in f if line.startswith("head ") and line.endswith("\n")]
         self.heads = {int(head[1]): head[2] for head in heads if len(head) == 6}
 
+    def read_lists(self, folder):
+        """The octets of the CRLs in force, and the number in their anchor."""
+        self.lists = {}
+        for row in self.crls:
+            path = os.path.join(folder, "crl", f"{row['key_id']}-{row['crl_partition']}-{row['number']}.crl")
+            if os.path.exists(path):
+                with open(path, "rb") as f:
+                    self.lists[row["number"]] = f.read()
+        path = os.path.join(folder, "crl-anchor")
+        self.list_anchor = 0
+        if os.path.exists(path):
+            with open(path, encoding="ascii") as f:
+                self.list_anchor = int(f.read().split()[0])
+
     def read_core(self, path):
         db = Database(path)
         self.trail = db.rows("SELECT seq, prev, payload, hash FROM audit ORDER BY seq")
@@ -131,6 +147,7 @@ class Folder:
         self.certificates = {row["serial"]: row for row in db.rows("SELECT * FROM certificates")}
         self.approvals = db.rows("SELECT * FROM approvals")
         self.grants = db.rows("SELECT * FROM grants")
+        self.crls = db.rows("SELECT * FROM crls")
         self.outbox = {(row["request_id"], row["event"]) for row in db.rows("SELECT * FROM outbox")}
         self.timeline = collections.defaultdict(list)
         for row in db.rows("SELECT request_id, text FROM timeline ORDER BY id"):
@@ -314,6 +331,45 @@ class Checker:
                 self.bad(f"the audit trail: request {number} is {STATE_WORDS[row['state']]}, its last record says "
                          f"{last.get(number)}")
 
+    # ---- revocation lists ----
+
+    def check_list_numbers(self):
+        """They grow, over whatever happened to the daemon; what somebody saw was published, and nothing older is in
+        force after it."""
+        records = [json.loads(row["payload"]) for row in self.f.trail]
+        numbers = [int(record["after"]) for record in records if record["action"] == "publish"]
+        for before, after in zip(numbers, numbers[1:]):
+            if after <= before:
+                self.bad(f"the number of a CRL does not grow: {after} was published after {before}")
+        for entry in self.ledger["list"]:
+            if entry["number"] not in numbers:
+                self.bad(f"lost: CRL {entry['number']}, which somebody saw, is in no record of the audit trail")
+        for row in self.f.crls:
+            if row["number"] != numbers[-1]:
+                self.bad(f"CRL {row['number']} is in force, and {numbers[-1]} was published last")
+        if numbers and self.f.list_anchor < max(numbers):
+            self.bad(f"CRL {max(numbers)} was published, and its anchor knows of {self.f.list_anchor}")
+
+    def check_lists(self, settled):
+        """Each is whole, and says what the store says."""
+        revoked = {int.from_bytes(serial, "big") for serial, row in self.f.certificates.items()
+                   if row["revoked_ms"] is not None}
+        for row in self.f.crls:
+            who = f"CRL {row['number']}"
+            if row["number"] not in self.f.lists:
+                if settled:
+                    self.bad(f"{who} is in force and not there")
+                continue
+            crl = x509.load_der_x509_crl(self.f.lists[row["number"]])
+            if not crl.is_signature_valid(self.root.public_key()):
+                self.bad(f"{who}: the signature does not verify under the CA")
+            said = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+            if (said, calendar.timegm(crl.last_update.timetuple())) != (row["number"], row["this_update_s"]):
+                self.bad(f"{who}: says that it is {said}, of {crl.last_update}")
+            listed = {entry.serial_number for entry in crl}
+            if settled and listed != revoked:
+                self.bad(f"{who}: not in the list, or for no reason: {[f'{n:x}' for n in listed ^ revoked]}")
+
     # ---- the exit module, and the store itself ----
 
     def check_events(self):
@@ -368,6 +424,8 @@ class Checker:
         self.check_timeline()
         self.check_events()
         self.check_trail()
+        self.check_list_numbers()
+        self.check_lists(settled)
         self.check_states(settled)
         self.check_leavings(settled)
         return self.problems
@@ -378,13 +436,14 @@ class Checker:
 def is_settled(data):
     db = Database(os.path.join(data, "core", "core.db"))
     waiting = db.rows("SELECT 1 FROM requests WHERE state=8 UNION ALL"
-                      " SELECT 1 FROM outbox WHERE next_ms IS NOT NULL LIMIT 1")
+                      " SELECT 1 FROM outbox WHERE next_ms IS NOT NULL UNION ALL"
+                      " SELECT 1 FROM crl_changes WHERE n NOT IN (SELECT changes FROM crls) LIMIT 1")
     db.close()
     return not waiting
 
 
 def settle(data, seconds):
-    """Wait until nothing is being processed and no event waits."""
+    """Wait until nothing is being processed, no event waits, and every revocation is in a list."""
     end = time.monotonic() + seconds
     while not is_settled(data) and time.monotonic() < end:
         time.sleep(0.01)

@@ -183,4 +183,25 @@ MUTANTS = [
         [("gateway/role_core.c", "	if (!control_serve(words, &p))\n		_exit(1);\n",
           "	while (!control_serve(words, &p))\n		pause();\n")],
         kills("start", range(24, 28), calls="send", kind="supervisor"), "without their supervisor"),
+    Mutant(
+        "crl-change-apart", "that a CRL has to say something new has a transaction of its own",
+        [("core/store_revoke.c",
+          "	if (!e)\n		e = db_run(conn,\n"
+          "			   \"INSERT INTO crl_changes(ca, n) VALUES(?, 1) ON CONFLICT DO UPDATE SET n=n+1\",\n"
+          "			   DB_TEXT(ca->name));\n", ""),
+         ("core/store_revoke.c", "int store_revoke(struct ca *ca, const struct store_revocation *revocation)\n{\n",
+          "static int count_change(struct db_conn *conn, void *arg)\n{\n"
+          "	return db_run(conn, \"INSERT INTO crl_changes(ca, n) VALUES(?, 1) ON CONFLICT DO UPDATE SET n=n+1\",\n"
+          "		      DB_TEXT(((struct ca *)arg)->name));\n}\n\n"
+          "int store_revoke(struct ca *ca, const struct store_revocation *revocation)\n{\n"),
+         ("core/store_revoke.c", "	e = db_write(ca->core->db, write_revocation, &w);\n",
+          "	e = db_write(ca->core->db, write_revocation, &w);\n"
+          "	if (!e)\n		e = db_write(ca->core->db, count_change, ca);\n")],
+        kills("revoke", range(1, 4), calls="sync", file="core.db-wal"), "not in the list|no CRL after"),
+    Mutant(
+        "crl-counted", "CRLs are counted from 1 at every start, and the folder does not mind",
+        [("core/publish.c", "	p->number = (stored > p->number ? stored : p->number) + 1;\n",
+          "	static uint64_t n;\n\n	p->number = ++n;\n"),
+         ("core/publish.c", "O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640", "O_WRONLY | O_CREAT | O_CLOEXEC, 0640")],
+        undisturbed("revoke"), "does not grow|no CRL after"),
 ]

@@ -3,8 +3,10 @@ hold everything against the checker."""
 import concurrent.futures
 import contextlib
 import copy
+import json
 import time
 
+import harness
 from harness import AGAIN, DOMAIN, Errand, Fault, Problem, Slot, check, insist, processes
 
 HELD = f"hold.{DOMAIN}"
@@ -22,6 +24,8 @@ def fill(slot):
     held = Errand(slot, slot.client, HELD, waits=False)
     held.run()
     slot.held_url, slot.held_id = held.url, slot.wait_pending(HELD)["id"]
+    slot.list = None
+    slot.list = insist(slot, lambda: see_list(slot))
     slot.stop()
     slot.keep("waiting")
     # All of it at once, or the core would come back and sign.
@@ -58,6 +62,33 @@ def decide(slot, kind, *words):
     if state in (ACTIVE, PENDING):
         slot.refused(done.stderr)
         raise Again(done.stderr)
+
+
+def ask_lists(slot, *words):
+    """What the officer is told of the CRLs in force."""
+    done = slot.run_tool("ca", "crl", *words, output="json", code=None)
+    if done.returncode:
+        slot.refused(done.stderr)
+        raise Again(done.stderr)
+    for entry in json.loads(done.stdout)["crls"]:
+        slot.acknowledge("list", number=entry["number"])
+
+
+def see_list(slot):
+    """Number and date of the next CRL, once it is in force and was told. It is waited for in the store, so that a round
+    has as many calls as the one before. Whoever made room on a full disk does not wait until it is tried again."""
+    end = time.monotonic() + harness.PATIENCE_S
+    while time.monotonic() < end:
+        if slot.fault and slot.fault.lasts:
+            ask_lists(slot, "--publish")
+        if not slot.is_running():
+            raise Again("the daemon ended")
+        for seen in slot.rows("SELECT number, this_update_s FROM crls"):
+            if seen != slot.list:
+                ask_lists(slot)
+                return seen
+        time.sleep(0.01)
+    raise AssertionError(f"no CRL after {harness.PATIENCE_S} s: {slot.log_tail()}")
 
 
 # ---- what is done in a round; each returns when it saw the end of it ----
@@ -154,10 +185,17 @@ def revoke(slot):
     slot.acknowledge("revocation", pem=slot.first.pem)
 
 
+def next_list(slot):
+    """The revocation is in it: the checker looks."""
+    insist(slot, lambda: see_list(slot))
+
+
 FLOWS = {f.__name__: f for f in (issue, start, hold, approve, deny, grant, change_key, end_account, revoke)}
 # In which of them each process is met. Supervisor, signer and validator write nothing: their calls are what they say.
 FLOWS_OF = {"supervisor": ("start",), "core": ("issue", "start", "hold", "approve", "deny", "grant", "revoke"),
             "gateway": ("issue", "hold", "change_key", "end_account"), "signer": ("issue",), "validator": ("issue",)}
+# What comes of it while the fault may still happen, which nobody waits for; and what is tried when all is over.
+CONSEQUENCES = {"revoke": next_list}
 AFTERWARDS = {"approve": held_again}
 
 
@@ -184,6 +222,8 @@ def run_round(slot, flow, fault):
     slot.begin(fault, from_start=is_start)
     FLOWS[flow](slot)
     told_s = time.monotonic()
+    if flow in CONSEQUENCES:
+        CONSEQUENCES[flow](slot)
     if fault.lasts:
         slot.shim.arm(False)
     slot.wait_quiet()
