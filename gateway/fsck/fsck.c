@@ -81,8 +81,8 @@ static const struct {
 			 " payload->>'action'='redeem-credential' GROUP BY 1) ON subject=" CREDENTIAL
 			 " WHERE kind <> 3 AND used > coalesce(n, 0)" },
 	{ "credentials", "SELECT 'credential ' || id || ' was made by nobody, as the trail says' FROM credentials c"
-			 " WHERE " CREDENTIAL " NOT IN (SELECT payload->>'subject' FROM audit WHERE json_valid(payload) AND"
-			 " payload->>'action'='create-credential')" },
+			 " WHERE " CREDENTIAL " NOT IN (SELECT payload->>'subject' FROM audit WHERE"
+			 " json_valid(payload) AND payload->>'action'='create-credential')" },
 	{ "events", "SELECT 'an event for ' || module || ' is about request ' || request_id || ', which is not there'"
 		    " FROM outbox WHERE request_id IS NOT NULL AND request_id NOT IN (SELECT id FROM requests)" },
 	{ "pending", "SELECT 'request ' || id || ' waits without what would be approved' FROM requests"

@@ -16,7 +16,7 @@ import source_tree
 BASE = ("core/base/",)
 MODULE_DOOR = ("core/module.h", "core/submit.h") + BASE
 SUBMIT_DOOR = ("core/submit.h", "core/registry.h") + BASE
-PROTOCOL_FACE = ("protocols/adapter.h", "protocols/http_msg.h", "protocols/validator.h")
+PROTOCOL_FACE = ("protocols/adapter.h", "protocols/http_msg.h", "protocols/http_octets.h", "protocols/validator.h")
 # What adapters share that is no face to anybody.
 PROTOCOL_PARTS = ("protocols/bundle.h", "protocols/signed_der.h")
 
@@ -53,6 +53,7 @@ TESTS = {
     "tests/unit/wire": ("core/wire",),
     "tests/unit/child.c": ("core/wire",),
     "tests/unit/child.h": ("core/wire",),
+    "tests/unit/octets.h": ("protocols",),
     "tests/unit/core": ("core", "core/signer"),
     "tests/unit/signer": ("core", "core/signer"),
     "tests/unit/policy": ("policy/",),
