@@ -14,7 +14,6 @@
 #include "core/base/own.h"
 #include "protocols/bundle.h"
 
-#define CERTIFICATES_MAX ((size_t)256 << 10)
 #define KEYS_MAX 64
 #define LOOK_EVERY_MS 1000
 
@@ -31,7 +30,7 @@ int est_cacerts_new(struct est_cacerts **out)
 	if (!a)
 		return -ENOMEM;
 	pthread_mutex_init(&a->lock, NULL);
-	a->bundle = BUF_INIT(CERTIFICATES_MAX + 256);
+	a->bundle = BUF_INIT(EST_CERTIFICATES_MAX + 256);
 	*out = a;
 	return 0;
 }
@@ -74,14 +73,14 @@ static int add_new(struct buf *all, struct bytes chain)
 	return e;
 }
 
-/* The issuer of new certificates first. Behind the current key's certificate comes NewWithOld, behind an old one's
+/* Those of the current key first. Behind its own key's certificate comes NewWithOld, behind an old one's
  * OldWithNew, and each is there as it signed itself (RFC 4210 4.4). */
 static int collect(struct ca_door *ca, struct buf *all)
 {
 	int e = ca_get_chain(ca, all);
 
 	for (unsigned key = 0; !e && key < KEYS_MAX; key++) {
-		OWNED_BUF chain = BUF_INIT(CERTIFICATES_MAX);
+		OWNED_BUF chain = BUF_INIT(EST_CERTIFICATES_MAX);
 
 		e = ca_get_key_chain(ca, key, &chain);
 		if (e == CA_CALL_NOT_FOUND)
@@ -95,7 +94,7 @@ static int collect(struct ca_door *ca, struct buf *all)
 /* With the lock. A core that is away leaves what it said last. */
 static int refresh(struct est_cacerts *a, struct ca_door *ca)
 {
-	OWNED_BUF all = BUF_INIT(CERTIFICATES_MAX);
+	OWNED_BUF all = BUF_INIT(EST_CERTIFICATES_MAX);
 	int64_t now_ms = clock_mono_ms();
 	int e;
 

@@ -55,6 +55,20 @@ static int get_csrattrs(void *state, const struct http_request *q, struct http_r
 	return serve(&(struct est_call){ .est = state, .q = q, .r = r }, est_csrattrs);
 }
 
+static int get_crls(void *state, const struct http_request *q, struct http_reply *r)
+{
+	return serve(&(struct est_call){ .est = state, .q = q, .r = r }, est_crls);
+}
+
+/* RFC 7030 4.3.2: clients take 404 or 501 for an operation that is not implemented. */
+static int post_fullcmc(void *state, const struct http_request *q, struct http_reply *r)
+{
+	struct est_call c = { .est = state, .q = q, .r = r };
+	int e = est_refuse(&c, 501, "full CMC is not implemented here; use simpleenroll");
+
+	return e == EST_ANSWERED ? 0 : e;
+}
+
 static int post_simpleenroll(void *state, const struct http_request *q, struct http_reply *r)
 {
 	return serve(&(struct est_call){ .est = state, .q = q, .r = r, .operation = EST_SIMPLEENROLL }, est_enroll);
@@ -63,6 +77,8 @@ static int post_simpleenroll(void *state, const struct http_request *q, struct h
 static const struct proto_route est_routes[] = {
 	{ "GET", "/cacerts", get_cacerts },
 	{ "GET", "/csrattrs", get_csrattrs },
+	{ "GET", "/crls", get_crls },
+	{ "POST", "/fullcmc", post_fullcmc },
 	{ "POST", "/simpleenroll", post_simpleenroll },
 	{ 0 },
 };
@@ -118,6 +134,7 @@ static void est_drop(struct est **ep)
 	}
 	free(est->attributes);
 	est_cacerts_drop(&est->cacerts);
+	est_crls_drop(&est->crls);
 	free(est->endpoint);
 	free(est->profile);
 	free(est->label);
@@ -239,6 +256,8 @@ static int est_init(void **state, const struct proto_env *env, const struct conf
 		e = read_settings(est, conf, why, why_size);
 	if (!e)
 		e = est_cacerts_new(&est->cacerts);
+	if (!e)
+		e = est_crls_new(&est->crls);
 	if (e)
 		return e;
 	*state = MOVE(est);
@@ -260,6 +279,11 @@ static unsigned long long read_cacerts(void *state)
 static unsigned long long read_csrattrs(void *state)
 {
 	return ((struct est *)state)->n_csrattrs;
+}
+
+static unsigned long long read_crls(void *state)
+{
+	return ((struct est *)state)->n_crls;
 }
 
 static unsigned long long read_issued(void *state)
@@ -285,6 +309,7 @@ static unsigned long long read_refused(void *state)
 static const struct proto_counter est_counters[] = {
 	{ "est_cacerts", "Times that the certificates of the CA were fetched.", read_cacerts },
 	{ "est_csrattrs", "Times that the CSR attributes were fetched.", read_csrattrs },
+	{ "est_crls", "Times that the revocation lists were fetched.", read_crls },
 	{ "est_issued", "Certificates that were handed out, repeats too.", read_issued },
 	{ "est_pending", "Times that a client was told to come back, since its request is held.", read_pending },
 	{ "est_unauthenticated", "Requests of nobody that may ask.", read_unauthenticated },

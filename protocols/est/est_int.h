@@ -45,7 +45,8 @@ struct est {
 	enum est_csrattrs csrattrs;
 	unsigned retry_after_s;          /* 0: the core's own idea */
 	struct est_cacerts *cacerts;
-	_Atomic unsigned long long n_cacerts, n_csrattrs, n_issued, n_pending, n_unauthenticated, n_refused;
+	struct est_crls *crls;
+	_Atomic unsigned long long n_cacerts, n_crls, n_csrattrs, n_issued, n_pending, n_unauthenticated, n_refused;
 };
 
 /* Who asks. */
@@ -79,6 +80,7 @@ int est_base64_read(struct bytes body, struct buf *der);
 int est_read_body(struct est_call *c, const char *type, struct bytes *der);
 
 /* Append base64 in the form that this client reads: older clients fail on any line break, others without. */
+bool est_wants_lines(const struct est_call *c);
 int est_base64_write(const struct est_call *c, struct bytes der, struct buf *out);
 
 /* Reply with octets in that form, and Content-Transfer-Encoding, which RFC 8951 3 gave up but clients ask for. */
@@ -127,9 +129,17 @@ int est_enroll(struct est_call *c);
 
 /* ---- protocols/est/cacerts.c ---- */
 
+#define EST_CERTIFICATES_MAX ((size_t)256 << 10) /* octets in DER */
+
 int est_cacerts_new(struct est_cacerts **out);
 void est_cacerts_drop(struct est_cacerts **cacerts);
 int est_cacerts(struct est_call *c);
+
+/* ---- protocols/est/crls.c ---- */
+
+int est_crls_new(struct est_crls **out);
+void est_crls_drop(struct est_crls **crls);
+int est_crls(struct est_call *c);
 
 /* ---- protocols/est/csrattrs.c ---- */
 

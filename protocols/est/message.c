@@ -52,7 +52,7 @@ int est_read_body(struct est_call *c, const char *type, struct bytes *der)
 }
 
 /* Clients that break lines read lines; the one that reads none sends none, and no User-Agent with a GET. */
-static bool wants_lines(const struct est_call *c)
+bool est_wants_lines(const struct est_call *c)
 {
 	struct bytes body = c->q->body;
 
@@ -69,7 +69,7 @@ int est_base64_write(const struct est_call *c, struct bytes der, struct buf *out
 	struct bytes rest, line;
 	int e;
 
-	if (!wants_lines(c))
+	if (!est_wants_lines(c))
 		return base64_encode(out, der);
 	e = base64_encode(&text, der);
 	rest = buf_bytes(&text);

@@ -1,15 +1,16 @@
 #!/usr/bin/python3
 """EST as curl with openssl and Python's own HTTP speak it: labels, passwords, tokens, held requests, wrong input."""
 import base64
-import http.client
 import os
 import socket
 import ssl
 import subprocess
+import time
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from est_client import (CSR, Est, add_est, base64_lines, basic, create_token, create_user, make_csr, new_key, run)
 from gatehouse import check, gatehouse, main
@@ -263,6 +264,84 @@ def wrong_input(g, password):
     est.close()
 
 
+# ---- what anybody may fetch ----
+
+def crls_of(g):
+    """As PEM, without a word of who asks."""
+    reply = Est(g).get("crls")
+    check(reply.status == 200 and reply.headers["Content-Type"] == "application/pkcs7-mime", str(reply.headers))
+    check(reply.headers["Content-Transfer-Encoding"] == "base64", str(reply.headers))
+    text = run("openssl", "pkcs7", "-inform", "DER", "-print_certs", input=base64.b64decode(reply.body))
+    check(b"BEGIN CERTIFICATE" not in text, repr(text))
+    return [part + b"-----END X509 CRL-----\n" for part in text.split(b"-----END X509 CRL-----") if b"BEGIN" in part]
+
+
+def lists_with_openssl(g, password):
+    """RFC 8295 4."""
+    est, key, name = Est(g, user=("dev", password)), new_key(), "revoked.example.com"
+    serial = est.enroll(make_csr(key, name, [name])).certificate().serial_number
+    number = [r["id"] for r in g.requests() if name in r["names"]][0]
+    g.run_tool("cert", "revoke", str(number), "--reason", "superseded")
+    pem, listed = os.path.join(g.folder, "est.crl"), ""
+    end = time.monotonic() + 60
+    while f"Serial Number: {serial:032X}" not in listed:
+        check(time.monotonic() < end, f"{serial:032X} is not listed after 60 s: {listed}")
+        lists = crls_of(g)
+        check(len(lists) == 1, str(lists))
+        with open(pem, "wb") as f:
+            f.write(lists[0])
+        listed = run("openssl", "crl", "-in", pem, "-noout", "-text").decode()
+        time.sleep(0.1)
+    done = subprocess.run(["openssl", "crl", "-in", pem, "-CAfile", g.root, "-noout"], capture_output=True, check=False)
+    check(b"verify OK" in done.stderr, repr(done.stderr))
+    reply = est.enroll(make_csr(key, name, [name]))
+    check(reply.status == 403 and b"revoked" in reply.body, f"what was revoked is not handed out again: {reply}")
+    check(est.request("POST", "fullcmc", b"AAAA", {"Content-Type": "application/pkcs7-mime"}).status == 501, "fullcmc")
+
+
+def is_self_signed(certificate):
+    """By its own key: all four have the same subject and issuer."""
+    try:
+        certificate.public_key().verify(certificate.signature, certificate.tbs_certificate_bytes,
+                                        ec.ECDSA(certificate.signature_hash_algorithm))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def certificates_after_a_rollover(g, password):
+    """RFC 7030 4.1.3: whoever trusts either root finds a way to what the other signed."""
+    def leaf(name):
+        path, est = os.path.join(g.folder, name + ".pem"), Est(g, user=("dev", password))
+        with open(path, "wb") as f:
+            f.write(est.enroll(make_csr(new_key(), name, [name])).certificate()
+                    .public_bytes(serialization.Encoding.PEM))
+        return path
+
+    old_leaf = leaf("before.example.com")
+    new_root = os.path.join(g.folder, "new-root.pem")
+    with open(new_root, "w", encoding="ascii") as f:
+        f.write(g.tool_json("ca", "rollover", "Test CA")["certificate"])
+    new_leaf = leaf("after.example.com")
+    end = time.monotonic() + 20
+    while len(found := Est(g).get("cacerts").certificates()) == 1:
+        check(time.monotonic() < end, "the new root is not in cacerts")
+        time.sleep(0.1)
+    check(len(found) == 4, f"{len(found)} certificates, and not NewWithNew, NewWithOld, OldWithNew, OldWithOld")
+    with open(new_root, "rb") as f:
+        root = x509.load_pem_x509_certificate(f.read())
+    check(root in found and found[0].subject == root.subject, "the new root is not among them")
+    chain = os.path.join(g.folder, "cacerts.pem")
+    with open(chain, "wb") as f:
+        f.write(b"".join(c.public_bytes(serialization.Encoding.PEM) for c in found if not is_self_signed(c)))
+    for root, end_entity in ((g.root, new_leaf), (new_root, old_leaf), (g.root, old_leaf), (new_root, new_leaf)):
+        run("openssl", "verify", "-x509_strict", "-no-CApath", "-no-CAstore", "-CAfile", root, "-untrusted", chain,
+            end_entity)
+    while len(crls_of(g)) == 1:
+        check(time.monotonic() < end + 40, "there is no list of the new key")
+        time.sleep(0.2)
+
+
 def est_with_curl_and_python():
     with gatehouse(set_up=lambda g: add_est(g, ENDPOINTS), rules=RULES, core="  administrators: [root]\n") as g:
         password = create_user(g, "dev", ["est"], "*.example.com")
@@ -274,6 +353,8 @@ def est_with_curl_and_python():
         held_then_denied(g, password)
         held_by_label(g)
         wrong_input(g, password)
+        lists_with_openssl(g, password)
+        certificates_after_a_rollover(g, password)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,163 @@
+/* The revocation lists of the CA (RFC 8295 4): one for each of its keys, in one message.
+ *
+ * Anybody may ask, and often; so the core is asked once a second at most, and the message is made once for each set of
+ * lists. Lists that do not fit into one reply are for those who fetch them piece by piece, where certificates say.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "protocols/est/est_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/base/clock.h"
+#include "protocols/bundle.h"
+
+#define KEYS_MAX 64
+#define LISTS_MAX ((size_t)736 << 10) /* octets in DER, so that base64 of them with line breaks fits into a reply */
+#define LOOK_EVERY_MS 1000
+
+/* Which lists are in force. */
+struct in_force {
+	uint64_t numbers[KEYS_MAX]; /* by key; 0: it has none */
+	int64_t end_s;              /* when the first of them ends */
+	unsigned n;
+};
+
+struct est_crls {
+	pthread_mutex_t lock;
+	struct in_force sent;
+	int64_t looked_ms;             /* monotonic */
+	struct buf forms[2];           /* in base64, without and with line breaks; empty: not made yet */
+};
+
+int est_crls_new(struct est_crls **out)
+{
+	struct est_crls *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return -ENOMEM;
+	pthread_mutex_init(&a->lock, NULL);
+	a->forms[0] = a->forms[1] = BUF_INIT(HTTP_REPLY_BODY_MAX);
+	*out = a;
+	return 0;
+}
+
+void est_crls_drop(struct est_crls **ap)
+{
+	struct est_crls *a = *ap;
+
+	if (!a)
+		return;
+	buf_fini(&a->forms[0]);
+	buf_fini(&a->forms[1]);
+	pthread_mutex_destroy(&a->lock);
+	free(a);
+	*ap = NULL;
+}
+
+static bool is_key(struct ca_door *ca, unsigned key)
+{
+	OWNED_BUF chain = BUF_INIT(EST_CERTIFICATES_MAX);
+
+	return ca_get_key_chain(ca, key, &chain) != CA_CALL_NOT_FOUND;
+}
+
+/* A key that has ended has no list, and there may be others behind it. 0; CA_CALL_BUSY; negative. */
+static int look(struct ca_door *ca, struct in_force *out)
+{
+	*out = (struct in_force){ .end_s = INT64_MAX };
+	for (unsigned key = 0; key < KEYS_MAX; key++) {
+		struct ca_crl info = { 0 };
+		int e = ca_get_crl_page(ca, key, 0, 0, 0, NULL, &info);
+
+		if (e == CA_CALL_NOT_FOUND && !is_key(ca, key))
+			return 0;
+		if (e && e != CA_CALL_NOT_FOUND)
+			return e;
+		if (e)
+			continue;
+		out->numbers[key] = info.number;
+		out->n++;
+		if (info.next_update_s < out->end_s)
+			out->end_s = info.next_update_s;
+	}
+	return 0;
+}
+
+static int fetch(struct ca_door *ca, const struct in_force *lists, struct buf *out)
+{
+	for (unsigned key = 0; key < KEYS_MAX; key++) {
+		OWNED_BUF der = BUF_INIT(LISTS_MAX);
+		struct ca_crl info;
+		int e = lists->numbers[key] ? ca_get_crl(ca, key, 0, &der, &info) : 0;
+
+		if (!e)
+			e = buf_append(out, buf_bytes(&der));
+		if (e)
+			return e;
+	}
+	return 0;
+}
+
+static int make(struct est_call *c, const struct in_force *lists, struct buf *out)
+{
+	OWNED_BUF all = BUF_INIT(LISTS_MAX), bundle = BUF_INIT(LISTS_MAX + 256);
+	int e = fetch(c->est->ca, lists, &all);
+
+	if (!e)
+		e = bundle_write_crls(buf_bytes(&all), &bundle);
+	if (!e)
+		e = est_base64_write(c, buf_bytes(&bundle), out);
+	if (e)
+		buf_reset(out); /* half of it is none */
+	return e;
+}
+
+static bool is_fresh(const struct est_crls *a, int form)
+{
+	return a->forms[form].len && clock_mono_ms() - a->looked_ms < LOOK_EVERY_MS;
+}
+
+/* With the lock. A core that does not answer leaves in force what it said last, until the end of that. */
+static int refresh(struct est_crls *a, struct est_call *c, int form)
+{
+	struct in_force now;
+	int e = look(c->est->ca, &now);
+
+	if (!e && now.n == 0)
+		e = CA_CALL_NOT_FOUND;
+	if (!e && memcmp(now.numbers, a->sent.numbers, sizeof(now.numbers)) != 0) {
+		buf_reset(&a->forms[0]);
+		buf_reset(&a->forms[1]);
+	}
+	if (!e && !a->forms[form].len)
+		e = make(c, &now, &a->forms[form]);
+	if (e)
+		return a->forms[form].len && clock_wall_s() < a->sent.end_s ? 0 : e;
+	a->sent = now;
+	a->looked_ms = clock_mono_ms();
+	return 0;
+}
+
+int est_crls(struct est_call *c)
+{
+	struct est_crls *a = c->est->crls;
+	int form = est_wants_lines(c), e;
+
+	pthread_mutex_lock(&a->lock);
+	e = is_fresh(a, form) ? 0 : refresh(a, c, form);
+	if (!e)
+		e = http_reply_body(c->r, 200, "application/pkcs7-mime", buf_bytes(&a->forms[form]));
+	pthread_mutex_unlock(&a->lock);
+	if (e == -EMSGSIZE)
+		return est_refuse(c, 404, "the revocation lists are too large for this; fetch them where certificates "
+					  "say");
+	if (e > 0)
+		return est_refuse_later(c, 503, 2, "there are no revocation lists at the moment");
+	if (!e)
+		e = http_reply_header(c->r, "Content-Transfer-Encoding", "base64");
+	if (!e)
+		atomic_fetch_add(&c->est->n_crls, 1);
+	return e;
+}
