@@ -404,28 +404,11 @@ static void reply_is_gone(struct gw_connection *c)
 	advance(c);
 }
 
-/* The next piece of a large body behind what `wire` has. 0 or negative: it cannot be sent to its end. */
-static int take_piece(struct gw_connection *c)
-{
-	uint64_t left = http_octets_size(c->large) - c->large_sent;
-	size_t n = left < LARGE_PIECE ? (size_t)left : LARGE_PIECE;
-	uint8_t *room = buf_room(&c->wire, n);
-	int e = room ? http_octets_read(c->large, c->large_sent, room, n) : -ENOMEM;
-
-	if (e)
-		return e;
-	buf_added(&c->wire, n);
-	c->large_sent += n;
-	if (n == left)
-		http_octets_drop(&c->large);
-	return 0;
-}
-
 /* A large body goes piece by piece: of what a client does not read no more than one is kept for it. */
 static void send_rest(struct gw_connection *c)
 {
 	while (c->large && !c->is_writing && c->state != STATE_CLOSED) {
-		if (take_piece(c)) {
+		if (http_octets_next(&c->large, &c->large_sent, LARGE_PIECE, &c->wire)) {
 			gw_connection_cut(c);
 			return;
 		}

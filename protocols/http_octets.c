@@ -86,6 +86,22 @@ int http_octets_read(struct http_octets *o, uint64_t offset, void *out, size_t n
 	return e;
 }
 
+int http_octets_next(struct http_octets **o, uint64_t *offset, size_t max, struct buf *out)
+{
+	uint64_t left = (*o)->size - *offset;
+	size_t n = left < max ? (size_t)left : max;
+	uint8_t *room = buf_room(out, n);
+	int e = room ? http_octets_read(*o, *offset, room, n) : buf_status(out);
+
+	if (e)
+		return e;
+	buf_added(out, n);
+	*offset += n;
+	if (n == left)
+		http_octets_drop(o);
+	return 0;
+}
+
 void http_octets_withdraw(struct http_octets *o)
 {
 	pthread_rwlock_wrlock(&o->lock);

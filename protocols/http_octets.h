@@ -22,5 +22,9 @@ bool http_octets_is_alone(const struct http_octets *o);
 /* Exactly `n` octets from `offset` on. 0; -ESTALE: they were withdrawn; -errno; -EIO: the file is shorter. */
 int http_octets_read(struct http_octets *o, uint64_t offset, void *out, size_t n);
 
+/* Append the next piece, `max` octets at most, and move `*offset` behind it; the last one gives the reference back. As
+ * http_octets_read(); -EMSGSIZE, -ENOMEM. */
+int http_octets_next(struct http_octets **o, uint64_t *offset, size_t max, struct buf *out);
+
 /* The file is given back now, whoever still sends it: those replies end at their next piece, unfinished. */
 void http_octets_withdraw(struct http_octets *o);

@@ -269,7 +269,7 @@ static const struct column crl_columns[] = {
 };
 
 const struct list_shape crl_shape = {
-	"crls", crl_columns, "ca,key,part,number,entries,this-update,next-update",
+	"crls", crl_columns, "ca,key,part,number,entries,size,this-update,next-update",
 	"ca,key,part,number,entries,size,this-update,next-update,url", "no CRLs yet", true,
 };
 

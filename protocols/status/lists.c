@@ -112,7 +112,8 @@ static void supersede(struct lists *all, struct http_octets *take)
 		return;
 	}
 	octets += http_octets_size(take);
-	while (all->n_superseded && (all->n_superseded == LISTS_SUPERSEDED_MAX || octets > LISTS_SUPERSEDED_OCTETS_MAX)) {
+	while (all->n_superseded &&
+	       (all->n_superseded == LISTS_SUPERSEDED_MAX || octets > LISTS_SUPERSEDED_OCTETS_MAX)) {
 		octets -= http_octets_size(all->superseded[0]);
 		http_octets_withdraw(all->superseded[0]);
 		forget_superseded(all, 0);

@@ -58,12 +58,29 @@ static void octets_live_as_long_as_somebody_holds_them(void **state)
 	http_octets_drop(&two);
 }
 
+static void octets_come_in_pieces(void **state)
+{
+	struct http_octets *one = octets_in_file(bytes_of_str("abcde")), *two = http_octets_hold(one);
+	OWNED_BUF out = BUF_INIT(64);
+	uint64_t at = 0;
+
+	assert_int_equal(http_octets_next(&one, &at, 3, &out), 0);
+	assert_string_equal(buf_str(&out), "abc");
+	assert_int_equal(at, 3);
+	assert_int_equal(http_octets_next(&one, &at, 3, &out), 0);
+	assert_string_equal(buf_str(&out), "abcde");
+	assert_null(one);
+	assert_true(http_octets_is_alone(two));
+	http_octets_drop(&two);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(writes_and_reads_the_date_of_rfc_9110),
 		cmocka_unit_test(reads_no_other_date),
 		cmocka_unit_test(octets_live_as_long_as_somebody_holds_them),
+		cmocka_unit_test(octets_come_in_pieces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
