@@ -127,7 +127,8 @@ int message_to_claim(const Gatehouse__Core__Credential *m, struct ca_credential_
 		*why = "a credential has at most 1024 octets, and 65536 for a MAC to be over";
 	else if (m->certificate.len > CA_CERTIFICATE_MAX || m->chain.len > CA_CERTIFICATE_MAX ||
 		 (unsigned)m->use > CA_CERTIFICATE_RENEW)
-		*why = "a certificate has at most 65536 octets, so have those behind it, and is shown to enrol or renew";
+		*why = "a certificate has at most 65536 octets, so have those behind it, and is shown to enrol or "
+		       "renew";
 	out->kind = (enum ca_evidence_kind)m->kind;
 	out->name = *m->name ? m->name : NULL;
 	out->secret = bytes_of(m->secret.data, m->secret.len);

@@ -130,9 +130,9 @@ struct ca_credential_claim {
 	struct bytes message;        /* EAB: what the MAC is over, the JWS signing input */
 	const char *account;         /* EAB: the account, by a text that stays the same for ever and names no other one
 					(the thumbprint of its first key); else NULL */
-	/* CERTIFICATE: DER, and those that came behind it, one after the other. The intermediary vouches that the client
-	 * has the private key, which is all that it has to look at: who issued it, whether it is still good and what it
-	 * is good for is for the core. */
+	/* CERTIFICATE: DER, and those that came behind it, one after the other. The intermediary vouches that the
+	 * client has the private key, which is all that it has to look at: who issued it, whether it is still good
+	 * and what it is good for is for the core. */
 	struct bytes certificate, chain;
 	enum ca_certificate_use use; /* CERTIFICATE */
 	const char *endpoint;        /* where it was shown; not in a submission, which has its own */
