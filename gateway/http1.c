@@ -118,7 +118,8 @@ void http1_added(struct http1 *p, size_t n)
 
 bool http1_has_begun(const struct http1 *p)
 {
-	return p->in.len > 0;
+	/* Empty lines before a request are none of it: some clients end a body with one (RFC 9112 2.2). */
+	return p->in.len > (p->phase == PHASE_REQUEST_LINE ? p->line : 0);
 }
 
 bool http1_is_in_body(const struct http1 *p)
@@ -276,7 +277,7 @@ static int field_coding(struct http1 *p, char *value)
 {
 	if (++p->n_codings > 1)
 		return bad(p, 400, "more than one Transfer-Encoding");
-	if (strcmp(value, "chunked") != 0)
+	if (strcasecmp(value, "chunked") != 0) /* RFC 9112 7 */
 		return bad(p, 501, "no transfer coding but chunked is known here");
 	return HTTP1_MORE;
 }

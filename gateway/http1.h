@@ -84,7 +84,7 @@ void http1_limit_body(struct http1 *p, size_t body_max);
 /* After the reply: forget the request, keep what was sent behind it. */
 void http1_next(struct http1 *p);
 
-/* Octets are there that belong to a request which is not complete. */
+/* Octets are there that belong to a request which is not complete, more than empty lines before it. */
 bool http1_has_begun(const struct http1 *p);
 /* The header section is complete, the body is not. */
 bool http1_is_in_body(const struct http1 *p);
