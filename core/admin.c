@@ -119,8 +119,7 @@ static int check_again(struct ca *ca, const struct ca_request *r, char why[stati
 	return e ? e : decide_check_blocked(ca, r, why);
 }
 
-/* Ask policy again and make its answer durable. */
-static int resubmit(struct ca *ca, struct ca_request *r, struct ca_outcome *out)
+int admin_turn_resubmit(struct ca *ca, struct ca_request *r, struct ca_outcome *out)
 {
 	char why[CA_REASON_SIZE] = "";
 	int e = check_again(ca, r, why);
@@ -168,7 +167,7 @@ int ca_admin_resubmit(struct ca_core *core, const struct ca_admin_caller *who, i
 	if (e)
 		return e;
 	request_note(r, who->name, "resubmit by=%s", who->name);
-	return admin_turn_end(core, id, resubmit(ca, r, out), out);
+	return admin_turn_end(core, id, admin_turn_resubmit(ca, r, out), out);
 }
 
 int ca_admin_approve(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const uint8_t *digest,
@@ -194,7 +193,7 @@ int ca_admin_approve(struct ca_core *core, const struct ca_admin_caller *who, in
 	if (e)
 		return admin_turn_end(core, id, e, out);
 	request_note(r, who->name, "resubmit by=%s", who->name);
-	e = resubmit(ca, r, out);
+	e = admin_turn_resubmit(ca, r, out);
 	if (!e)
 		log_info("request.approved", "request", LOG_NUMBER(id), "by", who->name, "state",
 			 ca_state_word(r->state));

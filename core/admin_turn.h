@@ -15,5 +15,9 @@ int admin_turn_begin(struct ca_core *core, const struct ca_admin_caller *who, in
 /* Let it go; returns what the caller is told for `e`. */
 int admin_turn_end(struct ca_core *core, int64_t id, int e, struct ca_outcome *out);
 
+/* Ask policy again and make its answer durable. `r`: PENDING, and the caller's alone. 0: `r` stands as it was stored;
+ * outcomes of core/admin.h; STORE_CHANGED; negative. */
+int admin_turn_resubmit(struct ca *ca, struct ca_request *r, struct ca_outcome *out);
+
 /* Put a sentence into `out` and return `outcome`. */
 int admin_turn_say(struct ca_outcome *out, int outcome, const char *reason);

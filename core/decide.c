@@ -250,6 +250,8 @@ static int apply_pend(struct ca *ca, struct ca_request *r, enum ca_state from)
 {
 	unsigned floor = approvals_of_profile(ca, r);
 
+	if (r->server_key)
+		r->server_key = SERVER_KEY_WAITING;
 	r->verdict.approvals = r->verdict.approvals < floor ? floor : r->verdict.approvals;
 	if (r->over_quota && from == 0)
 		return DECIDE_QUOTA;
@@ -389,7 +391,8 @@ static int store_issued(struct ca *ca, struct ca_request *r)
 		.r = r,
 		.from = CA_STATE_ACTIVE,
 		.action = CA_ACTION_ISSUE,
-		.key_until_ms = now + r->collect_ms,
+		/* A repeat cannot get a key that nobody has any more: it is a new request. */
+		.key_until_ms = r->server_key ? 0 : now + r->collect_ms,
 		.grant_until_ms = needs_grant(r) ? now + ca->core->settings.grant_lifetime_ms : 0,
 	};
 	char serial[2 * SERIAL_SIZE + 1];
@@ -438,6 +441,8 @@ static bool is_not_what_was_approved(const struct ca_request *r, enum ca_state f
 static int apply_changed(struct ca *ca, struct ca_request *r)
 {
 	r->has_changed = true;
+	if (r->server_key)
+		r->server_key = SERVER_KEY_WAITING;
 	request_note(r, "core", "returned reason=\"what would be issued is not what was approved\"");
 	return store_result(ca, r, CA_STATE_PENDING, CA_ACTION_RETURN, INT64_MAX);
 }
@@ -499,6 +504,18 @@ static bool lacks_officers(struct ca *ca, struct ca_request *r)
 	return true;
 }
 
+/* Approved without a key: who made the one that it was asked for with has not kept it. The approvals stand for the rule
+ * that held it. */
+static int apply_ready(struct ca *ca, struct ca_request *r)
+{
+	r->server_key = SERVER_KEY_READY;
+	snprintf(r->verdict.rule, sizeof(r->verdict.rule), "%s", r->shown.verdict.rule);
+	r->verdict.approvals = r->shown.verdict.approvals;
+	snprintf(r->reason, sizeof(r->reason), "approved; its key is made when its client asks next");
+	request_note(r, "core", "ready reason=\"its key is made when its client asks next\"");
+	return store_result(ca, r, CA_STATE_PENDING, CA_ACTION_READY, INT64_MAX);
+}
+
 static int apply_issue(struct ca *ca, struct ca_request *r, enum ca_state from)
 {
 	char why[CA_REASON_SIZE] = "";
@@ -508,6 +525,8 @@ static int apply_issue(struct ca *ca, struct ca_request *r, enum ca_state from)
 		return apply_changed(ca, r);
 	if (!e && from == CA_STATE_PENDING && lacks_officers(ca, r))
 		return apply_pend(ca, r, from);
+	if (!e && from == CA_STATE_PENDING && r->server_key && !r->has_new_key)
+		return apply_ready(ca, r);
 	if (!e && r->grant_id && memcmp(r->template_hash, r->grant_template, SHA256_SIZE) != 0)
 		return apply_pend_again(ca, r);
 	if (!e)

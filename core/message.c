@@ -212,6 +212,7 @@ int message_from_submission(struct arena *arena, const struct ca_submission *s, 
 	out->transaction_key = data_of(bytes_of(s->transaction_key, sizeof(s->transaction_key)));
 	out->retry_after_s = s->retry_after_s;
 	out->collect_s = s->collect_s;
+	out->is_server_key = s->is_server_key;
 	e = add_claim(arena, s->credential, &out->credential);
 	if (!e)
 		e = add_claim(arena, s->also, &out->also);
@@ -283,6 +284,7 @@ int message_to_submission(struct arena *arena, const Gatehouse__Core__Submit *m,
 		.request = bytes_of(m->request.data, m->request.len),
 		.retry_after_s = at_most(m->retry_after_s, RETRY_AFTER_MAX_S),
 		.collect_s = at_most(m->collect_s, COLLECT_MAX_S),
+		.is_server_key = m->is_server_key,
 		.names = message_to_names(arena, m->names, m->n_names),
 		.n_names = m->n_names,
 	};

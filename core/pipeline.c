@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "core/admin_turn.h"
 #include "core/base/clock.h"
 #include "core/base/ip.h"
 #include "core/base/log.h"
@@ -244,6 +245,7 @@ static int make_request(struct ca *ca, const struct binding *by, const struct ca
 	r->received_ms = s->received_ms ? s->received_ms : r->submitted_ms;
 	r->first_seen_ms = r->submitted_ms;
 	r->retry_after_s = s->retry_after_s ? s->retry_after_s : settings->retry_after_s;
+	r->server_key = s->is_server_key ? SERVER_KEY_WAITING : SERVER_KEY_NONE;
 	r->collect_ms = s->collect_s ? (int64_t)s->collect_s * 1000 : settings->collect_ms;
 	memcpy(r->transaction_key, s->transaction_key, sizeof(r->transaction_key));
 	if (!r->protocol || !r->endpoint || !r->profile || !r->requester || !r->intermediary)
@@ -410,12 +412,71 @@ static int answer_from_row(struct ca *ca, const struct ca_request *asker, int64_
 	return e;
 }
 
+/* Is the row approved, and was this call made for the same, so that its key is the one to certify? */
+static bool is_ready_for(const struct ca_request *row, const struct ca_request *asker)
+{
+	return row->state == CA_STATE_PENDING && row->server_key == SERVER_KEY_READY &&
+	       strcmp(row->requester, asker->requester) == 0 && strcmp(row->endpoint, asker->endpoint) == 0 &&
+	       row->credential_id == asker->credential_id && bytes_equal(row->csr.subject, asker->csr.subject) &&
+	       memcmp(row->names_key, asker->names_key, SHA256_SIZE) == 0 && pipeline_is_business_of(asker->by, row);
+}
+
+/* The call that collects: its key takes the place of the one that nobody kept, and policy is asked once more with the
+ * approvals that are there. */
+static int collect_ready(struct ca *ca, struct ca_request *row, struct ca_request *asker, struct ca_outcome *out)
+{
+	char why[CA_REASON_SIZE] = "";
+	int e = read_request(ca, asker, asker->csr.der, why);
+
+	if (e > 0) {
+		out->disposition = CA_ERROR;
+		out->status = (enum ca_status)e;
+		snprintf(out->reason, sizeof(out->reason), "%s", why);
+		return 0;
+	}
+	if (e)
+		return e;
+	row->csr = asker->csr;
+	memcpy(row->spki_hash, asker->spki_hash, SHA256_SIZE);
+	row->has_new_key = true;
+	request_note(row, asker->intermediary, "collect via=%s from=%s", row->protocol,
+		     asker->source_address ? asker->source_address : "-");
+	e = admin_turn_resubmit(ca, row, out);
+	if (e < 0)
+		return may_pass(e) ? busy_store(ca, out) : e;
+	if (e == CA_ADMIN_LATER)
+		return busy(ca, out, 2, "nothing can be signed now; ask again");
+	return answer(ca, row, out);
+}
+
+/* As one of the officers who could act on it at this moment. */
+static int answer_server_key(struct ca *ca, struct ca_request *r, int64_t id, struct ca_outcome *out, bool *is_done)
+{
+	OWNED(ca_request) row = NULL;
+	int e = flight_enter_id(ca->core->flight, id, DUPLICATE_WAIT_MS);
+
+	*is_done = true;
+	if (e)
+		return e < 0 ? e : busy(ca, out, 1, "the request is being processed");
+	e = store_load(ca->core, id, &row);
+	if (!e && is_ready_for(row, r))
+		e = collect_ready(ca, row, r, out);
+	else
+		*is_done = e < 0;
+	flight_leave_id(ca->core->flight, id);
+	return e;
+}
+
 static int answer_same(struct ca *ca, struct ca_request *r, struct bytes der, int64_t id, struct ca_outcome *out)
 {
 	char why[CA_REASON_SIZE];
-	int e = csr_reread(&r->csr, r->arena, der, why);
+	bool is_done = false;
+	int e = r->server_key && r->credential_id && !r->status ? answer_server_key(ca, r, id, out, &is_done) : 0;
 
-	return e > 0 ? refused(out, why) : e ? e : answer_from_row(ca, r, id, true, out);
+	if (is_done)
+		return e;
+	e = csr_reread(&r->csr, r->arena, der, why);
+	return e > 0 ? refused(out, why) : e ? e : answer_from_row(ca, r, id, !r->server_key, out);
 }
 
 /* ---- precedents: the same transaction, the same names waiting, a recent denial ---- */

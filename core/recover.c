@@ -37,11 +37,28 @@ static int hash_approved(struct ca_core *core, struct ca_request *r)
 	return e;
 }
 
+/* Its private key left with a call that was not answered: nobody could use the certificate. */
+static int give_up(struct ca *ca, struct ca_request *r)
+{
+	struct store_change change = { .r = r, .from = CA_STATE_ACTIVE, .action = CA_ACTION_FAIL };
+
+	if (request_move(r, CA_ACTION_FAIL))
+		return -EPERM;
+	r->status = CA_STATUS_SIGNER_FAILURE;
+	r->resolved_ms = clock_wall_ms();
+	snprintf(r->reason, sizeof(r->reason), "it could not be signed while its key was there; ask again");
+	request_note(r, "core", "error status=%s reason=\"%s\"", ca_status_word(r->status), r->reason);
+	trace_step(ca->core->trace, "recover", r->id);
+	return store_apply(ca, &change);
+}
+
 /* The same octets are signed, never others: whoever saw the serial before sees the same certificate. */
 static int finish(struct ca_core *core, struct ca *ca, struct ca_request *r)
 {
-	int e = keys_away(ca) ? -EAGAIN : store_load_approvals(core, r);
+	int e = r->server_key ? give_up(ca, r) : keys_away(ca) ? -EAGAIN : store_load_approvals(core, r);
 
+	if (r->server_key)
+		return e;
 	if (!e)
 		e = hash_approved(core, r);
 	if (e)

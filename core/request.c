@@ -288,7 +288,7 @@ int request_hash_template(struct ca_request *r)
 	}
 	if (digest_sha256_pieces(pieces, n, r->template_hash))
 		return -EIO;
-	pieces[n++] = r->csr.spki;
+	pieces[n++] = r->server_key ? bytes_of_str("a key that is made when it is collected") : r->csr.spki;
 	for (size_t i = 0; i < r->n_attributes; i++) {
 		pieces[n++] = bytes_of_str(attributes[i].name);
 		pieces[n++] = bytes_of_str(attributes[i].value);

@@ -23,6 +23,14 @@ struct timeline_line {
 	struct timeline_line *next;
 };
 
+/* A key pair that the intermediary makes for a call and keeps nowhere: what waits for a person waits without one, and
+ * gets it in the call that collects. */
+enum request_server_key {
+	SERVER_KEY_NONE = 0,    /* the requester has his own */
+	SERVER_KEY_WAITING = 1,
+	SERVER_KEY_READY = 2,   /* approved: the next call brings the key that is certified */
+};
+
 struct ca_request {
 	struct arena *arena;
 	int64_t id;
@@ -40,6 +48,8 @@ struct ca_request {
 	int64_t received_ms, submitted_ms, first_seen_ms, resolved_ms;
 	unsigned retry_after_s;
 	int64_t collect_ms;       /* how long a repeat after issuing is a query */
+	enum request_server_key server_key;
+	bool has_new_key;         /* `csr` is that of the call that collects; written with the next change */
 	struct csr csr;
 	struct ca_name *names;    /* proven */
 	size_t n_names;
@@ -138,7 +148,8 @@ const char *request_quote(const struct ca_request *r, const char *text);
 /* Fill names_key from the names, whatever their order; an officer's edit leaves it that of what was asked for. */
 int request_hash_names(struct ca_request *r);
 
-/* The digest of what will be issued: everything an approval is for, without serial and absolute dates. And the same
+/* The digest of what will be issued: everything an approval is for, without serial and absolute dates; of a key that is
+ * made later, that it is. And the same
  * without key and attributes, for a grant: a client that comes back has another key, but must get what was approved. */
 int request_hash_template(struct ca_request *r);
 

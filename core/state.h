@@ -21,6 +21,7 @@ enum ca_action {
 	CA_ACTION_ADMIN_DENY, /* T9 */
 	CA_ACTION_RESUBMIT,   /* T10 an officer asks policy again */
 	CA_ACTION_RETURN,     /* a resubmission that came to no answer goes back to the queue */
+	CA_ACTION_READY,      /* approved, and its key is made when its client asks next */
 	CA_ACTION_SUPERSEDE,  /* a newer request for the same names took its place */
 	CA_ACTION_EXPIRE,     /* T22 */
 	CA_ACTION_REVOKE,     /* T13, T15 */

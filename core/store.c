@@ -130,9 +130,9 @@ static int insert_request(struct db_conn *conn, const struct apply *a)
 			"names_key, asked_subject, subject, raw_attributes, transaction_key, key_until_ms, "
 			"status, reason, rule, trace, digest, serial, tbs, key_id, crl_partition, not_before_s, "
 			"not_after_s, template_s, edited, key_type, key_bits, credential_id, credential, any_scope,"
-			" approvals_needed)"
+			" approvals_needed, server_key)"
 			" VALUES(?,?,1,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-			"?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			"?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 			DB_INT(r->id), DB_INT(r->state), DB_TEXT(r->ca), DB_TEXT(r->protocol), DB_TEXT(r->endpoint),
 			DB_TEXT(r->profile), DB_TEXT(r->requester), DB_TEXT(r->intermediary),
 			DB_TEXT(r->source_address), DB_INT(r->evidence), DB_INT(r->received_ms),
@@ -148,10 +148,23 @@ static int insert_request(struct db_conn *conn, const struct apply *a)
 			key_of(r), DB_INT(r->crl_partition), DB_INT(r->not_before_s), DB_INT(r->not_after_s),
 			DB_INT(r->template_s), DB_INT(r->is_edited), DB_TEXT(r->csr.key_type ? r->csr.key_type : ""),
 			DB_INT(r->csr.key_bits), r->credential_id ? DB_INT(r->credential_id) : DB_NULL,
-			DB_TEXT(r->credential_text), DB_INT(r->is_any_scope), DB_INT(r->verdict.approvals));
+			DB_TEXT(r->credential_text), DB_INT(r->is_any_scope), DB_INT(r->verdict.approvals),
+			DB_INT(r->server_key));
 	if (!e)
 		e = store_write_names(conn, r);
 	return e ? e : write_rows(conn, r);
+}
+
+/* The request of the call that collects, whose key is certified. */
+static int rewrite_csr(struct db_conn *conn, const struct ca_request *r)
+{
+	uint8_t csr_hash[SHA256_SIZE];
+	int e = digest_sha256(r->csr.der, csr_hash);
+
+	return e ? e : db_run(conn, "UPDATE requests SET csr=?, csr_hash=?, spki_hash=?, key_type=?, key_bits=? WHERE id=?",
+			      DB_BLOB(csr_of(r)), DB_BLOB(bytes_of(csr_hash, sizeof(csr_hash))),
+			      DB_BLOB(bytes_of(r->spki_hash, SHA256_SIZE)), DB_TEXT(r->csr.key_type),
+			      DB_INT(r->csr.key_bits), DB_INT(r->id));
 }
 
 static int update_request(struct db_conn *conn, const struct apply *a)
@@ -162,18 +175,20 @@ static int update_request(struct db_conn *conn, const struct apply *a)
 		"UPDATE requests SET state=?, version=version+1, resolved_ms=?, key_until_ms=?, status=?, reason=?,"
 		" rule=?, trace=?, digest=?, serial=?, tbs=?, key_id=?, crl_partition=?, not_before_s=?,"
 		" not_after_s=?, template_s=?, edited=?, subject=?, officer_lifetime_s=?,"
-		" approvals_needed=?"
+		" approvals_needed=?, server_key=?"
 		" WHERE id=? AND version=? AND state=?",
 		DB_INT(r->state), DB_INT(r->resolved_ms), DB_INT(a->change->key_until_ms), DB_INT(r->status),
 		DB_TEXT(r->reason), DB_TEXT(r->verdict.rule), DB_TEXT(r->verdict.trace),
 		DB_BLOB(bytes_of(r->digest, SHA256_SIZE)), DB_BLOB(serial_of(r)), DB_BLOB(tbs_of(r)),
 		key_of(r), DB_INT(r->crl_partition), DB_INT(r->not_before_s), DB_INT(r->not_after_s),
 		DB_INT(r->template_s), DB_INT(r->is_edited), DB_TEXT(request_subject_text(r)),
-		DB_INT(r->officer_lifetime_s), DB_INT(r->verdict.approvals), DB_INT(r->id), DB_INT(r->version),
-		DB_INT(a->change->from));
+		DB_INT(r->officer_lifetime_s), DB_INT(r->verdict.approvals), DB_INT(r->server_key), DB_INT(r->id),
+		DB_INT(r->version), DB_INT(a->change->from));
 
 	if (!e && db_changes(conn) != 1)
 		return STORE_CHANGED;
+	if (!e && r->has_new_key)
+		e = rewrite_csr(conn, r);
 	if (!e && a->change->rewrite_names) {
 		e = db_run(conn, "DELETE FROM names WHERE request_id=?", DB_INT(r->id));
 		if (!e)

@@ -74,8 +74,9 @@ static const char *actor_of(const struct ca_request *r, enum ca_action action)
 	case CA_ACTION_SET_EXTENSION:
 	case CA_ACTION_EDIT:
 	case CA_ACTION_ADMIN_DENY:
-	case CA_ACTION_RESUBMIT:
 		return r->officer;
+	case CA_ACTION_RESUBMIT:
+		return r->officer ? r->officer : r->requester;
 	default:
 		return "core";
 	}
@@ -163,7 +164,7 @@ static bool is_resubmission(const struct store_change *c)
 {
 	return !c->insert && c->from == CA_STATE_PENDING &&
 	       (c->r->state == CA_STATE_ACTIVE || c->action == CA_ACTION_PEND || c->action == CA_ACTION_DENY ||
-		c->action == CA_ACTION_RETURN);
+		c->action == CA_ACTION_RETURN || c->action == CA_ACTION_READY);
 }
 
 static int append_approval(const struct step *s)

@@ -30,7 +30,7 @@ static int find_pending_key(struct db_conn *conn, void *arg)
 	OWNED(db_rows) rows = NULL;
 	int e = db_select(conn, &rows,
 			  "SELECT count(*), coalesce(max(id), 0) FROM requests INDEXED BY requests_state WHERE state=9"
-			  " AND spki_hash=? AND ca=? COLLATE NOCASE",
+			  " AND spki_hash=? AND ca=? COLLATE NOCASE AND server_key=0",
 			  DB_BLOB(q->spki_hash), DB_TEXT(q->ca));
 
 	if (!e && (e = db_next(rows)) == DB_ROW) {

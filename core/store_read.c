@@ -79,6 +79,7 @@ static void read_request(struct ca_request *r, struct db_rows *rows)
 	r->officer_lifetime_s = db_col_int(rows, 44);
 	r->verdict.approvals = (unsigned)db_col_int(rows, 45);
 	r->collected_ms = db_col_int(rows, 46);
+	r->server_key = (enum request_server_key)db_col_int(rows, 47);
 }
 
 static int load_names(struct db_conn *conn, struct ca_request *r)
@@ -148,7 +149,7 @@ static int load_request(struct db_conn *conn, void *arg)
 		" r.transaction_key, r.status, r.reason, r.rule, r.trace, r.digest, r.serial, r.tbs,"
 		" r.not_before_s, r.not_after_s, c.certificate, r.subject, r.template_s, r.edited, r.key_type,"
 		" r.key_bits, r.key_id, c.revoked_ms, c.revoked_reason, r.credential_id, r.credential, r.any_scope,"
-		" r.crl_partition, r.officer_lifetime_s, r.approvals_needed, c.collected_ms"
+		" r.crl_partition, r.officer_lifetime_s, r.approvals_needed, c.collected_ms, r.server_key"
 		" FROM requests r LEFT JOIN certificates c ON c.request_id=r.id WHERE r.id=?",
 		DB_INT(l->id));
 

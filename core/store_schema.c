@@ -21,7 +21,7 @@ static const char schema_1[] =
 	" not_before_s INTEGER, not_after_s INTEGER,"
 	" template_s INTEGER NOT NULL, edited INTEGER NOT NULL, officer_lifetime_s INTEGER NOT NULL DEFAULT 0,"
 	" approvals_needed INTEGER NOT NULL DEFAULT 0,"
-	" key_type TEXT NOT NULL, key_bits INTEGER NOT NULL,"
+	" key_type TEXT NOT NULL, key_bits INTEGER NOT NULL, server_key INTEGER NOT NULL DEFAULT 0,"
 	" credential_id INTEGER, credential TEXT, any_scope INTEGER NOT NULL) STRICT;"
 	/* key_until_ms 0: the key is released and may be used again. */
 	"CREATE UNIQUE INDEX requests_key ON requests(transaction_key) WHERE key_until_ms <> 0;"

@@ -186,6 +186,8 @@ struct ca_submission {
 	const struct ca_attribute *attributes;
 	size_t n_attributes;
 	uint8_t transaction_key[CA_TRANSACTION_KEY_SIZE]; /* SHA-256 of what makes this request the same request */
+	bool is_server_key;         /* the key pair was made by the intermediary, for this call alone (RFC 7030 4.4):
+				     * while the request is held nobody keeps it, and each repeat brings another */
 	unsigned retry_after_s;     /* how often this client will poll; 0: the core's own idea */
 	unsigned collect_s;         /* how long a repeat after issuing is still a query; 0: 24 h */
 };
