@@ -161,7 +161,8 @@ static int rewrite_csr(struct db_conn *conn, const struct ca_request *r)
 	uint8_t csr_hash[SHA256_SIZE];
 	int e = digest_sha256(r->csr.der, csr_hash);
 
-	return e ? e : db_run(conn, "UPDATE requests SET csr=?, csr_hash=?, spki_hash=?, key_type=?, key_bits=? WHERE id=?",
+	return e ? e : db_run(conn,
+			      "UPDATE requests SET csr=?, csr_hash=?, spki_hash=?, key_type=?, key_bits=? WHERE id=?",
 			      DB_BLOB(csr_of(r)), DB_BLOB(bytes_of(csr_hash, sizeof(csr_hash))),
 			      DB_BLOB(bytes_of(r->spki_hash, SHA256_SIZE)), DB_TEXT(r->csr.key_type),
 			      DB_INT(r->csr.key_bits), DB_INT(r->id));
