@@ -581,8 +581,8 @@ static int check(struct ca_core *core, const struct ca_credential_claim *claim, 
 		mark_outside(&c.scope, claim, a->outside);
 	else if (!e && claim->kind == CA_EVIDENCE_EAB)
 		e = store_bind_account(core, c.id, claim->name, claim->account, clock_wall_ms());
-	else if (!e && c.is_over)
-		e = CREDENTIAL_REFUSED;
+	else if (!e)
+		a->is_over = c.is_over;
 	if (e == CREDENTIAL_LATER)
 		return answer(a, CA_CALL_BUSY, pause_s, "too many wrong passwords; try again later");
 	if (e > 0)

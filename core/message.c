@@ -148,6 +148,7 @@ void message_from_checked(int call, struct ca_credential_answer *from, Gatehouse
 	out->retry_after_s = from->retry_after_s;
 	out->outside = data_of(bytes_of(from->outside, sizeof(from->outside)));
 	out->trust = (Gatehouse__Core__Trust)from->trust;
+	out->is_over = from->is_over;
 }
 
 int message_to_checked(const Gatehouse__Core__Checked *m, struct ca_credential_answer *out)
@@ -164,6 +165,7 @@ int message_to_checked(const Gatehouse__Core__Checked *m, struct ca_credential_a
 	snprintf(out->reason, sizeof(out->reason), "%s", m->reason);
 	out->retry_after_s = m->retry_after_s;
 	out->trust = (enum ca_trust)m->trust;
+	out->is_over = m->is_over;
 	return (int)m->call;
 }
 

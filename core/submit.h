@@ -151,6 +151,7 @@ struct ca_credential_answer {
 					      endpoint, so that who renews is who asked first; else
 					      "est:cert:" and its request, "est:vendor:NAME:…", "est:ra:NAME" */
 	enum ca_trust trust;               /* CERTIFICATE */
+	bool is_over;                      /* good only to ask again about what it asked for: used up, expired */
 	char reason[CA_REASON_SIZE];       /* not 0: one sentence for the client */
 	unsigned retry_after_s;            /* CA_CALL_BUSY */
 	uint8_t outside[(CA_NAMES_MAX + 7) / 8]; /* a bit for each name of the claim: the credential has it not */

@@ -192,7 +192,7 @@ void scenario_use_credential(struct scenario *s, const struct step *step, const 
 	sub->n_names = 0;
 }
 
-/* check with=LABEL [secret=…] [user=…] [endpoint=…] [source=…] [account=…] -> good, refused, busy */
+/* check with=LABEL [secret=…] [user=…] [endpoint=…] [source=…] [account=…] -> good, over, refused, busy */
 void step_check(struct scenario *s, const struct step *step)
 {
 	const char *endpoint = step_value(step, "endpoint"), *source = step_value(step, "source");
@@ -206,6 +206,7 @@ void step_check(struct scenario *s, const struct step *step)
 	claim.source_address = source ? source : "192.0.2.7";
 	e = ca_check_credential(s->rig.door, &claim, &answer);
 	check_outcome(s, step,
+		      e == 0 && answer.is_over ? "over" :
 		      e == 0		       ? "good" :
 		      e == CA_CALL_REFUSED ? "refused" :
 		      e == CA_CALL_BUSY    ? "busy" :
