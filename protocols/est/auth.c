@@ -1,7 +1,8 @@
 /* Who asks (RFC 7030 3.2.3).
  *
- * Which of several things that a client shows counts is decided before any of them is looked at: an Authorization
- * header names somebody on purpose, and who is refused by it is refused.
+ * Which of several things that a client shows counts is decided before any of them is looked at. An Authorization
+ * header names somebody on purpose, and comes before a certificate, which a TLS library may send to everybody; but
+ * what is renewed is the certificate, so there it comes first. Who is refused by what counts is refused.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -103,24 +104,36 @@ static void read_secret(struct est_call *c, struct shown *shown)
 		*token = (struct ca_credential_claim){ .kind = CA_EVIDENCE_TOKEN, .secret = c->csr.challenge };
 }
 
-/* RFC 7235 4.1. Without a body: there are clients that fail on one. */
-static int challenge(struct est_call *c)
+static void read_certificate(struct est_call *c, struct shown *shown)
 {
+	if (c->est->auth[EST_AUTH_CERTIFICATE] && c->q->peer_certificate.len)
+		shown->claims[EST_AUTH_CERTIFICATE] = (struct ca_credential_claim){
+			.kind = CA_EVIDENCE_CERTIFICATE,
+			.certificate = c->q->peer_certificate,
+			.chain = c->q->peer_chain,
+			.use = c->operation == EST_SIMPLEREENROLL ? CA_CERTIFICATE_RENEW : CA_CERTIFICATE_ENROL,
+		};
+}
+
+/* RFC 9110 15.5.2: a 401 offers something. Without a body: there are clients that fail on one. Where nothing but a
+ * certificate helps it is 403. */
+int est_refuse_client(struct est_call *c, const char *reason)
+{
+	bool offers = false;
 	int e = 0;
 
 	for (size_t i = 0; !e && i < N_SCHEMES; i++)
-		if (c->est->auth[schemes[i].kind])
+		if (c->est->auth[schemes[i].kind]) {
 			e = http_reply_header(c->r, "WWW-Authenticate", "%s realm=\"%s\"", schemes[i].name,
 					      c->est->endpoint);
-	c->r->status = 401;
-	return e ? e : EST_ANSWERED;
-}
-
-int est_refuse_client(struct est_call *c, const char *reason)
-{
-	(void)reason;
+			offers = true;
+		}
 	atomic_fetch_add(&c->est->n_unauthenticated, 1);
-	return challenge(c);
+	c->r->status = 401;
+	if (e || offers)
+		return e ? e : EST_ANSWERED;
+	e = http_reply_text(c->r, 403, reason);
+	return e ? e : EST_ANSWERED;
 }
 
 /* Does the core take it? 0; CA_CALL_REFUSED with the reason in `answer`; EST_ANSWERED; negative. */
@@ -135,31 +148,65 @@ static int check(struct est_call *c, struct ca_credential_claim *claim, struct c
 	e = ca_check_credential(c->est->ca, claim, answer);
 	est_leave_wait(c);
 	claim->endpoint = claim->source_address = NULL;
+	if (!e && answer->trust)
+		c->client.trust = answer->trust;
 	return e == CA_CALL_BUSY ? est_refuse_later(c, 503, answer->retry_after_s, answer->reason) : e;
 }
+
+/* Which kind counts, in that order. */
+static const enum est_auth orders[][EST_AUTH_KINDS_] = {
+	[EST_SIMPLEENROLL] = { EST_AUTH_BASIC, EST_AUTH_TOKEN, EST_AUTH_CERTIFICATE },
+	[EST_SIMPLEREENROLL] = { EST_AUTH_CERTIFICATE, EST_AUTH_BASIC, EST_AUTH_TOKEN },
+	[EST_SERVERKEYGEN] = { EST_AUTH_BASIC, EST_AUTH_TOKEN, EST_AUTH_CERTIFICATE },
+};
 
 /* Who the claim says that he is, as the core calls him. */
 static int take(struct est_call *c, const struct ca_credential_claim *claim, const struct ca_credential_answer *answer)
 {
+	if (c->client.requester) {
+		c->client.also = *claim;
+		return 0;
+	}
 	c->client.claim = *claim;
 	c->client.requester = arena_strdup(c->q->arena, answer->requester);
 	return c->client.requester ? 0 : -ENOMEM;
 }
 
-static int check_any(struct est_call *c, struct shown *shown)
+static const char *missing(enum est_auth kind)
 {
-	struct ca_credential_answer answer = { 0 };
+	static const char *const texts[] = {
+		[EST_AUTH_BASIC] = "a user and a password are needed here",
+		[EST_AUTH_TOKEN] = "a token is needed here",
+		[EST_AUTH_CERTIFICATE] = "a TLS client certificate is needed here",
+	};
+
+	return texts[kind];
+}
+
+/* One of those that are shown, or each that is configured. */
+static int check_shown(struct est_call *c, struct shown *shown)
+{
+	const enum est_auth *order = orders[c->operation];
+	struct ca_credential_answer answer;
 	int e;
 
-	for (size_t kind = 0; kind < EST_AUTH_KINDS_; kind++) {
-		if (!shown->claims[kind].kind)
+	for (size_t i = 0; i < EST_AUTH_KINDS_; i++) {
+		struct ca_credential_claim *claim = &shown->claims[order[i]];
+
+		if (!claim->kind && c->est->needs_all && c->est->auth[order[i]])
+			return est_refuse_client(c, missing(order[i]));
+		if (!claim->kind)
 			continue;
-		e = check(c, &shown->claims[kind], &answer);
+		answer = (struct ca_credential_answer){ 0 };
+		e = check(c, claim, &answer);
 		if (e == CA_CALL_REFUSED)
-			break;
-		return e ? e : take(c, &shown->claims[kind], &answer);
+			return est_refuse_client(c, answer.reason);
+		if (!e)
+			e = take(c, claim, &answer);
+		if (e || !c->est->needs_all)
+			return e;
 	}
-	return est_refuse_client(c, answer.reason);
+	return c->client.requester ? 0 : est_refuse_client(c, missing(EST_AUTH_CERTIFICATE));
 }
 
 int est_authenticate(struct est_call *c)
@@ -170,5 +217,6 @@ int est_authenticate(struct est_call *c)
 	if (e)
 		return e;
 	read_secret(c, &shown);
-	return check_any(c, &shown);
+	read_certificate(c, &shown);
+	return check_shown(c, &shown);
 }

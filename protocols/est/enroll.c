@@ -23,7 +23,9 @@ const char *est_operation_word(enum est_operation operation)
 	return words[operation];
 }
 
-const char *const est_attribute_names[EST_ATTRIBUTES] = { "est-operation", "est-label", "pop-linked" };
+const char *const est_attribute_names[EST_ATTRIBUTES] = {
+	"est-operation", "est-label", "pop-linked", "client-trust",
+};
 
 bool est_enter_wait(const struct est_call *c)
 {
@@ -87,9 +89,10 @@ static int transaction_key(const struct est_call *c, uint8_t key[static SHA256_S
 /* Those of the configuration, and what only the adapter knows. NULL: no memory. */
 static const struct ca_attribute *attributes(const struct est_call *c, size_t *n)
 {
+	static const char *const links[] = { [EST_LINK_NO] = "no", [EST_LINK_YES] = "yes", [EST_LINK_RA] = "ra" };
 	const struct est *est = c->est;
 	const char *const values[EST_ATTRIBUTES] = { est_operation_word(c->operation), est->label,
-						     c->is_linked ? "yes" : "no" };
+						     links[c->link], ca_trust_word(c->client.trust) };
 	struct ca_attribute *all = arena_alloc(c->q->arena, (est->n_attributes + EST_ATTRIBUTES) * sizeof(*all));
 
 	if (!all)
@@ -115,6 +118,7 @@ static int submit(struct est_call *c, struct bytes request, struct ca_outcome *o
 		.received_ms = c->q->received_ms,
 		.request = request,
 		.credential = &c->client.claim,
+		.also = c->client.also.kind ? &c->client.also : NULL,
 		.retry_after_s = est->retry_after_s,
 		.collect_s = COLLECT_S,
 	};

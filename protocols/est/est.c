@@ -16,8 +16,12 @@
 #define BODY_MAX 65536
 
 static const struct conf_option est_options[] = {
-	{ "auth", CONF_STRINGS, "basic|token", "[basic, token]",
-	  "How clients may say who they are: as a user with a password, or with a bearer token.", NULL, NULL },
+	{ "auth", CONF_STRINGS, "basic|token|certificate", "[basic, token, certificate]",
+	  "How clients may say who they are: as a user with a password, with a bearer token, by a TLS certificate.",
+	  NULL, NULL },
+	{ "auth-require", CONF_CHOICE, "any|all", "any",
+	  "With any, one of them does: a user or token comes before a certificate, with simplereenroll behind it. "
+	  "With all, each that stands in auth.", NULL, NULL },
 	{ "pop", CONF_CHOICE, "off|verify|require", "verify",
 	  "Linking of identity and proof of possession (RFC 7030 3.5): not looked at, verified when a request has it, "
 	  "or required.", NULL, NULL },
@@ -74,12 +78,18 @@ static int post_simpleenroll(void *state, const struct http_request *q, struct h
 	return serve(&(struct est_call){ .est = state, .q = q, .r = r, .operation = EST_SIMPLEENROLL }, est_enroll);
 }
 
+static int post_simplereenroll(void *state, const struct http_request *q, struct http_reply *r)
+{
+	return serve(&(struct est_call){ .est = state, .q = q, .r = r, .operation = EST_SIMPLEREENROLL }, est_enroll);
+}
+
 static const struct proto_route est_routes[] = {
 	{ "GET", "/cacerts", get_cacerts },
 	{ "GET", "/csrattrs", get_csrattrs },
 	{ "GET", "/crls", get_crls },
 	{ "POST", "/fullcmc", post_fullcmc },
 	{ "POST", "/simpleenroll", post_simpleenroll },
+	{ "POST", "/simplereenroll", post_simplereenroll },
 	{ 0 },
 };
 
@@ -198,12 +208,15 @@ static unsigned choice(const struct conf_section *conf, const char *name, const 
 
 static void read_auth(struct est *est, const struct conf_section *conf)
 {
-	static const char *const kinds[] = { [EST_AUTH_BASIC] = "basic", [EST_AUTH_TOKEN] = "token" };
+	static const char *const kinds[] = {
+		[EST_AUTH_BASIC] = "basic", [EST_AUTH_TOKEN] = "token", [EST_AUTH_CERTIFICATE] = "certificate",
+	};
 
 	for (size_t i = 0; i < conf_count(conf, "auth"); i++)
 		for (size_t kind = 0; kind < EST_AUTH_KINDS_; kind++)
 			if (strcmp(conf_str_at(conf, "auth", i), kinds[kind]) == 0)
 				est->auth[kind] = true;
+	est->needs_all = strcmp(conf_str(conf, "auth-require"), "all") == 0;
 }
 
 /* A challengePassword is one thing, and what is required must be possible. */
@@ -213,6 +226,11 @@ static int check_settings(const struct est *est, char *why, size_t why_size)
 		snprintf(why, why_size, "pop: require needs challenge-password: linking, which it stands in");
 	else if (est->challenge == EST_CHALLENGE_SECRET && !est->auth[EST_AUTH_TOKEN])
 		snprintf(why, why_size, "challenge-password: secret needs 'token' in auth, which it is");
+	else if (est->needs_all && est->auth[EST_AUTH_BASIC] && est->auth[EST_AUTH_TOKEN])
+		snprintf(why, why_size, "auth-require: all with a user and a token, but a request has one "
+			 "Authorization header");
+	else if (!est->auth[EST_AUTH_BASIC] && !est->auth[EST_AUTH_TOKEN] && !est->auth[EST_AUTH_CERTIFICATE])
+		snprintf(why, why_size, "auth is empty, so nobody could ask");
 	else
 		return 0;
 	return -EINVAL;

@@ -20,13 +20,20 @@
 enum est_base64 { EST_BASE64_AUTO, EST_BASE64_LINES, EST_BASE64_SINGLE };
 
 /* How clients may say who they are. */
-enum est_auth { EST_AUTH_BASIC, EST_AUTH_TOKEN, EST_AUTH_KINDS_ };
+enum est_auth { EST_AUTH_BASIC, EST_AUTH_TOKEN, EST_AUTH_CERTIFICATE, EST_AUTH_KINDS_ };
 
 /* Linking of identity and proof of possession (RFC 7030 3.5). */
 enum est_pop { EST_POP_OFF, EST_POP_VERIFY, EST_POP_REQUIRE };
 
 /* What a challengePassword is (RFC 7030 3.5: a value of the TLS connection). */
 enum est_challenge { EST_CHALLENGE_LINKING, EST_CHALLENGE_SECRET, EST_CHALLENGE_IGNORE };
+
+/* Was the request signed for this connection? */
+enum est_link {
+	EST_LINK_NO,
+	EST_LINK_YES,
+	EST_LINK_RA, /* it was signed by somebody for whom a registration authority asks (RFC 7030 3.7) */
+};
 
 enum est_operation { EST_SIMPLEENROLL, EST_SIMPLEREENROLL, EST_SERVERKEYGEN };
 
@@ -53,6 +60,8 @@ struct est {
 struct est_client {
 	const char *requester;             /* what the core calls him: "est:user:alice" */
 	struct ca_credential_claim claim;  /* by which he is that; goes with each submission of his */
+	struct ca_credential_claim also;   /* the same, where two are needed; else of the kind NONE */
+	enum ca_trust trust;               /* of his certificate */
 };
 
 struct est_call {
@@ -62,7 +71,7 @@ struct est_call {
 	enum est_operation operation;
 	struct est_csr csr;       /* after est_receive() */
 	struct est_client client; /* the same */
-	bool is_linked;           /* the same: the request was signed for this connection */
+	enum est_link link;       /* the same */
 };
 
 /* ---- protocols/est/est.c ---- */
@@ -101,7 +110,7 @@ int est_refuse_client(struct est_call *c, const char *reason);
 
 /* ---- protocols/est/link.c ---- */
 
-/* Was the CSR signed for this TLS connection? Fills c->is_linked. 0; EST_ANSWERED: it says so and was not, or has to
+/* Was the CSR signed for this TLS connection? Fills c->link. 0; EST_ANSWERED: it says so and was not, or has to
  * say so and does not. */
 int est_check_link(struct est_call *c);
 
@@ -110,14 +119,14 @@ int est_check_link(struct est_call *c);
 const char *est_operation_word(enum est_operation operation);
 
 /* Attributes of a submission that the adapter adds: no other ones may have these names. */
-#define EST_ATTRIBUTES 3
+#define EST_ATTRIBUTES 4
 extern const char *const est_attribute_names[EST_ATTRIBUTES];
 
 /* Ask before the core is asked, which may take a while (struct proto_waits). */
 bool est_enter_wait(const struct est_call *c);
 void est_leave_wait(const struct est_call *c);
 
-/* What every enrolment begins with: who asks, for what, and over which connection. Fills csr, client and is_linked. 0;
+/* What every enrolment begins with: who asks, for what, and over which connection. Fills csr, client and link. 0;
  * EST_ANSWERED. */
 int est_receive(struct est_call *c);
 

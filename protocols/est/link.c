@@ -27,6 +27,10 @@ int est_check_link(struct est_call *c)
 	const struct http_request *q = c->q;
 	struct bytes shown = c->csr.challenge;
 
+	if (c->client.trust == CA_TRUST_RA)
+		c->link = EST_LINK_RA;
+	if (c->link == EST_LINK_RA)
+		return 0;
 	if (c->est->pop == EST_POP_OFF || c->est->challenge != EST_CHALLENGE_LINKING)
 		return 0;
 	if (!shown.ptr && c->est->pop == EST_POP_VERIFY)
@@ -35,8 +39,9 @@ int est_check_link(struct est_call *c)
 		return est_refuse(c, 403, "linking of identity and proof of possession is required: the request must "
 					  "carry tls-unique, with TLS 1.3 tls-exporter, as its challengePassword "
 					  "(RFC 7030 3.5)");
-	c->is_linked = is_binding(shown, q->tls_unique) || is_binding(shown, q->tls_exporter);
-	if (c->is_linked)
+	if (is_binding(shown, q->tls_unique) || is_binding(shown, q->tls_exporter))
+		c->link = EST_LINK_YES;
+	if (c->link == EST_LINK_YES)
 		return 0;
 	return est_refuse(c, 400, "linking of identity and proof of possession failed: the challengePassword is not "
 				  "that of this TLS connection (RFC 7030 3.5)");

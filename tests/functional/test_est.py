@@ -5,6 +5,7 @@ import os
 import socket
 import ssl
 import subprocess
+import threading
 import time
 
 from cryptography import x509
@@ -15,7 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from est_client import (CSR, Est, add_est, base64_lines, basic, create_token, create_user, make_csr, new_key, run)
 from gatehouse import check, gatehouse, main
 
-ENDPOINTS = {"est": ("", ""), "est-held": ("held", "attributes: {hold: 'yes'}"), "est-colon": ("ca:1", "")}
+ENDPOINTS = {"est": ("", ""), "est-held": ("held", "attributes: {hold: 'yes'}"), "est-colon": ("ca:1", ""),
+             "est-linked": ("linked", "pop: require"), "est-ignore": ("ignore", "challenge-password: ignore"),
+             "est-secret": ("secret", "challenge-password: secret")}
 RULES = """
         - name: deny
           when: {any-name: ["deny*"]}
@@ -232,6 +235,77 @@ def held_by_label(g):
     check(Est(g, "nowhere", user=("held", password)).enroll(make_csr(key, name, [name])).status == 404, "no label")
 
 
+# ---- a challengePassword ----
+
+def with_exporter(g, user, key, name):
+    """Through openssl, whose word for the connection is RFC 9266's; TLS 1.3."""
+    process = subprocess.Popen(["openssl", "s_client", "-connect", f"localhost:{g.est_port}", "-CAfile", g.root, "-tls1_3",
+                                "-keymatexport", "EXPORTER-Channel-Binding", "-keymatexportlen", "32"],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    timer = threading.Timer(60, process.kill)
+    timer.start()
+    exported = b""
+    while not (line := process.stdout.readline()).startswith(b"---") or not exported:
+        check(line, "openssl s_client ended")
+        if b"Keying material: " in line:
+            exported = bytes.fromhex(line.split()[-1].decode())
+    body = base64.b64encode(make_csr(key, name, [name], challenge=base64.b64encode(exported)))
+    process.stdin.write(b"POST /.well-known/est/linked/simpleenroll HTTP/1.1\r\nHost: localhost\r\nAuthorization: " +
+                        basic(*user)["Authorization"].encode() + b"\r\nContent-Type: application/pkcs10\r\n"
+                        b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    process.stdin.flush()
+    answer = process.stdout.read()
+    process.stdin.close()
+    process.wait()
+    timer.cancel()
+    return answer
+
+
+def linked_to_the_connection(g):
+    """RFC 7030 3.5: what binds a request to one connection is good on no other."""
+    user = ("linked", create_user(g, "linked", ["est", "est-linked", "est-ignore"], "*.example.com"))
+    for label in ("", "linked"):
+        est, other = [Est(g, label, user=user, tls=ssl.TLSVersion.TLSv1_2) for _ in range(2)]
+        name, key = f"linked-{label}x.example.com", new_key()
+        binding = base64.b64encode(est.connect().get_channel_binding("tls-unique"))
+        good = make_csr(key, name, [name], challenge=binding)
+        check(other.enroll(good).status == 400, "the value of another connection")
+        check(est.enroll(make_csr(key, name, [name], challenge=binding[:-1])).status == 400, "a part of it")
+        check(est.enroll(make_csr(key, name, [name], challenge=b"")).status == 400, "an empty one")
+        check(est.enroll(good).certificate(), "the value of this connection")
+        reply = est.enroll(make_csr(new_key(), name, [name]))
+        check(reply.status == (403 if label else 200), f"without it over '{label}': {reply.status}")
+        for e in (est, other):
+            e.close()
+    row = [r["id"] for r in g.requests() if "linked-linkedx.example.com" in r["names"]][0]
+    shown = g.tool_json("show", str(row))["request"]
+    check("pop-linked" in str(shown) and "'yes'" in str(shown), str(shown))
+    answer = with_exporter(g, user, new_key(), "exporter.example.com")
+    check(b"HTTP/1.1 200 OK" in answer, repr(answer[-600:]))
+    check(Est(g, "linked", user=user).enroll(make_csr(new_key(), "no.example.com", ["no.example.com"],
+                                                      challenge=b"x" * 44)).status == 400, "TLS 1.3, a wrong one")
+    name = "ignored.example.com"
+    check(Est(g, "ignore", user=user).enroll(make_csr(new_key(), name, [name], challenge=b"x")).certificate(), "ignored")
+
+
+def a_token_inside_the_request(g):
+    """For clients that have no other place for it. It is used up, and what it asked for can still be asked about."""
+    token = create_token(g, ["est-secret"], "*.example.com", more=("--uses", "1"))
+    est, key, name = Est(g, "secret"), new_key(), "hold-secret.example.com"
+    check(est.enroll(make_csr(key, name, [name])).status == 401, "without it")
+    check(est.enroll(make_csr(key, name, [name], challenge=b"ght_wrong")).status == 401, "a wrong one")
+    held = make_csr(key, name, [name], challenge=token.encode())
+    check(est.enroll(held).status == 202, "held")
+    check(est.enroll(held).status == 202, "asked again, although the token is used up")
+    other = make_csr(new_key(), "other.example.com", ["other.example.com"], challenge=token.encode())
+    check(est.enroll(other).status == 401, "one use is one request")
+    g.run_tool("approve", str(g.wait_pending(name)["id"]), "--yes")
+    check(est.enroll(held).certificate() == est.enroll(held).certificate(), "approved")
+    with open(g.log_path, "rb") as f:
+        check(token.encode() not in f.read(), "the token is in the log")
+    est.close()
+
+
 # ---- wrong input ----
 
 def wrong_input(g, password):
@@ -352,6 +426,8 @@ def est_with_curl_and_python():
         held_then_approved(g, password)
         held_then_denied(g, password)
         held_by_label(g)
+        linked_to_the_connection(g)
+        a_token_inside_the_request(g)
         wrong_input(g, password)
         lists_with_openssl(g, password)
         certificates_after_a_rollover(g, password)
