@@ -13,13 +13,16 @@
 
 #include "core/base/clock.h"
 #include "core/base/ip.h"
+#include "core/base/log.h"
 #include "core/base/own.h"
 
 #define HASHES_AT_ONCE 2
 #define HASH_WAIT_MS 1000
 #define COUNTERS_MAX 20000
+#define COUNTERS_KEPT (COUNTERS_MAX / 8 * 7) /* when room is made */
+#define CROWD_MS 600000                      /* since a counter was given up that still counted */
 #define RECORD_PAUSE_MS 60000
-#define KNOWN_MAX 1024
+#define KNOWN_MAX 4096
 #define TEXT_SIZE 320
 
 /* Wrong answers that may come at once, and how soon one more may. */
@@ -36,6 +39,9 @@ static const struct limit limits[COUNTED_] = {
 	[BY_SOURCE_AND_NAME] = { 8, 30000 },
 	[BY_NAME] = { 100, 10000 },
 };
+
+/* Of everybody together, while there are more guessers than counters. */
+static const struct limit crowd_limit = { 100, 500 };
 
 /* By a MAC of address and name: what somebody took for a name may be his password. */
 struct counter {
@@ -55,6 +61,8 @@ struct credential_guard {
 	pthread_cond_t turn;
 	unsigned n_hashing;
 	struct counter *counters;
+	int64_t crowded_ms;        /* until then there are more guessers than counters */
+	int64_t crowd_full_ms;     /* as of a counter */
 	struct known *known;
 	uint8_t key[SHA256_SIZE];  /* of the MACs; never changes */
 };
@@ -142,15 +150,53 @@ static bool make_key(const struct credential_guard *g, enum counted by, const ch
 	return ok;
 }
 
-static void forget_old(struct credential_guard *g, int64_t now_ms)
+/* How long until one more fits under the burst. */
+static int64_t pause_ms(const struct limit *l, int64_t full_ms, int64_t now_ms)
+{
+	int64_t pause = full_ms + l->each_ms - now_ms - (int64_t)l->burst * l->each_ms;
+
+	return pause > 0 ? pause : 0;
+}
+
+/* Never above the burst: however long somebody guessed, nobody behind his address waits longer than for one. */
+static int64_t charge(const struct limit *l, int64_t full_ms, int64_t now_ms)
+{
+	int64_t most = now_ms + (int64_t)l->burst * l->each_ms;
+	int64_t more = (full_ms > now_ms ? full_ms : now_ms) + l->each_ms;
+
+	return more < most ? more : most;
+}
+
+static void forget_until(struct credential_guard *g, int64_t full_ms)
 {
 	struct counter *c, *next;
 
 	HASH_ITER (hh, g->counters, c, next)
-		if (c->full_ms <= now_ms) {
+		if (c->full_ms <= full_ms) {
 			HASH_DEL(g->counters, c);
 			free(c);
 		}
+}
+
+static void say_crowded(struct credential_guard *g, int64_t now_ms)
+{
+	if (g->crowded_ms <= now_ms)
+		log_warn("credential.crowd", "counters", LOG_NUMBER(HASH_COUNT(g->counters)), "consequence",
+			 "wrong credentials come from more addresses than can be told apart: all of them share one "
+			 "limit");
+	g->crowded_ms = now_ms + CROWD_MS;
+}
+
+/* The weakest go, those that are forgotten soonest: a flood of addresses that guess once each pushes out itself, not
+ * the counter of the one who guesses much. What goes before its time is made up for by the limit of all together. */
+static void make_room(struct credential_guard *g, int64_t now_ms)
+{
+	forget_until(g, now_ms);
+	if (HASH_COUNT(g->counters) <= COUNTERS_KEPT)
+		return;
+	say_crowded(g, now_ms);
+	for (int64_t ahead = 1000; HASH_COUNT(g->counters) > COUNTERS_KEPT; ahead *= 2)
+		forget_until(g, now_ms + ahead);
 }
 
 static struct counter *find_counter(struct credential_guard *g, const uint8_t *key)
@@ -161,7 +207,7 @@ static struct counter *find_counter(struct credential_guard *g, const uint8_t *k
 	return c;
 }
 
-/* NULL: there are too many, or no memory. */
+/* NULL: no memory. */
 static struct counter *make_counter(struct credential_guard *g, const uint8_t *key, int64_t now_ms)
 {
 	struct counter *c = find_counter(g, key);
@@ -169,33 +215,36 @@ static struct counter *make_counter(struct credential_guard *g, const uint8_t *k
 	if (c)
 		return c;
 	if (HASH_COUNT(g->counters) >= COUNTERS_MAX)
-		forget_old(g, now_ms);
-	c = HASH_COUNT(g->counters) < COUNTERS_MAX ? calloc(1, sizeof(*c)) : NULL;
-	if (!c)
+		make_room(g, now_ms);
+	c = calloc(1, sizeof(*c));
+	if (!c) {
+		say_crowded(g, now_ms);
 		return NULL;
+	}
 	memcpy(c->key, key, SHA256_SIZE);
 	HASH_ADD(hh, g->counters, key, SHA256_SIZE, c);
 	return c;
 }
 
-/* How long until one more fits under the burst. */
-static int64_t pause_ms(const struct limit *l, int64_t full_ms, int64_t now_ms)
+/* With the lock held. */
+static int64_t pause_by(struct credential_guard *g, enum counted by, const char *source, const char *name,
+			int64_t now_ms)
 {
-	int64_t pause = full_ms + l->each_ms - now_ms - (int64_t)l->burst * l->each_ms;
+	uint8_t key[SHA256_SIZE];
+	const struct counter *c = make_key(g, by, source, name, key) ? find_counter(g, key) : NULL;
 
-	return pause > 0 ? pause : 0;
+	return c ? pause_ms(&limits[by], c->full_ms, now_ms) : 0;
 }
 
 unsigned credential_guard_pause_s(struct credential_guard *g, const char *source, const char *name)
 {
 	int64_t now_ms = clock_mono_ms(), longest = 0;
-	uint8_t key[SHA256_SIZE];
 
 	pthread_mutex_lock(&g->lock);
+	if (g->crowded_ms > now_ms)
+		longest = pause_ms(&crowd_limit, g->crowd_full_ms, now_ms);
 	for (int by = 0; by < COUNTED_; by++) {
-		const struct counter *c =
-			make_key(g, (enum counted)by, source, name, key) ? find_counter(g, key) : NULL;
-		int64_t pause = c ? pause_ms(&limits[by], c->full_ms, now_ms) : 0;
+		int64_t pause = pause_by(g, (enum counted)by, source, name, now_ms);
 
 		longest = pause > longest ? pause : longest;
 	}
@@ -216,13 +265,15 @@ bool credential_guard_failed(struct credential_guard *g, const char *source, con
 
 		if (!c)
 			continue;
-		c->full_ms = (c->full_ms > now_ms ? c->full_ms : now_ms) + limits[by].each_ms;
+		c->full_ms = charge(&limits[by], c->full_ms, now_ms);
 		/* One record a minute and address: who guesses fills neither disk nor trail. */
 		if (by == BY_SOURCE && (!c->recorded_ms || now_ms - c->recorded_ms >= RECORD_PAUSE_MS)) {
 			c->recorded_ms = now_ms;
 			is_first = true;
 		}
 	}
+	if (g->crowded_ms > now_ms)
+		g->crowd_full_ms = charge(&crowd_limit, g->crowd_full_ms, now_ms);
 	pthread_mutex_unlock(&g->lock);
 	return is_first;
 }
@@ -261,37 +312,42 @@ int credential_guard_hash(struct credential_guard *g, struct bytes password,
 
 /* ---- right answers ---- */
 
-/* Under the hash of the store too: another password for the user makes the old one unknown. */
-static bool make_mac(const struct credential_guard *g, struct bytes password, const uint8_t *hash, uint8_t *mac)
+/* Under the hash of the store too: another password for the user makes the old one unknown. And of one network: from
+ * elsewhere a guess that is right costs what a wrong one costs. */
+static bool make_mac(const struct credential_guard *g, const struct guarded_password *p, uint8_t *mac)
 {
-	uint8_t key[SHA256_SIZE];
-	bool ok = secret_mac(bytes_of(g->key, sizeof(g->key)), bytes_of(hash, PASSWORD_HASH_SIZE), key) == 0 &&
-		  secret_mac(bytes_of(key, sizeof(key)), password, mac) == 0;
+	char address[IP_TEXT_SIZE];
+	uint8_t key[SHA256_SIZE], place[SHA256_SIZE];
+	bool ok;
 
+	print_source(p->source, address);
+	ok = secret_mac(bytes_of(g->key, sizeof(g->key)), bytes_of_str(address), place) == 0 &&
+	     secret_mac(bytes_of(place, sizeof(place)), bytes_of(p->hash, PASSWORD_HASH_SIZE), key) == 0 &&
+	     secret_mac(bytes_of(key, sizeof(key)), p->password, mac) == 0;
 	explicit_bzero(key, sizeof(key));
 	return ok;
 }
 
-bool credential_guard_knows(struct credential_guard *g, struct bytes password,
-			    const uint8_t hash[static PASSWORD_HASH_SIZE])
+bool credential_guard_knows(struct credential_guard *g, const struct guarded_password *p)
 {
 	uint8_t mac[SHA256_SIZE];
 	struct known *k = NULL;
 
-	if (!make_mac(g, password, hash, mac))
+	if (!make_mac(g, p, mac))
 		return false;
 	pthread_mutex_lock(&g->lock);
-	HASH_FIND(hh, g->known, mac, SHA256_SIZE, k);
+	/* Else the memory would answer guesses as fast as they come. */
+	if (pause_by(g, BY_SOURCE_AND_NAME, p->source, p->name, clock_mono_ms()) == 0)
+		HASH_FIND(hh, g->known, mac, SHA256_SIZE, k);
 	pthread_mutex_unlock(&g->lock);
 	return k != NULL;
 }
 
-void credential_guard_remember(struct credential_guard *g, struct bytes password,
-			       const uint8_t hash[static PASSWORD_HASH_SIZE])
+void credential_guard_remember(struct credential_guard *g, const struct guarded_password *p)
 {
 	struct known *k = calloc(1, sizeof(*k)), *found = NULL;
 
-	if (!k || !make_mac(g, password, hash, k->mac)) {
+	if (!k || !make_mac(g, p, k->mac)) {
 		free(k);
 		return;
 	}

@@ -434,10 +434,11 @@ static int check_password(struct ca_core *core, const struct ca_credential_claim
 	static const uint8_t none[PASSWORD_HASH_SIZE];
 	bool is_there = found->secret.len == PASSWORD_HASH_SIZE && found->salt.len == PASSWORD_SALT_SIZE;
 	const uint8_t *hash = is_there ? found->secret.ptr : none;
+	const struct guarded_password shown = { source, c->name, c->secret, hash };
 	uint8_t got[PASSWORD_HASH_SIZE];
 	int e;
 
-	*is_right = is_there && credential_guard_knows(core->credential_guard, c->secret, hash);
+	*is_right = is_there && credential_guard_knows(core->credential_guard, &shown);
 	if (*is_right)
 		return 0;
 	*pause_s = credential_guard_pause_s(core->credential_guard, source, c->name);
@@ -450,7 +451,7 @@ static int check_password(struct ca_core *core, const struct ca_credential_claim
 	}
 	*is_right = !e && secret_equal(got, hash, sizeof(got)) && is_there;
 	if (*is_right)
-		credential_guard_remember(core->credential_guard, c->secret, hash);
+		credential_guard_remember(core->credential_guard, &shown);
 	explicit_bzero(got, sizeof(got));
 	return e;
 }
@@ -490,6 +491,16 @@ static int check_secret(struct ca_core *core, const struct ca_credential_claim *
 	if (c->secret.len == 0)
 		return check_account(core, c, found, is_right);
 	return check_mac(core, c, is_right);
+}
+
+/* Of secrets with 128 random bits only the wrong ones wait: nobody guesses a right one, and whoever shares his address
+ * with somebody who tries must get on. Passwords waited before they were looked at. */
+static int hold_up(struct ca_core *core, const struct ca_credential_claim *c, const char *source, unsigned *pause_s)
+{
+	if (c->kind == CA_EVIDENCE_USER || c->secret.len == 0)
+		return 0;
+	*pause_s = credential_guard_pause_s(core->credential_guard, source, has_name(c->kind) ? c->name : NULL);
+	return *pause_s ? CREDENTIAL_LATER : 0;
 }
 
 static void note_failure(struct ca_core *core, const struct ca_credential_claim *c, const char *source,
@@ -550,6 +561,9 @@ int credentials_find(struct ca_core *core, const struct ca_credential_claim *cla
 	if (row->id && is_right && !row->revoked_ms && is_line(row->endpoints, endpoint) &&
 	    (!profile || is_line(row->profiles, profile)))
 		return 0;
+	e = is_right ? 0 : hold_up(core, claim, source, pause_s);
+	if (e)
+		return e;
 	note_failure(core, claim, source, &found, row->id ? out->text : "");
 	return CREDENTIAL_REFUSED;
 }

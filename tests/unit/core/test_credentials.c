@@ -344,6 +344,95 @@ static void wrong_answers_are_counted_by_address_and_by_name(void **state)
 	clock_fake_end();
 }
 
+/* However many there were, one more is let through after the time of one. */
+static void nobody_waits_longer_than_for_one_wrong_answer(void **state)
+{
+	OWNED(credential_guard) g = NULL;
+
+	clock_fake_set(1772366400000);
+	assert_int_equal(credential_guard_new(&g), 0);
+	for (int i = 0; i < 20000; i++) {
+		credential_guard_failed(g, "192.0.2.1", NULL);
+		credential_guard_failed(g, "192.0.2.2", "alice");
+	}
+	assert_int_equal(credential_guard_pause_s(g, "192.0.2.1", NULL), 5);
+	assert_int_equal(credential_guard_pause_s(g, "192.0.2.2", "alice"), 30);
+	/* Whom others guess at does not wait longer behind an address of his own, nor at all for another name. */
+	assert_int_equal(credential_guard_pause_s(g, "192.0.2.3", "alice"), 10);
+	assert_int_equal(credential_guard_pause_s(g, "192.0.2.3", "bob"), 0);
+	clock_fake_advance(5000);
+	assert_int_equal(credential_guard_pause_s(g, "192.0.2.1", NULL), 0);
+	clock_fake_end();
+}
+
+static void fail_from(struct credential_guard *g, unsigned network)
+{
+	char source[64];
+
+	snprintf(source, sizeof(source), "2001:db8:%x:%x::1", network >> 16, network & 0xffff);
+	credential_guard_failed(g, source, NULL);
+}
+
+static void a_flood_of_addresses_neither_frees_the_guesser_nor_opens_the_door(void **state)
+{
+	OWNED(credential_guard) g = NULL;
+	const struct guarded_password alice = { "198.51.100.7", "alice", bytes_of_str("correct horse"),
+						(const uint8_t *)"the hash that is stored of alice" };
+
+	clock_fake_set(1772366400000);
+	assert_int_equal(credential_guard_new(&g), 0);
+	credential_guard_remember(g, &alice);
+	for (int i = 0; i < 12; i++)
+		credential_guard_failed(g, "192.0.2.1", "alice");
+	assert_int_equal(credential_guard_pause_s(g, "203.0.113.1", "bob"), 0);
+	for (unsigned i = 0; i < 60000; i++)
+		fail_from(g, i);
+	/* Who guessed much is still counted, and whoever has no counter waits with all the others, but not for long. */
+	assert_int_equal(credential_guard_pause_s(g, "192.0.2.1", "alice"), 30);
+	assert_int_equal(credential_guard_pause_s(g, "203.0.113.1", "bob"), 1);
+	assert_true(credential_guard_knows(g, &alice));
+	clock_fake_advance(500);
+	assert_int_equal(credential_guard_pause_s(g, "203.0.113.1", "bob"), 0);
+	fail_from(g, 1u << 20);
+	assert_int_equal(credential_guard_pause_s(g, "203.0.113.1", "bob"), 1);
+	/* The flood is over: addresses are told apart again. */
+	clock_fake_advance(601000);
+	for (unsigned i = 0; i < 200; i++)
+		fail_from(g, i);
+	assert_int_equal(credential_guard_pause_s(g, "203.0.113.1", "bob"), 0);
+	clock_fake_end();
+}
+
+/* The memory of right passwords is no oracle. */
+static void a_known_password_is_known_at_its_address_only(void **state)
+{
+	OWNED(credential_guard) g = NULL;
+	struct guarded_password p = { "2001:db8::1", "alice", bytes_of_str("correct horse"),
+				      (const uint8_t *)"the hash that is stored of alice" };
+
+	clock_fake_set(1772366400000);
+	assert_int_equal(credential_guard_new(&g), 0);
+	credential_guard_remember(g, &p);
+	p.source = "2001:db8::2";
+	assert_true(credential_guard_knows(g, &p));
+	p.source = "2001:db8:0:1::1";
+	assert_false(credential_guard_knows(g, &p));
+	p.source = "2001:db8::1";
+	p.password = bytes_of_str("wrong horse");
+	assert_false(credential_guard_knows(g, &p));
+	/* Others who fail there by other names are not his fault; guesses at his are held up, right ones too. */
+	p.password = bytes_of_str("correct horse");
+	for (int i = 0; i < 100; i++)
+		credential_guard_failed(g, "2001:db8::3", "bob");
+	assert_true(credential_guard_knows(g, &p));
+	for (int i = 0; i < 8; i++)
+		credential_guard_failed(g, "2001:db8::3", "alice");
+	assert_false(credential_guard_knows(g, &p));
+	clock_fake_advance(30000);
+	assert_true(credential_guard_knows(g, &p));
+	clock_fake_end();
+}
+
 static void a_password_hash_is_that_of_rfc_7914(void **state)
 {
 	/* As Python says: hashlib.scrypt(b'pleaseletmein', salt=b'SodiumChlorideSo', n=16384, r=8, p=1, dklen=32) */
@@ -377,6 +466,9 @@ int main(void)
 		cmocka_unit_test(a_connection_answers_as_the_core_itself),
 		cmocka_unit_test(what_ended_long_ago_is_swept_and_users_stay),
 		cmocka_unit_test(wrong_answers_are_counted_by_address_and_by_name),
+		cmocka_unit_test(nobody_waits_longer_than_for_one_wrong_answer),
+		cmocka_unit_test(a_flood_of_addresses_neither_frees_the_guesser_nor_opens_the_door),
+		cmocka_unit_test(a_known_password_is_known_at_its_address_only),
 		cmocka_unit_test(a_password_hash_is_that_of_rfc_7914),
 	};
 
