@@ -140,16 +140,22 @@ static int into_existing(struct importing *i, struct ca_outcome *out)
 static int as_new(struct importing *i, struct ca_outcome *out)
 {
 	OWNED(ca_request) r = NULL;
+	const char *why;
 	int e = ca_request_new(&r);
 
 	if (e)
 		return e;
+	r->profile = "import"; /* as it is stored */
 	r->requester = arena_printf(r->arena, "import:%s", i->who->name);
 	r->names = i->facts.names;
 	r->n_names = i->facts.n_names;
 	e = r->requester ? request_hash_names(r) : -ENOMEM;
 	if (e)
 		return e;
+	/* It has no profile of the configuration: who is limited needs a row for any, and for this requester. */
+	e = admin_check_officer(i->who, r->profile, r->requester, &why);
+	if (e)
+		return say(out, e, why);
 	r->id = ++i->core->last_id;
 	return put(i, r, out);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/base/log.h"
 #include "core/base/pattern.h"
@@ -184,14 +185,28 @@ static bool find_uid(const char *name, uid_t *uid)
 	return *name >= '0' && *name <= '9' && !*end;
 }
 
+/* The name of a person, without the kind of the requester. NULL: a kind that names none. */
+static const char *person_of(const char *requester)
+{
+	static const char *const kinds[] = { "unix:", "est:user:" };
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (strncmp(requester, kinds[i], strlen(kinds[i])) == 0)
+			return requester + strlen(kinds[i]);
+	return NULL;
+}
+
+/* Two people of one name are taken for one: another officer is found, a certificate is not called back. */
 bool roles_is_same_person(const struct ca_admin_caller *who, const char *requester)
 {
+	const char *name = person_of(requester), *own = person_of(who->name);
 	uid_t uid;
 
 	if (strcmp(who->name, requester) == 0)
 		return true;
-	return who->has_uid && strncmp(requester, "unix:", 5) == 0 && find_uid(requester + 5, &uid) &&
-	       uid == who->uid;
+	if (!name || !*name)
+		return false;
+	return (own && strcasecmp(own, name) == 0) || (who->has_uid && find_uid(name, &uid) && uid == who->uid);
 }
 
 static bool is_among(const struct conf_section *row, const char *option, const char *text)

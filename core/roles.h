@@ -38,8 +38,9 @@ void roles_look_up(uid_t uid, gid_t gid, struct roles_user *out);
 void roles_find(const struct conf_section *core, const struct roles_user *user, bool is_owner,
 		struct ca_admin_caller *out);
 
-/* Is the requester of a request this caller, maybe by another name of his? Requesters of the kind "unix:NAME" are users
- * of this machine and compared by number. */
+/* Is the requester of a request this caller, maybe by another name of his? Requesters of the kinds "unix:NAME" and
+ * "est:user:NAME" are people; they are compared by name, without case, and by the number that this machine has for it.
+ */
 bool roles_is_same_person(const struct ca_admin_caller *who, const char *requester);
 
 /* May an officer with these limits handle a request of this profile and requester? */

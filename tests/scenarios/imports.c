@@ -72,7 +72,8 @@ void step_import(struct scenario *s, const struct step *step)
 {
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
 	OWNED_BUF der = BUF_INIT(65536);
-	struct ca_admin_caller who = { .name = "unix:alice", .roles = roles_of(step, CA_ROLE_OFFICER) };
+	struct ca_admin_caller who = { .name = "unix:alice", .roles = roles_of(step, CA_ROLE_OFFICER),
+				       .is_limited = step_has(step, "limited") };
 	struct ca_import import = { .is_existing = step_has(step, "existing"),
 				    .is_foreign = step_has(step, "foreign") };
 	int e = step->n > 1 ? make_certificate(s, step, &der) : -EINVAL;

@@ -159,6 +159,13 @@ static void nobody_decides_about_his_own_request_by_any_name(void **state)
 	assert_int_equal(check_officer(conf, &daemon_user, "server", "unix:1"), CA_ADMIN_NOT_PERMITTED);
 	assert_int_equal(check_officer(conf, &daemon_user, "server", "unix:root"), 0);
 	assert_int_equal(check_officer(conf, &daemon_user, "server", "unix:"), 0);
+	/* An EST user of his name is he. */
+	assert_int_equal(check_officer(conf, &daemon_user, "server", "est:user:daemon"), CA_ADMIN_NOT_PERMITTED);
+	assert_int_equal(check_officer(conf, &daemon_user, "server", "est:user:Daemon"), CA_ADMIN_NOT_PERMITTED);
+	assert_int_equal(check_officer(conf, &daemon_user, "server", "est:user:root"), 0);
+	assert_int_equal(check_officer(conf, &daemon_user, "server", "est:user:daemon2"), 0);
+	assert_int_equal(check_officer(conf, &daemon_user, "server", "est:user:"), 0);
+	assert_int_equal(check_officer(conf, &daemon_user, "server", "est:token:1"), 0);
 	assert_int_equal(check_officer(conf, &daemon_user, "server", "acme:1"), 0);
 }
 
