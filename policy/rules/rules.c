@@ -59,6 +59,7 @@ static bool holds_texts(const struct when *w, const struct ca_policy_view *v, ch
 		{ "protocol", &w->protocol, CA_PROP_PROTOCOL },
 		{ "profile", &w->profile, CA_PROP_PROFILE },
 		{ "requester", &w->requester, CA_PROP_REQUESTER },
+		{ "subject", &w->subject, CA_PROP_CSR_SUBJECT },
 		{ "key", &w->key, CA_PROP_KEY_TYPE },
 	};
 	size_t i;

@@ -23,6 +23,8 @@ static const struct conf_option when_rows[] = {
 	{ .name = "names", .type = CONF_STRINGS, .summary = "Every proven name matches one of these patterns." },
 	{ .name = "any-name", .type = CONF_STRINGS,
 	  .summary = "At least one proven name matches one of these patterns." },
+	{ .name = "subject", .type = CONF_STRINGS,
+	  .summary = "Patterns of the subject that the request asks for, as in CN=device 7,O=Example." },
 	{ .name = "attribute", .type = CONF_MAP, .summary = "Request attributes and the pattern each must match." },
 	{ .name = "key", .type = CONF_STRINGS, .range = "rsa|ec-p256|ec-p384|ed25519", .summary = "Key types." },
 	{ .name = "renewal", .type = CONF_CHOICE, .range = "yes|no",
@@ -205,7 +207,7 @@ static int read_when(struct arena *arena, struct when *w, const struct conf_sect
 		struct texts *out;
 	} lists[] = {
 		{ "endpoint", &w->endpoint }, { "protocol", &w->protocol }, { "profile", &w->profile },
-		{ "requester", &w->requester }, { "key", &w->key },
+		{ "requester", &w->requester }, { "subject", &w->subject }, { "key", &w->key },
 	};
 	const char *renewal = conf_str(conf, "renewal");
 	size_t i;
@@ -230,7 +232,7 @@ static int read_when(struct arena *arena, struct when *w, const struct conf_sect
 static int check_lists(const struct conf_section *conf, struct conf_error *error)
 {
 	static const char *const options[] = { "endpoint", "protocol", "profile",  "requester", "source",
-					       "names",    "any-name", "attribute", "key" };
+					       "names",    "any-name", "subject", "attribute", "key" };
 	size_t i;
 
 	for (i = 0; i < sizeof(options) / sizeof(options[0]); i++)

@@ -29,7 +29,7 @@ struct pairs {
 
 /* Each condition that is given must hold. An empty list: not given. */
 struct when {
-	struct texts endpoint, protocol, profile, requester, key;
+	struct texts endpoint, protocol, profile, requester, subject, key;
 	struct ip_range *source;
 	size_t n_source;
 	struct patterns names, any_name;

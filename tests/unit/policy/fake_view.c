@@ -22,6 +22,8 @@ const char *ca_policy_get_text(const struct ca_policy_view *v, enum ca_property 
 		return v->requester;
 	case CA_PROP_SOURCE_ADDRESS:
 		return v->source;
+	case CA_PROP_CSR_SUBJECT:
+		return v->csr_subject;
 	case CA_PROP_KEY_TYPE:
 		return v->key;
 	default:

@@ -7,7 +7,7 @@
 #include "core/policy.h"
 
 struct ca_policy_view {
-	const char *endpoint, *protocol, *profile, *requester, *source, *key;
+	const char *endpoint, *protocol, *profile, *requester, *source, *csr_subject, *key;
 	int64_t not_before_s, not_after_s;
 	struct ca_name names[4];
 	size_t n_names;

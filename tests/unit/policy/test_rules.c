@@ -106,6 +106,22 @@ static void compares_the_source_address(void **state)
 	assert_false(matches_view("source: [0.0.0.0/0, '::/0']", v));
 }
 
+/* What a device is called is no proven name, and stands in the subject alone. */
+static void compares_the_subject_that_is_asked_for(void **state)
+{
+	struct ca_policy_view v = request("a.example");
+
+	v.csr_subject = "CN=hold 7,O=Example";
+	assert_true(matches_view("subject: 'cn=hold*'", v));
+	assert_true(matches_view("subject: [x, '*,O=Example']", v));
+	assert_false(matches_view("subject: 'CN=held*'", v));
+	assert_false(matches_view("subject: 'hold*'", v));
+	v.csr_subject = "";
+	assert_false(matches_view("subject: 'CN=*'", v));
+	v.csr_subject = NULL;
+	assert_false(matches_view("subject: '*'", v));
+}
+
 static void compares_every_name_or_any(void **state)
 {
 	struct ca_policy_view v = request("a.example");
@@ -398,6 +414,7 @@ int main(void)
 		cmocka_unit_test(answers_the_default_when_no_rule_matches),
 		cmocka_unit_test(compares_where_it_came_from),
 		cmocka_unit_test(compares_the_source_address),
+		cmocka_unit_test(compares_the_subject_that_is_asked_for),
 		cmocka_unit_test(compares_every_name_or_any),
 		cmocka_unit_test(compares_attributes),
 		cmocka_unit_test(compares_the_key_type),
