@@ -8,13 +8,12 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <termios.h>
-#include <unistd.h>
 
 #include "core/base/base64.h"
 #include "core/base/file.h"
 #include "core/base/own.h"
 #include "core/base/secret.h"
+#include "core/base/terminal.h"
 
 #define SALT_SIZE PASSWORD_SALT_SIZE
 #define CHECK_SIZE 8
@@ -157,47 +156,15 @@ int passphrase_read(const char *path, struct buf *out, char why[static KEK_WHY_S
 	return !e && out->len == 0 ? -EINVAL : e;
 }
 
-/* One line, octet by octet: what follows is for whoever reads next. */
-static int read_line(int fd, struct buf *out)
-{
-	ssize_t n;
-	char c;
-
-	while ((n = read(fd, &c, 1)) == 1 && c != '\n')
-		if (buf_append_char(out, c))
-			return buf_status(out);
-	if (n < 0)
-		return -errno;
-	return out->len || n ? 0 : -ECANCELED;
-}
-
-static int say(int fd, const char *text)
-{
-	return write(fd, text, strlen(text)) < 0 ? -errno : 0;
-}
-
 int passphrase_ask(const char *question, struct buf *out, char why[static KEK_WHY_SIZE])
 {
-	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC), e;
-	struct termios shown, hidden;
+	int e = terminal_ask(question, out);
 
-	if (fd < 0 || tcgetattr(fd, &shown)) {
+	if (e == -ENOTTY)
 		snprintf(why, KEK_WHY_SIZE,
 			 "the passphrase is asked for at a terminal, and there is none; start it from one, or name a "
 			 "file with core.passphrase-file, or give the credential kek-passphrase");
-		if (fd >= 0)
-			close(fd);
-		return -ENOTTY;
-	}
-	hidden = shown;
-	hidden.c_lflag &= ~(tcflag_t)ECHO;
-	e = tcsetattr(fd, TCSAFLUSH, &hidden) ? -errno : say(fd, question);
-	if (!e)
-		e = read_line(fd, out);
-	tcsetattr(fd, TCSAFLUSH, &shown);
-	say(fd, "\n");
-	close(fd);
-	if (e)
+	else if (e)
 		snprintf(why, KEK_WHY_SIZE, "the passphrase cannot be read from the terminal: %s", strerror(-e));
 	return e;
 }

@@ -9,11 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/base/own.h"
+#include "core/base/terminal.h"
 #include "gateway/ctl/print.h"
 #include "gateway/ctl/shapes.h"
 
@@ -174,28 +174,25 @@ static int read_file(const char *path, char password[static PASSWORD_MAX + 2])
 
 static int ask(const char *question, char password[static PASSWORD_MAX + 2])
 {
-	struct termios before, quiet;
-	int code;
+	struct buf typed = BUF_INIT(PASSWORD_MAX);
+	int e = terminal_ask(question, &typed);
 
-	if (tcgetattr(STDIN_FILENO, &before))
-		return ctl_fail(CTL_FAILED, "cannot ask for the password", strerror(errno), "use --password-file");
-	quiet = before;
-	quiet.c_lflag &= ~(tcflag_t)ECHO;
-	fprintf(stderr, "%s: ", question);
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
-	code = read_line(STDIN_FILENO, password, "nothing was typed");
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-	fputs("\n", stderr);
-	return code;
+	if (!e && typed.len)
+		snprintf(password, PASSWORD_MAX + 2, "%s", buf_str(&typed));
+	buf_wipe(&typed);
+	if (e || !*password)
+		return ctl_fail(CTL_USAGE, "cannot read the password", e ? strerror(-e) : "nothing was typed",
+				"it has 8 to 1024 characters; --password-file takes it from a file");
+	return CTL_DONE;
 }
 
 static int ask_twice(char password[static PASSWORD_MAX + 2])
 {
 	char again[PASSWORD_MAX + 2] = "";
-	int code = ask("password", password);
+	int code = ask("password: ", password);
 
 	if (!code)
-		code = ask("once more", again);
+		code = ask("once more: ", again);
 	if (!code && strcmp(password, again) != 0)
 		code = ctl_fail(CTL_USAGE, "cannot take the password", "the two are not alike", "try again");
 	explicit_bzero(again, sizeof(again));
