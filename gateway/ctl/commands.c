@@ -47,6 +47,7 @@ static const struct option_row confirm_options[] = {
 static const struct option_row approve_options[] = {
 	{ "digest", .value = "HEX",
 	  .summary = "only what has this digest (from show or pending -o json); for one request" },
+	{ "note", .value = "TEXT", .summary = "write a note first, for those who look next" },
 	{ 0 },
 };
 

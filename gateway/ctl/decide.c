@@ -191,6 +191,20 @@ static int choose_digest(struct decide_run *run, const struct target *t, Gatehou
 	return CTL_DONE;
 }
 
+static int add_note(struct decide_run *run, const struct target *t, const char *text)
+{
+	Gatehouse__Admin__AddNote note = GATEHOUSE__ADMIN__ADD_NOTE__INIT;
+	Call call = GATEHOUSE__ADMIN__CALL__INIT;
+	int code;
+
+	note.id = t->id;
+	note.text = (char *)text;
+	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_ADD_NOTE;
+	call.add_note = &note;
+	OWNED_REPLY *reply = decide_call(run, t, &call, &code);
+	return code;
+}
+
 static int approve_one(struct decide_run *run, const struct target *t)
 {
 	Gatehouse__Admin__Decide decide = GATEHOUSE__ADMIN__DECIDE__INIT;
@@ -201,6 +215,9 @@ static int approve_one(struct decide_run *run, const struct target *t)
 	decide.id = t->id;
 	decide.digest.data = digest;
 	code = choose_digest(run, t, &decide);
+	/* First: what is issued at once is looked at with its note. */
+	if (!code && option_given(run->ctl, "note"))
+		code = add_note(run, t, option_value(run->ctl, "note"));
 	if (code)
 		return code;
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_APPROVE;
@@ -268,16 +285,7 @@ int ctl_deny(struct ctl *ctl)
 
 static int note_one(struct decide_run *run, const struct target *t)
 {
-	Gatehouse__Admin__AddNote note = GATEHOUSE__ADMIN__ADD_NOTE__INIT;
-	Call call = GATEHOUSE__ADMIN__CALL__INIT;
-	int code;
-
-	note.id = t->id;
-	note.text = (char *)option_value(run->ctl, "text");
-	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_ADD_NOTE;
-	call.add_note = &note;
-	OWNED_REPLY *reply = decide_call(run, t, &call, &code);
-	return code;
+	return add_note(run, t, option_value(run->ctl, "text"));
 }
 
 int ctl_note(struct ctl *ctl)

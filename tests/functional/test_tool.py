@@ -362,6 +362,31 @@ def edits_by_options_and_by_a_form():
         check((days[1] - days[0]) % 30 in (5, 6), f"five days: {issued}")
 
 
+def an_approval_may_carry_a_note():
+    with Place() as p:
+        number, other = p.hold(2)
+        p.run("approve", number, "--yes", "--note", "two\nlines", code=2)
+        check(len(p.g.pending()) == 2, "approved without its note")
+        p.run("approve", number, "--yes", "--note", "called the owner back")
+        document = json.loads(p.run("show", number, "-o", "json").stdout)["request"]
+        check(document["state"] == "issued" and "called the owner back" in json.dumps(document["notes"]), str(document))
+        lines = p.run("show", number).stdout.splitlines()
+        check("notes" in lines and any(re.match(r"\S+Z +unix:\S+ +called the owner back$", line) for line in lines),
+              str(lines))
+        check("called the owner" not in p.run("show", other).stdout, "the note of another")
+
+
+def roles_are_needed():
+    with Place(core="  officers: [nobody]\n") as p:
+        number, = p.hold()
+        for words in (["approve", number, "--yes"], ["deny", number], ["resubmit", number], ["revoke", 1],
+                      ["edit", number, "--lifetime", "5d"], ["request", "note", number, "--text", "x"]):
+            said = p.run(*words, code=7).stderr
+            check("because:" in said and "role" in said, f"{words}: {said}")
+        p.run("explain", number, code=5)
+        check([r["id"] for r in p.g.pending()] == [number], "something was decided")
+
+
 def escapes_are_shown_not_obeyed():
     # Control characters and those that turn text around do not come in; other letters do.
     evil = "\x1b[2J\x1b]0;x\x07\x9b31m\u202e<b>"
@@ -430,5 +455,6 @@ main([every_list_in_every_format, scripts_get_what_they_were_promised, exit_code
       a_request_is_named_by_number_serial_or_key, lists_take_filters, pages_follow_the_order_of_the_list,
       several_results_are_one_document, batches_are_counted,
       waiting_for_what_happens, policy_is_asked_without_deciding, edits_by_options_and_by_a_form,
+      an_approval_may_carry_a_note, roles_are_needed,
       escapes_are_shown_not_obeyed, text_is_utf8_and_whole, a_terminal_is_asked,
       the_pager_gets_what_is_longer_than_the_screen])

@@ -105,7 +105,8 @@ static void a_salt_file_that_was_changed_is_refused(void **state)
 #define SALT " 00112233445566778899aabbccddeeff 0011223344556677\n"
 	static const char *const texts[] = {
 		"", "scrypt", "scrypt 131072 8 1\n", "pbkdf2 131072 8 1" SALT, "scrypt 2 8 1" SALT,
-		"scrypt 131072 1 1" SALT, "scrypt 131072 8 0" SALT, "scrypt 131072 65 1" SALT, "scrypt 131072 8 17" SALT,
+		"scrypt 131072 1 1" SALT, "scrypt 131072 8 0" SALT, "scrypt 131072 65 1" SALT,
+		"scrypt 131072 8 17" SALT,
 		"scrypt 1099511627776 8 1" SALT, "scrypt 18446744073709551615 64 16" SALT, "scrypt 1048576 64 1" SALT,
 		"scrypt 131072 8 1 0011 0011223344556677\n",
 		"scrypt 131072 8 1 00112233445566778899aabbccddeeff 00\n",
