@@ -15,11 +15,17 @@
 static const int watched[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
 #define N_WATCHED (sizeof(watched) / sizeof(*watched))
 
+/* Any thread of the process may be the one that gets the signal: the pipe wakes the one that asks. */
 static volatile sig_atomic_t caught;
+static int wake[2] = { -1, -1 };
 
 static void catch(int number)
 {
+	int kept = errno;
+
 	caught = number;
+	(void)!write(wake[1], "", 1);
+	errno = kept;
 }
 
 struct ask {
@@ -66,16 +72,18 @@ static int say(int fd, const char *text)
 /* One line, octet by octet. */
 static int read_line(const struct ask *a, struct buf *out)
 {
-	struct pollfd poll = { .fd = a->fd, .events = POLLIN };
+	struct pollfd polls[] = { { .fd = a->fd, .events = POLLIN }, { .fd = wake[0], .events = POLLIN } };
 	ssize_t n;
 	char c;
 
 	for (;;) {
-		if (ppoll(&poll, 1, NULL, &a->open) < 0) {
-			if (errno == EINTR && !caught)
-				continue;
+		polls[0].revents = 0;
+		if (ppoll(polls, 2, NULL, &a->open) < 0 && errno != EINTR)
 			return -errno;
-		}
+		if (caught)
+			return -EINTR;
+		if (!polls[0].revents)
+			continue;
 		n = read(a->fd, &c, 1);
 		if (n < 0)
 			return -errno;
@@ -94,6 +102,8 @@ static int ask(struct ask *a, const char *question, struct buf *out)
 	int e;
 
 	buf_reset(out);
+	if (pipe2(wake, O_CLOEXEC | O_NONBLOCK))
+		return -errno;
 	watch(a);
 	e = tcgetattr(a->fd, &a->shown) ? -ENOTTY : 0;
 	hidden = a->shown;
@@ -108,6 +118,8 @@ static int ask(struct ask *a, const char *question, struct buf *out)
 		say(a->fd, "\n");
 	}
 	unwatch(a);
+	close(wake[0]);
+	close(wake[1]);
 	if (e == -EINTR && caught)
 		raise(caught);
 	/* Now it does what it would have done without us, or waits behind the caller's own mask. */

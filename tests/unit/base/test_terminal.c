@@ -4,9 +4,11 @@
  */
 #include "core/base/terminal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <pty.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -45,12 +47,24 @@ static void answer(bool blocks)
 	buf_wipe(&typed);
 }
 
+static void *idle(void *arg)
+{
+	for (;;)
+		pause();
+	return NULL;
+}
+
 static void begin(struct session *s, bool blocks)
 {
 	*s = (struct session){ .fd = -1 };
 	s->child = forkpty(&s->fd, NULL, NULL, NULL);
 	assert_true(s->child >= 0);
 	if (s->child == 0) {
+		pthread_t thread;
+
+		/* A thread that the question is nothing to: it may be the one that gets a signal. */
+		if (!blocks && pthread_create(&thread, NULL, idle, NULL))
+			_exit(1);
 		answer(blocks);
 		_exit(0);
 	}
@@ -140,6 +154,35 @@ static void a_signal_ends_the_process_and_the_terminal_is_as_it_was(void **state
 	}
 }
 
+/* The thread that is not the one that asks: the second of the process. */
+static pid_t other_thread(pid_t process)
+{
+	char path[64];
+	pid_t found = 0;
+	struct dirent *entry;
+	DIR *tasks;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)process);
+	tasks = opendir(path);
+	assert_non_null(tasks);
+	while ((entry = readdir(tasks)))
+		if (strtol(entry->d_name, NULL, 10) > 0 && strtol(entry->d_name, NULL, 10) != process)
+			found = (pid_t)strtol(entry->d_name, NULL, 10);
+	closedir(tasks);
+	assert_true(found > 0);
+	return found;
+}
+
+static void a_signal_that_another_thread_gets_counts_too(void **state)
+{
+	struct session s;
+
+	begin(&s, false);
+	wait_for(&s, QUESTION, 1);
+	assert_int_equal(tgkill(s.child, other_thread(s.child), SIGTERM), 0);
+	assert_true(WIFSIGNALED(end(&s)));
+}
+
 /* As in a daemon that reads its signals from a descriptor. */
 static void a_signal_that_is_blocked_ends_the_question(void **state)
 {
@@ -210,6 +253,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_typed_is_not_shown),
 		cmocka_unit_test(a_signal_ends_the_process_and_the_terminal_is_as_it_was),
+		cmocka_unit_test(a_signal_that_another_thread_gets_counts_too),
 		cmocka_unit_test(a_signal_that_is_blocked_ends_the_question),
 		cmocka_unit_test(after_a_stop_it_asks_again),
 		cmocka_unit_test(the_end_of_input_and_too_much_are_told),

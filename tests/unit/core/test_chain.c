@@ -127,7 +127,8 @@ static void the_own_one_must_be_that_of_a_ca_with_this_key(void **state)
 {
 	static const struct wish no_ca = { OWN, MIDDLE, .constraints = "critical,CA:FALSE", .usage = CA_USAGE },
 				 unsaid = { OWN, MIDDLE, .constraints = NULL, .usage = CA_USAGE },
-				 no_crls = { OWN, MIDDLE, .constraints = "critical,CA:TRUE", .usage = "critical,keyCertSign" },
+				 no_crls = { OWN, MIDDLE, .constraints = "critical,CA:TRUE",
+					     .usage = "critical,keyCertSign" },
 				 no_usage = { OWN, MIDDLE, .constraints = "critical,CA:TRUE", .usage = NULL },
 				 no_id = { OWN, MIDDLE, A_CA, .has_no_key_id = true },
 				 no_name = { OWN, MIDDLE, A_CA, .has_no_subject = true };
@@ -159,7 +160,8 @@ static void the_path_is_verified_as_rfc_5280_says(void **state)
 				 ended = { OWN, MIDDLE, A_CA, .until_s = NOW - 1 },
 				 not_yet = { OWN, MIDDLE, A_CA, .from_s = NOW + DAY },
 				 old_middle = { MIDDLE, ROOT, A_CA, .until_s = NOW - 1 },
-				 no_signer = { MIDDLE, ROOT, .constraints = "critical,CA:TRUE", .usage = "critical,cRLSign" },
+				 no_signer = { MIDDLE, ROOT, .constraints = "critical,CA:TRUE",
+					       .usage = "critical,cRLSign" },
 				 top = { ROOT, ROOT, .constraints = "critical,CA:TRUE,pathlen:0", .usage = CA_USAGE };
 
 	assert_null(CHECK(OWN, &own, &no_more, &root));
