@@ -50,6 +50,7 @@ struct command {
 
 struct noun_row {
 	const char *name, *summary;
+	const char *also; /* another word for it, or NULL */
 };
 
 struct exit_row {

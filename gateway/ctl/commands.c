@@ -226,18 +226,18 @@ static const struct option_row audit_export_options[] = {
 	"@FILTER: then the number of requests is shown with three of them, and has to be typed, unless --yes."
 
 static const struct noun_row nouns[] = {
-	{ "request", "requests for certificates: look, decide, edit" },
-	{ "cert", "certificates that were issued" },
-	{ "eab", "keys for new ACME accounts (external account binding)" },
-	{ "challenge", "SCEP challenges" },
-	{ "user", "EST users" },
-	{ "token", "EST tokens" },
-	{ "ca", "the CAs: create, import, replace keys, show" },
-	{ "trust", "what clients have to trust" },
-	{ "endpoint", "where clients come in, and what they type" },
-	{ "profile", "what certificates look like" },
-	{ "audit", "the audit trail: who did what, and that nobody changed it" },
-	{ "server", "the daemon: health" },
+	{ "request", .summary = "requests for certificates: look, decide, edit" },
+	{ "cert", .summary = "certificates that were issued" },
+	{ "eab", .summary = "keys for new ACME accounts (external account binding)" },
+	{ "challenge", .summary = "SCEP challenges" },
+	{ "user", .summary = "EST users", .also = "est-user" },
+	{ "token", .summary = "EST tokens" },
+	{ "ca", .summary = "the CAs: create, import, replace keys, show" },
+	{ "trust", .summary = "what clients have to trust" },
+	{ "endpoint", .summary = "where clients come in, and what they type" },
+	{ "profile", .summary = "what certificates look like" },
+	{ "audit", .summary = "the audit trail: who did what, and that nobody changed it" },
+	{ "server", .summary = "the daemon: health" },
 };
 
 #define CREDENTIAL_TEXT \
@@ -422,7 +422,9 @@ static const struct command commands[] = {
 	  .is_paged = true, .run = ctl_endpoint_show },
 	{ "endpoint", "snippet", NULL, "ENDPOINT CLIENT", "print what a person types at a client to use an endpoint",
 	  .options = { snippet_options }, .run = ctl_endpoint_snippet,
-	  .text = "The clients of ACME are certbot, lego and uacme.",
+	  .text = "The clients of ACME are certbot, lego and uacme; those of EST are strongswan, curl, libest, aos-cx "
+		  "and ios-xe. The lines for devices, aos-cx and ios-xe, follow their makers' documentation and were "
+		  "not tried here.",
 	  .example = "gatehouse endpoint snippet acme certbot --domain www.example.com" },
 
 	{ "profile", "list", NULL, "", "list the profiles", .prints = PRINTS_LIST, .list = &profile_shape,
@@ -572,7 +574,7 @@ const struct command *command_find(const char *noun, const char *verb)
 const struct noun_row *noun_find(const char *name)
 {
 	for (size_t i = 0; i < ROWS(nouns); i++)
-		if (strcmp(nouns[i].name, name) == 0)
+		if (strcmp(nouns[i].name, name) == 0 || (nouns[i].also && strcmp(nouns[i].also, name) == 0))
 			return &nouns[i];
 	return NULL;
 }

@@ -14,6 +14,7 @@
 #include "gateway/ctl/list.h"
 #include "gateway/ctl/parse.h"
 #include "gateway/ctl/print.h"
+#include "gateway/ctl/snippet.h"
 
 /* What was typed so far. */
 struct typed {
@@ -44,8 +45,11 @@ static void offer_words(const struct typed *t)
 		if (!*c->noun && !c->is_hidden)
 			offer(t, c->verb, c->summary);
 	}
-	for (size_t i = 0; (noun = noun_at(i)); i++)
+	for (size_t i = 0; (noun = noun_at(i)); i++) {
 		offer(t, noun->name, noun->summary);
+		if (noun->also)
+			offer(t, noun->also, noun->summary);
+	}
 }
 
 static void offer_verbs(const struct typed *t, const struct noun_row *noun)
@@ -163,7 +167,7 @@ static void offer_clients(const struct typed *t)
 {
 	const char *client;
 
-	for (size_t i = 0; (client = endpoint_client_at(i)); i++)
+	for (size_t i = 0; (client = snippet_client_at(NULL, i)); i++)
 		offer(t, client, "");
 }
 

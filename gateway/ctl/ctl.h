@@ -127,9 +127,6 @@ int ctl_parse(struct ctl *ctl);
 int ctl_complete(struct ctl *ctl);
 int ctl_completion(struct ctl *ctl);
 
-/* The clients that `endpoint snippet` knows, by number; NULL after the last one. */
-const char *endpoint_client_at(size_t i);
-
 /* gateway/ctl/fsck.c: the independent checker on what --data, --database and --anchor name; all of it, or the audit
  * trail alone. */
 int ctl_check_store(struct ctl *ctl, bool only_trail);

@@ -106,7 +106,10 @@ void help_print_noun(FILE *to, const struct noun_row *noun)
 {
 	const struct command *c;
 
-	fprintf(to, "gatehouse %s: %s\n\n", noun->name, noun->summary);
+	fprintf(to, "gatehouse %s: %s\n", noun->name, noun->summary);
+	if (noun->also)
+		fprintf(to, "gatehouse %s is the same\n", noun->also);
+	fputc('\n', to);
 	for (size_t i = 0; (c = command_at(i)); i++)
 		if (strcmp(c->noun, noun->name) == 0 && !c->is_hidden)
 			print_usage(to, "  ", c->verb, c);

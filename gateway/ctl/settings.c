@@ -7,6 +7,7 @@
 
 #include "gateway/ctl/print.h"
 #include "gateway/ctl/shapes.h"
+#include "gateway/ctl/snippet.h"
 
 typedef Gatehouse__Admin__Call Call;
 typedef Gatehouse__Admin__Reply Reply;
@@ -287,38 +288,14 @@ int ctl_endpoint_show(struct ctl *ctl)
 	return CTL_DONE;
 }
 
-/* What a person types at the client. Each is described in docs/clients. */
-static const struct {
-	const char *protocol, *client, *lines;
-} snippets[] = {
-	{ "acme", "certbot",
-	  "# root.pem: gatehouse trust show --pem\n"
-	  "REQUESTS_CA_BUNDLE=$PWD/root.pem certbot certonly --standalone --server URL -d NAME\n" },
-	{ "acme", "lego",
-	  "# root.pem: gatehouse trust show --pem\n"
-	  "LEGO_CA_CERTIFICATES=$PWD/root.pem lego --server URL --accept-tos --email admin@NAME \\\n"
-	  "\t--http --domains NAME run\n" },
-	{ "acme", "uacme",
-	  "# root.pem: gatehouse trust show --pem; uacme trusts the system's bundle and nothing else\n"
-	  "cp root.pem /usr/local/share/ca-certificates/gatehouse.crt && update-ca-certificates\n"
-	  "uacme -v -a URL -y new\n"
-	  "uacme -v -a URL -h /usr/share/uacme/uacme.sh issue NAME\n" },
-};
-#define N_SNIPPETS (sizeof(snippets) / sizeof(*snippets))
-
-const char *endpoint_client_at(size_t i)
-{
-	return i < N_SNIPPETS ? snippets[i].client : NULL;
-}
-
 static int no_such_client(const char *protocol, const char *client)
 {
 	OWNED_BUF why = BUF_INIT(1024);
+	const char *name;
 
 	buf_printf(&why, "the clients of the protocol %s are:", protocol);
-	for (size_t i = 0; i < N_SNIPPETS; i++)
-		if (strcmp(snippets[i].protocol, protocol) == 0)
-			buf_printf(&why, " %s", snippets[i].client);
+	for (size_t i = 0; (name = snippet_client_at(protocol, i)); i++)
+		buf_printf(&why, " %s", name);
 	return ctl_fail(CTL_NOT_FOUND, client, buf_str(&why), NULL);
 }
 
@@ -337,17 +314,19 @@ static bool is_dns_name(const char *name)
 	return n > 0 && n <= 253 && *name != '-' && name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-.")] == 0;
 }
 
-/* A template with URL and NAME filled in. */
-static void print_snippet(const char *lines, const char *url, const char *name)
+static int print_snippet(const Section *s, const char *client, const char *url, const char *name)
 {
-	while (*lines) {
-		if (strncmp(lines, "URL", 3) == 0)
-			fputs(url, stdout);
-		else if (strncmp(lines, "NAME", 4) == 0)
-			fputs(name, stdout);
-		else
-			putchar(*lines);
-		lines += strncmp(lines, "URL", 3) == 0 ? 3 : strncmp(lines, "NAME", 4) == 0 ? 4 : 1;
+	const char *path = setting(s, "path");
+	const struct snippet_words words = { s->name, url, path ? path : "", name };
+
+	switch (snippet_print(stdout, s->module, client, &words)) {
+	case SNIPPET_NO_CLIENT:
+		return no_such_client(s->module, client);
+	case SNIPPET_NO_LABEL:
+		return ctl_fail(CTL_NOT_FOUND, client, "this client can use the default label alone",
+				"an endpoint with the path /.well-known/est");
+	default:
+		return CTL_DONE;
 	}
 }
 
@@ -367,12 +346,8 @@ int ctl_endpoint_snippet(struct ctl *ctl)
 		return ctl_fail(CTL_USAGE, name, "that is no DNS name in small letters", NULL);
 	urls = urls_json(s, listeners);
 	code = no_url(s->name, urls);
-	for (size_t i = 0; !code && i < N_SNIPPETS; i++)
-		if (strcmp(snippets[i].protocol, s->module) == 0 && strcmp(snippets[i].client, client) == 0) {
-			print_snippet(snippets[i].lines, urls->child->valuestring, name);
-			cJSON_Delete(urls);
-			return CTL_DONE;
-		}
+	if (!code)
+		code = print_snippet(s, client, urls->child->valuestring, name);
 	cJSON_Delete(urls);
-	return code ? code : no_such_client(s->module, client);
+	return code;
 }

@@ -34,6 +34,7 @@ def the_tool_knows_what_comes_next():
     check("request" in ask("") and "approve" in ask("") and "__complete" not in ask(""), str(ask("")))
     check(ask("requ") == ["request"], "a noun")
     check(ask("request", "app") == ["approve"], "a verb")
+    check(ask("est-") == ["est-user"] and ask("est-user", "pass") == ["passwd"], "another word for a noun")
     check(ask("approve", "--di") == ["--digest"], "an option of an alias")
     check(ask("request", "approve", "--di") == ["--digest"], "an option of the command itself")
     check("--digest" not in ask("deny", "--"), "not one of another command")

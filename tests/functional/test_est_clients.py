@@ -14,7 +14,8 @@ from est_client import PREFIX, add_est, create_user, run
 from gatehouse import check, gatehouse, main
 
 JARS = ":".join(f"/usr/share/java/{name}.jar" for name in ("bcpkix", "bcprov", "bcutil", "bctls"))
-ENDPOINTS = {"est": ("", "retry-after: 1s"), "est-linked": ("linked", "pop: require")}
+ENDPOINTS = {"est": ("", "retry-after: 1s"), "est-linked": ("linked", "pop: require"),
+             "est-label": ("label", "")}
 CHALLENGE_PASSWORD = "1.2.840.113549.1.9.7"
 RULES = """
         - name: deny
@@ -147,6 +148,38 @@ def strongswan():
         strongswan_is_refused(pki)
 
 
+# ---- what people are told to type ----
+
+def snippets_run_as_they_are_printed(g):
+    folder = os.path.join(g.folder, "typed")
+    os.makedirs(folder)
+    with open(os.path.join(folder, "root.pem"), "w", encoding="ascii") as f:
+        f.write(g.run_tool("trust", "show", "--pem").stdout)
+    for client, endpoint in ("strongswan", "est"), ("curl", "est"), ("curl", "est-label"):
+        name = f"{client}-{endpoint}.example.com"
+        said = g.run_tool("endpoint", "snippet", endpoint, client, "--domain", name).stdout
+        create = [line for line in said.splitlines() if "gatehouse est-user create" in line][0].split("gatehouse ")[1]
+        env = {**os.environ, "est_user": name, "est_password": g.tool_json(*create.split())["secret"]}
+        run("sh", "-euc", said, cwd=folder, env=env)
+        pem = os.path.join(folder, name + ".pem")
+        g.verify(pem)
+        check(names_of(read(pem)) == [name], name)
+    later = [line[1:] for line in g.run_tool("endpoint", "snippet", "est", "strongswan").stdout.splitlines()]
+    check(any("--cert www.example.com.pem --key www.example.com.key" in line for line in later), str(later))
+    said = g.run_tool("endpoint", "snippet", "est-label", "libest").stdout
+    check(f"-s localhost -p {g.est_port} " in said and "--path-segment label" in said, said)
+    g.run_tool("endpoint", "snippet", "est-label", "strongswan", code=3)
+    for client in "aos-cx", "ios-xe":
+        check(f"https://localhost:{g.est_port}{PREFIX}" in g.run_tool("endpoint", "snippet", "est", client).stdout, client)
+    check([u["name"] for u in g.tool_json("est-user", "list")["credentials"]], "no users")
+    g.run_tool("est-user", "revoke", "curl-est.example.com")
+
+
+def snippets():
+    with daemon() as g:
+        snippets_run_as_they_are_printed(g)
+
+
 # ---- Bouncy Castle ----
 
 class BouncyCastle:
@@ -254,4 +287,4 @@ def daemon():
 
 
 if __name__ == "__main__":
-    main([strongswan, bouncy_castle])
+    main([strongswan, snippets, bouncy_castle])

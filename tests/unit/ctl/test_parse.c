@@ -57,6 +57,7 @@ static void finds_a_command_by_noun_and_verb_or_by_its_alias(void **state)
 	assert_int_equal(ctl.n_arguments, 2);
 	assert_null(ctl.arguments[2]);
 	expect_command("status", "server", "status");
+	expect_command("est-user list", "user", "list");
 	expect_command("help approve", "", "help");
 }
 

@@ -1,0 +1,85 @@
+/* What is typed at clients: every template filled in, and no word left.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "gateway/ctl/snippet.h"
+
+#include "tests/test.h"
+
+static const struct snippet_words plain = { "est", "https://ca.example.com/.well-known/est", "/.well-known/est",
+					    "www.example.com" };
+static const struct snippet_words labelled = { "est-lab", "https://[2001:db8::1]:8443/pki/.well-known/est/ca%3A1",
+					       "/.well-known/est/ca%3A1", "www.example.com" };
+
+static char *print(const char *protocol, const char *client, const struct snippet_words *words, int wanted)
+{
+	char *text = NULL;
+	size_t n;
+	FILE *to = open_memstream(&text, &n);
+
+	assert_int_equal(snippet_print(to, protocol, client, words), wanted);
+	fclose(to);
+	return text;
+}
+
+static void fills_in_every_word(void **state)
+{
+	static const char *const words[] = { "URL", "NAME", "ENDPOINT", "BASE", "HOST", "PORT", "LABEL" };
+	static const char *const protocols[] = { "acme", "est" };
+	const char *client;
+
+	(void)state;
+	for (size_t p = 0; p < 2; p++)
+		for (size_t i = 0; (client = snippet_client_at(protocols[p], i)); i++) {
+			char *text = print(protocols[p], client, &plain, 0);
+
+			assert_non_null(strstr(text, "www.example.com"));
+			for (size_t w = 0; w < sizeof(words) / sizeof(*words); w++)
+				assert_null(strstr(text, words[w]));
+			assert_null(strchr(text, '?'));
+			assert_int_equal(text[strlen(text) - 1], '\n');
+			free(text);
+		}
+}
+
+static void tells_host_port_and_label_apart(void **state)
+{
+	char *text = print("est", "libest", &plain, 0);
+
+	(void)state;
+	assert_non_null(strstr(text, " -s ca.example.com -p 443 "));
+	assert_null(strstr(text, "--path-segment"));
+	free(text);
+	text = print("est", "libest", &labelled, 0);
+	assert_non_null(strstr(text, " -s [2001:db8::1] -p 8443 "));
+	assert_non_null(strstr(text, "\n\t--path-segment ca%3A1 \\\n"));
+	free(text);
+	text = print("est", "aos-cx", &labelled, 0);
+	assert_non_null(strstr(text, "    url https://[2001:db8::1]:8443/pki/.well-known/est\n    arbitrary-label ca%3A1\n"));
+	free(text);
+	text = print("est", "strongswan", &plain, 0);
+	assert_non_null(strstr(text, " --url https://ca.example.com --cacert "));
+	free(text);
+}
+
+static void says_what_it_has_not(void **state)
+{
+	(void)state;
+	free(print("est", "strongswan", &labelled, SNIPPET_NO_LABEL));
+	free(print("est", "certbot", &plain, SNIPPET_NO_CLIENT));
+	free(print("scep", "curl", &plain, SNIPPET_NO_CLIENT));
+	assert_null(snippet_client_at("scep", 0));
+	assert_string_equal(snippet_client_at(NULL, 0), "certbot");
+	assert_string_equal(snippet_client_at("est", 0), "strongswan");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(fills_in_every_word),
+		cmocka_unit_test(tells_host_port_and_label_apart),
+		cmocka_unit_test(says_what_it_has_not),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
