@@ -486,12 +486,12 @@ static void cuts_replies_whose_body_is_withdrawn(void **state)
 {
 	OWNED_BUF reply = BUF_INIT(SHARED + 4096);
 	struct fixture f;
-	int fd, size = 4096;
+	int fd, size;
 
 	make_shared();
 	start(&f, HABITS_DEFAULT);
 	fd = dial(&f);
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	/* Unread, no more than what the sockets hold is on its way, which is less than all. */
 	say(fd, GET("/t/shared"));
 	while (http_octets_is_alone(shared))
 		usleep(1000);
@@ -501,7 +501,9 @@ static void cuts_replies_whose_body_is_withdrawn(void **state)
 		buf_added(&reply, (size_t)size);
 	assert_non_null(strstr(buf_str(&reply), "Content-Length: 9437184\r\n"));
 	assert_true(reply.len < SHARED);
-	assert_true(http_octets_is_alone(shared));
+	/* The end is seen before the connection is gone. */
+	while (!http_octets_is_alone(shared))
+		usleep(1000);
 	close(fd);
 	stop(&f);
 	drop_shared();
