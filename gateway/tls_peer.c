@@ -98,6 +98,49 @@ void gw_tls_names_drop(struct gw_tls_names **names)
 
 /* ---- during the handshake ---- */
 
+static size_t number_at(const uint8_t *p, size_t octets)
+{
+	size_t n = 0;
+
+	while (octets--)
+		n = n << 8 | *p++;
+	return n;
+}
+
+/* Of a list as it comes (RFC 5246 7.4.2, RFC 8446 4.4.2), up to its end or to what is none. */
+static int count_certificates(const uint8_t *p, size_t left, bool has_extensions)
+{
+	size_t n;
+	int count = 0;
+
+	for (; left >= 3; p += n, left -= n, count++) {
+		n = 3 + number_at(p, 3);
+		if (has_extensions && n + 2 <= left)
+			n += 2 + number_at(p + n, 2);
+		if (n > left)
+			break;
+	}
+	return count;
+}
+
+/* OpenSSL reads all certificates of a list, each in 0.2 ms, before it asks about any, and has no limit for how many. It
+ * shows a message before it reads it: of a list that is too long the length is made one that no message has. */
+static void limit_depth(int is_sent, int version, int type, const void *message, size_t size, SSL *ssl, void *arg)
+{
+	uint8_t *list = (uint8_t *)(uintptr_t)message + SSL3_HM_HEADER_LENGTH;
+	const uint8_t *end = (const uint8_t *)message + size;
+	bool is_13 = SSL_version(ssl) >= TLS1_3_VERSION;
+
+	if (is_sent || type != SSL3_RT_HANDSHAKE || size < SSL3_HM_HEADER_LENGTH + 4 ||
+	    *(const uint8_t *)message != SSL3_MT_CERTIFICATE)
+		return;
+	if (is_13)
+		list += 1 + *list; /* the context of the request */
+	if (list + 3 > end || count_certificates(list + 3, (size_t)(end - list) - 3, is_13) <= GW_TLS_DEPTH_MAX)
+		return;
+	memset(list, 0xff, 3);
+}
+
 static bool is_cheap(EVP_PKEY *key)
 {
 	BIGNUM *e = NULL;
@@ -129,8 +172,8 @@ static int take_any(X509_STORE_CTX *store, void *arg)
 	struct gw_tls *tls = SSL_get_app_data(ssl);
 	EVP_PKEY *key = X509_get0_pubkey(X509_STORE_CTX_get0_cert(store));
 
-	if (sk_X509_num(sent) > GW_TLS_DEPTH_MAX || (key && !is_cheap(key))) {
-		X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_CHAIN_TOO_LONG);
+	if (key && !is_cheap(key)) {
+		X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
 		return 0;
 	}
 	tls->keeps_no_ticket = count_octets(sent) > GW_TLS_TICKET_MAX;
@@ -185,6 +228,7 @@ int gw_tls_context_ask(struct ssl_ctx_st *context, const struct gw_tls_names *na
 	}
 	if (copy)
 		SSL_CTX_set_client_CA_list(context, copy);
+	SSL_CTX_set_msg_callback(context, limit_depth);
 	SSL_CTX_set_max_cert_list(context, GW_TLS_CERTIFICATES_MAX);
 	SSL_CTX_set_cert_verify_callback(context, take_any, NULL);
 	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);

@@ -3,9 +3,9 @@
  *
  * A client that is asked may show any certificate or none. The handshake proves that it has the key and says nothing
  * else of it: whether it is trusted, valid or known is judged for each request by who knows what it is for. It fails
- * only over what cannot be used at all: more than GW_TLS_CERTIFICATES_MAX octets, which are refused before they are
- * read, more than GW_TLS_DEPTH_MAX certificates, octets that are no certificate, a key with which nothing was signed or
- * whose signature costs too much to check.
+ * only over what cannot be used at all: more than GW_TLS_CERTIFICATES_MAX octets or GW_TLS_DEPTH_MAX certificates, both
+ * refused before one is read, octets that are no certificate, a key with which nothing was signed or whose signature
+ * costs too much to check.
  *
  * A session that is resumed is the same client: certificate and chain are in its ticket, under the key of tickets. One
  * whose certificates have more than GW_TLS_TICKET_MAX octets gets no ticket.

@@ -411,6 +411,34 @@ static EVP_PKEY *make_slow_rsa(void)
 	return key;
 }
 
+static int alert;
+
+static void on_event(const SSL *ssl, int where, int value)
+{
+	if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT)
+		alert = value & 0xff;
+}
+
+static void refuses_too_many_certificates_before_it_reads_one(void **state)
+{
+	struct client c = make_client(EVP_EC_gen("P-256"), NO_FLAW, 40, 0);
+	struct dialogue d;
+	size_t v;
+
+	assert_true(c.own_der.len + c.chain_der.len < GW_TLS_CERTIFICATES_MAX - 41 * 5);
+	for (v = 0; v < VERSIONS; v++) {
+		begin(&d, versions[v], (struct what){ .client = &c });
+		SSL_set_info_callback(d.client, on_event);
+		alert = 0;
+		assert_false(dialogue_shake_hands(&d));
+		assert_false(gw_tls_is_ready(d.server));
+		/* Of a list that it had read it would say something else. */
+		assert_int_equal(alert, SSL_AD_DECODE_ERROR);
+		dialogue_end(&d);
+	}
+	drop_client(&c);
+}
+
 static void refuses_what_costs_too_much(void **state)
 {
 	struct client deepest = make_client(EVP_EC_gen("P-256"), NO_FLAW, GW_TLS_DEPTH_MAX - 1, 0);
@@ -507,6 +535,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(differs_with_each_connection, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(takes_no_session_of_another_listener, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(gives_no_ticket_for_more_than_it_may_hold, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(refuses_too_many_certificates_before_it_reads_one, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(refuses_what_costs_too_much, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(survives_octets_that_are_no_certificate, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(asks_for_the_issuers_it_was_told, set_up, tear_down),
