@@ -55,7 +55,8 @@ static void tells_host_port_and_label_apart(void **state)
 	assert_non_null(strstr(text, "\n\t--path-segment ca%3A1 \\\n"));
 	free(text);
 	text = print("est", "aos-cx", &labelled, 0);
-	assert_non_null(strstr(text, "    url https://[2001:db8::1]:8443/pki/.well-known/est\n    arbitrary-label ca%3A1\n"));
+	assert_non_null(strstr(text, "    url https://[2001:db8::1]:8443/pki/.well-known/est\n"
+				     "    arbitrary-label ca%3A1\n"));
 	free(text);
 	text = print("est", "strongswan", &plain, 0);
 	assert_non_null(strstr(text, " --url https://ca.example.com --cacert "));
