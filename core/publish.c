@@ -17,6 +17,7 @@
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
+#include "core/clock_guard.h"
 #include "core/crl.h"
 #include "core/keys.h"
 #include "core/store_crl.h"
@@ -368,9 +369,29 @@ static int add_key(struct publisher *p, struct publication *all, struct ca_key *
 	return e;
 }
 
-static int begin_number(struct publisher *p, const struct ca *ca, struct crl_row *model)
+/* No list says later than this, unless it was made under a clock that an administrator has put right since. */
+static int64_t latest_s(struct publisher *p)
+{
+	clock_guard_remember(p->core, clock_wall_ms());
+	return clock_guard_seen(p->core) / 1000;
+}
+
+/* The date of the next list: that of the clock, but never before that of the last one. */
+static void date_it(struct publisher *p, const struct ca *ca)
 {
 	int64_t now = clock_wall_s();
+	bool is_accepted = p->this_update_s > latest_s(p);
+
+	if (now < p->this_update_s)
+		log_warn("crl.clock", "ca", ca->name, "what",
+			 is_accepted ? "the last CRL is of a time that was taken back; the date is that of the clock" :
+				       "the clock is behind the last CRL, whose date is kept");
+	if (now > p->this_update_s || is_accepted)
+		p->this_update_s = now;
+}
+
+static int begin_number(struct publisher *p, const struct ca *ca, struct crl_row *model)
+{
 	uint64_t stored;
 	int e = store_last_crl(p->core, &stored);
 
@@ -379,10 +400,7 @@ static int begin_number(struct publisher *p, const struct ca *ca, struct crl_row
 	if (e)
 		return e;
 	p->number = (stored > p->number ? stored : p->number) + 1;
-	if (now > p->this_update_s)
-		p->this_update_s = now;
-	else if (now < p->this_update_s)
-		log_warn("crl.clock", "ca", ca->name, "what", "the clock is behind the last CRL, whose date is kept");
+	date_it(p, ca);
 	model->number = p->number;
 	model->this_update_s = p->this_update_s;
 	model->next_update_s = p->this_update_s + ca->crl.lifetime_s;
@@ -437,9 +455,10 @@ static int publish_ca(struct publisher *p, struct ca *ca, const char *actor, uin
 
 /* ---- when ---- */
 
-/* Is there a key without a list, or one whose list is old? */
+/* Is there a key without a list, or one whose list is old, or of a time that never was? */
 static bool is_old(struct publisher *p, const struct ca *ca, int64_t now_s, int64_t *changes)
 {
+	int64_t latest = latest_s(p);
 	bool answer = false;
 
 	*changes = -1;
@@ -450,7 +469,7 @@ static bool is_old(struct publisher *p, const struct ca *ca, int64_t now_s, int6
 
 		if (key->not_after_s < now_s || key->is_refused)
 			continue;
-		if (!l || now_s >= l->row.this_update_s + ca->crl.interval_s)
+		if (!l || now_s >= l->row.this_update_s + ca->crl.interval_s || l->row.this_update_s > latest)
 			answer = true;
 		if (l && (*changes < 0 || l->row.changes < *changes))
 			*changes = l->row.changes;
