@@ -99,8 +99,8 @@ static int load_row(struct ca_key *key, const struct ca_key_row *row, char why[s
 	if (!e)
 		e = buf_append(&certificates, buf_bytes(&row->issuers));
 	if (!e)
-		e = signer_load(key->core->signer, buf_bytes(&row->sealed), key->purpose,
-				key->ca ? key->ca->name : "", buf_bytes(&certificates), &number, why);
+		e = signer_load(key->core->signer, buf_bytes(&row->sealed), key->purpose, buf_str(&row->ca),
+				buf_bytes(&certificates), &number, why);
 	if (!e)
 		key->signer = number;
 	return e;

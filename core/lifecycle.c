@@ -270,7 +270,7 @@ int life_import(const struct ca_life *life, const char *ca, struct bytes certifi
 		e = check_import(life, &p, certificates, &own);
 	/* The signer looks for itself, and says now what it would say after the next start. */
 	if (!e)
-		e = load(life, ca, buf_bytes(&p.waiting.sealed), certificates, &key);
+		e = load(life, buf_str(&p.waiting.ca), buf_bytes(&p.waiting.sealed), certificates, &key);
 	if (!e) {
 		change.row = p.waiting.id;
 		change.state = CA_KEY_CURRENT;
@@ -286,7 +286,7 @@ int life_import(const struct ca_life *life, const char *ca, struct bytes certifi
 /* ---- rollover ---- */
 
 /* Both cross certificates, unless the old root has ended: then nobody verifies anything by it. */
-static int cross(const struct ca_life *life, const char *ca, const struct ca_key_row *old, const struct fresh *f,
+static int cross(const struct ca_life *life, const struct ca_key_row *old, const struct fresh *f,
 		 struct buf *new_with_old, struct buf *old_with_new)
 {
 	OWNED(issuer) old_issuer = NULL;
@@ -302,7 +302,7 @@ static int cross(const struct ca_life *life, const char *ca, const struct ca_key
 		e = issuer_new(&new_issuer, buf_bytes(&f->certificate));
 	if (e || old_end_s <= clock_wall_s())
 		return e;
-	e = load(life, ca, buf_bytes(&old->sealed), buf_bytes(&old->certificate), &old_key);
+	e = load(life, buf_str(&old->ca), buf_bytes(&old->sealed), buf_bytes(&old->certificate), &old_key);
 	plan.name = issuer_get_name(old_issuer);
 	plan.not_before_s = old_begin_s > f->not_before_s ? old_begin_s : f->not_before_s;
 	plan.not_after_s = old_end_s < f->not_after_s ? old_end_s : f->not_after_s;
@@ -327,7 +327,7 @@ static int roll_root(const struct ca_life *life, const struct ca_life_plan *plan
 	if (!e)
 		e = sign_itself(life, plan->ca, issuer_get_name(issuer), plan->lifetime_s, f);
 	if (!e)
-		e = cross(life, plan->ca, old, f, &new_with_old, &old_with_new);
+		e = cross(life, old, f, &new_with_old, &old_with_new);
 	if (e)
 		return e;
 	change.state = CA_KEY_CURRENT;

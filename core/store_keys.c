@@ -11,9 +11,11 @@
 #include "core/submit.h"
 
 #define CERTIFICATE_MAX 65536
+#define CA_NAME_MAX 1024
 
 void ca_key_row_fini(struct ca_key_row *row)
 {
+	buf_fini(&row->ca);
 	buf_wipe(&row->sealed);
 	buf_fini(&row->spki);
 	buf_fini(&row->certificate);
@@ -29,7 +31,7 @@ struct key_read {
 	struct ca_key_row *out;
 };
 
-#define KEY_COLUMNS "SELECT id, position, state, sealed, spki, certificate, issuers, request FROM ca_keys WHERE "
+#define KEY_COLUMNS "SELECT id, position, state, sealed, spki, certificate, issuers, request, ca FROM ca_keys WHERE "
 
 static int select_key(struct db_conn *conn, struct db_rows **rows, const struct key_read *k)
 {
@@ -60,12 +62,15 @@ static int read_key(struct db_conn *conn, void *arg)
 		e = buf_append(&k->out->certificate, db_col_blob(rows, 5));
 	if (!e)
 		e = buf_append(&k->out->issuers, db_col_blob(rows, 6));
-	return e ? e : buf_append(&k->out->request, db_col_blob(rows, 7));
+	if (!e)
+		e = buf_append(&k->out->request, db_col_blob(rows, 7));
+	return e ? e : buf_append_str(&k->out->ca, db_col_text(rows, 8));
 }
 
 static int load_key(struct db *db, struct key_read *k)
 {
 	*k->out = (struct ca_key_row){
+		.ca = BUF_INIT(CA_NAME_MAX),
 		.sealed = BUF_INIT(SIGNER_SEALED_MAX),
 		.spki = BUF_INIT(SIGNER_SPKI_MAX),
 		.certificate = BUF_INIT(CERTIFICATE_MAX),

@@ -23,6 +23,7 @@ struct ca_key_row {
 	int64_t id;
 	unsigned position;      /* 0, 1, … in the order of their lives, among the keys of one CA and purpose */
 	enum ca_key_state state;
+	struct buf ca;          /* its name as it was spelled then: what `sealed` is bound to */
 	struct buf sealed, spki;
 	struct buf certificate; /* empty while it waits, and for keys that have none */
 	struct buf issuers;     /* of an intermediate: the certificates behind its own, DER one after the other */

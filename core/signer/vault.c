@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <strings.h>
 #include <sys/mman.h>
 
 #include <openssl/crypto.h>
@@ -26,7 +27,7 @@
 
 struct key {
 	enum signer_purpose purpose;
-	char ca[CA_MAX];
+	char ca[CA_MAX]; /* as it was spelled when the key was made; compared without case */
 	uint8_t *mac;      /* SIGNER_MAC_SIZE octets in libcrypto's locked heap, for SIGNER_PURPOSE_MAC alone */
 	EVP_PKEY *pkey;    /* for the others, with all below */
 	EVP_MD_CTX *begun; /* every signature is a copy of it: to look algorithms up takes as long as to sign */
@@ -351,7 +352,7 @@ static int fill_key(struct vault *v, struct key *key, struct bytes certificates,
 
 static bool is_same_key(const struct key *a, const struct key *b)
 {
-	if (a->purpose != b->purpose || strcmp(a->ca, b->ca) != 0)
+	if (a->purpose != b->purpose || strcasecmp(a->ca, b->ca) != 0)
 		return false;
 	if (a->mac)
 		return CRYPTO_memcmp(a->mac, b->mac, SIGNER_MAC_SIZE) == 0;
@@ -446,7 +447,7 @@ static bool has_neighbour(const struct company *c, enum signer_purpose purpose, 
 	const struct vault *v = c->vault;
 
 	for (const struct key *k = v->keys; k < v->keys + v->n_keys; k++)
-		if (k->purpose == purpose && k != c->key && strcmp(k->ca, c->key->ca) == 0 &&
+		if (k->purpose == purpose && k != c->key && strcasecmp(k->ca, c->key->ca) == 0 &&
 		    bytes_equal(buf_bytes(&k->spki), spki) && bytes_equal(k->gate.issuer, subject))
 			return true;
 	return false;

@@ -13,6 +13,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
+#include "core/create.h"
 #include "core/keys.h"
 #include "core/lifecycle.h"
 #include "core/registry.h"
@@ -292,6 +293,38 @@ static void each_step_is_one_record(void **state)
 	finish();
 }
 
+/* Names are compared without case everywhere; a sealed key is bound to the letters of its day. */
+static void a_ca_that_was_made_under_other_letters_works(void **state)
+{
+	struct ca_life_result made = CA_LIFE_RESULT_INIT;
+	struct conf_error error = { 0 };
+	char why[CREATE_WHY_SIZE] = "";
+
+	log_setup(LOG_FORMAT_LOGFMT, LOG_LEVEL_ERROR);
+	clock_fake_set(BEGIN_MS);
+	script_reset();
+	rig_init(&rig, &(struct rig_settings){ .policy = "{module: p}", .cas = "{name: Acme, policy: {module: p}}" });
+	const struct ca_create_options typed = { .data_folder = rig.folder, .kek = { .data_folder = rig.folder },
+						 .name = "ACME", .key_type = "ec-p256", .lifetime_s = 3650 * 86400ll };
+
+	if (ca_create(&typed, &made, why) || rig_start(&rig, &error))
+		fail_msg("%s%s", why, error.text);
+	ca_life_result_fini(&made);
+	assert_null(keys_trouble(core_find_ca(rig.core, "Acme")));
+	/* The next key is made for the name as it is configured; both load after a start. */
+	const struct ca_life life = { .db = rig.core->db, .signer = rig.core->signer, .actor = "unix:test",
+				      .why = why };
+	const struct ca_life_plan plan = { .ca = "Acme", .key_type = "ec-p256", .lifetime_s = 400 * 86400ll };
+
+	assert_int_equal(life_rollover(&life, &plan, &made), 0);
+	ca_life_result_fini(&made);
+	restart();
+	assert_null(keys_trouble(core_find_ca(rig.core, "Acme")));
+	assert_int_equal(core_find_ca(rig.core, "Acme")->n_keys, 2);
+	assert_false(core_find_ca(rig.core, "Acme")->keys[0]->is_refused);
+	finish();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -303,6 +336,7 @@ int main(void)
 		cmocka_unit_test(a_ca_has_so_many_keys_in_its_life),
 		cmocka_unit_test(a_mac_is_the_same_as_long_as_the_store_lives),
 		cmocka_unit_test(each_step_is_one_record),
+		cmocka_unit_test(a_ca_that_was_made_under_other_letters_works),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
