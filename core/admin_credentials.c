@@ -58,6 +58,8 @@ void admin_create_credential(const struct admin_ask *a)
 		.lifetime_ms = q->lifetime_ms,
 		.uses = q->uses,
 		.password = or_null(q->password),
+		.certificates = bytes_of(q->certificates.data, q->certificates.len),
+		.is_by_name = q->by_name,
 	};
 	struct credential_made made;
 	char why[CA_REASON_SIZE];

@@ -349,6 +349,7 @@ static void free_settings(struct ca_core *core)
 		free((void *)p->key_usage);
 		free((void *)p->key_usage_no_rsa);
 		free((void *)p->ext_key_usage);
+		free((void *)p->renewable_from);
 	}
 	for (size_t i = 0; i < core->n_cas; i++)
 		free(core->cas[i].exits);

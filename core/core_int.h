@@ -23,6 +23,7 @@
 #define GATEWAY_TLS_PROFILE "gateway-tls"
 #define INTERNAL_ENDPOINT "internal"
 #define ANY_SCOPE_RULE "any-scope" /* the core's own: holds what a credential for any name asks for */
+#define CHANGED_NAMES_RULE "changed-names" /* the core's own: holds names that a renewal wants and nothing proves */
 
 struct ca_profile {
 	const char *name;
@@ -32,6 +33,10 @@ struct ca_profile {
 	const char *const *key_usage_no_rsa; /* without keyEncipherment, which only RSA keys can do */
 	const char *const *ext_key_usage;
 	int64_t lifetime_s, backdate_s;
+	const char *const *renewable_from;  /* profiles whose certificates may ask for one of this, NULL-terminated */
+	int64_t renewal_grace_s;            /* how long after its end a certificate can be renewed */
+	const char *renewal_key;            /* "any", "new", "same" */
+	bool lets_officers_name;            /* they may decide about names that nothing proves */
 	bool holds_any_scope;               /* what a credential for any name asks for waits for a person */
 	bool common_name;                   /* put a proven name into the CN */
 	const struct conf_section *conf;    /* NULL for the built-in profile */
@@ -155,8 +160,10 @@ struct ca_core {
 	_Atomic uint64_t notified, notify_failures;
 };
 
+/* core/find.c */
 struct ca *core_find_ca(struct ca_core *core, const char *name); /* without case; NULL */
 struct ca_profile *core_find_profile(struct ca_core *core, const char *name);
+const struct conf_section *core_find_endpoint(struct ca_core *core, const char *name); /* NULL */
 
 /* core/intermediaries.c: may this intermediary use it? */
 bool core_may_use_ca(struct ca_core *core, const struct binding *by, const struct ca *ca);

@@ -16,6 +16,7 @@
 #include "core/base/utf8.h"
 #include "core/credential_guard.h"
 #include "core/keys.h"
+#include "core/shown.h"
 #include "core/store_credentials.h"
 
 #define CHALLENGE_LIFETIME_MS (60 * 60 * 1000)
@@ -40,6 +41,8 @@ static const struct kind {
 	{ CA_EVIDENCE_CHALLENGE, "challenge", "", 20, 1, CHALLENGE_LIFETIME_MS },
 	{ CA_EVIDENCE_USER, "user", "", 0, 0, 0 },
 	{ CA_EVIDENCE_TOKEN, "token", "ght_", 30, 0, 0 },
+	{ CA_EVIDENCE_VENDOR, "vendor", "", 0, 0, 0 },
+	{ CA_EVIDENCE_RA, "ra", "", 0, 0, 0 },
 };
 
 static const struct kind *find_kind(enum ca_evidence_kind kind)
@@ -65,9 +68,15 @@ enum ca_evidence_kind credential_kind_of(const char *word)
 	return CA_EVIDENCE_NONE;
 }
 
-static bool has_name(enum ca_evidence_kind kind)
+bool credential_has_name(enum ca_evidence_kind kind)
 {
-	return kind == CA_EVIDENCE_EAB || kind == CA_EVIDENCE_USER;
+	return kind != CA_EVIDENCE_CHALLENGE && kind != CA_EVIDENCE_TOKEN;
+}
+
+/* Instead of a secret. */
+static bool has_certificates(enum ca_evidence_kind kind)
+{
+	return kind == CA_EVIDENCE_VENDOR || kind == CA_EVIDENCE_RA;
 }
 
 /* ---- making ---- */
@@ -139,7 +148,7 @@ static bool is_note(const char *note)
 	return strlen(note) < CREDENTIAL_NOTE_SIZE;
 }
 
-static bool is_line(const char *lines, const char *word)
+bool credential_is_line(const char *lines, const char *word)
 {
 	size_t n = strlen(word);
 
@@ -151,24 +160,14 @@ static bool is_line(const char *lines, const char *word)
 
 static int add_line(struct buf *lines, const char *word)
 {
-	return is_line(buf_str(lines), word) ? 0 : buf_printf(lines, "%s\n", word);
-}
-
-static const struct conf_section *find_endpoint(struct ca_core *core, const char *name)
-{
-	for (size_t i = 0; i < conf_count(core->conf, "endpoints"); i++) {
-		const struct conf_section *e = conf_section_at(core->conf, "endpoints", i);
-
-		if (strcmp(conf_str(e, "name"), name) == 0)
-			return e;
-	}
-	return NULL;
+	return credential_is_line(buf_str(lines), word) ? 0 : buf_printf(lines, "%s\n", word);
 }
 
 /* A row as it will be. */
 struct draft {
 	struct credential_insert row;
-	struct buf endpoints, profiles, scope;
+	struct buf endpoints, profiles, scope, certificates;
+	char about[CREDENTIAL_NOTE_SIZE];
 	uint8_t hash[SHA256_SIZE], salt[PASSWORD_SALT_SIZE];
 };
 
@@ -182,7 +181,7 @@ static int draft_places(struct draft *d, struct ca_core *core, const struct cred
 	    spec->n_profiles > CREDENTIAL_PLACES_MAX)
 		return say(why, CA_ADMIN_INVALID, "a credential is for 1 to 32 endpoints, and 32 profiles at most");
 	for (size_t i = 0; i < spec->n_endpoints; i++) {
-		const struct conf_section *e = find_endpoint(core, spec->endpoints[i]);
+		const struct conf_section *e = core_find_endpoint(core, spec->endpoints[i]);
 
 		if (!e) {
 			snprintf(why, CA_REASON_SIZE, "there is no endpoint '%.*s' under endpoints:",
@@ -193,7 +192,7 @@ static int draft_places(struct draft *d, struct ca_core *core, const struct cred
 		add_line(&there, conf_str(e, "profile"));
 	}
 	for (size_t i = 0; i < spec->n_profiles; i++) {
-		if (!is_line(buf_str(&there), spec->profiles[i])) {
+		if (!credential_is_line(buf_str(&there), spec->profiles[i])) {
 			snprintf(why, CA_REASON_SIZE, "none of these endpoints has the profile '%.*s'",
 				 utf8_fit(spec->profiles[i], 64), spec->profiles[i]);
 			return CA_ADMIN_INVALID;
@@ -219,7 +218,9 @@ static int draft_scope(struct draft *d, const struct credential_spec *spec, char
 	if (buf_status(&d->scope))
 		return say(why, CA_ADMIN_INVALID, "the scope is too long");
 	if (!e)
-		e = name_scope_parse(&scope, arena, buf_str(&d->scope), why);
+		e = name_scope_parse(&scope, arena, spec->kind == CA_EVIDENCE_VENDOR ?
+							    shown_fill_scope(arena, buf_str(&d->scope), "1", "1") :
+							    buf_str(&d->scope), why);
 	return e == -EINVAL ? CA_ADMIN_INVALID : e;
 }
 
@@ -227,9 +228,15 @@ static int check_spec(const struct credential_spec *spec, char why[static CA_REA
 {
 	if (!find_kind(spec->kind))
 		return say(why, CA_ADMIN_INVALID, "there is no such kind of credential");
-	if (spec->kind == CA_EVIDENCE_USER ? !is_user_name(spec->name) : spec->name != NULL)
+	if (spec->kind == CA_EVIDENCE_USER || has_certificates(spec->kind) ? !is_user_name(spec->name) :
+									      spec->name != NULL)
 		return say(why, CA_ADMIN_INVALID,
-			   "a user has a name of 1 to 64 letters, digits, '-', '_', '.' and '@'; others have none");
+			   "a user, vendor or registration authority has a name of 1 to 64 letters, digits, '-', '_', "
+			   "'.' and '@'; others have none");
+	if ((spec->certificates.len != 0) != has_certificates(spec->kind) ||
+	    (spec->is_by_name && spec->kind != CA_EVIDENCE_RA))
+		return say(why, CA_ADMIN_INVALID, "a vendor or registration authority is listed by a file with "
+						  "certificates, and none else");
 	if (spec->password && (spec->kind != CA_EVIDENCE_USER || !is_password(spec->password)))
 		return say(why, CA_ADMIN_INVALID, "a password has 8 to 1024 printable ASCII characters");
 	if (spec->note && !is_note(spec->note))
@@ -271,14 +278,43 @@ static int hash_password(struct ca_core *core, const char *given, struct draft *
 	return e;
 }
 
+/* All of a kind that live are looked through when a certificate is shown. */
+static int check_room(struct ca_core *core, enum ca_evidence_kind kind, char why[static CA_REASON_SIZE])
+{
+	OWNED(arena) arena = NULL;
+	struct credential_found *all;
+	size_t n = 0;
+	int e = arena_new(&arena, 64u << 20);
+
+	if (!e)
+		e = store_live_credentials(core, kind, arena, &all, &n);
+	return e ? e : n < CREDENTIAL_LISTED_MAX ? 0 :
+		       say(why, CA_ADMIN_INVALID, "there are 100 of this kind; revoke one that is not needed");
+}
+
+static int take_certificates(struct ca_core *core, const struct credential_spec *spec, struct draft *d,
+			     struct credential_made *out, char why[static CA_REASON_SIZE])
+{
+	int e = shown_check_listed(core, spec, &d->certificates, d->about, sizeof(d->about), why);
+
+	if (!e)
+		e = check_room(core, spec->kind, why);
+	snprintf(out->name, sizeof(out->name), "%s", spec->name);
+	d->row.secret = buf_bytes(&d->certificates);
+	d->row.is_by_name = spec->is_by_name;
+	return e;
+}
+
 static int make_secret(struct ca_core *core, const struct credential_spec *spec, struct draft *d,
-		       struct credential_made *out)
+		       struct credential_made *out, char why[static CA_REASON_SIZE])
 {
 	const struct kind *k = find_kind(spec->kind);
 	int e;
 
 	if (spec->kind == CA_EVIDENCE_EAB)
 		return make_eab(core, out);
+	if (has_certificates(spec->kind))
+		return take_certificates(core, spec, d, out, why);
 	if (spec->kind == CA_EVIDENCE_USER) {
 		snprintf(out->name, sizeof(out->name), "%s", spec->name);
 		return hash_password(core, spec->password, d, out);
@@ -300,12 +336,12 @@ static int create(struct ca_core *core, const struct ca_admin_caller *who, const
 	if (!e)
 		e = draft_scope(d, spec, why);
 	if (!e)
-		e = make_secret(core, spec, d, out);
+		e = make_secret(core, spec, d, out, why);
 	if (e)
 		return e;
 	d->row.kind = spec->kind;
 	d->row.name = *out->name ? out->name : NULL;
-	d->row.note = spec->note ? spec->note : "";
+	d->row.note = spec->note ? spec->note : is_note(d->about) ? d->about : "";
 	d->row.actor = who->name;
 	d->row.endpoints = buf_str(&d->endpoints);
 	d->row.profiles = buf_str(&d->profiles);
@@ -329,7 +365,7 @@ int ca_admin_create_credential(struct ca_core *core, const struct ca_admin_calle
 			       char why[static CA_REASON_SIZE])
 {
 	struct draft d = { .endpoints = BUF_INIT(PLACES_TEXT_MAX), .profiles = BUF_INIT(PLACES_TEXT_MAX),
-			   .scope = BUF_INIT(SCOPE_TEXT_MAX) };
+			   .scope = BUF_INIT(SCOPE_TEXT_MAX), .certificates = BUF_INIT(CA_CERTIFICATE_MAX) };
 	int e;
 
 	*out = (struct credential_made){ 0 };
@@ -344,6 +380,7 @@ int ca_admin_create_credential(struct ca_core *core, const struct ca_admin_calle
 	buf_fini(&d.endpoints);
 	buf_fini(&d.profiles);
 	buf_fini(&d.scope);
+	buf_fini(&d.certificates);
 	return e;
 }
 
@@ -407,9 +444,9 @@ void credentials_sweep(struct ca_core *core)
 
 static bool is_shaped(const struct ca_credential_claim *c)
 {
-	if (!find_kind(c->kind) || c->secret.len > SECRET_MAX)
+	if (!ca_evidence_is_credential(c->kind) || c->secret.len > SECRET_MAX)
 		return false;
-	if (has_name(c->kind))
+	if (credential_has_name(c->kind))
 		return c->name && *c->name && strnlen(c->name, CREDENTIAL_NAME_SIZE) < CREDENTIAL_NAME_SIZE;
 	return c->secret.len > 0;
 }
@@ -420,7 +457,7 @@ static int look_up(struct ca_core *core, const struct ca_credential_claim *c, st
 {
 	uint8_t hash[SHA256_SIZE];
 
-	if (has_name(c->kind))
+	if (credential_has_name(c->kind))
 		return store_find_credential(core, c->kind, c->name, bytes_of(NULL, 0), arena, found);
 	if (digest_sha256(c->secret, hash))
 		return -EIO;
@@ -499,7 +536,8 @@ static int hold_up(struct ca_core *core, const struct ca_credential_claim *c, co
 {
 	if (c->kind == CA_EVIDENCE_USER || c->secret.len == 0)
 		return 0;
-	*pause_s = credential_guard_pause_s(core->credential_guard, source, has_name(c->kind) ? c->name : NULL);
+	*pause_s = credential_guard_pause_s(core->credential_guard, source,
+					    credential_has_name(c->kind) ? c->name : NULL);
 	return *pause_s ? CREDENTIAL_LATER : 0;
 }
 
@@ -510,7 +548,7 @@ static void note_failure(struct ca_core *core, const struct ca_credential_claim 
 	const char *known = found->row.id ? text : credential_kind_word(c->kind);
 	int e = 0;
 
-	if (credential_guard_failed(core->credential_guard, source, has_name(c->kind) ? c->name : NULL)) {
+	if (credential_guard_failed(core->credential_guard, source, credential_has_name(c->kind) ? c->name : NULL)) {
 		log_warn("credential.refused", "credential", known, "source", source);
 		e = store_credential_failed(core, known, source, clock_wall_ms());
 	}
@@ -528,7 +566,7 @@ static int fill(const struct credential_found *found, struct arena *arena, struc
 	*out = (struct credential){ .id = row->id, .kind = row->kind };
 	out->is_over = (row->until_ms && row->until_ms < now_ms) ||
 		       (row->uses_left == 0 && row->kind != CA_EVIDENCE_EAB);
-	out->text = has_name(row->kind) ?
+	out->text = credential_has_name(row->kind) ?
 			    arena_printf(arena, "%s %s", credential_kind_word(row->kind), row->name) :
 			    arena_printf(arena, "%s %lld", credential_kind_word(row->kind), (long long)row->id);
 	if (row->kind == CA_EVIDENCE_USER)
@@ -546,7 +584,11 @@ int credentials_find(struct ca_core *core, const struct ca_credential_claim *cla
 	struct credential_found found = { 0 };
 	const struct credential_row *row = &found.row;
 	bool is_right = false;
-	int e = is_shaped(claim) ? look_up(core, claim, arena, &found) : CA_CALL_NOT_FOUND;
+	int e;
+
+	if (claim->kind == CA_EVIDENCE_CERTIFICATE)
+		return shown_find(core, claim, endpoint, source, arena, out);
+	e = is_shaped(claim) ? look_up(core, claim, arena, &found) : CA_CALL_NOT_FOUND;
 
 	if (e < 0)
 		return e;
@@ -558,8 +600,8 @@ int credentials_find(struct ca_core *core, const struct ca_credential_claim *cla
 		if (e)
 			return e;
 	}
-	if (row->id && is_right && !row->revoked_ms && is_line(row->endpoints, endpoint) &&
-	    (!profile || is_line(row->profiles, profile)))
+	if (row->id && is_right && !row->revoked_ms && credential_is_line(row->endpoints, endpoint) &&
+	    (!profile || credential_is_line(row->profiles, profile)))
 		return 0;
 	e = is_right ? 0 : hold_up(core, claim, source, pause_s);
 	if (e)
@@ -587,7 +629,7 @@ static void mark_outside(const struct name_scope *scope, const struct ca_credent
 static int check(struct ca_core *core, const struct ca_credential_claim *claim, struct arena *arena,
 		 struct ca_credential_answer *a)
 {
-	struct credential c;
+	struct credential c = { 0 };
 	unsigned pause_s = 0;
 	int e = credentials_find(core, claim, claim->endpoint, NULL, claim->source_address, arena, &c, &pause_s);
 
@@ -600,11 +642,14 @@ static int check(struct ca_core *core, const struct ca_credential_claim *claim, 
 	if (e == CREDENTIAL_LATER)
 		return answer(a, CA_CALL_BUSY, pause_s, "too many wrong passwords; try again later");
 	if (e > 0)
-		return answer(a, CA_CALL_REFUSED, 0, CREDENTIAL_REFUSED_TEXT);
+		return answer(a, CA_CALL_REFUSED, 0, claim->kind == CA_EVIDENCE_CERTIFICATE ?
+							     CERTIFICATE_REFUSED_TEXT : CREDENTIAL_REFUSED_TEXT);
 	if (e == -ENOSPC || e == -EBUSY)
 		return answer(a, CA_CALL_BUSY, 30, "the store cannot write; try again later");
 	if (!e && c.requester)
 		snprintf(a->requester, sizeof(a->requester), "%s", c.requester);
+	if (!e)
+		a->trust = c.trust;
 	return e;
 }
 

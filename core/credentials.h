@@ -1,12 +1,14 @@
 /* Enrolment credentials: what the core gives to people so that their clients may ask for certificates.
  *
- * Four kinds, and each row says for which endpoints and profiles it is good, which names it proves (core/name_scope.h),
+ * Six kinds, and each row says for which endpoints and profiles it is good, which names it proves (core/name_scope.h),
  * until when and how often:
  *
  *     EAB         a key identifier and a MAC key for an ACME account; the key is derived, nothing secret is stored
  *     CHALLENGE   a SCEP challenge, at first good for one request
  *     USER        a name and a password
  *     TOKEN       a secret that is a name and a password at once
+ *     VENDOR      anchors of a maker of devices, whose own certificates may ask (core/shown.h)
+ *     RA          a registration authority, by its certificate
  *
  * Challenges and tokens have 128 random bits or more and are stored as their SHA-256, passwords as scrypt. A secret is
  * given out once, when it is made. What is used up by a request is used up in the transaction that writes its row, and
@@ -25,14 +27,14 @@
 #define CREDENTIAL_SECRET_SIZE 128
 #define CREDENTIAL_PLACES_MAX 32 /* endpoints, or profiles, of one credential */
 
-const char *credential_kind_word(enum ca_evidence_kind kind); /* "eab", "challenge", "user", "token" */
+const char *credential_kind_word(enum ca_evidence_kind kind); /* "eab", "challenge", "user", "token", "vendor", "ra" */
 enum ca_evidence_kind credential_kind_of(const char *word);   /* CA_EVIDENCE_NONE: no such kind */
 
 /* ---- made, changed and taken away by an administrator ---- */
 
 struct credential_spec {
 	enum ca_evidence_kind kind;
-	const char *name;                /* USER; NULL otherwise */
+	const char *name;                /* USER, VENDOR, RA; NULL otherwise */
 	const char *note;                /* for people: what it is for; NULL */
 	const char *const *endpoints;    /* one at least */
 	size_t n_endpoints;
@@ -43,11 +45,14 @@ struct credential_spec {
 	int64_t lifetime_ms;             /* 0: for EAB, USER and TOKEN without end, for CHALLENGE an hour */
 	unsigned uses;                   /* accounts or requests; 0: for EAB and CHALLENGE one, else without end */
 	const char *password;            /* USER; NULL: one is made */
+	struct bytes certificates;       /* PEM or DER. VENDOR: anchors. RA: its own, and behind it, when by name and
+					  * not of this core, those of its issuers */
+	bool is_by_name;                 /* RA: any certificate with that issuer and subject; else with that key */
 };
 
 struct credential_made {
 	int64_t id;
-	char name[CREDENTIAL_NAME_SIZE];     /* EAB, USER */
+	char name[CREDENTIAL_NAME_SIZE];     /* EAB, USER, VENDOR, RA */
 	char secret[CREDENTIAL_SECRET_SIZE]; /* "" for a password that was given; wipe it after use */
 	int64_t until_ms;                    /* 0: without end */
 };
@@ -58,7 +63,8 @@ int ca_admin_create_credential(struct ca_core *core, const struct ca_admin_calle
 			       const struct credential_spec *spec, struct credential_made *out,
 			       char why[static CA_REASON_SIZE]);
 
-/* Of an EAB key or user its name, of a challenge or token its number. For ever: a name is not given again. */
+/* Of an EAB key, user, vendor or RA its name, of a challenge or token its number. For ever: a name is not given
+ * again. */
 int ca_admin_revoke_credential(struct ca_core *core, const struct ca_admin_caller *who, enum ca_evidence_kind kind,
 			       const char *name, char why[static CA_REASON_SIZE]);
 
@@ -75,7 +81,13 @@ struct credential_row {
 	int64_t created_ms, until_ms, last_used_ms, revoked_ms; /* 0: never, without end */
 	int64_t uses_left;                        /* -1: without end */
 	int64_t used;
+	bool is_by_name;                          /* RA */
 };
+
+/* EAB, USER, VENDOR and RA have one; of the others the number tells them apart. */
+bool credential_has_name(enum ca_evidence_kind kind);
+
+bool credential_is_line(const char *lines, const char *word); /* is `word` one of the lines? */
 
 /* Rows of this kind (0: every kind) after `after`, into the arena. */
 int credentials_list(struct ca_core *core, enum ca_evidence_kind kind, int64_t after, size_t max, struct arena *arena,
@@ -88,11 +100,20 @@ int credentials_count_any(struct ca_core *core, int64_t *n);
 
 /* A credential that was found and whose secret was right. In the arena of who asked. */
 struct credential {
-	int64_t id;
-	enum ca_evidence_kind kind;
+	int64_t id;              /* 0: a certificate that proves its own names, for which there is no row */
+	enum ca_evidence_kind kind; /* of a certificate CERTIFICATE, VENDOR or RA */
 	const char *text;        /* "user alice", "challenge 12": evidence, for timelines */
-	const char *requester;   /* USER, TOKEN: what its submissions call the requester; NULL */
+	const char *requester;   /* USER, TOKEN and certificates: what its submissions call the requester; NULL */
 	struct name_scope scope;
+	/* Of certificates: */
+	enum ca_trust trust;
+	const char *about;       /* further words for timelines; NULL: none */
+	int64_t certificate_id;  /* of the request by which this core issued it; 0 */
+	/* OWN: */
+	const struct csr *own;   /* its names, which are what it proves; NULL */
+	enum ca_certificate_use use;
+	const char *serial;      /* hex */
+	const uint8_t *names_key; /* of that request */
 	bool is_over;            /* expired or used up: good only for asking again about the request that used it */
 };
 
@@ -102,7 +123,8 @@ enum {
 	CREDENTIAL_LATER = 2,   /* too many wrong ones: after `pause_s` */
 };
 
-/* One sentence for every reason. */
+/* One sentence for every reason: which CAs there are is nobody's business. */
+#define CERTIFICATE_REFUSED_TEXT "the certificate is not one that may ask here"
 #define CREDENTIAL_REFUSED_TEXT "the credential is unknown, wrong, used up or not for this endpoint"
 
 /* Check the claim at this endpoint and profile (NULL: before there is a request). Wrong ones are counted, logged and

@@ -92,9 +92,9 @@ int decide_prepare(struct ca *ca, struct ca_request *r)
 			cn = r->names[i].value;
 	}
 	/* A credential proves the subject as it was asked for, and what has a common name gets no second one. */
-	if (cn && !(r->credential_id && r->csr.common_name))
+	if (cn && !(ca_evidence_is_credential(r->evidence) && r->csr.common_name))
 		r->subject[r->n_subject++] = (struct subject_part){ "CN", cn };
-	if (r->credential_id)
+	if (ca_evidence_is_credential(r->evidence))
 		prove_subject(r);
 	return 0;
 }
@@ -538,36 +538,55 @@ static int apply_issue(struct ca *ca, struct ca_request *r, enum ca_state from)
 	return e ? e : decide_finish(ca, r);
 }
 
+static bool is_approved_for(const struct ca_request *r, const char *rule)
+{
+	for (const struct approval *a = r->approvals; a; a = a->next)
+		if (strcmp(a->rule, rule) == 0)
+			return true;
+	return false;
+}
+
 /* A credential that proves every name says nothing about any: a profile may want a person to look. */
 static bool wants_any_scope_held(struct ca *ca, const struct ca_request *r)
 {
 	const struct ca_profile *p = core_find_profile(ca->core, r->profile);
 
-	if (!r->is_any_scope || r->is_undecided || r->verdict.kind != CA_VERDICT_ISSUE || (p && !p->holds_any_scope))
-		return false;
-	for (const struct approval *a = r->approvals; a; a = a->next)
-		if (strcmp(a->rule, ANY_SCOPE_RULE) == 0)
-			return false;
-	return true;
+	return r->is_any_scope && !(p && !p->holds_any_scope);
 }
 
-static void hold_any_scope(struct ca *ca, struct ca_request *r)
+static bool wants_names_held(struct ca *ca, const struct ca_request *r)
 {
-	r->verdict.kind = CA_VERDICT_PEND;
-	snprintf(r->verdict.rule, sizeof(r->verdict.rule), "%s", ANY_SCOPE_RULE);
-	snprintf(r->verdict.reason, sizeof(r->verdict.reason),
-		 "the credential proves every name, so a person looks at these");
-	request_note(r, "core", "verify verdict=pend rule=%s", ANY_SCOPE_RULE);
-	trace_event(ca->core->trace, "verdict", r->id, "\"verdict\":\"pend\",\"by\":\"core\"");
+	return r->name_change == NAMES_UNPROVEN;
+}
+
+/* What the core itself holds, whatever policy says, until an officer has approved it for that rule. */
+static const struct {
+	bool (*applies)(struct ca *ca, const struct ca_request *r);
+	const char *rule, *reason;
+} holds[] = {
+	{ wants_any_scope_held, ANY_SCOPE_RULE, "the credential proves every name, so a person looks at these" },
+	{ wants_names_held, CHANGED_NAMES_RULE, "nothing proves the names that the renewal wants; a person decides" },
+};
+
+static void hold(struct ca *ca, struct ca_request *r)
+{
+	for (size_t i = 0; i < sizeof(holds) / sizeof(*holds); i++) {
+		if (r->is_undecided || r->verdict.kind != CA_VERDICT_ISSUE || !holds[i].applies(ca, r) ||
+		    is_approved_for(r, holds[i].rule))
+			continue;
+		r->verdict.kind = CA_VERDICT_PEND;
+		snprintf(r->verdict.rule, sizeof(r->verdict.rule), "%s", holds[i].rule);
+		snprintf(r->verdict.reason, sizeof(r->verdict.reason), "%s", holds[i].reason);
+		request_note(r, "core", "verify verdict=pend rule=%s", holds[i].rule);
+		trace_event(ca->core->trace, "verdict", r->id, "\"verdict\":\"pend\",\"by\":\"core\"");
+	}
 }
 
 int decide_apply(struct ca *ca, struct ca_request *r, enum ca_verify_cause cause)
 {
 	enum ca_state from = cause == CA_VERIFY_RESUBMIT ? CA_STATE_PENDING : 0;
 
-	if (wants_any_scope_held(ca, r))
-		hold_any_scope(ca, r);
-
+	hold(ca, r);
 	if (r->is_undecided)
 		return apply_failure(ca, r, from, CA_STATUS_POLICY_FAILURE, "the policy module gave no valid answer");
 	if (r->verdict.kind == CA_VERDICT_ISSUE)

@@ -79,6 +79,30 @@ static bool is_repeated(const struct ca_submission *s, size_t i)
 	return false;
 }
 
+/* Which evidence each protocol can bring, and how its requesters are called. */
+static const struct {
+	const char *protocol;
+	enum ca_evidence_kind evidence;
+	const char *requester; /* begins with this: nobody speaks in the name of another protocol or of an officer */
+} evidence_of[] = {
+	{ "acme", CA_EVIDENCE_ACME_AUTHORIZATION, "acme:" },
+	{ "internal", CA_EVIDENCE_LOCAL_CONFIG, "gateway:" },
+	{ "acme", CA_EVIDENCE_EAB, "acme:" },
+	{ "scep", CA_EVIDENCE_CHALLENGE, "scep:" },
+	{ "est", CA_EVIDENCE_USER, "est:user:" },
+	{ "est", CA_EVIDENCE_TOKEN, "est:token:" },
+	{ "est", CA_EVIDENCE_CERTIFICATE, "est:" },
+	{ "scep", CA_EVIDENCE_CERTIFICATE, "scep:" },
+};
+
+static bool is_evidence_of(const char *protocol, enum ca_evidence_kind kind)
+{
+	for (size_t i = 0; i < sizeof(evidence_of) / sizeof(*evidence_of); i++)
+		if (strcmp(evidence_of[i].protocol, protocol) == 0 && evidence_of[i].evidence == kind)
+			return true;
+	return false;
+}
+
 /* A credential proves names of the request itself, which is not read yet. */
 static int check_claim(const struct ca_submission *s, struct ca_outcome *out)
 {
@@ -86,8 +110,8 @@ static int check_claim(const struct ca_submission *s, struct ca_outcome *out)
 		return refused(out, "the submission comes without the credential that it names as evidence");
 	if (s->n_names)
 		return refused(out, "with a credential the names are those of the request");
-	if (s->also)
-		return refused(out, "no second credential is taken");
+	if (s->also && (s->also->kind == s->evidence || !is_evidence_of(s->protocol, s->also->kind)))
+		return refused(out, "a second credential is of another kind, and one of the same protocol");
 	return 0;
 }
 
@@ -104,7 +128,7 @@ static int check_names(struct ca *ca, const struct ca_submission *s, struct ca_o
 {
 	if (ca_evidence_is_credential(s->evidence))
 		return check_claim(s, out);
-	if (s->credential && !is_limit(s))
+	if (s->also || (s->credential && !is_limit(s)))
 		return refused(out, "a credential is not the evidence of this submission");
 	if (s->n_names == 0 || s->n_names > CA_NAMES_MAX)
 		return refused(out, "a submission needs 1 to 1000 proven names");
@@ -130,20 +154,6 @@ static int check_names(struct ca *ca, const struct ca_submission *s, struct ca_o
 	}
 	return 0;
 }
-
-/* Which evidence each protocol can bring, and how its requesters are called. */
-static const struct {
-	const char *protocol;
-	enum ca_evidence_kind evidence;
-	const char *requester; /* begins with this: nobody speaks in the name of another protocol or of an officer */
-} evidence_of[] = {
-	{ "acme", CA_EVIDENCE_ACME_AUTHORIZATION, "acme:" },
-	{ "internal", CA_EVIDENCE_LOCAL_CONFIG, "gateway:" },
-	{ "acme", CA_EVIDENCE_EAB, "acme:" },
-	{ "scep", CA_EVIDENCE_CHALLENGE, "scep:" },
-	{ "est", CA_EVIDENCE_USER, "est:user:" },
-	{ "est", CA_EVIDENCE_TOKEN, "est:token:" },
-};
 
 /* What the core's configuration binds this intermediary to. */
 static int check_binding(const struct binding *by, const struct ca_submission *s, struct ca_outcome *out)
@@ -213,12 +223,15 @@ static int copy_attributes(struct ca_request *r, const struct ca_submission *s, 
 	OWNED_BUF raw = BUF_INIT(CA_ATTRIBUTES_MAX * 4300);
 
 	for (size_t i = 0; i < s->n_attributes; i++) {
-		int e = request_set_attribute(r, s->attributes[i].name, s->attributes[i].value, false);
+		int e = attribute_name_equal(s->attributes[i].name, PROVE_RENEWS) ||
+					attribute_name_equal(s->attributes[i].name, PROVE_RENEWED_NAMES) ?
+				-EEXIST :
+				request_set_attribute(r, s->attributes[i].name, s->attributes[i].value, false);
 
 		if (e == -ENOMEM)
 			return e;
 		if (e)
-			return refused(out, e == -EEXIST ? "an attribute is given twice" :
+			return refused(out, e == -EEXIST ? "an attribute is given twice, or is the core's own" :
 							   "an attribute is too long or has a line break");
 		buf_printf(&raw, "%s:%s\n", s->attributes[i].name, s->attributes[i].value);
 	}
@@ -264,7 +277,7 @@ static bool has_name(const struct ca_request *r, enum ca_name_kind kind, const c
 	return false;
 }
 
-static bool csr_has_name(const struct ca_request *r, const struct ca_name *name)
+static bool asks_for(const struct ca_request *r, const struct ca_name *name)
 {
 	for (size_t i = 0; i < r->csr.n_names; i++)
 		if (r->csr.names[i].kind == name->kind && strcasecmp(r->csr.names[i].value, name->value) == 0)
@@ -293,7 +306,7 @@ static int compare_names(const struct ca_request *r, char why[static CA_REASON_S
 		return CA_STATUS_BAD_NAME;
 	}
 	for (size_t i = 0; i < r->n_names; i++)
-		if (!csr_has_name(r, &r->names[i])) {
+		if (!asks_for(r, &r->names[i])) {
 			snprintf(why, CA_REASON_SIZE, "the request does not ask for %.*s",
 				 utf8_fit(r->names[i].value, 150), r->names[i].value);
 			return CA_STATUS_BAD_NAME;
@@ -305,13 +318,14 @@ static int compare_names(const struct ca_request *r, char why[static CA_REASON_S
 static int read_request(struct ca *ca, struct ca_request *r, struct bytes der, char why[static CA_REASON_SIZE])
 {
 	/* With a credential it was read and its names were judged before. */
-	int e = r->credential_id ? (int)r->status : csr_parse(&r->csr, r->arena, der, why);
+	bool is_judged = ca_evidence_is_credential(r->evidence);
+	int e = is_judged ? (int)r->status : csr_parse(&r->csr, r->arena, der, why);
 
 	if (!e)
 		e = decide_check_key(ca, r, why);
 	if (!e)
 		e = request_form_check(core_find_profile(ca->core, r->profile), &r->csr, why);
-	if (!e && !r->credential_id)
+	if (!e && !is_judged)
 		e = compare_names(r, why);
 	if (!e)
 		e = digest_sha256(r->csr.spki, r->spki_hash);
@@ -401,7 +415,8 @@ static int answer_from_row(struct ca *ca, const struct ca_request *asker, int64_
 	if (strcmp(row->requester, asker->requester) != 0 || strcmp(row->endpoint, asker->endpoint) != 0 ||
 	    !pipeline_is_business_of(asker->by, row))
 		return refused(out, "this transaction belongs to another requester");
-	if (asker->is_credential_over && row->credential_id != asker->credential_id)
+	if (asker->is_credential_over &&
+	    (row->credential_id != asker->credential_id || row->also_id != asker->also_id))
 		return refused(out, CREDENTIAL_REFUSED_TEXT);
 	if (same_key && !bytes_equal(row->csr.spki, asker->csr.spki))
 		return refused(out, "this transaction belongs to another public key");
@@ -517,7 +532,8 @@ static int prove(struct ca *ca, const struct ca_submission *s, struct ca_request
 	if (e == CREDENTIAL_LATER)
 		return busy(ca, out, pause_s, "too many wrong passwords; try again later");
 	if (e > 0)
-		return refused(out, CREDENTIAL_REFUSED_TEXT);
+		return refused(out, s->evidence == CA_EVIDENCE_CERTIFICATE ? CERTIFICATE_REFUSED_TEXT :
+									    CREDENTIAL_REFUSED_TEXT);
 	return may_pass(e) ? busy_store(ca, out) : e;
 }
 
@@ -535,8 +551,11 @@ static void note_submission(struct ca_request *r)
 		     r->requester, r->source_address ? r->source_address : "-");
 	r->lines->at_ms = r->received_ms;
 	request_note(r, r->intermediary, "submit id=%lld profile=%s", (long long)r->id, r->profile);
-	if (r->credential_id)
-		request_note(r, "core", "proven by=\"%s\"%s", r->credential_text, r->is_any_scope ? " scope=any" : "");
+	if (r->credential_text)
+		request_note(r, "core", "proven by=\"%s\"%s%s", r->credential_text,
+			     r->is_any_scope ? " scope=any" : "", r->credential_about ? r->credential_about : "");
+	if (r->also_text)
+		request_note(r, "core", "proven also-by=\"%s\"%s", r->also_text, r->also_about ? r->also_about : "");
 	if (r->limit_text)
 		request_note(r, "core", "limited by=\"%s\"", r->limit_text);
 }

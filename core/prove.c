@@ -12,34 +12,91 @@
 #include "core/base/log.h"
 #include "core/issue_int.h"
 
+#define PROOFS_MAX 2
+
 /* Everything that comes together while the names of one request are judged. */
 struct judging {
-	const struct credential *credential;
+	struct ca *ca;
 	struct ca_request *r;
+	struct credential shown[PROOFS_MAX]; /* as they were shown; that of the requester first */
+	const struct credential *proofs[PROOFS_MAX]; /* in the order in which they are asked: those for any name last */
+	size_t n;
+	const struct credential *renewed; /* the certificate that is renewed; NULL */
 	char *why;
 };
 
-static int refuse(const struct judging *j, const char *before, const char *name, const char *behind)
+static int refuse(char *why, const char *before, const char *name, const char *behind)
 {
 	char shown[128];
 
 	log_escape(name, shown, sizeof(shown));
-	snprintf(j->why, CA_REASON_SIZE, "%s%s%s", before, shown, behind);
+	snprintf(why, CA_REASON_SIZE, "%s%s%s", before, shown, behind);
 	return CA_STATUS_BAD_NAME;
 }
 
-static bool is_proven(const struct judging *j, enum ca_name_kind kind, const char *value)
+static bool proves_name(const struct credential *c, enum ca_name_kind kind, const char *value)
+{
+	return c->own ? csr_has_name(c->own, kind, value) : name_scope_has(&c->scope, kind, value);
+}
+
+static bool proves_part(const struct credential *c, const char *word, const struct csr_part *part)
+{
+	if (!c->own)
+		return name_scope_has_part(&c->scope, word, part->value);
+	for (size_t i = 0; i < c->own->n_parts; i++)
+		if (bytes_equal(c->own->parts[i].oid, part->oid) &&
+		    csr_same_value(c->own->parts[i].value, part->value))
+			return true;
+	return false;
+}
+
+/* What proves a name counts, whatever else was shown. */
+static void note_proof(const struct judging *j, const struct credential *c)
+{
+	j->r->is_any_scope |= !c->own && c->scope.is_any;
+}
+
+static bool is_bound(const struct judging *j, enum ca_name_kind kind, const char *value)
 {
 	struct ca_name name = { .kind = kind, .value = value };
 
-	return name_scope_has(&j->credential->scope, kind, value) && binding_has_name(j->r->by, &name);
+	return binding_has_name(j->r->by, &name);
 }
 
-static void add_name(const struct judging *j, enum ca_name_kind kind, const char *value)
+static void add_name(const struct judging *j, enum ca_name_kind kind, const char *value, const struct credential *by)
 {
 	struct ca_request *r = j->r;
 
-	r->names[r->n_names++] = (struct ca_name){ kind, value, j->credential->kind, j->credential->text };
+	note_proof(j, by);
+	r->names[r->n_names++] = (struct ca_name){ kind, value, by->kind, by->text };
+}
+
+/* Names that a renewal wants and nothing proves: a person may, where the profile lets officers. */
+static bool leave_to_officers(const struct judging *j)
+{
+	const struct ca_profile *p = core_find_profile(j->ca->core, j->r->profile);
+
+	if (j->r->name_change == NAMES_AS_ASKED || !p || !p->lets_officers_name)
+		return false;
+	j->r->name_change = NAMES_UNPROVEN;
+	return true;
+}
+
+static bool take_name(const struct judging *j, enum ca_name_kind kind, const char *value)
+{
+	struct ca_request *r = j->r;
+
+	if (!is_bound(j, kind, value))
+		return false;
+	for (size_t i = 0; i < j->n; i++)
+		if (proves_name(j->proofs[i], kind, value)) {
+			add_name(j, kind, value, j->proofs[i]);
+			return true;
+		}
+	if (!leave_to_officers(j))
+		return false;
+	r->names[r->n_names++] = (struct ca_name){ kind, value, CA_EVIDENCE_OFFICER, "asked for, proven by nothing" };
+	return true;
 }
 
 static int take_alt_names(const struct judging *j)
@@ -47,12 +104,10 @@ static int take_alt_names(const struct judging *j)
 	const struct csr *csr = &j->r->csr;
 
 	if (csr->has_other_names)
-		return refuse(j, "the request asks for a form of name that no credential proves", "", "");
-	for (size_t i = 0; i < csr->n_names; i++) {
-		if (!is_proven(j, csr->names[i].kind, csr->names[i].value))
-			return refuse(j, "the credential does not prove ", csr->names[i].value, "");
-		add_name(j, csr->names[i].kind, csr->names[i].value);
-	}
+		return refuse(j->why, "the request asks for a form of name that no credential proves", "", "");
+	for (size_t i = 0; i < csr->n_names; i++)
+		if (!take_name(j, csr->names[i].kind, csr->names[i].value))
+			return refuse(j->why, "the credential does not prove ", csr->names[i].value, "");
 	return 0;
 }
 
@@ -66,7 +121,7 @@ static bool has_name(const struct ca_request *r, const char *value)
 
 /* 0: not a name of a kind that goes into the SAN. A single word is one only if the scope says so: "printer7" is mostly
  * what a device is called, and `any` would make a DNS name of it. */
-static enum ca_name_kind alt_kind(const struct judging *j, const char *cn, char name[static DNS_NAME_SIZE])
+static enum ca_name_kind alt_kind(const struct credential *by, const char *cn, char name[static DNS_NAME_SIZE])
 {
 	struct ip_address address;
 	char text[IP_TEXT_SIZE];
@@ -77,28 +132,48 @@ static enum ca_name_kind alt_kind(const struct judging *j, const char *cn, char 
 	}
 	if (dns_name_normalise(bytes_of_str(cn), true, name))
 		return 0;
-	return strchr(name, '.') || !j->credential->scope.is_any ? CA_NAME_DNS : 0;
+	return strchr(name, '.') || !by->scope.is_any ? CA_NAME_DNS : 0;
 }
 
-/* A name in the CN alone counts as asked for. */
-static int take_common_name(const struct judging *j, const char *cn)
+/* The common name by one of the proofs: as a name of the SAN, or as it stands. 0; 1: not by this one; -ENOMEM. */
+static int take_common_name_by(const struct judging *j, const struct credential *by, const struct csr_part *part)
 {
 	char name[DNS_NAME_SIZE];
-	enum ca_name_kind kind;
+	enum ca_name_kind kind = alt_kind(by, part->value, name);
 
-	if (has_name(j->r, cn))
-		return 0;
-	kind = alt_kind(j, cn, name);
-	if (kind && is_proven(j, kind, name)) {
+	if (kind && is_bound(j, kind, name) && proves_name(by, kind, name)) {
 		const char *copy = arena_strdup(j->r->arena, name);
 
 		if (copy)
-			add_name(j, kind, copy);
+			add_name(j, kind, copy, by);
 		return copy ? 0 : -ENOMEM;
 	}
-	if (name_scope_has_part(&j->credential->scope, "CN", cn) && (kind == 0 || !j->credential->scope.is_any))
+	if (!proves_part(by, "CN", part) || (kind && by->scope.is_any))
+		return 1;
+	note_proof(j, by);
+	return 0;
+}
+
+/* A name in the CN alone counts as asked for. */
+static int take_common_name(const struct judging *j, const struct csr_part *part)
+{
+	char name[DNS_NAME_SIZE];
+	enum ca_name_kind kind;
+	const char *copy;
+	int e = 1;
+
+	if (has_name(j->r, part->value))
 		return 0;
-	return refuse(j, "the credential does not prove the common name ", cn, "");
+	for (size_t i = 0; e > 0 && i < j->n; i++)
+		e = take_common_name_by(j, j->proofs[i], part);
+	if (e <= 0)
+		return e;
+	/* What looks like a name is one to an officer too, and has to lie in the binding. */
+	kind = alt_kind(j->proofs[0], part->value, name);
+	copy = kind && strpbrk(name, ".:") ? arena_strdup(j->r->arena, name) : NULL;
+	if (copy ? take_name(j, kind, copy) : leave_to_officers(j))
+		return 0;
+	return refuse(j->why, "the credential does not prove the common name ", part->value, "");
 }
 
 static int take_part(const struct judging *j, const struct csr_part *part)
@@ -106,15 +181,20 @@ static int take_part(const struct judging *j, const struct csr_part *part)
 	const struct subject_component *c = issue_subject_component_of(part->oid);
 
 	if (!c)
-		return refuse(j, "the subject has a component that this CA writes into no certificate: ", part->value,
-			      "");
+		return refuse(j->why, "the subject has a component that this CA writes into no certificate: ",
+			      part->value, "");
 	if (subject_part_check(c->word, part->value))
-		return refuse(j, "the subject has a value that is too long or malformed: ", part->value, "");
+		return refuse(j->why, "the subject has a value that is too long or malformed: ", part->value, "");
 	if (strcmp(c->word, "CN") == 0)
-		return take_common_name(j, part->value);
-	if (!name_scope_has_part(&j->credential->scope, c->word, part->value))
-		return refuse(j, "the credential does not prove ", part->value, " of the subject");
-	return 0;
+		return take_common_name(j, part);
+	for (size_t i = 0; i < j->n; i++)
+		if (proves_part(j->proofs[i], c->word, part)) {
+			note_proof(j, j->proofs[i]);
+			return 0;
+		}
+	if (leave_to_officers(j))
+		return 0;
+	return refuse(j->why, "the credential does not prove ", part->value, " of the subject");
 }
 
 static int take_names(const struct judging *j)
@@ -128,39 +208,162 @@ static int take_names(const struct judging *j)
 		return -ENOMEM;
 	/* One place is for a common name of the profile. */
 	if (r->csr.n_parts >= REQUEST_SUBJECT_MAX)
-		return refuse(j, "the subject has too many parts", "", "");
+		return refuse(j->why, "the subject has too many parts", "", "");
 	e = take_alt_names(j);
 	for (size_t i = 0; !e && i < r->csr.n_parts; i++)
 		e = take_part(j, &r->csr.parts[i]);
 	if (!e && r->n_names == 0 && r->csr.n_parts == 0)
-		e = refuse(j, "the request asks for no name", "", "");
+		e = refuse(j->why, "the request asks for no name", "", "");
 	return e ? e : request_hash_names(r);
+}
+
+/* ---- renewal ---- */
+
+/* In the SAN, or the common name, which counts as asked for. */
+static bool names_it(const struct csr *csr, const struct csr_name *name)
+{
+	return csr_has_name(csr, name->kind, name->value) ||
+	       (csr->common_name && strcasecmp(csr->common_name, name->value) == 0);
+}
+
+/* RFC 7030 4.2.2: subject and SAN of the request are those of the certificate. */
+static bool has_same_names(const struct csr *asked, const struct csr *own)
+{
+	bool same = csr_same_subject(asked, own) && !asked->has_other_names && !own->has_other_names;
+
+	for (size_t i = 0; same && i < asked->n_names; i++)
+		same = names_it(own, &asked->names[i]);
+	for (size_t i = 0; same && i < own->n_names; i++)
+		same = names_it(asked, &own->names[i]);
+	return same;
+}
+
+static int check_renewal_key(const struct judging *j)
+{
+	const struct ca_profile *p = core_find_profile(j->ca->core, j->r->profile);
+	const char *wanted = p ? p->renewal_key : "any";
+	bool same = bytes_equal(j->r->csr.spki, j->renewed->own->spki);
+
+	if (strcmp(wanted, "any") == 0 || same == (strcmp(wanted, "same") == 0))
+		return 0;
+	snprintf(j->why, CA_REASON_SIZE, "profile %.64s renews with %s key", j->r->profile,
+		 same ? "another" : "the same");
+	return CA_STATUS_BAD_KEY;
+}
+
+/* Two more attributes for policy and people, which nobody else may set. */
+static int note_renewal(const struct judging *j)
+{
+	int e = request_set_attribute(j->r, PROVE_RENEWS, j->renewed->serial, false);
+
+	return e ? e : request_set_attribute(j->r, PROVE_RENEWED_NAMES, j->r->csr.wanted ? "changed" : "same", false);
+}
+
+/* 0, and a change of names stands in the place of what the request has besides; an `enum ca_status`; negative. */
+static int begin_renewal(const struct judging *j)
+{
+	struct ca_request *r = j->r;
+	int e = has_same_names(&r->csr, j->renewed->own) ?
+			check_renewal_key(j) :
+			refuse(j->why, "subject and names of a renewal are those of the certificate; others are asked "
+				       "for with the attribute ChangeSubjectName", "", "");
+
+	if (!e)
+		e = note_renewal(j);
+	if (e || !r->csr.wanted)
+		return e;
+	r->name_change = NAMES_CHANGED;
+	return request_take_wanted(r);
+}
+
+static int judge(const struct judging *j)
+{
+	struct ca_request *r = j->r;
+	int e = j->renewed ? begin_renewal(j) : 0;
+
+	if (!e)
+		e = take_names(j);
+	/* However the request writes them, they are the same names to rules about renewals. */
+	if (!e && j->renewed && r->name_change == NAMES_AS_ASKED)
+		memcpy(r->names_key, j->renewed->names_key, SHA256_SIZE);
+	return e;
+}
+
+/* ---- all ---- */
+
+static int find(struct judging *j, const struct ca_submission *s, const struct ca_credential_claim *claim,
+		struct credential *out, unsigned *pause_s)
+{
+	*out = (struct credential){ 0 };
+	return credentials_find(j->ca->core, claim, s->endpoint, s->profile, s->source_address, j->r->arena, out,
+				pause_s);
+}
+
+/* Both must be good. */
+static int find_all(struct judging *j, const struct ca_submission *s, unsigned *pause_s)
+{
+	int e = s->evidence == CA_EVIDENCE_EAB && s->credential->secret.len ?
+			CREDENTIAL_REFUSED :
+			find(j, s, s->credential, &j->shown[0], pause_s);
+
+	if (!e && j->shown[0].requester && strcmp(j->shown[0].requester, s->requester) != 0)
+		e = CREDENTIAL_REFUSED;
+	if (!e && s->also)
+		e = find(j, s, s->also, &j->shown[1], pause_s);
+	j->n = s->also ? 2 : 1;
+	return e;
+}
+
+static void order(struct judging *j)
+{
+	for (size_t i = 0; i < j->n; i++) {
+		const struct credential *c = &j->shown[i];
+
+		j->proofs[i] = c;
+		if (c->own && c->use == CA_CERTIFICATE_RENEW)
+			j->renewed = c;
+	}
+	if (j->n == 2 && !j->proofs[0]->own && (j->proofs[1]->own || j->proofs[0]->scope.is_any)) {
+		j->proofs[0] = &j->shown[1];
+		j->proofs[1] = &j->shown[0];
+	}
+}
+
+static void note_shown(const struct judging *j)
+{
+	const struct credential *first = &j->shown[0], *second = j->n > 1 ? &j->shown[1] : NULL;
+	struct ca_request *r = j->r;
+
+	r->credential_id = first->id;
+	r->credential_text = first->text;
+	r->credential_about = first->about;
+	r->certificate_id = first->certificate_id;
+	r->is_credential_over = first->is_over;
+	if (!second)
+		return;
+	r->also_id = second->id;
+	r->also_text = second->text;
+	r->also_about = second->about;
+	r->certificate_id += second->certificate_id; /* one of them is a certificate at most */
+	r->is_credential_over |= second->is_over;
 }
 
 int prove_by_credential(struct ca *ca, const struct ca_submission *s, struct ca_request *r,
 			char why[static CA_REASON_SIZE], unsigned *pause_s)
 {
-	struct credential c;
-	struct judging j = { &c, r, why };
-	int e = s->evidence == CA_EVIDENCE_EAB && s->credential->secret.len ?
-			CREDENTIAL_REFUSED :
-			credentials_find(ca->core, s->credential, s->endpoint, s->profile, s->source_address, r->arena,
-					 &c, pause_s);
+	struct judging j = { .ca = ca, .r = r, .why = why };
+	int e = find_all(&j, s, pause_s);
 
-	if (!e && c.requester && strcmp(c.requester, s->requester) != 0)
-		e = CREDENTIAL_REFUSED;
 	if (e)
 		return e;
-	r->credential_id = c.id;
-	r->credential_text = c.text;
-	r->is_any_scope = c.scope.is_any;
-	r->is_credential_over = c.is_over;
+	order(&j);
+	note_shown(&j);
 	e = csr_parse(&r->csr, r->arena, s->request, why);
 	/* What is no request may hold the challenge anywhere. */
 	if (e == CA_STATUS_BAD_REQUEST)
 		r->csr.der = bytes_of(NULL, 0);
 	if (!e)
-		e = take_names(&j);
+		e = judge(&j);
 	if (e < 0)
 		return e;
 	r->status = (enum ca_status)e;
@@ -171,7 +374,6 @@ int prove_by_credential(struct ca *ca, const struct ca_submission *s, struct ca_
 int prove_limit(struct ca *ca, const struct ca_submission *s, struct ca_request *r, char why[static CA_REASON_SIZE])
 {
 	struct credential c;
-	struct judging j = { &c, r, why };
 	unsigned pause_s;
 	int e = credentials_find(ca->core, s->credential, s->endpoint, s->profile, s->source_address, r->arena, &c,
 				 &pause_s);
@@ -183,7 +385,7 @@ int prove_limit(struct ca *ca, const struct ca_submission *s, struct ca_request 
 	r->limit_text = c.text;
 	for (size_t i = 0; i < s->n_names; i++)
 		if (!name_scope_has(&c.scope, s->names[i].kind, s->names[i].value)) {
-			(void)refuse(&j, "the account's external account does not have ", s->names[i].value, "");
+			(void)refuse(why, "the account's external account does not have ", s->names[i].value, "");
 			return CREDENTIAL_REFUSED;
 		}
 	return 0;

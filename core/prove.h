@@ -6,9 +6,18 @@
 
 #include "core/credentials.h"
 
-/* Check the credential of a submission, read the request, and hold every name that it asks for against the scope of
- * the credential and the binding of the intermediary. What is inside becomes the proven names of `r`; a DNS name or
- * address in the common name alone goes into the SAN, and the other components of the subject are proven as they stand.
+/* Attributes of a renewal by certificate, which the core alone sets: the serial of what is renewed, and "same" or
+ * "changed". */
+#define PROVE_RENEWS "renews"
+#define PROVE_RENEWED_NAMES "renewed-names"
+
+/* Check the credential of a submission, or both, read the request, and hold every name that it asks for against what
+ * they prove and the binding of the intermediary. What is inside becomes the proven names of `r`; a DNS name or address
+ * in the common name alone goes into the SAN, and the other components of the subject are proven as they stand.
+ *
+ * Who renews by certificate asks for its names, subject and SAN as a set, and wants others by ChangeSubjectName (RFC
+ * 6402 2.8) alone. Those that neither it nor the second credential proves are left to officers where the profile has
+ * `officer-names: allow`.
  *
  * 0, and then `r->status` says whether the request itself is to be refused, with a sentence in `why`; the outcomes of
  * credentials_find(); negative. */

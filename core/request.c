@@ -225,11 +225,28 @@ static int hash_names(struct ca_request *r, uint8_t out[static SHA256_SIZE])
 		pieces[n++] = bytes_of_str(sorted[i].value);
 	}
 	/* A credential proves the subject too. */
-	if (r->credential_id) {
+	if (ca_evidence_is_credential(r->evidence)) {
 		pieces[n++] = bytes_of_str("subject");
 		pieces[n++] = r->csr.subject;
 	}
 	return digest_sha256_pieces(pieces, n, out);
+}
+
+int request_take_wanted(struct ca_request *r)
+{
+	const struct csr *wanted = r->csr.wanted;
+
+	if (!wanted)
+		return -EINVAL;
+	r->csr.subject = wanted->subject;
+	r->csr.subject_text = wanted->subject_text;
+	r->csr.common_name = wanted->common_name;
+	memcpy(r->csr.parts, wanted->parts, sizeof(r->csr.parts));
+	r->csr.n_parts = wanted->n_parts;
+	r->csr.names = wanted->names;
+	r->csr.n_names = wanted->n_names;
+	r->csr.has_other_names = wanted->has_other_names;
+	return 0;
 }
 
 int request_hash_names(struct ca_request *r)

@@ -40,8 +40,17 @@ struct ca_request {
 	const struct binding *by; /* who submitted it just now; NULL for a row */
 	const char *protocol, *endpoint, *profile, *requester, *intermediary, *source_address;
 	enum ca_evidence_kind evidence;
-	int64_t credential_id;    /* that proved the names; 0: none */
+	int64_t credential_id;    /* that proved the names; 0: none, or a certificate that proves its own */
 	const char *credential_text; /* "challenge 12" */
+	int64_t also_id;          /* a second one, the same way */
+	const char *also_text;    /* NULL: there is none */
+	const char *credential_about, *also_about; /* further words of theirs; not of a row */
+	int64_t certificate_id;   /* the request by which a certificate was issued that proves this one; 0: none */
+	enum name_change {
+		NAMES_AS_ASKED,   /* those of the PKCS#10 */
+		NAMES_CHANGED,    /* of a ChangeSubjectName, and proven */
+		NAMES_UNPROVEN,   /* of one, and some wait for officers */
+	} name_change;
 	const char *limit_text;   /* "eab kid": its scope has the names, too; NULL: no such limit; not of a row */
 	bool is_any_scope;        /* it proves every name */
 	bool is_credential_over;  /* it is good only for asking about the request that used it */
@@ -144,6 +153,9 @@ int request_move(struct ca_request *r, enum ca_action action);
 
 /* Text from outside as one quoted word of a timeline line: no quote, no control character gets through. */
 const char *request_quote(const struct ca_request *r, const char *text);
+
+/* The names of a ChangeSubjectName take the place of the others. 0; -EINVAL: there is none. */
+int request_take_wanted(struct ca_request *r);
 
 /* Fill names_key from the names, whatever their order; an officer's edit leaves it that of what was asked for. */
 int request_hash_names(struct ca_request *r);

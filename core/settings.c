@@ -4,7 +4,6 @@
  */
 #include "core/core_int.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <strings.h>
 
@@ -166,6 +165,19 @@ const struct conf_option ca_profile_rows[] = {
 	 .range = "policy|pend",
 	 .fallback = "policy",
 	 .summary = "Requests of a credential that proves any name: what policy says, or they wait for a person."},
+	{.name = "renewable-from",
+	 .type = CONF_STRINGS,
+	 .summary = "Profiles whose certificates may renew or enrol under this one, too."},
+	{.name = "renewal-grace",
+	 .type = CONF_DURATION,
+	 .range = "0s..365d",
+	 .fallback = "0s",
+	 .summary = "How long after its end a certificate can still be renewed by itself."},
+	{.name = "renewal-key",
+	 .type = CONF_CHOICE,
+	 .range = "any|new|same",
+	 .fallback = "any",
+	 .summary = "Whether who renews by certificate brings another key, the same, or either."},
 	{.name = "extensions",
 	 .type = CONF_STRINGS,
 	 .summary = "OIDs of extensions that a request may carry and policy may switch on."},
@@ -268,64 +280,6 @@ const struct conf_option ca_ca_rows[] = {
 	{ 0 },
 };
 
-struct ca *core_find_ca(struct ca_core *core, const char *name)
-{
-	for (size_t i = 0; i < core->n_cas; i++)
-		if (strcasecmp(core->cas[i].name, name) == 0)
-			return &core->cas[i];
-	return NULL;
-}
-
-struct ca_profile *core_find_profile(struct ca_core *core, const char *name)
-{
-	for (size_t i = 0; i < core->n_profiles; i++)
-		if (strcmp(core->profiles[i].name, name) == 0)
-			return &core->profiles[i];
-	return NULL;
-}
-
-bool core_endpoint_allows(struct ca_core *core, const char *endpoint, const char *ca, const char *profile)
-{
-	size_t n = conf_count(core->conf, "endpoints");
-
-	if (strcmp(endpoint, INTERNAL_ENDPOINT) == 0)
-		return strcmp(profile, GATEWAY_TLS_PROFILE) == 0;
-	for (size_t i = 0; i < n; i++) {
-		const struct conf_section *e = conf_section_at(core->conf, "endpoints", i);
-
-		if (strcmp(conf_str(e, "name"), endpoint) == 0)
-			return strcasecmp(conf_str(e, "ca"), ca) == 0 && conf_str(e, "profile") &&
-			       strcmp(conf_str(e, "profile"), profile) == 0;
-	}
-	return false;
-}
-
-static bool is_same_name(const struct ca_name *name, const char *configured)
-{
-	uint8_t a[16], b[16];
-
-	if (name->kind == CA_NAME_DNS)
-		return strcasecmp(name->value, configured) == 0;
-	if (inet_pton(AF_INET, name->value, a) == 1)
-		return inet_pton(AF_INET, configured, b) == 1 && memcmp(a, b, 4) == 0;
-	return inet_pton(AF_INET6, name->value, a) == 1 && inet_pton(AF_INET6, configured, b) == 1 &&
-	       memcmp(a, b, 16) == 0;
-}
-
-bool core_is_listener_name(struct ca_core *core, const struct ca_name *name)
-{
-	size_t n = conf_count(core->conf, "listeners");
-
-	for (size_t i = 0; i < n; i++) {
-		const struct conf_section *l = conf_section_at(core->conf, "listeners", i);
-
-		for (size_t j = 0; j < conf_count(l, "names"); j++)
-			if (is_same_name(name, conf_str_at(l, "names", j)))
-				return true;
-	}
-	return false;
-}
-
 static const char *const *copy_words(const struct conf_section *s, const char *option, const char *without)
 {
 	size_t n = conf_count(s, option), used = 0;
@@ -396,12 +350,16 @@ static int load_profile(struct ca_core *core, const struct conf_section *conf, s
 		.ext_key_usage = copy_words(conf, "ext-key-usage", NULL),
 		.lifetime_s = conf_duration_ms(conf, "lifetime") / 1000,
 		.backdate_s = conf_duration_ms(conf, "backdate") / 1000,
+		.renewable_from = copy_words(conf, "renewable-from", NULL),
+		.renewal_grace_s = conf_duration_ms(conf, "renewal-grace") / 1000,
+		.renewal_key = conf_str(conf, "renewal-key"),
+		.lets_officers_name = strcmp(conf_str(conf, "officer-names"), "allow") == 0,
 		.holds_any_scope = strcmp(conf_str(conf, "any-scope"), "pend") == 0,
 		.common_name = conf_bool(conf, "common-name"),
 		.conf = conf,
 	};
 	core->n_profiles++;
-	if (p->keys && p->key_usage && p->key_usage_no_rsa && p->ext_key_usage)
+	if (p->keys && p->key_usage && p->key_usage_no_rsa && p->ext_key_usage && p->renewable_from)
 		return 0;
 	return -ENOMEM;
 }
@@ -418,6 +376,7 @@ static int add_gateway_profile(struct ca_core *core)
 			.name = GATEWAY_TLS_PROFILE,
 			.keys = keys,
 			.rsa_bits_min = 2048,
+			.renewal_key = "any",
 			.key_usage = usage,
 			.key_usage_no_rsa = usage,
 			.ext_key_usage = purpose,
@@ -437,6 +396,23 @@ static void load_numbers(struct ca_settings *s, const struct conf_section *conf)
 	s->retry_after_s = (unsigned)(conf_duration_ms(conf, "retry-after") / 1000);
 	s->notify_attempts = (unsigned)conf_int(conf, "notify-attempts");
 	s->pending_per_requester = (unsigned)conf_int(conf, "pending-per-requester");
+}
+
+/* The gateway's own certificates ask for nothing. */
+static int check_renewable(struct ca_core *core, struct conf_error *error)
+{
+	for (size_t i = 0; i < core->n_profiles; i++) {
+		const struct conf_section *conf = core->profiles[i].conf;
+
+		for (size_t j = 0; conf && j < conf_count(conf, "renewable-from"); j++) {
+			const char *from = conf_str_at(conf, "renewable-from", j);
+
+			if (!core_find_profile(core, from) || strcmp(from, GATEWAY_TLS_PROFILE) == 0)
+				return conf_refuse_at(conf, "renewable-from", j, error,
+						      "there is no profile '%s' of clients under profiles:", from);
+		}
+	}
+	return 0;
 }
 
 static int check_endpoints(struct ca_core *core, struct conf_error *error)
@@ -526,6 +502,8 @@ int settings_load(struct ca_core *core, struct conf_error *error)
 		e = load_ca(core, conf_section_at(core->conf, "cas", i), error);
 	if (!e)
 		e = add_gateway_profile(core);
+	if (!e)
+		e = check_renewable(core, error);
 	if (!e)
 		e = check_endpoints(core, error);
 	if (!e)

@@ -130,9 +130,9 @@ static int insert_request(struct db_conn *conn, const struct apply *a)
 			"names_key, asked_subject, subject, raw_attributes, transaction_key, key_until_ms, "
 			"status, reason, rule, trace, digest, serial, tbs, key_id, crl_partition, not_before_s, "
 			"not_after_s, template_s, edited, key_type, key_bits, credential_id, credential, any_scope,"
-			" approvals_needed, server_key)"
+			" approvals_needed, server_key, also_id, also, certificate_id, name_change)"
 			" VALUES(?,?,1,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-			"?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			"?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 			DB_INT(r->id), DB_INT(r->state), DB_TEXT(r->ca), DB_TEXT(r->protocol), DB_TEXT(r->endpoint),
 			DB_TEXT(r->profile), DB_TEXT(r->requester), DB_TEXT(r->intermediary),
 			DB_TEXT(r->source_address), DB_INT(r->evidence), DB_INT(r->received_ms),
@@ -149,7 +149,8 @@ static int insert_request(struct db_conn *conn, const struct apply *a)
 			DB_INT(r->template_s), DB_INT(r->is_edited), DB_TEXT(r->csr.key_type ? r->csr.key_type : ""),
 			DB_INT(r->csr.key_bits), r->credential_id ? DB_INT(r->credential_id) : DB_NULL,
 			DB_TEXT(r->credential_text), DB_INT(r->is_any_scope), DB_INT(r->verdict.approvals),
-			DB_INT(r->server_key));
+			DB_INT(r->server_key), r->also_id ? DB_INT(r->also_id) : DB_NULL, DB_TEXT(r->also_text),
+			r->certificate_id ? DB_INT(r->certificate_id) : DB_NULL, DB_INT(r->name_change));
 	if (!e)
 		e = store_write_names(conn, r);
 	return e ? e : write_rows(conn, r);
@@ -335,10 +336,10 @@ static int settle_credential(struct db_conn *conn, const struct apply *a)
 	const struct ca_request *r = a->change->r;
 	bool is_error = r->state == CA_STATE_ERROR;
 
-	if (!r->credential_id || a->change->insert == is_error)
+	if ((!r->credential_id && !r->also_id) || a->change->insert == is_error)
 		return 0;
-	return is_error ? store_return_credential(conn, r, a->now_ms) :
-			  a->change->insert ? store_use_credential(conn, r, a->now_ms) : 0;
+	return is_error ? store_return_credentials(conn, r, a->now_ms) :
+			  a->change->insert ? store_use_credentials(conn, r, a->now_ms) : 0;
 }
 
 static int apply(struct db_conn *conn, void *arg)

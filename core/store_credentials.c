@@ -24,7 +24,7 @@ static int record(struct db_conn *conn, const char *actor, const char *action, c
 /* "user alice", "challenge 12". */
 static void print_subject(char out[static 96], enum ca_evidence_kind kind, const char *name, int64_t id)
 {
-	if (kind == CA_EVIDENCE_EAB || kind == CA_EVIDENCE_USER)
+	if (credential_has_name(kind))
 		snprintf(out, 96, "%s %.64s", credential_kind_word(kind), name);
 	else
 		snprintf(out, 96, "%s %lld", credential_kind_word(kind), (long long)id);
@@ -38,11 +38,11 @@ static int add(struct db_conn *conn, void *arg)
 	char subject[96];
 	int e = db_run(conn,
 		       "INSERT INTO credentials(kind, name, note, secret, salt, endpoints, profiles, scope, created_ms,"
-		       " created_by, until_ms, uses_left, used) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,0)",
+		       " created_by, until_ms, uses_left, by_name, used) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,0)",
 		       DB_INT(c->kind), c->name ? DB_TEXT(c->name) : DB_NULL, DB_TEXT(c->note), DB_BLOB(c->secret),
 		       DB_BLOB(c->salt), DB_TEXT(c->endpoints), DB_TEXT(c->profiles), DB_TEXT(c->scope),
 		       DB_INT(c->now_ms), DB_TEXT(c->actor), c->until_ms ? DB_INT(c->until_ms) : DB_NULL,
-		       c->uses ? DB_INT(c->uses) : DB_NULL);
+		       c->uses ? DB_INT(c->uses) : DB_NULL, DB_INT(c->is_by_name));
 
 	if (e)
 		return e;
@@ -68,7 +68,7 @@ struct change {
 /* Its number; 0 with CA_CALL_NOT_FOUND or STORE_CHANGED when there is none that lives. */
 static int find_live(struct db_conn *conn, const struct change *c, int64_t *id)
 {
-	bool by_name = c->kind == CA_EVIDENCE_EAB || c->kind == CA_EVIDENCE_USER;
+	bool by_name = credential_has_name(c->kind);
 	OWNED(db_rows) rows = NULL;
 	int e = by_name ? db_select(conn, &rows, "SELECT id, revoked_ms FROM credentials WHERE kind=? AND name=?",
 				    DB_INT(c->kind), DB_TEXT(c->name)) :
@@ -131,8 +131,8 @@ int store_set_password(struct ca_core *core, const char *actor, const char *user
 
 #define COLUMNS \
 	"id, kind, name, note, created_by, endpoints, profiles, scope, created_ms, until_ms, last_used_ms," \
-	" revoked_ms, uses_left, used"
-#define COLUMNS_N 14
+	" revoked_ms, uses_left, used, by_name"
+#define COLUMNS_N 15
 
 static const char *copy_text(struct arena *arena, struct db_rows *rows, int column)
 {
@@ -158,6 +158,7 @@ static int read_row(struct arena *arena, struct db_rows *rows, struct credential
 		.revoked_ms = db_col_int(rows, 11),
 		.uses_left = db_col_is_null(rows, 12) ? -1 : db_col_int(rows, 12),
 		.used = db_col_int(rows, 13),
+		.is_by_name = db_col_int(rows, 14) != 0,
 	};
 	return out->name && out->note && out->created_by && out->endpoints && out->profiles && out->scope ? 0 :
 													     -ENOMEM;
@@ -199,6 +200,41 @@ int store_find_credential(struct ca_core *core, enum ca_evidence_kind kind, cons
 	struct lookup l = { kind, name, secret, arena, out };
 
 	return db_read_one(core->db, find, &l);
+}
+
+struct live {
+	enum ca_evidence_kind kind;
+	struct arena *arena;
+	struct credential_found *all;
+	size_t n;
+};
+
+static int list_live(struct db_conn *conn, void *arg)
+{
+	struct live *l = arg;
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows,
+			  "SELECT " COLUMNS ", secret FROM credentials WHERE kind=? AND revoked_ms IS NULL ORDER BY id",
+			  DB_INT(l->kind));
+
+	while (!e && l->n < CREDENTIAL_LISTED_MAX && (e = db_next(rows)) == DB_ROW) {
+		struct credential_found *c = &l->all[l->n++];
+
+		c->secret = arena_copy(l->arena, db_col_blob(rows, COLUMNS_N));
+		e = c->secret.ptr ? read_row(l->arena, rows, &c->row) : -ENOMEM;
+	}
+	return e;
+}
+
+int store_live_credentials(struct ca_core *core, enum ca_evidence_kind kind, struct arena *arena,
+			   struct credential_found **all, size_t *n)
+{
+	struct live l = { kind, arena, arena_alloc(arena, CREDENTIAL_LISTED_MAX * sizeof(**all)), 0 };
+	int e = l.all ? db_read_one(core->db, list_live, &l) : -ENOMEM;
+
+	*all = l.all;
+	*n = l.n;
+	return e;
 }
 
 struct listing {
@@ -352,31 +388,46 @@ int store_bind_account(struct ca_core *core, int64_t id, const char *kid, const 
 }
 
 /* The trail of the request itself is its states: this one is about the credential. */
-static int record_use(struct db_conn *conn, const struct ca_request *r, const char *actor, const char *action,
-		      int64_t now_ms)
+static int record_use(struct db_conn *conn, const struct ca_request *r, const char *credential, const char *actor,
+		      const char *action, int64_t now_ms)
 {
 	char detail[32];
 
 	snprintf(detail, sizeof(detail), "request=%lld", (long long)r->id);
-	return record(conn, actor, action, r->credential_text, detail, now_ms);
+	return record(conn, actor, action, credential, detail, now_ms);
 }
 
-int store_use_credential(struct db_conn *conn, const struct ca_request *r, int64_t now_ms)
+static int use(struct db_conn *conn, const struct ca_request *r, int64_t id, const char *credential, int64_t now_ms)
 {
 	/* An EAB key is used up by accounts, not by what they ask for. */
-	int e = r->evidence == CA_EVIDENCE_EAB ? 0 : take(conn, r->credential_id, now_ms);
+	int e = r->evidence == CA_EVIDENCE_EAB ? 0 : take(conn, id, now_ms);
 
-	return e ? e : record_use(conn, r, r->requester, "redeem-credential", now_ms);
+	return e ? e : record_use(conn, r, credential, r->requester, "redeem-credential", now_ms);
 }
 
-int store_return_credential(struct db_conn *conn, const struct ca_request *r, int64_t now_ms)
+int store_use_credentials(struct db_conn *conn, const struct ca_request *r, int64_t now_ms)
+{
+	int e = r->credential_id ? use(conn, r, r->credential_id, r->credential_text, now_ms) : 0;
+
+	return !e && r->also_id ? use(conn, r, r->also_id, r->also_text, now_ms) : e;
+}
+
+static int give_back(struct db_conn *conn, const struct ca_request *r, int64_t id, const char *credential,
+		     int64_t now_ms)
 {
 	int e = r->evidence == CA_EVIDENCE_EAB ?
 			0 :
 			db_run(conn, "UPDATE credentials SET used=used-1, uses_left=uses_left+1 WHERE id=?",
-			       DB_INT(r->credential_id));
+			       DB_INT(id));
 
-	return e ? e : record_use(conn, r, "core", "return-credential", now_ms);
+	return e ? e : record_use(conn, r, credential, "core", "return-credential", now_ms);
+}
+
+int store_return_credentials(struct db_conn *conn, const struct ca_request *r, int64_t now_ms)
+{
+	int e = r->credential_id ? give_back(conn, r, r->credential_id, r->credential_text, now_ms) : 0;
+
+	return !e && r->also_id ? give_back(conn, r, r->also_id, r->also_text, now_ms) : e;
 }
 
 struct failure {

@@ -10,7 +10,8 @@
 struct credential_insert {
 	enum ca_evidence_kind kind;
 	const char *name, *note, *actor, *endpoints, *profiles, *scope;
-	struct bytes secret, salt;  /* none for EAB */
+	struct bytes secret, salt;  /* none for EAB; VENDOR, RA: certificates */
+	bool is_by_name;
 	int64_t now_ms, until_ms;   /* 0: without end */
 	unsigned uses;              /* 0: without end */
 	int64_t id;                 /* out */
@@ -34,6 +35,12 @@ struct credential_found {
 int store_find_credential(struct ca_core *core, enum ca_evidence_kind kind, const char *name, struct bytes secret,
 			  struct arena *arena, struct credential_found *out);
 
+#define CREDENTIAL_LISTED_MAX 100 /* vendors, or RAs, that live */
+
+/* All of a kind that are not revoked, in the arena. */
+int store_live_credentials(struct ca_core *core, enum ca_evidence_kind kind, struct arena *arena,
+			   struct credential_found **all, size_t *n);
+
 /* Bind an EAB key to an account. 0, also when it was bound to it before; STORE_SPENT. */
 int store_bind_account(struct ca_core *core, int64_t id, const char *kid, const char *account, int64_t now_ms);
 int store_is_bound(struct ca_core *core, int64_t id, const char *account, bool *answer);
@@ -44,11 +51,11 @@ int store_is_credential_revoked(struct ca_core *core, int64_t id, bool *answer);
 /* A wrong one was shown. `text`: which, as far as it is known. */
 int store_credential_failed(struct ca_core *core, const char *text, const char *source, int64_t now_ms);
 
-/* Inside the transaction that writes the row of `r`: it is used, and for CHALLENGE and others with a count used up. 0;
- * STORE_SPENT. */
-int store_use_credential(struct db_conn *conn, const struct ca_request *r, int64_t now_ms);
+/* Inside the transaction that writes the row of `r`: what proved it is used, and for CHALLENGE and others with a count
+ * used up. 0; STORE_SPENT. */
+int store_use_credentials(struct db_conn *conn, const struct ca_request *r, int64_t now_ms);
 
 /* The same for a row that ends as ERROR: what it used comes back. */
-int store_return_credential(struct db_conn *conn, const struct ca_request *r, int64_t now_ms);
+int store_return_credentials(struct db_conn *conn, const struct ca_request *r, int64_t now_ms);
 
 int store_sweep_credentials(struct ca_core *core, int64_t before_ms);

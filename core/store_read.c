@@ -80,6 +80,10 @@ static void read_request(struct ca_request *r, struct db_rows *rows)
 	r->verdict.approvals = (unsigned)db_col_int(rows, 45);
 	r->collected_ms = db_col_int(rows, 46);
 	r->server_key = (enum request_server_key)db_col_int(rows, 47);
+	r->also_id = db_col_int(rows, 48);
+	r->also_text = copy_text(r, rows, 49);
+	r->certificate_id = db_col_int(rows, 50);
+	r->name_change = (enum name_change)db_col_int(rows, 51);
 }
 
 static int load_names(struct db_conn *conn, struct ca_request *r)
@@ -149,7 +153,8 @@ static int load_request(struct db_conn *conn, void *arg)
 		" r.transaction_key, r.status, r.reason, r.rule, r.trace, r.digest, r.serial, r.tbs,"
 		" r.not_before_s, r.not_after_s, c.certificate, r.subject, r.template_s, r.edited, r.key_type,"
 		" r.key_bits, r.key_id, c.revoked_ms, c.revoked_reason, r.credential_id, r.credential, r.any_scope,"
-		" r.crl_partition, r.officer_lifetime_s, r.approvals_needed, c.collected_ms, r.server_key"
+		" r.crl_partition, r.officer_lifetime_s, r.approvals_needed, c.collected_ms, r.server_key,"
+		" r.also_id, r.also, r.certificate_id, r.name_change"
 		" FROM requests r LEFT JOIN certificates c ON c.request_id=r.id WHERE r.id=?",
 		DB_INT(l->id));
 
@@ -190,6 +195,8 @@ int store_load(struct ca_core *core, int64_t id, struct ca_request **out)
 			return -EBADMSG;
 		r->csr.key_type = key_type;
 		r->csr.key_bits = key_bits;
+		if (r->name_change && request_take_wanted(r))
+			return -EBADMSG;
 	}
 	*out = MOVE(r);
 	return 0;

@@ -22,7 +22,10 @@ static const char schema_1[] =
 	" template_s INTEGER NOT NULL, edited INTEGER NOT NULL, officer_lifetime_s INTEGER NOT NULL DEFAULT 0,"
 	" approvals_needed INTEGER NOT NULL DEFAULT 0,"
 	" key_type TEXT NOT NULL, key_bits INTEGER NOT NULL, server_key INTEGER NOT NULL DEFAULT 0,"
-	" credential_id INTEGER, credential TEXT, any_scope INTEGER NOT NULL) STRICT;"
+	" credential_id INTEGER, credential TEXT, any_scope INTEGER NOT NULL,"
+	/* A second credential; the request by which a certificate was issued that proved this one; names were changed
+	 * by renewal (enum name_change). */
+	" also_id INTEGER, also TEXT, certificate_id INTEGER, name_change INTEGER NOT NULL DEFAULT 0) STRICT;"
 	/* key_until_ms 0: the key is released and may be used again. */
 	"CREATE UNIQUE INDEX requests_key ON requests(transaction_key) WHERE key_until_ms <> 0;"
 	"CREATE UNIQUE INDEX requests_pending ON requests(endpoint, requester, names_key, profile) WHERE state = 9;"
@@ -109,13 +112,14 @@ static const char schema_1[] =
 	"CREATE TRIGGER audit_keeps_content BEFORE UPDATE ON audit BEGIN"
 	" SELECT RAISE(ABORT, 'audit records are never changed'); END;"
 	/* endpoints, profiles, scope: one a line. secret: of a challenge or token its SHA-256, of a user scrypt, of
-	 * an EAB key nothing. uses_left NULL: without end. Numbers are never given twice: requests point to them. */
+	 * an EAB key nothing, of a vendor or RA certificates in DER; by_name: of an RA, whatever its key.
+	 * uses_left NULL: without end. Numbers are never given twice: requests point to them. */
 	"CREATE TABLE credentials("
 	" id INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, name TEXT, note TEXT NOT NULL, secret BLOB,"
 	" salt BLOB, endpoints TEXT NOT NULL, profiles TEXT NOT NULL, scope TEXT NOT NULL,"
 	" created_ms INTEGER NOT NULL, created_by TEXT NOT NULL, until_ms INTEGER,"
 	" uses_left INTEGER CHECK (uses_left >= 0), used INTEGER NOT NULL,"
-	" last_used_ms INTEGER, revoked_ms INTEGER) STRICT;"
+	" last_used_ms INTEGER, revoked_ms INTEGER, by_name INTEGER NOT NULL DEFAULT 0) STRICT;"
 	"CREATE UNIQUE INDEX credentials_name ON credentials(kind, name) WHERE name IS NOT NULL;"
 	"CREATE UNIQUE INDEX credentials_secret ON credentials(kind, secret) WHERE name IS NULL;"
 	"CREATE TABLE credential_accounts("

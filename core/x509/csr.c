@@ -5,8 +5,10 @@
 #include "core/x509/csr.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
+#include <strings.h>
 
 #include <idn2.h>
 #include <openssl/err.h>
@@ -22,6 +24,7 @@
 #define OID_SUBJECT_ALT_NAME "2.5.29.17"
 #define OID_COMMON_NAME "2.5.4.3"
 #define OID_CHALLENGE_PASSWORD "1.2.840.113549.1.9.7"
+#define OID_CHANGE_SUBJECT_NAME "1.3.6.1.5.5.7.7.36"
 #define CSR_DEPTH_MAX 16
 
 static int refuse(char why[static CA_REASON_SIZE], enum ca_status status, const char *text)
@@ -223,32 +226,6 @@ static int read_extension_request(struct csr *csr, struct arena *arena, struct b
 	return 0;
 }
 
-/* Attributes other than extensionRequest (challengePassword and the like) are not for the certificate: skipped. */
-static int read_attributes(struct csr *csr, struct arena *arena, struct bytes attributes,
-			   char why[static CA_REASON_SIZE])
-{
-	bool seen = false;
-
-	while (attributes.len) {
-		struct bytes attribute, oid, values;
-		char text[64];
-		int e;
-
-		if (der_expect(&attributes, DER_SEQUENCE, &attribute) || der_expect(&attribute, DER_OID, &oid) ||
-		    der_oid_print(oid, text, sizeof(text)) || der_expect(&attribute, DER_SET, &values) || attribute.len)
-			return REFUSE_SHAPE("has malformed attributes");
-		if (strcmp(text, OID_EXTENSION_REQUEST) != 0)
-			continue;
-		if (seen)
-			return REFUSE_SHAPE("asks for extensions twice");
-		seen = true;
-		e = read_extension_request(csr, arena, values, why);
-		if (e)
-			return e;
-	}
-	return 0;
-}
-
 bool csr_has_attribute(const struct csr *csr, const char *oid)
 {
 	struct bytes rest = csr->attributes, attribute, type;
@@ -332,6 +309,80 @@ static int print_subject(struct csr *csr, struct arena *arena)
 	BIO_free(out);
 	X509_NAME_free(name);
 	return e;
+}
+
+/* Names instead of those that stand in the request (RFC 6402 2.8): all of them, an absent part is empty. */
+static int read_change(struct csr *csr, struct arena *arena, struct bytes values, char why[static CA_REASON_SIZE])
+{
+	struct csr *wanted = arena_alloc(arena, sizeof(*wanted));
+	struct bytes change, content, whole;
+	unsigned tag = 0;
+	int e = 0;
+
+	if (!wanted)
+		return -ENOMEM;
+	if (csr->wanted)
+		return REFUSE_SHAPE("asks for other names twice");
+	*wanted = (struct csr){ .subject = bytes_of("\x30\x00", 2), .subject_text = "", .spki = csr->spki };
+	if (der_expect(&values, DER_SEQUENCE, &change) || values.len || !change.len ||
+	    der_read(&change, &tag, &content, &whole))
+		return REFUSE_SHAPE("has a malformed ChangeSubjectName");
+	/* Name and GeneralNames are both a SEQUENCE: the one of SETs, the other of context tags. */
+	if (tag == DER_SEQUENCE && (!content.len || content.ptr[0] == DER_SET)) {
+		wanted->subject = whole;
+		e = read_subject(wanted, arena, content, why);
+		if (!e && print_subject(wanted, arena))
+			e = REFUSE_SHAPE("wants a subject that cannot be read");
+		whole = change;
+	} else if (change.len) {
+		e = REFUSE_SHAPE("has a malformed ChangeSubjectName");
+	}
+	if (!e && whole.len)
+		e = read_alt_names(wanted, arena, whole, why);
+	csr->wanted = e ? NULL : wanted;
+	return e;
+}
+
+/* What is wanted instead, in octets of the store. */
+static int reread_change(struct csr *csr, struct arena *arena, struct bytes attributes)
+{
+	struct bytes attribute, oid, values;
+	char text[64], why[CA_REASON_SIZE];
+
+	while (der_expect(&attributes, DER_SEQUENCE, &attribute) == 0)
+		if (der_expect(&attribute, DER_OID, &oid) == 0 && der_oid_print(oid, text, sizeof(text)) == 0 &&
+		    strcmp(text, OID_CHANGE_SUBJECT_NAME) == 0 && der_expect(&attribute, DER_SET, &values) == 0)
+			return read_change(csr, arena, values, why);
+	return 0;
+}
+
+/* Other attributes (challengePassword and the like) are not for the certificate: skipped. */
+static int read_attributes(struct csr *csr, struct arena *arena, struct bytes attributes,
+			   char why[static CA_REASON_SIZE])
+{
+	bool seen = false;
+
+	while (attributes.len) {
+		struct bytes attribute, oid, values;
+		char text[64];
+		int e;
+
+		if (der_expect(&attributes, DER_SEQUENCE, &attribute) || der_expect(&attribute, DER_OID, &oid) ||
+		    der_oid_print(oid, text, sizeof(text)) || der_expect(&attribute, DER_SET, &values) || attribute.len)
+			return REFUSE_SHAPE("has malformed attributes");
+		if (strcmp(text, OID_CHANGE_SUBJECT_NAME) == 0) {
+			e = read_change(csr, arena, values, why);
+		} else if (strcmp(text, OID_EXTENSION_REQUEST) == 0) {
+			e = seen ? REFUSE_SHAPE("asks for extensions twice") :
+				   read_extension_request(csr, arena, values, why);
+			seen = true;
+		} else {
+			continue;
+		}
+		if (e)
+			return e;
+	}
+	return 0;
 }
 
 /* What was signed, and how. */
@@ -423,6 +474,7 @@ static int read_csr(struct csr *out, struct arena *arena, struct bytes der, bool
 	out->attributes = attributes;
 	if (!possession) {
 		(void)read_subject(out, arena, subject, why);
+		(void)reread_change(out, arena, attributes);
 		return print_subject(out, arena) ? -EBADMSG : 0;
 	}
 	e = find_proof(part.algorithm) ? 0 :
@@ -451,4 +503,104 @@ int csr_parse(struct csr *out, struct arena *arena, struct bytes der, char why[s
 int csr_reread(struct csr *out, struct arena *arena, struct bytes der, char why[static CA_REASON_SIZE])
 {
 	return read_csr(out, arena, der, false, why);
+}
+
+/* ---- certificates ---- */
+
+bool csr_same_value(const char *a, const char *b)
+{
+	a += strspn(a, " ");
+	b += strspn(b, " ");
+	for (;; a++, b++) {
+		size_t blanks_a = strspn(a, " "), blanks_b = strspn(b, " ");
+
+		a += blanks_a;
+		b += blanks_b;
+		if (!*a || !*b)
+			return !*a && !*b;
+		if (!blanks_a != !blanks_b || tolower((unsigned char)*a) != tolower((unsigned char)*b))
+			return false;
+	}
+}
+
+bool csr_same_subject(const struct csr *a, const struct csr *b)
+{
+	for (size_t i = 0; i < a->n_parts && i < b->n_parts; i++)
+		if (!bytes_equal(a->parts[i].oid, b->parts[i].oid) ||
+		    !csr_same_value(a->parts[i].value, b->parts[i].value))
+			return false;
+	return a->n_parts == b->n_parts;
+}
+
+bool csr_has_name(const struct csr *csr, enum ca_name_kind kind, const char *value)
+{
+	for (size_t i = 0; i < csr->n_names; i++)
+		if (csr->names[i].kind == kind && strcasecmp(csr->names[i].value, value) == 0)
+			return true;
+	return false;
+}
+
+/* The octets of the extension with this OID; none when it is not there. */
+static int find_extension(struct bytes list, const char *wanted, struct bytes *value)
+{
+	struct bytes extension, oid, flag;
+	char text[64];
+
+	*value = bytes_of(NULL, 0);
+	while (list.len) {
+		if (der_expect(&list, DER_SEQUENCE, &extension) || der_expect(&extension, DER_OID, &oid) ||
+		    der_oid_print(oid, text, sizeof(text)))
+			return -EINVAL;
+		(void)der_expect(&extension, DER_BOOLEAN, &flag);
+		if (strcmp(text, wanted) == 0)
+			return der_expect(&extension, DER_OCTET_STRING, value);
+	}
+	return 0;
+}
+
+/* Behind the key there may be identifiers of issuer and subject, and the extensions. */
+static int take_alt_names(struct csr *out, struct arena *arena, struct bytes tbs, char why[static CA_REASON_SIZE])
+{
+	struct bytes content, list, value;
+	unsigned tag;
+
+	while (tbs.len) {
+		if (der_read(&tbs, &tag, &content, NULL))
+			return -EINVAL;
+		if (tag != 0xa3)
+			continue;
+		if (der_expect(&content, DER_SEQUENCE, &list) || find_extension(list, OID_SUBJECT_ALT_NAME, &value))
+			return -EINVAL;
+		return value.len ? read_alt_names(out, arena, value, why) : 0;
+	}
+	return 0;
+}
+
+int csr_read_certificate(struct csr *out, struct arena *arena, struct bytes certificate)
+{
+	struct bytes in = arena_copy(arena, certificate), whole, tbs, skipped, subject;
+	char why[CA_REASON_SIZE];
+	unsigned tag;
+	int e;
+
+	*out = (struct csr){ .subject_text = "" };
+	if (!in.ptr)
+		return -ENOMEM;
+	if (der_check(in, CSR_DEPTH_MAX) || der_expect(&in, DER_SEQUENCE, &whole) || in.len ||
+	    der_expect(&whole, DER_SEQUENCE, &tbs) || der_expect(&tbs, DER_CONTEXT_0, &skipped) ||
+	    der_expect(&tbs, DER_INTEGER, &skipped))
+		return -EINVAL;
+	/* The algorithm, the issuer, the dates. */
+	for (int i = 0; i < 3; i++)
+		if (der_expect(&tbs, DER_SEQUENCE, &skipped))
+			return -EINVAL;
+	if (der_read(&tbs, &tag, &subject, &out->subject) || tag != DER_SEQUENCE ||
+	    der_read(&tbs, &tag, &skipped, &out->spki) || tag != DER_SEQUENCE)
+		return -EINVAL;
+	e = read_subject(out, arena, subject, why);
+	if (!e)
+		e = take_alt_names(out, arena, tbs, why);
+	if (!e)
+		e = print_subject(out, arena);
+	return e > 0 ? -EINVAL : e;
 }

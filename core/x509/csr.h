@@ -46,6 +46,8 @@ struct csr {
 	bool has_other_names;          /* a SAN form other than dNSName, iPAddress, rfc822Name, URI */
 	struct ca_extension extensions[CSR_EXTENSIONS_MAX]; /* flags: critical bit only */
 	size_t n_extensions;
+	const struct csr *wanted;      /* names of a ChangeSubjectName (RFC 6402 2.8), which take the place of all those
+					* above: subject, its parts, names of the SAN. NULL: there is none */
 };
 
 /* 0; positive `enum ca_status` (BAD_REQUEST, BAD_SIGNATURE, BAD_KEY) with one sentence in `why`; negative. */
@@ -53,11 +55,23 @@ int csr_parse(struct csr *out, struct arena *arena, struct bytes der, char why[s
 
 /* The spans, subject with its parts and common name of octets of the store, which passed the gate of their time:
  * nothing is judged again, so that a stricter gate does not shut out what is there. Names, extensions, key type
- * and digest are not filled. */
+ * and digest are not filled; of what is wanted instead they are. */
 int csr_reread(struct csr *out, struct arena *arena, struct bytes der, char why[static CA_REASON_SIZE]);
 
 /* Has it an attribute (RFC 2986 4.1) of this type, a dotted OID, whatever its values are? */
 bool csr_has_attribute(const struct csr *csr, const char *oid);
+
+/* The names of a certificate that this core has issued, and its key: subject with its parts, SAN, spki. 0; -EINVAL:
+ * they are of a form that no request may have; -ENOMEM. */
+int csr_read_certificate(struct csr *out, struct arena *arena, struct bytes certificate);
+
+/* Values of a subject are compared as RFC 5280 7.1 has it: without case, and any number of blanks is one. */
+bool csr_same_value(const char *a, const char *b);
+
+/* The same components in the same order, with the same values. */
+bool csr_same_subject(const struct csr *a, const struct csr *b);
+
+bool csr_has_name(const struct csr *csr, enum ca_name_kind kind, const char *value); /* in the SAN; without case */
 
 /* A DNS name as a certificate may carry it: lower case LDH labels of at most 63 octets, 253 in all, no trailing dot;
  * valid A-labels; a leading "*." only when `wildcard`. 0 or -EINVAL. `out` may equal `name`. */

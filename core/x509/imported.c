@@ -37,7 +37,7 @@ static int read_frame(struct imported *out, struct bytes der)
 	rest = out->tbs;
 	if (der_expect(&rest, DER_SEQUENCE, &tbs) || der_expect(&tbs, DER_CONTEXT_0, &skipped) ||
 	    der_expect(&tbs, DER_INTEGER, &skipped) || take_sequence(&tbs, &skipped) ||
-	    take_sequence(&tbs, &out->issuer) || take_sequence(&tbs, &skipped) || take_sequence(&tbs, &skipped) ||
+	    take_sequence(&tbs, &out->issuer) || take_sequence(&tbs, &skipped) || take_sequence(&tbs, &out->subject) ||
 	    take_sequence(&tbs, &out->spki))
 		return -EINVAL;
 	return 0;

@@ -9,7 +9,7 @@
 
 /* Spans of the certificate, and texts in the arena. */
 struct imported {
-	struct bytes tbs, signature, serial, issuer, spki;
+	struct bytes tbs, signature, serial, issuer, subject, spki;
 	int64_t not_before_s, not_after_s;
 	const char *subject_text;
 	struct ca_name *names; /* dNSName and iPAddress of the SAN */

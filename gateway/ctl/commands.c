@@ -138,6 +138,11 @@ static const struct option_row credential_options[] = {
 	{ 0 },
 };
 
+static const struct option_row by_name_options[] = {
+	{ "by-name", .summary = "any certificate with the issuer and subject of the first one, instead of its key" },
+	{ 0 },
+};
+
 static const struct option_row password_options[] = {
 	{ "password-file", .value = "FILE", .summary = "read the password from the first line; - is standard input" },
 	{ "generate", .summary = "let the core make one, and show it" },
@@ -232,6 +237,8 @@ static const struct noun_row nouns[] = {
 	{ "challenge", .summary = "SCEP challenges" },
 	{ "user", .summary = "EST users", .also = "est-user" },
 	{ "token", .summary = "EST tokens" },
+	{ "vendor", .summary = "makers of devices, whose certificates may ask" },
+	{ "ra", .summary = "registration authorities" },
 	{ "ca", .summary = "the CAs: create, import, replace keys, show" },
 	{ "trust", .summary = "what clients have to trust" },
 	{ "endpoint", .summary = "where clients come in, and what they type" },
@@ -381,6 +388,28 @@ static const struct command commands[] = {
 	  .list = &credential_shape, .is_paged = true, .run = ctl_credential_list },
 	{ "token", "revoke", NULL, "ID...", "revoke tokens, at once", .run = ctl_credential_revoke,
 	  .text = REVOKE_TEXT },
+
+	{ "vendor", "add", NULL, "NAME FILE", "let devices ask by the certificates of their maker",
+	  .prints = PRINTS_DOCUMENT, .options = { credential_options }, .run = ctl_listed_add,
+	  .text = "The file has one to eight certificates of authorities, in PEM or DER: who can build a path from its "
+		  "certificate to one of them asks as this vendor. In the scope {serialNumber} and {CN} stand for "
+		  "those of the device. " CREDENTIAL_TEXT,
+	  .example = "gatehouse vendor add acme anchors.pem --endpoint est --scope 'CN={serialNumber}'" },
+	{ "vendor", "list", NULL, "", "list the vendors", .prints = PRINTS_LIST, .list = &named_credential_shape,
+	  .is_paged = true, .run = ctl_credential_list },
+	{ "vendor", "revoke", NULL, "NAME...", "revoke vendors: their devices ask no more, at once and for ever",
+	  .run = ctl_credential_revoke, .text = REVOKE_TEXT },
+
+	{ "ra", "add", NULL, "NAME FILE", "let a registration authority ask for others", .prints = PRINTS_DOCUMENT,
+	  .options = { credential_options, by_name_options }, .run = ctl_listed_add,
+	  .text = "The file has its certificate, in PEM or DER, with clientAuth and id-kp-cmcRA "
+		  "(1.3.6.1.5.5.7.3.28) in its extended key usage; with --by-name those of its issuers behind it, "
+		  "unless this core has issued it. " CREDENTIAL_TEXT,
+	  .example = "gatehouse ra add registrar ra.pem --endpoint est --scope '*.plant.example.com'" },
+	{ "ra", "list", NULL, "", "list the registration authorities", .prints = PRINTS_LIST,
+	  .list = &named_credential_shape, .is_paged = true, .run = ctl_credential_list },
+	{ "ra", "revoke", NULL, "NAME...", "revoke registration authorities, at once and for ever",
+	  .run = ctl_credential_revoke, .text = REVOKE_TEXT },
 
 	{ "ca", "init", NULL, "", "create a CA, and a first configuration", .prints = PRINTS_DOCUMENT,
 	  .options = { ca_place_options, ca_key_options, ca_init_options }, .run = ctl_ca_init,

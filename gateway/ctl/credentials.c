@@ -1,4 +1,4 @@
-/* Commands about enrolment credentials: eab, challenge, user and token; create, list, revoke, passwd.
+/* Commands about enrolment credentials: eab, challenge, user, token, vendor and ra; create, add, list, revoke, passwd.
  *
  * A password is never on the command line, where every user of the machine would see it.
  *
@@ -12,12 +12,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/base/file.h"
 #include "core/base/own.h"
 #include "core/base/terminal.h"
 #include "gateway/ctl/print.h"
 #include "gateway/ctl/shapes.h"
 
 #define PASSWORD_MAX 1024
+#define CERTIFICATES_MAX 65536
 
 typedef Gatehouse__Admin__Call Call;
 typedef Gatehouse__Admin__Credential Credential;
@@ -347,6 +349,23 @@ int ctl_user_create(struct ctl *ctl)
 		code = create(ctl, &q);
 	explicit_bzero(password, sizeof(password));
 	return code;
+}
+
+/* vendor add, ra add */
+int ctl_listed_add(struct ctl *ctl)
+{
+	Gatehouse__Admin__CreateCredential q = GATEHOUSE__ADMIN__CREATE_CREDENTIAL__INIT;
+	OWNED_BUF certificates = BUF_INIT(CERTIFICATES_MAX);
+	int e = file_read(ctl->arguments[1], &certificates);
+
+	if (e)
+		return ctl_fail(CTL_FAILED, "cannot read the certificates", ctl->arguments[1],
+				e == -EMSGSIZE ? "a file has at most 64 KiB" : strerror(-e));
+	q.name = (char *)(uintptr_t)ctl->arguments[0];
+	q.certificates.data = certificates.ptr;
+	q.certificates.len = certificates.len;
+	q.by_name = option_given(ctl, "by-name");
+	return create(ctl, &q);
 }
 
 int ctl_user_passwd(struct ctl *ctl)

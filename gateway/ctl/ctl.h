@@ -101,6 +101,7 @@ int ctl_credential_list(struct ctl *ctl);
 int ctl_credential_revoke(struct ctl *ctl);
 int ctl_user_create(struct ctl *ctl);
 int ctl_user_passwd(struct ctl *ctl);
+int ctl_listed_add(struct ctl *ctl);
 int ctl_status(struct ctl *ctl);
 int ctl_doctor(struct ctl *ctl);
 int ctl_trust_show(struct ctl *ctl);

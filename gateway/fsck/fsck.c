@@ -16,7 +16,7 @@
 /* What the trail calls a credential. */
 #define CREDENTIAL \
 	"CASE c.kind WHEN 3 THEN 'eab ' || c.name WHEN 4 THEN 'challenge ' || c.id WHEN 5 THEN 'user ' || c.name" \
-	" ELSE 'token ' || c.id END"
+	" WHEN 9 THEN 'vendor ' || c.name WHEN 10 THEN 'ra ' || c.name ELSE 'token ' || c.id END"
 
 static const struct {
 	const char *check, *sql;
@@ -63,13 +63,15 @@ static const struct {
 		  " WHERE state IN (8, 20, 21) AND serial IS NULL AND " OURS },
 	{ "evidence", "SELECT 'request ' || id || ' came with a credential that nobody knows' FROM requests"
 		      " WHERE evidence BETWEEN 3 AND 6 AND (credential_id IS NULL OR credential IS NULL) AND " OURS },
+	{ "evidence", "SELECT 'request ' || id || ' came by a certificate that nobody knows' FROM requests"
+		      " WHERE evidence=8 AND credential_id IS NULL AND certificate_id IS NULL AND " OURS },
 	{ "evidence", "SELECT 'request ' || id || ' came without evidence' FROM requests WHERE evidence=0 AND"
 		      " " OURS },
 	{ "evidence", "SELECT 'a name of request ' || request_id || ' has no evidence: ' || value FROM names"
 		      " JOIN requests ON id=request_id WHERE names.evidence=0 AND " OURS },
 	/* What is purged is not counted any more, so there may be fewer than were used. */
 	{ "credentials", "SELECT 'credential ' || c.id || ' was used ' || used || ' times, by ' || count(r.id) ||"
-			 " ' requests' FROM credentials c JOIN requests r ON r.credential_id=c.id"
+			 " ' requests' FROM credentials c JOIN requests r ON c.id IN (r.credential_id, r.also_id)"
 			 " WHERE c.kind <> 3 AND r.state <> 30 GROUP BY c.id HAVING count(r.id) > used" },
 	{ "credentials", "SELECT 'EAB key ' || id || ' was used ' || used || ' times, by ' || n || ' accounts' FROM"
 			 " (SELECT c.id, c.used, count(a.account) AS n FROM credentials c LEFT JOIN"

@@ -10,6 +10,7 @@
 #include "core/base/base64.h"
 #include "core/base/own.h"
 #include "core/base/secret.h"
+#include "core/store.h"
 #include "tests/scenarios/duration.h"
 
 #define LIST_MAX 16
@@ -151,9 +152,9 @@ static bool make_mac(struct scenario *s, const struct step *step, struct scenari
 	return true;
 }
 
-bool scenario_claim(struct scenario *s, const struct step *step, struct ca_credential_claim *claim)
+bool scenario_claim(struct scenario *s, const struct step *step, const char *word, struct ca_credential_claim *claim)
 {
-	struct scenario_credential *c = find(s, step_value(step, "with"));
+	struct scenario_credential *c = find(s, step_value(step, word));
 	const char *secret = step_value(step, "secret"), *user = step_value(step, "user");
 
 	if (!c)
@@ -192,24 +193,76 @@ void scenario_use_credential(struct scenario *s, const struct step *step, const 
 	sub->n_names = 0;
 }
 
-/* check with=LABEL [secret=…] [user=…] [endpoint=…] [source=…] [account=…] -> good, over, refused, busy */
+static bool load_certificate(struct scenario *s, const struct step *step)
+{
+	OWNED(ca_request) row = NULL;
+
+	buf_fini(&s->shown);
+	s->shown = BUF_INIT(CA_CERTIFICATE_MAX);
+	if (store_load(s->rig.core, strtoll(step_value(step, "certificate"), NULL, 10), &row) ||
+	    row->certificate.len == 0 || buf_append(&s->shown, buf_bytes(&row->certificate))) {
+		scenario_fail(s, "there is no certificate of request %s", step_value(step, "certificate"));
+		return false;
+	}
+	if (step_has(step, "forged"))
+		s->shown.ptr[s->shown.len - 1] ^= 1;
+	return true;
+}
+
+static struct ca_credential_claim claim_of_certificate(const struct scenario *s, const struct step *step)
+{
+	return (struct ca_credential_claim){ .kind = CA_EVIDENCE_CERTIFICATE,
+					     .certificate = buf_bytes(&s->shown),
+					     .use = step_has(step, "renew") ? CA_CERTIFICATE_RENEW :
+									      CA_CERTIFICATE_ENROL };
+}
+
+bool scenario_show_certificate(struct scenario *s, const struct step *step, struct ca_credential_claim *claim,
+			       struct ca_submission *sub)
+{
+	const char *requester = step_value(step, "requester");
+	struct ca_credential_claim question;
+	struct ca_credential_answer answer;
+
+	if (!load_certificate(s, step))
+		return false;
+	*claim = question = claim_of_certificate(s, step);
+	question.endpoint = sub->endpoint;
+	question.source_address = sub->source_address;
+	if (ca_check_credential(s->rig.door, &question, &answer))
+		snprintf(answer.requester, sizeof(answer.requester), "est:nobody");
+	snprintf(s->shown_requester, sizeof(s->shown_requester), "%s", answer.requester);
+	sub->protocol = "est";
+	sub->requester = requester ? requester : s->shown_requester;
+	sub->evidence = CA_EVIDENCE_CERTIFICATE;
+	sub->credential = claim;
+	sub->n_names = 0;
+	return true;
+}
+
+/* check with=LABEL|certificate=ID [renew] [secret=…] [user=…] [endpoint=…] [source=…] [account=…] -> good, over,
+ * refused, busy */
 void step_check(struct scenario *s, const struct step *step)
 {
 	const char *endpoint = step_value(step, "endpoint"), *source = step_value(step, "source");
 	struct ca_credential_answer answer;
 	struct ca_credential_claim claim;
+	char whose[CA_REQUESTER_SIZE + 16];
 	int e;
 
-	if (!scenario_claim(s, step, &claim))
+	if (step_value(step, "certificate") ? !load_certificate(s, step) : !scenario_claim(s, step, "with", &claim))
 		return;
+	if (step_value(step, "certificate"))
+		claim = claim_of_certificate(s, step);
 	claim.endpoint = endpoint ? endpoint : RIG_ENDPOINT;
 	claim.source_address = source ? source : "192.0.2.7";
 	e = ca_check_credential(s->rig.door, &claim, &answer);
+	snprintf(whose, sizeof(whose), "%s %s", answer.requester, ca_trust_word(answer.trust));
 	check_outcome(s, step,
 		      e == 0 && answer.is_over ? "over" :
 		      e == 0		       ? "good" :
 		      e == CA_CALL_REFUSED ? "refused" :
 		      e == CA_CALL_BUSY    ? "busy" :
 					     "failed",
-		      e == 0 ? answer.requester : answer.reason);
+		      e == 0 ? whose : answer.reason);
 }

@@ -114,8 +114,8 @@ static void write_configuration(const struct rig *r, struct buf *text)
 	buf_printf(text, "cas: [{name: %s, policy: %s, exits: %s%s%s}%s%s]\n", RIG_CA,
 		   or_else(s->policy, "{module: p}"), or_else(s->exits, "[{module: e1}, {module: e2}]"),
 		   s->ca ? ", " : "", or_else(s->ca, ""), s->cas ? ", " : "", or_else(s->cas, ""));
-	buf_printf(text, "profiles: [{name: %s%s%s}]\n", RIG_PROFILE, s->profile ? ", " : "",
-		   or_else(s->profile, ""));
+	buf_printf(text, "profiles: [{name: %s%s%s}%s%s]\n", RIG_PROFILE, s->profile ? ", " : "",
+		   or_else(s->profile, ""), s->profiles ? ", " : "", or_else(s->profiles, ""));
 	buf_printf(text, "endpoints: [{name: %s, ca: %s, profile: %s}%s%s]\n", RIG_ENDPOINT, RIG_CA, RIG_PROFILE,
 		   s->endpoints ? ", " : "", or_else(s->endpoints, ""));
 	buf_printf(text, "listeners: [{names: [gw.example]}]\n");

@@ -20,6 +20,7 @@ struct rig_settings {
 	const char *core;      /* "pending-ttl: 1d" */
 	const char *profile;   /* "extensions: [1.2.3.4]" */
 	const char *endpoints; /* "{name: other, ca: CA1, profile: server}" */
+	const char *profiles;  /* "{name: other}": besides RIG_PROFILE */
 	const char *cas;       /* "{name: CA2}": another CA, made by the test */
 	const char *ca;        /* "crl: {partitions: 3}" */
 	const char *ca_key;    /* type of the CA's key */

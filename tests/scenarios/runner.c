@@ -117,7 +117,8 @@ static const char *joined(const struct step *step, size_t from, char *out, size_
 static void use_settings(struct scenario *s)
 {
 	struct rig_settings settings = { .policy = s->policy, .exits = s->exits, .core = s->core,
-					 .profile = s->profile, .endpoints = s->endpoints, .ca = s->ca,
+					 .profile = s->profile, .endpoints = s->endpoints, .profiles = s->profiles,
+					 .ca = s->ca,
 					 .ca_key = s->ca_key,
 					 .over_link = s->over_link };
 
@@ -448,7 +449,7 @@ static void step_setting(struct scenario *s, const struct step *step)
 	} settings[] = { { "policy", &s->policy, false }, { "exits", &s->exits, false },
 			 { "core", &s->core, true },      { "profile", &s->profile, true },
 			 { "ca", &s->ca, true },          { "endpoint", &s->endpoints, false },
-			 { "ca-key", &s->ca_key, false } };
+			 { "ca-key", &s->ca_key, false }, { "profiles", &s->profiles, false } };
 
 	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++)
 		if (strcmp(settings[i].word, step->words[0]) == 0)
@@ -466,7 +467,7 @@ static const struct {
 } steps[] = {
 	{ "policy", step_setting, false },   { "exits", step_setting, false },     { "core", step_setting, false },
 	{ "profile", step_setting, false },  { "endpoint", step_setting, false },  { "ca-key", step_setting, false },
-	{ "ca", step_setting, false },
+	{ "ca", step_setting, false },       { "profiles", step_setting, false },
 	{ "start", step_start, false },      { "stop", step_stop, false },         { "restart", step_restart, false },
 	{ "locate", step_locate, false },    { "settle", step_settle, true },      { "recover", step_recover, true },
 	{ "accept-clock", step_accept_clock, true },
@@ -547,10 +548,12 @@ static void end_scenario(struct scenario *s, const char *checker)
 	free(s->core);
 	free(s->profile);
 	free(s->endpoints);
+	free(s->profiles);
 	free(s->ca_key);
 	free(s->ca);
 	for (size_t i = 0; i < s->n_csrs; i++)
 		buf_fini(&s->csrs[i].der);
+	buf_fini(&s->shown);
 	clock_fake_end();
 }
 

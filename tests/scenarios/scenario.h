@@ -29,7 +29,7 @@ struct scenario {
 	_Atomic bool is_failed;
 	struct rig rig;
 	bool has_folder;
-	char *policy, *exits, *core, *profile, *endpoints, *ca, *ca_key;
+	char *policy, *exits, *core, *profile, *endpoints, *profiles, *ca, *ca_key;
 	bool over_link;
 	struct {
 		char name[128];
@@ -43,6 +43,8 @@ struct scenario {
 		char requester[CA_REQUESTER_SIZE];
 		uint8_t mac[SHA256_SIZE];
 	} credentials[CREDENTIALS_MAX];
+	struct buf shown;            /* the certificate of certificate=ID */
+	char shown_requester[CA_REQUESTER_SIZE];
 	size_t n_credentials;
 	_Atomic unsigned n_keys;     /* transaction keys made for submissions that name none */
 	size_t mark;                 /* trace lines before it are not looked at */
@@ -74,12 +76,17 @@ unsigned scenario_roles(const char *words);
 /* credential_steps.c: what is made by `credential` and shown by `check` and `submit with=LABEL`. */
 step_fn step_credential, step_change_credential, step_check;
 
-/* The claim that the step's with=LABEL makes; false: there is none, and the scenario failed. */
-bool scenario_claim(struct scenario *s, const struct step *step, struct ca_credential_claim *claim);
+/* The claim that the step's with=LABEL, or also=LABEL, makes; false: there is none, and the scenario failed. */
+bool scenario_claim(struct scenario *s, const struct step *step, const char *word, struct ca_credential_claim *claim);
 
 /* Make a submission one with this claim, as the adapter of its protocol would. */
 void scenario_use_credential(struct scenario *s, const struct step *step, const struct ca_credential_claim *claim,
 			     struct ca_submission *sub);
+
+/* The same with the certificate that was issued for certificate=ID, to enrol or to `renew`. Who asks is what the core
+ * says when it is asked first, as adapters do. */
+bool scenario_show_certificate(struct scenario *s, const struct step *step, struct ca_credential_claim *claim,
+			       struct ca_submission *sub);
 
 /* checks.c: what looks at it. */
 step_fn step_import, step_purge, step_status;

@@ -59,7 +59,7 @@ static bool read_extra(const char *text, struct csr_extra *x, char *oid, uint8_t
 }
 
 /* "CN=device 7;O=Example" as the content of a Name. */
-static void put_subject(struct scenario *s, const char *text, struct buf *out)
+static void put_subject(struct scenario *s, const char *text, unsigned string_tag, struct buf *out)
 {
 	static const struct {
 		const char *word, *oid;
@@ -82,10 +82,34 @@ static void put_subject(struct scenario *s, const char *text, struct buf *out)
 			return;
 		}
 		csr_put_oid(&pair, oid);
-		csr_put(&pair, 0x0c, bytes_of_str(equal + 1));
+		csr_put(&pair, string_tag, bytes_of_str(equal + 1));
 		csr_put(&sequence, 0x30, buf_bytes(&pair));
 		csr_put(out, 0x31, buf_bytes(&sequence));
 	}
+}
+
+/* An attribute ChangeSubjectName (RFC 6402 2.8): wants-subject=CN=…;O=…, wants-names=a,b. */
+static void put_change(struct scenario *s, const struct step *step, struct buf *out)
+{
+	OWNED_BUF change = BUF_INIT(8192), subject = BUF_INIT(8192), names = BUF_INIT(8192), value = BUF_INIT(8192),
+		  content = BUF_INIT(8192);
+	const char *wants = step_value(step, "wants-names");
+	OWNED_STR copy = strdup(wants ? wants : "");
+	char *rest = copy;
+
+	if (step_value(step, "wants-subject")) {
+		put_subject(s, step_value(step, "wants-subject"), 0x0c, &subject);
+		csr_put(&change, 0x30, buf_bytes(&subject));
+	}
+	for (char *name; rest && (name = strsep(&rest, ","));)
+		if (*name)
+			csr_put(&names, 0x82, bytes_of_str(name));
+	if (names.len)
+		csr_put(&change, 0x30, buf_bytes(&names));
+	csr_put(&value, 0x30, buf_bytes(&change));
+	csr_put_oid(&content, "1.3.6.1.5.5.7.7.36");
+	csr_put(&content, 0x31, buf_bytes(&value));
+	csr_put(out, 0x30, buf_bytes(&content));
 }
 
 /* An attribute challengePassword. */
@@ -119,7 +143,9 @@ static int make_csr(struct scenario *s, const struct step *step, struct buf *out
 	if (!names)
 		return -ENOMEM;
 	if (step_value(step, "subject"))
-		put_subject(s, step_value(step, "subject"), &subject);
+		put_subject(s, step_value(step, "subject"), step_has(step, "printable") ? 0x13 : 0x0c, &subject);
+	if (step_value(step, "wants-subject") || step_value(step, "wants-names"))
+		put_change(s, step, &attributes);
 	if (step_value(step, "challenge-password"))
 		put_password(step_value(step, "challenge-password"), &attributes);
 	spec.subject = buf_bytes(&subject);
@@ -315,7 +341,7 @@ static int submit(struct scenario *s, const struct step *step, struct bytes der,
 		.collect_s = (unsigned)(duration_ms(value_or(step, "collect", "0s")) / 1000),
 		.is_server_key = step_has(step, "server-key"),
 	};
-	struct ca_credential_claim claim;
+	struct ca_credential_claim claim, also;
 	struct ca_door *door = NULL;
 	int e = 0;
 
@@ -324,9 +350,13 @@ static int submit(struct scenario *s, const struct step *step, struct bytes der,
 	words_split(words, value_or(step, "names", "a.example"));
 	fill_names(&sub, words, names,
 		   evidence_of(value_or(step, "name-evidence", value_or(step, "evidence", "acme"))));
-	if (step_value(step, "with") && scenario_claim(s, step, &claim))
+	if (step_value(step, "with") && scenario_claim(s, step, "with", &claim))
 		scenario_use_credential(s, step, &claim, &sub);
-	if (config) {
+	if (step_value(step, "certificate") && !scenario_show_certificate(s, step, &claim, &sub))
+		e = -EINVAL;
+	if (step_value(step, "also") && scenario_claim(s, step, "also", &also))
+		sub.also = &also;
+	if (!e && config) {
 		OWNED_BUF string = BUF_INIT(256);
 
 		buf_printf(&string, "%s%s", rig_address(&s->rig), config);

@@ -1,0 +1,466 @@
+/* Certificates that clients show.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "core/shown.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <strings.h>
+
+#include "core/base/base64.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/own.h"
+#include "core/base/utf8.h"
+#include "core/store_credentials.h"
+#include "core/store_revoke.h"
+#include "core/x509/chain.h"
+#include "core/x509/device.h"
+#include "core/x509/imported.h"
+
+#define DEVICE_ID_OCTETS 16
+#define ABOUT_MAX 160
+
+/* Everything that comes together while one certificate is judged. */
+struct finding {
+	struct ca_core *core;
+	const struct ca_credential_claim *claim;
+	const struct conf_section *endpoint;
+	const char *endpoint_name;
+	const struct ca_profile *profile; /* that of the endpoint */
+	struct arena *arena;
+	struct credential *out;
+	const char *why;                  /* it is not good */
+};
+
+/* A positive result of what judges: the reason stands in `why`. */
+#define NOT_GOOD 1
+
+static int not_good(struct finding *f, const char *why)
+{
+	f->why = why;
+	return NOT_GOOD;
+}
+
+/* How requesters of the endpoint's protocol are called. */
+static const char *protocol_of(const struct finding *f)
+{
+	const char *protocol = conf_module(f->endpoint);
+
+	return protocol ? protocol : "est";
+}
+
+/* ---- keys of this core ---- */
+
+static bool is_key_of_core(const void *arg, struct bytes spki)
+{
+	const struct ca_core *core = arg;
+	struct bytes key;
+
+	if (public_key_of(spki, &key))
+		return true;
+	for (size_t c = 0; c < core->n_cas; c++)
+		for (unsigned k = 0; k < core->cas[c].n_keys; k++)
+			if (bytes_equal(issuer_get_public_key(core->cas[c].keys[k]->issuer), key))
+				return true;
+	return false;
+}
+
+static bool is_signed_by_core(struct finding *f)
+{
+	struct imported frame;
+
+	if (imported_read(&frame, f->arena, f->claim->certificate))
+		return true;
+	for (size_t c = 0; c < f->core->n_cas; c++)
+		for (unsigned k = 0; k < f->core->cas[c].n_keys; k++) {
+			const struct issuer *issuer = f->core->cas[c].keys[k]->issuer;
+
+			if (bytes_equal(issuer_get_name(issuer), frame.issuer) &&
+			    issuer_verifies(issuer, frame.tbs, frame.signature))
+				return true;
+		}
+	return false;
+}
+
+/* ---- what it proves ---- */
+
+/* Shown in timelines, behind the name of what proved. */
+static const char *about(struct finding *f, const char *what, const char *text)
+{
+	char shown[ABOUT_MAX];
+
+	log_escape(text, shown, sizeof(shown));
+	return arena_printf(f->arena, " trust=%s %s=\"%.*s\"", ca_trust_word(f->out->trust), what,
+			    utf8_fit(shown, sizeof(shown) - 1), shown);
+}
+
+/* As the row of the administrator has it. */
+static int prove_by_row(struct finding *f, const struct credential_row *row, const char *scope)
+{
+	char why[CA_REASON_SIZE];
+	int e;
+
+	f->out->id = row->id;
+	f->out->text = arena_printf(f->arena, "%s %s", credential_kind_word(row->kind), row->name);
+	f->out->is_over = (row->until_ms && row->until_ms < clock_wall_ms()) || row->uses_left == 0;
+	e = scope ? name_scope_parse(&f->out->scope, f->arena, scope, why) : -ENOMEM;
+	return e ? e : f->out->text && f->out->requester && f->out->about ? 0 : -ENOMEM;
+}
+
+static bool is_for_this_endpoint(const struct finding *f, const struct credential_row *row)
+{
+	return credential_is_line(row->endpoints, f->endpoint_name) &&
+	       credential_is_line(row->profiles, f->profile->name);
+}
+
+static int check_time(struct finding *f, int64_t not_before_s, int64_t not_after_s, int64_t grace_s)
+{
+	int64_t now_s = clock_wall_s();
+
+	if (now_s < not_before_s)
+		return not_good(f, "it is not in force yet");
+	return now_s > not_after_s + grace_s ? not_good(f, "it has ended") : 0;
+}
+
+/* ---- RA ---- */
+
+static bool is_listed(const struct credential_found *c, const struct device *shown, struct arena *arena,
+		      struct bytes *issuers)
+{
+	struct bytes first;
+	struct device listed;
+
+	if (device_split(c->secret, &first, issuers) || device_read(&listed, arena, first))
+		return false;
+	return c->row.is_by_name ? bytes_equal(listed.issuer, shown->issuer) &&
+					   bytes_equal(listed.subject, shown->subject) :
+				   bytes_equal(listed.spki, shown->spki);
+}
+
+/* By name a certificate of another CA counts only under the issuers that were listed with it; with a row of this core
+ * its octets are known. */
+static int check_listed(struct finding *f, const struct credential_found *c, struct bytes issuers)
+{
+	const char *why;
+
+	if (!c->row.is_by_name || f->out->certificate_id)
+		return 0;
+	why = issuers.len ? device_verify(f->claim->certificate, f->claim->chain, issuers, clock_wall_s(),
+					  is_key_of_core, f->core) :
+			    "it is another one than was listed, and no issuer was listed with that";
+	return why ? not_good(f, why) : 0;
+}
+
+static int find_ra(struct finding *f, const struct device *shown)
+{
+	struct credential_found *all;
+	struct bytes issuers;
+	size_t n;
+	int e = store_live_credentials(f->core, CA_EVIDENCE_RA, f->arena, &all, &n);
+
+	if (!e)
+		e = check_time(f, shown->not_before_s, shown->not_after_s, 0);
+	if (e)
+		return e;
+	for (size_t i = 0; i < n; i++) {
+		if (!is_for_this_endpoint(f, &all[i].row) || !is_listed(&all[i], shown, f->arena, &issuers))
+			continue;
+		e = check_listed(f, &all[i], issuers);
+		if (e)
+			return e;
+		f->out->kind = CA_EVIDENCE_RA;
+		f->out->trust = CA_TRUST_RA;
+		f->out->requester = arena_printf(f->arena, "%s:ra:%s", protocol_of(f), all[i].row.name);
+		f->out->about = about(f, "certificate", shown->subject_text);
+		return prove_by_row(f, &all[i].row, all[i].row.scope);
+	}
+	return not_good(f, "it is that of a registration authority, and none that is listed for this endpoint");
+}
+
+/* ---- OWN ---- */
+
+static bool is_profile_taken(const struct finding *f, const char *profile)
+{
+	if (strcmp(profile, f->profile->name) == 0)
+		return true;
+	for (const char *const *p = f->profile->renewable_from; p && *p; p++)
+		if (strcmp(*p, profile) == 0)
+			return true;
+	return false;
+}
+
+static int check_own(struct finding *f, const struct ca_request *row, const struct device *shown)
+{
+	bool renews = f->claim->use == CA_CERTIFICATE_RENEW;
+
+	if (strcasecmp(row->ca, conf_str(f->endpoint, "ca")) != 0)
+		return not_good(f, "another CA of this core has issued it");
+	if (!is_profile_taken(f, row->profile))
+		return not_good(f, "it was issued under another profile; see profiles: renewable-from");
+	return check_time(f, shown->not_before_s, shown->not_after_s, renews ? f->profile->renewal_grace_s : 0);
+}
+
+static int prove_own(struct finding *f, const struct ca_request *row)
+{
+	struct credential *out = f->out;
+	struct csr *own = arena_alloc(f->arena, sizeof(*own));
+	const char *protocol = protocol_of(f);
+	char serial[2 * SERIAL_OCTETS_MAX + 1];
+	struct bytes octets;
+	int e = own ? csr_read_certificate(own, f->arena, f->claim->certificate) : -ENOMEM;
+
+	if (e)
+		return e == -EINVAL ? not_good(f, "it has names of a form that no request may have") : e;
+	if (certificate_serial(f->claim->certificate, &octets))
+		return -EBADMSG;
+	hex_print(octets, serial);
+	out->kind = CA_EVIDENCE_CERTIFICATE;
+	out->trust = CA_TRUST_OWN;
+	out->own = own;
+	out->use = f->claim->use;
+	out->text = arena_printf(f->arena, "certificate of request %lld", (long long)row->id);
+	out->about = about(f, out->use == CA_CERTIFICATE_RENEW ? "renews" : "serial", serial);
+	out->serial = arena_strdup(f->arena, serial);
+	out->names_key = arena_copy(f->arena, bytes_of(row->names_key, SHA256_SIZE)).ptr;
+	/* Who renews is who asked first, as long as that was in the same protocol. */
+	out->requester = strcmp(row->protocol, protocol) == 0 ?
+				 arena_strdup(f->arena, row->requester) :
+				 arena_printf(f->arena, "%s:cert:%lld", protocol, (long long)row->id);
+	return out->text && out->about && out->serial && out->names_key && out->requester ? 0 : -ENOMEM;
+}
+
+/* There is a row whose certificate has these octets: that it verifies was seen when it was written. */
+static int judge_row(struct finding *f, const struct ca_request *row)
+{
+	struct device shown;
+	bool is_blocked = false;
+	int e;
+
+	if (row->state != CA_STATE_ISSUED)
+		return not_good(f, row->state == CA_STATE_REVOKED ? "it is revoked" : "this core has not issued it");
+	if (strcmp(row->endpoint, INTERNAL_ENDPOINT) == 0 || strcmp(row->profile, GATEWAY_TLS_PROFILE) == 0)
+		return not_good(f, "it is the gateway's own");
+	e = store_is_key_blocked(f->core, row->spki_hash, &is_blocked);
+	if (e || is_blocked)
+		return e ? e : not_good(f, "its private key is known to others");
+	e = device_read(&shown, f->arena, f->claim->certificate);
+	if (e)
+		return e == -EINVAL ? not_good(f, "it cannot be read") : e;
+	f->out->certificate_id = row->id;
+	if (shown.is_ra)
+		return find_ra(f, &shown);
+	e = check_own(f, row, &shown);
+	return e ? e : prove_own(f, row);
+}
+
+/* 0 with a row, or without one. */
+static int find_row(struct finding *f, struct ca_request **row)
+{
+	OWNED(ca_request) found = NULL;
+	struct bytes serial;
+	int64_t id;
+	int e = certificate_serial(f->claim->certificate, &serial) ? CA_CALL_NOT_FOUND :
+								    store_find_serial(f->core, serial, &id);
+
+	if (!e)
+		e = store_load(f->core, id, &found);
+	if (e)
+		return e == CA_CALL_NOT_FOUND ? 0 : e;
+	if (bytes_equal(buf_bytes(&found->certificate), f->claim->certificate))
+		*row = MOVE(found);
+	return 0;
+}
+
+/* ---- VENDOR ---- */
+
+static const char *value_of(const char *at, const char *serial_number, const char *common_name, size_t *n)
+{
+	static const char serial_word[] = "{serialNumber}", name_word[] = "{CN}";
+
+	if (strncmp(at, serial_word, sizeof(serial_word) - 1) == 0) {
+		*n = sizeof(serial_word) - 1;
+		return serial_number ? serial_number : "";
+	}
+	if (strncmp(at, name_word, sizeof(name_word) - 1) == 0) {
+		*n = sizeof(name_word) - 1;
+		return common_name ? common_name : "";
+	}
+	return NULL;
+}
+
+/* A value of the device stands for itself: nothing in it may be a pattern, or another line. */
+static bool is_plain(const char *value)
+{
+	return *value && !value[strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")];
+}
+
+/* One line; false: it names what the device has not. */
+static bool fill_line(struct buf *out, const char *line, const char *serial_number, const char *common_name)
+{
+	while (*line) {
+		size_t n = 0;
+		const char *value = value_of(line, serial_number, common_name, &n);
+
+		if (value && !is_plain(value))
+			return false;
+		if (value)
+			buf_append_str(out, value);
+		else
+			buf_append_char(out, *line);
+		line += value ? n : 1;
+	}
+	return true;
+}
+
+const char *shown_fill_scope(struct arena *arena, const char *scope, const char *serial_number,
+			     const char *common_name)
+{
+	OWNED_BUF all = BUF_INIT(2 * SCOPE_TEXT_MAX);
+	OWNED_STR copy = strdup(scope);
+	char *rest = copy;
+
+	for (char *line; rest && (line = strsep(&rest, "\n"));) {
+		OWNED_BUF one = BUF_INIT(2 * SCOPE_TEXT_MAX);
+
+		if (fill_line(&one, line, serial_number, common_name))
+			buf_printf(&all, "%s\n", buf_str(&one));
+	}
+	return copy && !buf_status(&all) ? arena_strdup(arena, buf_str(&all)) : NULL;
+}
+
+/* The same device for as long as it has this key. */
+static const char *device_requester(struct finding *f, const char *vendor, struct bytes spki)
+{
+	uint8_t hash[SHA256_SIZE];
+	char text[2 * DEVICE_ID_OCTETS + 1];
+
+	if (digest_sha256(spki, hash))
+		return NULL;
+	hex_print(bytes_of(hash, DEVICE_ID_OCTETS), text);
+	return arena_printf(f->arena, "%s:vendor:%s:%s", protocol_of(f), vendor, text);
+}
+
+static int find_vendor(struct finding *f, const struct device *shown)
+{
+	struct credential_found *all;
+	size_t n;
+	int e = store_live_credentials(f->core, CA_EVIDENCE_VENDOR, f->arena, &all, &n);
+
+	f->why = "no vendor is listed for this endpoint, and this core has not issued it";
+	for (size_t i = 0; !e && i < n; i++) {
+		const struct credential_row *row = &all[i].row;
+
+		if (!is_for_this_endpoint(f, row))
+			continue;
+		f->why = device_verify(f->claim->certificate, f->claim->chain, all[i].secret, clock_wall_s(),
+				       is_key_of_core, f->core);
+		if (f->why)
+			continue;
+		f->out->kind = CA_EVIDENCE_VENDOR;
+		f->out->trust = CA_TRUST_VENDOR;
+		f->out->requester = device_requester(f, row->name, shown->spki);
+		f->out->about = about(f, "device", shown->subject_text);
+		return prove_by_row(f, row, shown_fill_scope(f->arena, row->scope, shown->serial_number,
+							     shown->common_name));
+	}
+	return e ? e : NOT_GOOD;
+}
+
+/* ---- all ---- */
+
+static int judge_stranger(struct finding *f)
+{
+	struct device shown;
+	int e = device_read(&shown, f->arena, f->claim->certificate);
+
+	if (e)
+		return e == -EINVAL ? not_good(f, "it cannot be read") : e;
+	if (is_signed_by_core(f))
+		return not_good(f, "a key of this core has signed it, and there is no record of it");
+	if (shown.is_ra)
+		return find_ra(f, &shown);
+	if (f->claim->use == CA_CERTIFICATE_RENEW)
+		return not_good(f, "only what this core has issued can be renewed");
+	return find_vendor(f, &shown);
+}
+
+static int judge(struct finding *f)
+{
+	OWNED(ca_request) row = NULL;
+	int e;
+
+	if (!f->endpoint || !f->profile)
+		return not_good(f, "the endpoint is not configured");
+	if (f->claim->certificate.len == 0)
+		return not_good(f, "there is none");
+	e = find_row(f, &row);
+	return e ? e : row ? judge_row(f, row) : judge_stranger(f);
+}
+
+int shown_find(struct ca_core *core, const struct ca_credential_claim *claim, const char *endpoint, const char *source,
+	       struct arena *arena, struct credential *out)
+{
+	const struct conf_section *conf = core_find_endpoint(core, endpoint);
+	const char *profile = conf ? conf_str(conf, "profile") : NULL;
+	struct finding f = { core, claim, conf, endpoint, profile ? core_find_profile(core, profile) : NULL, arena, out,
+			     NULL };
+	int e;
+
+	*out = (struct credential){ 0 };
+	e = judge(&f);
+	if (e != NOT_GOOD)
+		return e;
+	log_info("certificate.refused", "endpoint", endpoint, "why", f.why, "source", source);
+	return CREDENTIAL_REFUSED;
+}
+
+/* ---- listing ---- */
+
+static int say(char why[static CA_REASON_SIZE], const char *text)
+{
+	snprintf(why, CA_REASON_SIZE, "%s", text);
+	return CA_ADMIN_INVALID;
+}
+
+static int check_ra(struct ca_core *core, const struct credential_spec *spec, struct bytes der, struct device *first,
+		    char why[static CA_REASON_SIZE])
+{
+	struct bytes issuers, own;
+	const char *wrong;
+
+	(void)device_split(der, &own, &issuers);
+	if (!first->is_ra || first->is_ca)
+		return say(why, "the first certificate is that of the registration authority, and its extended key "
+				"usage has both clientAuth and id-kp-cmcRA (1.3.6.1.5.5.7.3.28)");
+	if (issuers.len && !spec->is_by_name)
+		return say(why, "a registration authority that is listed by its key needs its own certificate alone");
+	wrong = issuers.len ? device_check_anchors(issuers, clock_wall_s(), is_key_of_core, core) : NULL;
+	return wrong ? say(why, wrong) : 0;
+}
+
+int shown_check_listed(struct ca_core *core, const struct credential_spec *spec, struct buf *der, char *about_text,
+		       size_t about_size, char why[static CA_REASON_SIZE])
+{
+	OWNED(arena) arena = NULL;
+	struct device first;
+	struct bytes own, rest;
+	const char *wrong;
+	int e = chain_read(spec->certificates, der);
+
+	if (e == -EINVAL || e == -EMSGSIZE)
+		return say(why, "the certificates are in PEM or DER, 64 KiB at most");
+	if (!e)
+		e = arena_new(&arena, 1u << 20);
+	if (!e)
+		e = device_split(buf_bytes(der), &own, &rest) || device_read(&first, arena, own) ? -EINVAL : 0;
+	if (e)
+		return e == -EINVAL ? say(why, "the first certificate cannot be read") : e;
+	snprintf(about_text, about_size, "%.*s", utf8_fit(first.subject_text, about_size - 1),
+		 first.subject_text);
+	if (spec->kind == CA_EVIDENCE_RA)
+		return check_ra(core, spec, buf_bytes(der), &first, why);
+	wrong = device_check_anchors(buf_bytes(der), clock_wall_s(), is_key_of_core, core);
+	return wrong ? say(why, wrong) : 0;
+}
