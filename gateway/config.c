@@ -65,8 +65,8 @@ static const struct conf_option listener_rows[] = {
 	  .summary = "Ask TLS clients for a certificate where an endpoint can use one; none is needed, and no "
 		     "connection is refused over one." },
 	{ .name = "client-ca-names", .type = CONF_STRING,
-	  .summary = "PEM file with certificates of CAs; clients are told to choose theirs by these subjects. By "
-		     "default they are told nothing and send what they have." },
+	  .summary = "PEM file with certificates of CAs; clients are told to choose theirs by these subjects, and "
+		     "those with another one may send none. By default they are told nothing." },
 	{ .name = "request-line-max", .type = CONF_SIZE, .range = "1KiB..64KiB", .fallback = "8KiB",
 	  .summary = "Longest request line; more is answered 414." },
 	{ .name = "header-max", .type = CONF_SIZE, .range = "1KiB..256KiB", .fallback = "16KiB",
@@ -74,7 +74,8 @@ static const struct conf_option listener_rows[] = {
 	{ .name = "body-max", .type = CONF_SIZE, .range = "1KiB..1MiB", .fallback = "64KiB",
 	  .summary = "Largest body where the endpoint has no limit of its own; more is answered 413." },
 	{ .name = "http2", .type = CONF_BOOL, .fallback = "true",
-	  .summary = "Offer HTTP/2 to clients that know it; only with TLS." },
+	  .summary = "Offer HTTP/2 to clients that know it; only with TLS, and not where an endpoint can use client "
+		     "certificates, which belong to one connection." },
 	{ .name = "http-1.0", .type = CONF_BOOL, .fallback = "false", .summary = "Serve HTTP/1.0 clients too." },
 	{ .name = "timeout", .type = CONF_DURATION, .range = "100ms..10m", .fallback = "10s",
 	  .summary = "Longest wait for each: handshake, header section, body, and a client that does not read." },
