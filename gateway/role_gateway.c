@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/base/secret.h"
 #include "core/registry.h"
 #include "core/wire/control.h"
 #include "core/wire/link.h"
@@ -107,7 +108,9 @@ int role_gateway(void)
 	int e;
 
 	role_ignore_signals();
-	e = link_new(&p.validator, &validator);
+	e = secret_wipe_freed();
+	if (!e)
+		e = link_new(&p.validator, &validator);
 	if (!e)
 		e = start(&p, &gateway, &error);
 	if (e)

@@ -5,6 +5,9 @@
 #include "core/base/secret.h"
 
 #include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -55,4 +58,36 @@ int secret_hash_password(struct bytes password, const uint8_t salt[static PASSWO
 bool secret_equal(const void *a, const void *b, size_t n)
 {
 	return CRYPTO_memcmp(a, b, n) == 0;
+}
+
+static void wipe_and_free(void *p, const char *file, int line)
+{
+	if (p)
+		explicit_bzero(p, malloc_usable_size(p));
+	free(p);
+}
+
+static void *wipe_and_grow(void *p, size_t size, const char *file, int line)
+{
+	size_t old = p ? malloc_usable_size(p) : 0;
+	void *grown;
+
+	if (old >= size && size)
+		return p;
+	grown = size ? malloc(size) : NULL;
+	if (grown && p)
+		memcpy(grown, p, old);
+	if (grown || !size)
+		wipe_and_free(p, file, line);
+	return grown;
+}
+
+static void *get(size_t size, const char *file, int line)
+{
+	return malloc(size);
+}
+
+int secret_wipe_freed(void)
+{
+	return CRYPTO_set_mem_functions(get, wipe_and_grow, wipe_and_free) == 1 ? 0 : -EIO;
 }

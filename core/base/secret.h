@@ -32,3 +32,7 @@ int secret_hash_password(struct bytes password, const uint8_t salt[static PASSWO
 
 /* Takes as long for equal octets as for others. */
 bool secret_equal(const void *a, const void *b, size_t n);
+
+/* From now on whatever libcrypto frees is overwritten: it forgets to, where it copies private keys to write them. For a
+ * process that has not used it yet. 0; -EIO: it has. */
+int secret_wipe_freed(void);
