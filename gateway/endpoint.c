@@ -37,6 +37,16 @@ int gw_locate(const struct gateway *gw, struct ca_door **out, const char *ca, ch
 	return r > 0 ? -ENOENT : r;
 }
 
+static int get_identity(void *state, struct buf *chain, struct buf *key)
+{
+	const struct gw_endpoint *e = state;
+	struct ssl_ctx_st *context = gw_faces_get_tls(e->gateway, e->mount.name);
+	int r = context ? gw_tls_context_print(context, chain, key) : -ENOENT;
+
+	gw_tls_context_drop(&context);
+	return r;
+}
+
 static int init_adapter(struct gateway *gw, struct gw_endpoint *e, char *why, size_t why_size)
 {
 	struct proto_env env = {
@@ -47,6 +57,7 @@ static int init_adapter(struct gateway *gw, struct gw_endpoint *e, char *why, si
 		.data_folder = gw->folder,
 		.validator = gw->validator,
 		.waits = &gw->waits,
+		.identity = &e->identity,
 	};
 	int r;
 
@@ -68,6 +79,8 @@ int gw_endpoint_start(struct gateway *gw, struct gw_endpoint *e, const struct co
 
 	e->conf = conf;
 	e->adapter = gw_config_adapter(conf_module(conf));
+	e->gateway = gw;
+	e->identity = (struct proto_identity){ get_identity, e };
 	e->mount = (struct gw_mount){
 		.name = conf_str(conf, "name"), .prefix = conf_str(conf, "path"), .routes = e->adapter->routes,
 		.body_max = e->adapter->body_max, .sees_peer = e->adapter->caps & PROTO_CAP_TLS_CLIENT_AUTH,

@@ -202,6 +202,24 @@ int gw_faces_start(struct gateway *gw, struct conf_error *error)
 	return r;
 }
 
+static bool serves(const struct conf_section *listener, const char *endpoint)
+{
+	for (size_t i = 0; i < conf_count(listener, "endpoints"); i++)
+		if (strcmp(conf_str_at(listener, "endpoints", i), endpoint) == 0)
+			return true;
+	return false;
+}
+
+struct ssl_ctx_st *gw_faces_get_tls(const struct gateway *gw, const char *endpoint)
+{
+	struct ssl_ctx_st *context = NULL;
+
+	for (size_t i = 0; !context && i < conf_count(gw->root, "listeners"); i++)
+		if (serves(conf_section_at(gw->root, "listeners", i), endpoint))
+			context = gw_listener_get_tls(gw->faces[i].listener);
+	return context;
+}
+
 void gw_faces_stop(struct gateway *gw)
 {
 	size_t i, k;

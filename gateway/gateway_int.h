@@ -21,6 +21,8 @@ struct gw_endpoint {
 	bool has_state; /* init succeeded */
 	struct gw_stats stats;
 	struct gw_mount mount;
+	const struct gateway *gateway;
+	struct proto_identity identity; /* that it is known by to its clients */
 };
 
 /* What a listener of the configuration needs besides the server's part. */
@@ -68,6 +70,9 @@ void gw_endpoints_print_counters(const struct gw_endpoint *endpoints, size_t n, 
 /* gateway/faces.c: make router, names and server part of each listener of the configuration. */
 int gw_faces_start(struct gateway *gw, struct conf_error *error);
 void gw_faces_stop(struct gateway *gw);
+/* The TLS context of the first listener that serves the endpoint and has one, with a reference for the caller; NULL:
+ * there is none. */
+struct ssl_ctx_st *gw_faces_get_tls(const struct gateway *gw, const char *endpoint);
 
 /* Locate a CA, once; waits for a core that does not answer yet. 0, or negative with `why`. */
 int gw_locate(const struct gateway *gw, struct ca_door **out, const char *ca, char *why, size_t why_size);

@@ -131,6 +131,42 @@ int gw_tls_context_new(struct ssl_ctx_st **out, struct bytes chain, struct bytes
 	return r;
 }
 
+static int print_certificate(X509 *certificate, struct buf *out)
+{
+	unsigned char *der = NULL;
+	int n = certificate ? i2d_X509(certificate, &der) : -1;
+	int r = n > 0 ? buf_append(out, bytes_of(der, (size_t)n)) : -EIO;
+
+	OPENSSL_free(der);
+	return r;
+}
+
+static int print_key(EVP_PKEY *key, struct buf *out)
+{
+	PKCS8_PRIV_KEY_INFO *info = key ? EVP_PKEY2PKCS8(key) : NULL;
+	unsigned char *der = NULL;
+	int n = info ? i2d_PKCS8_PRIV_KEY_INFO(info, &der) : -1;
+	int r = n > 0 ? buf_append(out, bytes_of(der, (size_t)n)) : -EIO;
+
+	OPENSSL_clear_free(der, n > 0 ? (size_t)n : 0);
+	PKCS8_PRIV_KEY_INFO_free(info);
+	return r;
+}
+
+int gw_tls_context_print(struct ssl_ctx_st *context, struct buf *chain, struct buf *key)
+{
+	STACK_OF(X509) *above = NULL;
+	int r = print_certificate(SSL_CTX_get0_certificate(context), chain);
+
+	SSL_CTX_get0_chain_certs(context, &above);
+	for (int i = 0; !r && i < sk_X509_num(above); i++)
+		r = print_certificate(sk_X509_value(above, i), chain);
+	if (!r)
+		r = print_key(SSL_CTX_get0_privatekey(context), key);
+	ERR_clear_error();
+	return r;
+}
+
 /* ---- tickets ---- */
 
 static int find_key(SSL *ssl, const unsigned char *name, bool is_new, struct gw_ticket_key *key)

@@ -22,6 +22,9 @@ int gw_tls_context_new(struct ssl_ctx_st **out, struct bytes chain, struct bytes
  * Before connections use it; the keys must outlive those. 0; -EIO. */
 int gw_tls_context_share_tickets(struct ssl_ctx_st *context, struct gw_tickets *tickets, const char *name);
 
+/* Append its certificate and chain (DER, one after the other), and its key (PKCS#8). 0; -EIO; -EMSGSIZE; -ENOMEM. */
+int gw_tls_context_print(struct ssl_ctx_st *context, struct buf *chain, struct buf *key);
+
 struct ssl_ctx_st *gw_tls_context_ref(struct ssl_ctx_st *context); /* returns it; NULL stays NULL */
 void gw_tls_context_drop(struct ssl_ctx_st **context);
 

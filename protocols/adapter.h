@@ -25,6 +25,15 @@ struct proto_waits {
 
 #define PROTO_WAIT_VALIDATION_MS 500 /* longest wait of a handler for a validation */
 
+/* The certificate by which clients know this server, for what it signs in their protocol. */
+struct proto_identity {
+	/* Append that of the listener that serves the endpoint now, and its chain (DER, one after the other), and its
+	 * key (PKCS#8): wipe it after use. 0; -ENOENT: no listener of the endpoint has one; -EIO; -EMSGSIZE;
+	 * -ENOMEM. */
+	int (*get)(void *state, struct buf *chain, struct buf *key);
+	void *state;
+};
+
 struct proto_env {
 	struct ca_door *ca;                /* located; lives longer than the instance */
 	const char *endpoint;              /* its name in the configuration */
@@ -33,6 +42,7 @@ struct proto_env {
 	const char *data_folder;           /* where the gateway keeps its state; 0700 */
 	const struct validator *validator; /* the gateway's only one; lives longer than the instance */
 	const struct proto_waits *waits;
+	const struct proto_identity *identity;
 };
 
 /* `{name}` in a pattern matches one non-empty path segment as it was sent, `{name...}` at its end all that is left;
