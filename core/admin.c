@@ -181,7 +181,7 @@ int admin_turn_resubmit(struct ca *ca, struct ca_request *r, struct ca_outcome *
 		if (r->state == CA_STATE_PENDING && r->has_failed)
 			return admin_turn_say(out, CA_ADMIN_NO_ANSWER,
 				   "policy or the certificate's making failed; see the timeline");
-		if (r->state == CA_STATE_PENDING)
+		if (r->state == CA_STATE_PENDING && r->server_key != SERVER_KEY_READY)
 			snprintf(out->reason, sizeof(out->reason), "%s", r->verdict.reason);
 		if (r->state == CA_STATE_ISSUED)
 			e = buf_append(&out->certificate, buf_bytes(&r->certificate));
