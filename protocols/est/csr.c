@@ -61,12 +61,38 @@ static int read_challenge(struct est_csr *csr, struct bytes values)
 	return tag & CONSTRUCTED ? -EINVAL : 0;
 }
 
+/* One value of this tag, which is not empty. */
+static int read_only(struct bytes values, unsigned tag, struct bytes *out)
+{
+	if (out->ptr || der_expect(&values, tag, out) || values.len)
+		return -EINVAL;
+	return out->len ? 0 : -EINVAL;
+}
+
+static int read_shared_key(struct est_csr *csr, struct bytes values)
+{
+	return read_only(values, DER_OCTET_STRING, &csr->shared_key);
+}
+
+static int read_public_key(struct est_csr *csr, struct bytes values)
+{
+	return read_only(values, DER_OCTET_STRING, &csr->public_key);
+}
+
+static int read_capabilities(struct est_csr *csr, struct bytes values)
+{
+	return read_only(values, DER_SEQUENCE, &csr->capabilities);
+}
+
 static const struct {
 	struct bytes oid;
 	int (*read)(struct est_csr *csr, struct bytes values);
 } attributes[] = {
 	{ BYTES("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x07"), read_challenge },
 	{ BYTES("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x0e"), read_extensions },
+	{ BYTES("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x02\x25"), read_shared_key },
+	{ BYTES("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x02\x36"), read_public_key },
+	{ BYTES("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x0f"), read_capabilities },
 };
 
 static int read_attribute(struct est_csr *csr, struct bytes attribute)

@@ -68,7 +68,8 @@ int est_receive(struct est_call *c)
 
 /* ---- the submission ---- */
 
-/* What is the same in a request and its repeat: never the CSR as a whole, since clients sign it anew. */
+/* What is the same in a request and its repeat: never the CSR as a whole, since clients sign it anew; and where the key
+ * of the request is not the one that is certified, not that key either (RFC 7030 4.4.1). */
 static int transaction_key(const struct est_call *c, uint8_t key[static SHA256_SIZE])
 {
 	uint8_t names[SHA256_SIZE];
@@ -76,7 +77,7 @@ static int transaction_key(const struct est_call *c, uint8_t key[static SHA256_S
 		bytes_of_str("est"),
 		bytes_of_str(c->est->endpoint),
 		bytes_of_str(est_operation_word(c->operation)),
-		c->csr.spki,
+		c->operation == EST_SERVERKEYGEN ? bytes_of(NULL, 0) : c->csr.spki,
 		c->csr.subject,
 		bytes_of(names, sizeof(names)),
 		bytes_of_str(c->client.requester),
@@ -119,6 +120,7 @@ static int submit(struct est_call *c, struct bytes request, struct ca_outcome *o
 		.request = request,
 		.credential = &c->client.claim,
 		.also = c->client.also.kind ? &c->client.also : NULL,
+		.is_server_key = c->operation == EST_SERVERKEYGEN,
 		.retry_after_s = est->retry_after_s,
 		.collect_s = COLLECT_S,
 	};

@@ -24,7 +24,7 @@ static const struct conf_option est_options[] = {
 	  "With all, each that stands in auth.", NULL, NULL },
 	{ "pop", CONF_CHOICE, "off|verify|require", "verify",
 	  "Linking of identity and proof of possession (RFC 7030 3.5): not looked at, verified when a request has it, "
-	  "or required.", NULL, NULL },
+	  "or required. Nothing is asked of serverkeygen, where clients have no key yet.", NULL, NULL },
 	{ "challenge-password", CONF_CHOICE, "linking|secret|ignore", "linking",
 	  "What the challengePassword of a request is: the value that links it to the TLS connection, a token, or "
 	  "nothing.", NULL, NULL },
@@ -35,6 +35,11 @@ static const struct conf_option est_options[] = {
 	{ "csrattrs", CONF_CHOICE, "none|list|template|both", "list",
 	  "How clients are told what the profile demands of a request: as the list that all know, as the template of "
 	  "RFC 9908, or not.", NULL, NULL },
+	{ "keygen", CONF_CHOICE, EST_KEYGEN_WORDS, "rsa-2048",
+	  "Type of the keys that serverkeygen makes, which the profile must take; none: it makes none.", NULL, NULL },
+	{ "decrypt-keys", CONF_MAP, NULL, NULL,
+	  "Keys shared with clients, to encrypt with what serverkeygen makes: the identifier, as text or 0x and "
+	  "digits, and a file (mode 0600) with 32, 48 or 64 hexadecimal digits.", NULL, NULL },
 	{ "attributes", CONF_MAP, NULL, NULL, "Attributes that go with every request of this endpoint to the policy.",
 	  NULL, NULL },
 	{ 0 },
@@ -83,6 +88,12 @@ static int post_simplereenroll(void *state, const struct http_request *q, struct
 	return serve(&(struct est_call){ .est = state, .q = q, .r = r, .operation = EST_SIMPLEREENROLL }, est_enroll);
 }
 
+static int post_serverkeygen(void *state, const struct http_request *q, struct http_reply *r)
+{
+	return serve(&(struct est_call){ .est = state, .q = q, .r = r, .operation = EST_SERVERKEYGEN },
+		     est_serverkeygen);
+}
+
 static const struct proto_route est_routes[] = {
 	{ "GET", "/cacerts", get_cacerts },
 	{ "GET", "/csrattrs", get_csrattrs },
@@ -90,6 +101,7 @@ static const struct proto_route est_routes[] = {
 	{ "POST", "/fullcmc", post_fullcmc },
 	{ "POST", "/simpleenroll", post_simpleenroll },
 	{ "POST", "/simplereenroll", post_simplereenroll },
+	{ "POST", "/serverkeygen", post_serverkeygen },
 	{ 0 },
 };
 
@@ -145,6 +157,7 @@ static void est_drop(struct est **ep)
 	free(est->attributes);
 	est_cacerts_drop(&est->cacerts);
 	est_crls_drop(&est->crls);
+	est_shared_keys_drop(&est->shared_keys);
 	free(est->endpoint);
 	free(est->profile);
 	free(est->label);
@@ -248,6 +261,7 @@ static int read_settings(struct est *est, const struct conf_section *conf, char 
 	est->csrattrs = (enum est_csrattrs)choice(conf, "csrattrs", csrattrs);
 	est->pop = (enum est_pop)choice(conf, "pop", pops);
 	est->challenge = (enum est_challenge)choice(conf, "challenge-password", challenges);
+	est->keygen = est_keygen_parse(conf_str(conf, "keygen"));
 	est->retry_after_s = (unsigned)(conf_duration_ms(conf, "retry-after") / 1000);
 	read_auth(est, conf);
 	e = check_settings(est, why, why_size);
@@ -265,6 +279,7 @@ static int est_init(void **state, const struct proto_env *env, const struct conf
 		return -ENOMEM;
 	est->ca = env->ca;
 	est->waits = env->waits;
+	est->identity = env->identity;
 	est->endpoint = strdup(env->endpoint);
 	est->profile = strdup(env->profile);
 	if (!est->endpoint || !est->profile)
@@ -276,6 +291,8 @@ static int est_init(void **state, const struct proto_env *env, const struct conf
 		e = est_cacerts_new(&est->cacerts);
 	if (!e)
 		e = est_crls_new(&est->crls);
+	if (!e)
+		e = est_shared_keys_new(&est->shared_keys, conf, "decrypt-keys", why, why_size);
 	if (e)
 		return e;
 	*state = MOVE(est);
@@ -309,6 +326,11 @@ static unsigned long long read_issued(void *state)
 	return ((struct est *)state)->n_issued;
 }
 
+static unsigned long long read_server_keys(void *state)
+{
+	return ((struct est *)state)->n_server_keys;
+}
+
 static unsigned long long read_pending(void *state)
 {
 	return ((struct est *)state)->n_pending;
@@ -329,6 +351,7 @@ static const struct proto_counter est_counters[] = {
 	{ "est_csrattrs", "Times that the CSR attributes were fetched.", read_csrattrs },
 	{ "est_crls", "Times that the revocation lists were fetched.", read_crls },
 	{ "est_issued", "Certificates that were handed out, repeats too.", read_issued },
+	{ "est_server_keys", "Keys that were made for clients, while their requests were held too.", read_server_keys },
 	{ "est_pending", "Times that a client was told to come back, since its request is held.", read_pending },
 	{ "est_unauthenticated", "Requests of nobody that may ask.", read_unauthenticated },
 	{ "est_refused", "Requests that were refused.", read_refused },

@@ -10,6 +10,7 @@
 #include "protocols/adapter.h"
 #include "protocols/est/csr.h"
 #include "protocols/est/csrattrs_write.h"
+#include "protocols/est/keygen.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -53,7 +54,11 @@ struct est {
 	unsigned retry_after_s;          /* 0: the core's own idea */
 	struct est_cacerts *cacerts;
 	struct est_crls *crls;
-	_Atomic unsigned long long n_cacerts, n_crls, n_csrattrs, n_issued, n_pending, n_unauthenticated, n_refused;
+	enum est_keygen keygen;          /* of what type the keys are that are made for clients */
+	struct est_shared_keys *shared_keys;
+	const struct proto_identity *identity; /* signs such keys when they are encrypted */
+	_Atomic unsigned long long n_cacerts, n_crls, n_csrattrs, n_issued, n_pending, n_unauthenticated, n_refused,
+		n_server_keys;
 };
 
 /* Who asks. */
@@ -153,3 +158,17 @@ int est_crls(struct est_call *c);
 /* ---- protocols/est/csrattrs.c ---- */
 
 int est_csrattrs(struct est_call *c);
+
+/* ---- protocols/est/shared_keys.c: keys that the gateway and clients have (RFC 7030 4.4.1.1) ---- */
+
+/* From the files of the map of this name. 0; -ENOMEM; negative with a sentence in `why`. */
+int est_shared_keys_new(struct est_shared_keys **out, const struct conf_section *conf, const char *name, char *why,
+			size_t why_size);
+void est_shared_keys_drop(struct est_shared_keys **keys);
+
+/* Lives as long as the keys. Empty: there is none with this identifier. */
+struct bytes est_shared_keys_find(const struct est_shared_keys *keys, struct bytes identifier);
+
+/* ---- protocols/est/serverkeygen.c ---- */
+
+int est_serverkeygen(struct est_call *c);

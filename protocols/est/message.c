@@ -7,8 +7,7 @@
 #include <errno.h>
 
 #include "core/base/base64.h"
-
-#define LINE 64
+#include "protocols/est/multipart.h"
 
 static bool is_blank(uint8_t c)
 {
@@ -65,20 +64,7 @@ bool est_wants_lines(const struct est_call *c)
 
 int est_base64_write(const struct est_call *c, struct bytes der, struct buf *out)
 {
-	OWNED_BUF text = BUF_INIT(out->max);
-	struct bytes rest, line;
-	int e;
-
-	if (!est_wants_lines(c))
-		return base64_encode(out, der);
-	e = base64_encode(&text, der);
-	rest = buf_bytes(&text);
-	while (!e && rest.len) {
-		(void)bytes_take(&rest, rest.len < LINE ? rest.len : LINE, &line);
-		buf_append(out, line);
-		e = buf_append_char(out, '\n');
-	}
-	return e;
+	return est_text_write(der, est_wants_lines(c), out);
 }
 
 int est_reply_base64(struct est_call *c, int status, const char *type, struct bytes der)

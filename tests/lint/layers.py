@@ -97,7 +97,8 @@ LIBRARIES = {
     "openssl/crypto.h": ("core/x509/", "core/signer/", "core/base/digest.c", "core/base/secret.c", "core/keys.c",
                          "core/create.c", "protocols/jose/", "protocols/acme/", "gateway/tls"),
     "openssl/": ("gateway/fsck/", "core/x509/", "core/signer/", "core/base/digest.c", "core/base/secret.c",
-                 "core/wire/tls_relay.c", "protocols/jose/", "protocols/acme/", "gateway/tls"),
+                 "core/wire/tls_relay.c", "protocols/jose/", "protocols/acme/", "protocols/est/keygen.c",
+                 "protocols/est/envelope.c", "gateway/tls"),
 }
 OWN_LIBRARY = re.compile(r"^(%s)" % "|".join(re.escape(name) for name in LIBRARIES))
 

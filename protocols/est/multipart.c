@@ -1,0 +1,43 @@
+/* Base64 and the parts that hold it, as clients read them.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "protocols/est/multipart.h"
+
+#include "core/base/base64.h"
+
+#define LINE 64
+
+int est_text_write(struct bytes der, bool in_lines, struct buf *out)
+{
+	OWNED_BUF text = BUF_INIT(out->max);
+	struct bytes rest, line;
+	int e;
+
+	if (!in_lines)
+		return base64_encode(out, der);
+	e = base64_encode(&text, der);
+	rest = buf_bytes(&text);
+	while (!e && rest.len) {
+		(void)bytes_take(&rest, rest.len < LINE ? rest.len : LINE, &line);
+		buf_append(out, line);
+		e = buf_append_char(out, '\n');
+	}
+	return e;
+}
+
+/* The CRLF before a delimiter belongs to it (RFC 2046 5.1.1). Each part says how it is encoded, which HTTP would not
+ * need: clients take it for octets otherwise. */
+int est_parts_write(const struct est_part *parts, size_t n, bool in_lines, struct buf *out)
+{
+	int e = 0;
+
+	for (size_t i = 0; !e && i < n; i++) {
+		buf_append_str(out, "--" EST_BOUNDARY "\r\n");
+		buf_printf(out, "Content-Type: %s\r\n", parts[i].type);
+		buf_append_str(out, "Content-Transfer-Encoding: base64\r\n\r\n");
+		e = est_text_write(parts[i].der, in_lines, out);
+		buf_append_str(out, "\r\n");
+	}
+	return e ? e : buf_append_str(out, "--" EST_BOUNDARY "--\r\n");
+}
