@@ -1,6 +1,7 @@
 """EST for tests: endpoints of a daemon, and a client made of Python's own HTTP and TLS."""
 import base64
 import dataclasses
+import datetime
 import http.client
 import os
 import ssl
@@ -37,6 +38,7 @@ def add_est(g, endpoints, listener="", profiles=""):
     names: [localhost, 127.0.0.1]
     endpoints: [{", ".join(endpoints)}]
 {listener}""", 1).replace("endpoints:\n", profiles + "endpoints:\n", 1)
+    config = config.replace("  - name: server\n", "  - name: server\n    ext-key-usage: [serverAuth, clientAuth]\n", 1)
     with open(g.config, "w", encoding="utf-8") as f:
         f.write(config)
 
@@ -135,6 +137,14 @@ class Est:
 
     def enroll(self, der, operation="simpleenroll", headers=None):
         return self.request("POST", operation, base64.b64encode(der), {"Content-Type": CSR} | (headers or {}))
+
+
+def self_signed(key, cn):
+    now = datetime.datetime.utcnow()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, cn)])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    return builder.serial_number(1).not_valid_before(now).not_valid_after(now + datetime.timedelta(1)).add_extension(
+        x509.SubjectAlternativeName([x509.DNSName(cn)]), critical=False).sign(key, hashes.SHA256())
 
 
 def save(folder, name, key, certificate):

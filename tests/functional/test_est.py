@@ -13,12 +13,14 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from est_client import (CSR, Est, add_est, base64_lines, basic, create_token, create_user, make_csr, new_key, run)
+from est_client import (CSR, Est, add_est, base64_lines, basic, create_token, create_user, make_csr, new_key, run, save,
+                        self_signed)
 from gatehouse import check, gatehouse, main
 
 ENDPOINTS = {"est": ("", ""), "est-held": ("held", "attributes: {hold: 'yes'}"), "est-colon": ("ca:1", ""),
              "est-linked": ("linked", "pop: require"), "est-ignore": ("ignore", "challenge-password: ignore"),
-             "est-secret": ("secret", "challenge-password: secret")}
+             "est-secret": ("secret", "challenge-password: secret"),
+             "est-both": ("both", "auth: [basic, certificate]\nauth-require: all")}
 RULES = """
         - name: deny
           when: {any-name: ["deny*"]}
@@ -306,6 +308,57 @@ def a_token_inside_the_request(g):
     est.close()
 
 
+# ---- TLS client certificates ----
+
+def by_certificate(g, password):
+    """A certificate that was issued here says who asks: for the next one, and for another with its names."""
+    name, key = "owner.example.com", new_key()
+    first = Est(g, user=("dev", password)).enroll(make_csr(key, name, [name])).certificate()
+    own = Est(g, certificate=save(g.folder, "owner", key, first))
+    renewed = own.enroll(make_csr(key, name, [name]), "simplereenroll").certificate()
+    check(renewed.serial_number != first.serial_number, "the same key, another certificate")
+    check(own.enroll(make_csr(key, name, [name]), "simplereenroll").certificate() == renewed, "a repeat is a question")
+    rekeyed = own.enroll(make_csr(new_key(), name, [name]), "simplereenroll").certificate()
+    check(rekeyed.public_key().public_numbers() != key.public_key().public_numbers(), "another key")
+    check(own.enroll(make_csr(new_key(), name, [name])).certificate(), "simpleenroll by certificate")
+    for names in (["else.example.com"], [name, "more.example.com"]):
+        reply = own.enroll(make_csr(key, names[0], names), "simplereenroll")
+        check(reply.status == 403 and reply.body, f"another subject or SAN: {reply}")
+    requesters = {r["requester"] for r in g.requests() if name in r["names"]}
+    check(requesters == {"est:user:dev"}, f"who renews is who asked first: {requesters}")
+    shown = str(g.tool_json("show", str(max(r["id"] for r in g.requests() if name in r["names"]))))
+    check("client-trust" in shown and "'own'" in shown, shown)
+    # Revoked: refused with the next request of a connection that is open.
+    number = min(r["id"] for r in g.requests() if name in r["names"])
+    g.run_tool("cert", "revoke", str(number), "--reason", "superseded")
+    reply = own.enroll(make_csr(new_key(), name, [name]), "simplereenroll")
+    check(reply.status == 401 and own.connection, f"revoked: {reply.status}")
+    own.close()
+
+
+def by_a_foreign_certificate(g, password):
+    """Signed by itself, with the names of another: nobody. It does not stand in the way of a password."""
+    key, name = new_key(), "foreign.example.com"
+    est = Est(g, certificate=save(g.folder, "foreign", key, self_signed(key, name)))
+    check(est.enroll(make_csr(key, name, [name])).status == 401, "a certificate of nobody")
+    check(est.get("cacerts").status == 200, "cacerts is for everybody")
+    est.user = ("dev", password)
+    check(est.enroll(make_csr(key, name, [name])).certificate(), "a password beside it")
+    est.close()
+
+
+def both_needed(g, password):
+    name, key = "both.example.com", new_key()
+    both = create_user(g, "both", ["est", "est-both"], "*.example.com")
+    issued = Est(g, user=("both", both)).enroll(make_csr(key, name, [name])).certificate()
+    paths = save(g.folder, "both", key, issued)
+    der = make_csr(new_key(), name, [name])
+    check(Est(g, "both", user=("both", both)).enroll(der).status == 401, "a password alone")
+    check(Est(g, "both", certificate=paths).enroll(der).status == 401, "a certificate alone")
+    check(Est(g, "both", user=("both", password), certificate=paths).enroll(der).status == 401, "a wrong password")
+    check(Est(g, "both", user=("both", both), certificate=paths).enroll(der).certificate(), "both")
+
+
 # ---- wrong input ----
 
 def wrong_input(g, password):
@@ -428,6 +481,9 @@ def est_with_curl_and_python():
         held_by_label(g)
         linked_to_the_connection(g)
         a_token_inside_the_request(g)
+        by_certificate(g, password)
+        by_a_foreign_certificate(g, password)
+        both_needed(g, password)
         wrong_input(g, password)
         lists_with_openssl(g, password)
         certificates_after_a_rollover(g, password)
