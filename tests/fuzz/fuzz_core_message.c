@@ -56,11 +56,12 @@ static void revoke_certificate(struct arena *arena, const Gatehouse__Core__Revok
 		abort();
 }
 
-/* Proven names; or the key of an external account, which proves them itself. */
+/* Proven names; or a credential, which proves them itself, with another of another kind at most. */
 static bool has_evidence(const struct ca_submission *s)
 {
-	if (s->evidence == CA_EVIDENCE_EAB)
-		return s->credential && s->credential->kind == CA_EVIDENCE_EAB && s->n_names == 0;
+	if (ca_evidence_is_credential(s->evidence))
+		return s->credential && s->credential->kind == s->evidence && s->n_names == 0 &&
+		       (!s->also || s->also->kind != s->evidence);
 	return s->evidence == CA_EVIDENCE_ACME_AUTHORIZATION && s->n_names > 0;
 }
 
