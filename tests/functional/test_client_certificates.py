@@ -213,6 +213,43 @@ def tls_exporter_is_the_same_at_both_ends(g, files, auth):
         check(status == b"400", said.decode(errors="replace"))
 
 
+# ---- what the core makes of them ----
+
+def certify(key, name, issuer_key, issuer, is_ca):
+    now = datetime.datetime.utcnow()
+    return (x509.CertificateBuilder().subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+            .issuer_name(issuer).public_key(key.public_key()).serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=30))
+            .add_extension(x509.BasicConstraints(is_ca, None), True)
+            .add_extension(x509.KeyUsage(not is_ca, False, False, False, False, is_ca, is_ca, False, False), True)
+            .sign(issuer_key, hashes.SHA256()))
+
+
+def a_device_is_known_by_its_chain_again(g):
+    """The vendor's root is known here, the authority below it comes with the device: on a resumed session by the ticket."""
+    keys = [new_key() for _ in range(3)]
+    names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("Vendor", "Vendor Devices")]
+    root = certify(keys[0], "Vendor", keys[0], names[0], True)
+    below = certify(keys[1], "Vendor Devices", keys[0], names[0], True)
+    device = certify(keys[2], "device.example.com", keys[1], names[1], False)
+    anchor = os.path.join(g.folder, "anchor.pem")
+    with open(anchor, "wb") as f:
+        f.write(root.public_bytes(serialization.Encoding.PEM))
+    g.run_tool("vendor", "add", "vendor", anchor, "--endpoint", "est", "--scope", "*.example.com")
+    for version in VERSIONS:
+        for certificates, status in (([device, below], b"200"), ([device], b"401")):
+            c = context(g, version, save(g, "device", keys[2], certificates))
+            session = None
+            for n in range(3):
+                with connect(g, c, session) as s:
+                    check(s.session_reused == (n > 0), "resumed")
+                    body = base64.b64encode(make_csr(new_key(), "device.example.com", ["device.example.com"]))
+                    got = status_of(s, b"POST /.well-known/est/simpleenroll HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+                                    b"application/pkcs10\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+                    check(got == status, f"{version.name}, {len(certificates)} certificates, connection {n}: {got}")
+                    session = s.session
+
+
 # ---- options ----
 
 def asks_by_names_or_not_at_all():
@@ -250,6 +287,7 @@ def clients_show_what_they_have():
         curl_and_openssl(g, files, auth)
         tls_unique_is_the_same_at_both_ends(g, files, auth)
         tls_exporter_is_the_same_at_both_ends(g, files, auth)
+        a_device_is_known_by_its_chain_again(g)
 
 
 if __name__ == "__main__":
