@@ -11,6 +11,7 @@
 #include "protocols/est/csr.h"
 #include "protocols/est/csrattrs_write.h"
 #include "protocols/est/keygen.h"
+#include "protocols/est/text.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -85,10 +86,6 @@ struct est_call {
 bool est_is_label(const char *label);
 
 /* ---- protocols/est/message.c: what goes in and out as base64 ---- */
-
-/* The octets of a request body: base64 (RFC 4648 4) with CR, LF, SP and TAB anywhere, and nothing else (RFC 8951 3).
- * 0; -EINVAL: no base64; -EMSGSIZE; -ENOMEM. */
-int est_base64_read(struct bytes body, struct buf *der);
 
 /* The body of a request that must be of this media type, into the arena. 0; EST_ANSWERED with 415 or 400. */
 int est_read_body(struct est_call *c, const char *type, struct bytes *der);

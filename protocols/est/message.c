@@ -6,29 +6,6 @@
 
 #include <errno.h>
 
-#include "core/base/base64.h"
-#include "protocols/est/multipart.h"
-
-static bool is_blank(uint8_t c)
-{
-	return c == '\r' || c == '\n' || c == ' ' || c == '\t';
-}
-
-int est_base64_read(struct bytes body, struct buf *der)
-{
-	OWNED_BUF text = BUF_INIT(body.len);
-	uint8_t *to = buf_room(&text, body.len);
-	size_t n = 0;
-
-	if (!to)
-		return buf_status(&text);
-	for (size_t i = 0; i < body.len; i++)
-		if (!is_blank(body.ptr[i]))
-			to[n++] = body.ptr[i];
-	buf_added(&text, n);
-	return base64_decode(der, buf_bytes(&text));
-}
-
 int est_read_body(struct est_call *c, const char *type, struct bytes *der)
 {
 	OWNED_BUF octets = BUF_INIT(CA_REQUEST_MAX);

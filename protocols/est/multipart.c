@@ -1,30 +1,10 @@
-/* Base64 and the parts that hold it, as clients read them.
+/* Parts, as clients read them.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "protocols/est/multipart.h"
 
-#include "core/base/base64.h"
-
-#define LINE 64
-
-int est_text_write(struct bytes der, bool in_lines, struct buf *out)
-{
-	OWNED_BUF text = BUF_INIT(out->max);
-	struct bytes rest, line;
-	int e;
-
-	if (!in_lines)
-		return base64_encode(out, der);
-	e = base64_encode(&text, der);
-	rest = buf_bytes(&text);
-	while (!e && rest.len) {
-		(void)bytes_take(&rest, rest.len < LINE ? rest.len : LINE, &line);
-		buf_append(out, line);
-		e = buf_append_char(out, '\n');
-	}
-	return e;
-}
+#include "protocols/est/text.h"
 
 /* The CRLF before a delimiter belongs to it (RFC 2046 5.1.1). Each part says how it is encoded, which HTTP would not
  * need: clients take it for octets otherwise. */

@@ -18,8 +18,5 @@ struct est_part {
 	struct bytes der;
 };
 
-/* Base64, on one line or in lines of 64. 0; -EMSGSIZE; -ENOMEM. */
-int est_text_write(struct bytes der, bool in_lines, struct buf *out);
-
 /* The body, from the first delimiter to the last one. 0; -EMSGSIZE; -ENOMEM. */
 int est_parts_write(const struct est_part *parts, size_t n, bool in_lines, struct buf *out);

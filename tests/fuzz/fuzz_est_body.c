@@ -6,7 +6,8 @@
 
 #include "core/base/base64.h"
 #include "core/base/own.h"
-#include "protocols/est/est_int.h"
+#include "protocols/est/csr.h"
+#include "protocols/est/text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
