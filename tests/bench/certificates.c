@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <openssl/pem.h>
+#include <openssl/pkcs7.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
@@ -47,22 +48,47 @@ static const char *check_leaf(X509 *leaf, const struct result *r, struct serial 
 	return NULL;
 }
 
-/* NULL: the chain is right; otherwise the kind of what is wrong. */
-static const char *check_chain(X509_STORE *root, const struct result *r, struct serial *serial)
+/* The certificate of a certs-only message (RFC 7030 4.2.3), which came in one line; NULL: there is none. */
+static X509 *read_certs_only(const char *base64)
 {
-	BIO *text = BIO_new_mem_buf(r->chain, -1);
-	STACK_OF(X509) *others = sk_X509_new_null();
+	size_t n = strlen(base64);
+	uint8_t *der = malloc(n + 1);
+	const uint8_t *p = der;
+	int len = der ? EVP_DecodeBlock(der, (const uint8_t *)base64, (int)n) : -1;
+	PKCS7 *message = len > 0 ? d2i_PKCS7(NULL, &p, len) : NULL;
+	X509 *leaf = NULL;
+
+	if (message && PKCS7_type_is_signed(message) && sk_X509_num(message->d.sign->cert) == 1)
+		leaf = sk_X509_shift(message->d.sign->cert);
+	PKCS7_free(message);
+	free(der);
+	return leaf;
+}
+
+/* The first certificate; those behind it go to `others`. */
+static X509 *read_chain(const char *chain, STACK_OF(X509) *others)
+{
+	BIO *text = BIO_new_mem_buf(chain, -1);
 	X509 *leaf = PEM_read_bio_X509(text, NULL, NULL, NULL), *next;
-	const char *wrong;
 
 	while (leaf && (next = PEM_read_bio_X509(text, NULL, NULL, NULL)))
 		sk_X509_push(others, next);
-	wrong = leaf ? check_leaf(leaf, r, serial) : "certificate: no PEM";
+	BIO_free(text);
+	return leaf ?: read_certs_only(chain);
+}
+
+/* NULL: the chain is right; otherwise the kind of what is wrong. */
+static const char *check_chain(X509_STORE *root, const struct result *r, struct serial *serial)
+{
+	STACK_OF(X509) *others = sk_X509_new_null();
+	X509 *leaf = read_chain(r->chain, others);
+	const char *wrong;
+
+	wrong = leaf ? check_leaf(leaf, r, serial) : "certificate: neither PEM nor certs-only";
 	if (!wrong && !leads_to_root(root, leaf, others))
 		wrong = "certificate: does not lead to the root";
 	X509_free(leaf);
 	sk_X509_pop_free(others, X509_free);
-	BIO_free(text);
 	return wrong;
 }
 

@@ -1,4 +1,4 @@
-/* A blocking HTTP/1.1 client over one kept-alive TLS connection.
+/* A blocking HTTP/1.1 client over one TLS connection.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -100,18 +100,42 @@ static int open_connection(struct https *h, const struct place *p)
 	}
 	SSL_set_tlsext_host_name(h->ssl, p->host);
 	SSL_set1_host(h->ssl, p->host);
+	if (h->session)
+		SSL_set_session(h->ssl, h->session);
 	h->connections++;
-	return SSL_connect(h->ssl) == 1 ? 0 : fail(h, "tls");
+	if (SSL_connect(h->ssl) != 1)
+		return fail(h, "tls");
+	h->resumed += SSL_session_reused(h->ssl) == 1;
+	return 0;
+}
+
+/* By now the tickets have come, with the first answer. */
+static void keep_session(struct https *h)
+{
+	SSL_SESSION_free(h->session);
+	h->session = SSL_get1_session(h->ssl);
 }
 
 void https_close(struct https *h)
 {
 	int fd = h->ssl ? SSL_get_fd(h->ssl) : -1;
 
+	if (h->ssl && h->resumes) {
+		keep_session(h);
+		SSL_shutdown(h->ssl); /* a session that is not shut down is not resumed */
+	}
 	SSL_free(h->ssl);
 	h->ssl = NULL;
 	if (fd >= 0)
 		close(fd);
+}
+
+void https_fini(struct https *h)
+{
+	h->resumes = false;
+	https_close(h);
+	SSL_SESSION_free(h->session);
+	h->session = NULL;
 }
 
 static int send_request(struct https *h, const char *method, const struct place *p, const char *body, size_t body_len)
@@ -119,8 +143,9 @@ static int send_request(struct https *h, const char *method, const struct place 
 	char request[REQUEST_SIZE];
 	int n = snprintf(request, sizeof(request),
 			 "%s %s HTTP/1.1\r\nHost: %s:%s\r\nUser-Agent: gatehouse-bench\r\n"
-			 "Content-Type: application/jose+json\r\nContent-Length: %zu\r\n\r\n",
-			 method, p->path, p->host, p->port, body_len);
+			 "%s%s%sContent-Type: %s\r\nContent-Length: %zu\r\n\r\n",
+			 method, p->path, p->host, p->port, h->authorization ? "Authorization: " : "",
+			 h->authorization ?: "", h->authorization ? "\r\n" : "", h->content_type, body_len);
 
 	if (n < 0 || (size_t)n + body_len > sizeof(request))
 		return fail(h, "request-too-long");

@@ -1,4 +1,4 @@
-/* A blocking HTTP/1.1 client over one kept-alive TLS connection.
+/* A blocking HTTP/1.1 client over one TLS connection, kept alive unless it is closed between two calls.
  *
  * It takes what a well-behaved server sends: answers with Content-Length, no chunks. Whatever else comes is a
  * failure that is counted.
@@ -18,7 +18,10 @@
 struct https {
 	SSL_CTX *ctx; /* borrowed */
 	SSL *ssl;     /* NULL: not connected */
-	unsigned connections;
+	bool resumes; /* each connection after the first one goes on with the session of the one before */
+	SSL_SESSION *session;
+	const char *content_type, *authorization; /* of requests; the second one may be NULL */
+	unsigned connections, resumed;
 	unsigned requests;
 	const char *why; /* the kind of the last failure */
 
@@ -38,3 +41,4 @@ SSL_CTX *https_trust(const char *pem_path);
 int https_call(struct https *h, const char *method, const char *url, const char *body, size_t body_len);
 
 void https_close(struct https *h);
+void https_fini(struct https *h);

@@ -1,4 +1,4 @@
-"""The daemon under load: configuration, start, and one run of bench_acme against it."""
+"""The daemon under load: configuration, start, and one run of the load against it."""
 import json
 import os
 import shutil
@@ -13,11 +13,26 @@ sys.path.insert(0, os.path.join(HERE, "..", "functional"))
 import gatehouse  # noqa: E402: the path comes first
 
 
+EST_ENDPOINT = """  - name: est
+    protocol: est
+    path: /.well-known/est
+    ca: Test CA
+    profile: server
+"""
+EST_LISTENER = """  - name: est
+    address: 127.0.0.1
+    port: {port}
+    names: [localhost, 127.0.0.1]
+    endpoints: [est]
+"""
+
+
 class Loaded(gatehouse.Gatehouse):
     """A daemon that issues everything: no trace, and an exit module only if asked for."""
 
-    def __init__(self, has_exit=False):
-        self.has_exit = has_exit
+    def __init__(self, has_exit=False, has_est=False):
+        self.has_exit, self.has_est, self.est_user = has_exit, has_est, None
+        (self.est_port,) = gatehouse.free_ports(1)
         super().__init__()
         self.sync_counts = None
 
@@ -32,12 +47,14 @@ class Loaded(gatehouse.Gatehouse):
                                "SYNC_DELAY_MS": str(sync_delay_ms)})
 
     def write_config(self, core, policy, lifetime):
+        administrators = "  administrators: [root]\n" if self.has_est else ""
+        endpoint, listener = (EST_ENDPOINT, EST_LISTENER.format(port=self.est_port)) if self.has_est else ("", "")
         exits = f"    exits:\n      - module: file\n        folder: {self.issued}\n" if self.has_exit else ""
         with open(self.config, "w") as f:
             f.write(f"""data: {self.data}
 core:
   admin-socket: {self.socket}
-cas:
+{administrators}cas:
   - name: Test CA
     policy:
 {policy}
@@ -51,8 +68,8 @@ endpoints:
     path: /acme
     ca: Test CA
     profile: server
-listeners:
-  - name: public
+{endpoint}listeners:
+{listener}  - name: public
     address: 127.0.0.1
     port: {self.port}
     names: [localhost, 127.0.0.1]
@@ -67,17 +84,28 @@ validator:
     "*.{gatehouse.DOMAIN}": 127.0.0.1
 {gatehouse.user_config(separates=False)}""")
 
-    def bench(self, workers, seconds, *options):
+    def where(self, connections):
+        """What tells the load where to go: to ACME, or to EST on connections of this kind."""
+        if not connections:
+            return ["--directory", self.directory, "--http01-port", str(self.http01_port)]
+        if not self.est_user:
+            made = self.tool_json("user", "create", "bench", "--endpoint", "est", "--scope", f"*.{gatehouse.DOMAIN}",
+                                  "--generate")
+            self.est_user = "bench:" + made["secret"]
+        return ["--est", f"https://localhost:{self.est_port}/.well-known/est/simpleenroll", "--user", self.est_user,
+                "--connections", connections]
+
+    def bench(self, workers, seconds, *options, connections=None):
         """The exit code, the line and the report of one run."""
         report = os.path.join(self.folder, "bench.json")
         if self.sync_counts:
             options += ("--sync-counts", self.sync_counts)
         done = subprocess.run(
-            [os.path.join(gatehouse.BUILD, "tests", "bench", "bench_acme"), "--directory", self.directory, "--root",
-             self.root, "--http01-port", str(self.http01_port), "--domain", gatehouse.DOMAIN, "--pid",
+            [os.path.join(gatehouse.BUILD, "tests", "bench", "bench"), *self.where(connections), "--root", self.root,
+             "--domain", gatehouse.DOMAIN, "--pid",
              str(self.process.pid), "--workers", str(workers), "--seconds", str(seconds), "--json", report, *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=seconds + 300)
-        gatehouse.check(os.path.exists(report), f"bench_acme exit {done.returncode}, no report: {self.log_tail()}")
+        gatehouse.check(os.path.exists(report), f"bench exit {done.returncode}, no report: {self.log_tail()}")
         with open(report) as f:
             return done.returncode, done.stdout.strip(), json.load(f)
 

@@ -23,6 +23,15 @@ def ends_after_a_number_of_orders():
         check(report["verify_us"] > 0, line)
 
 
+def enrols_on_connections_of_each_kind():
+    with rig.loaded(has_est=True) as g:
+        for kind in "kept", "new", "resumed":
+            code, line, report = g.bench(2, 60, "--orders", "6", connections=kind)
+            check(code == 0 and report["orders"] == report["certificates_good"] == 6, f"{kind}: {line}")
+            check(report["connections"] <= 2 if kind == "kept" else report["connections"] == 6, f"{kind}: {report}")
+            check(report["resumed"] >= 4 if kind == "resumed" else report["resumed"] == 0, f"{kind}: {report}")
+
+
 def says_that_a_load_failed():
     with rig.loaded() as g:
         g.http01_port = next(p for p in free_ports(2) if p != g.http01_port)  # the validator does not look there
@@ -32,4 +41,5 @@ def says_that_a_load_failed():
 
 
 if __name__ == "__main__":
-    main([reports_a_short_load, ends_after_a_number_of_orders, says_that_a_load_failed])
+    main([reports_a_short_load, ends_after_a_number_of_orders, enrols_on_connections_of_each_kind,
+          says_that_a_load_failed])

@@ -1,8 +1,8 @@
-/* One ACME client (RFC 8555 7.1, the whole of it, as a real client does it).
+/* One client: ACME (RFC 8555 7.1, the whole of it, as a real client does it), and what it has in common with EST.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "tests/bench/worker.h"
+#include "tests/bench/worker_int.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,25 +12,9 @@
 
 #include <cjson/cJSON.h>
 
-#include "tests/bench/https.h"
-
 #define NONCE_TRIES 5
 #define ORDER_PATIENCE_NS (30 * (int64_t)1000000000)
 #define PAUSE_AFTER_ERROR_MS 50
-
-struct worker {
-	struct load *load;
-	size_t number;
-	struct worker_results *out;
-	pthread_t thread;
-	struct https https;
-	EVP_PKEY *key;
-	char jwk[KEYS_JWK_SIZE], thumbprint[KEYS_THUMBPRINT_SIZE];
-	char new_nonce[HTTPS_URL_SIZE], new_account[HTTPS_URL_SIZE], new_order[HTTPS_URL_SIZE];
-	char kid[HTTPS_URL_SIZE]; /* "": no account yet */
-	char nonce[128];
-	char why[TALLY_KIND_SIZE]; /* kind of the last failure */
-};
 
 /* The order that is under way. */
 struct order {
@@ -55,9 +39,7 @@ static void pause_ms(unsigned ms)
 	nanosleep(&t, NULL);
 }
 
-static int fail(struct worker *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static int fail(struct worker *w, const char *format, ...)
+int worker_fail(struct worker *w, const char *format, ...)
 {
 	va_list args;
 
@@ -75,7 +57,7 @@ static int take_string(struct worker *w, const cJSON *object, const char *name, 
 	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
 
 	if (!text || strlen(text) >= size)
-		return fail(w, "json: no %s", name);
+		return worker_fail(w, "json: no %s", name);
 	snprintf(out, size, "%s", text);
 	return 0;
 }
@@ -83,19 +65,19 @@ static int take_string(struct worker *w, const cJSON *object, const char *name, 
 static int call(struct worker *w, const char *method, const char *url, const char *body, size_t n)
 {
 	if (https_call(&w->https, method, url, body, n))
-		return fail(w, "http: %s", w->https.why);
+		return worker_fail(w, "http: %s", w->https.why);
 	if (w->https.nonce[0])
 		snprintf(w->nonce, sizeof(w->nonce), "%s", w->https.nonce);
 	return 0;
 }
 
-/* The last answer as JSON; NULL after fail(). */
+/* The last answer as JSON; NULL after worker_fail(). */
 static cJSON *parse_answer(struct worker *w)
 {
 	cJSON *answer = cJSON_ParseWithLength(w->https.body, w->https.body_len);
 
 	if (!answer)
-		fail(w, "json: %d is no JSON", w->https.status);
+		worker_fail(w, "json: %d is no JSON", w->https.status);
 	return answer;
 }
 
@@ -105,7 +87,7 @@ static int read_problem(struct worker *w)
 	cJSON *problem = parse_answer(w);
 	const char *type = problem ? cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(problem, "type")) : NULL;
 	const char *word = type && strrchr(type, ':') ? strrchr(type, ':') + 1 : "unknown";
-	int r = strcmp(word, "badNonce") == 0 ? 1 : fail(w, "problem: %d %s", w->https.status, word);
+	int r = strcmp(word, "badNonce") == 0 ? 1 : worker_fail(w, "problem: %d %s", w->https.status, word);
 
 	cJSON_Delete(problem);
 	return r;
@@ -123,7 +105,7 @@ static int post_once(struct worker *w, const char *url, const char *payload)
 	w->nonce[0] = '\0';
 	n = keys_print_jws(body, sizeof(body), w->key, header, payload);
 	if (!n)
-		return fail(w, "cannot sign");
+		return worker_fail(w, "cannot sign");
 	if (call(w, "POST", url, body, n))
 		return -1;
 	return w->https.status < 400 ? 0 : read_problem(w);
@@ -139,7 +121,7 @@ static int post(struct worker *w, const char *url, const char *payload)
 			return r;
 		w->out->bad_nonces++;
 	}
-	return fail(w, "problem: badNonce again and again");
+	return worker_fail(w, "problem: badNonce again and again");
 }
 
 /* ---- the account ---- */
@@ -166,19 +148,19 @@ static int make_account(struct worker *w)
 
 	w->key = keys_make(point);
 	if (!w->key)
-		return fail(w, "cannot make a key");
+		return worker_fail(w, "cannot make a key");
 	keys_print_jwk(point, w->jwk, w->thumbprint);
 	if (read_directory(w) || post(w, w->new_account, "{\"termsOfServiceAgreed\":true}"))
 		return -1;
 	if (!w->https.location[0])
-		return fail(w, "newAccount: no Location");
+		return worker_fail(w, "newAccount: no Location");
 	snprintf(w->kid, sizeof(w->kid), "%s", w->https.location);
 	return 0;
 }
 
 /* ---- an order ---- */
 
-/* Read `url` until its status is neither of the two that mean "not yet". The document; NULL after fail(). */
+/* Read `url` until its status is neither of the two that mean "not yet". The document; NULL after worker_fail(). */
 static cJSON *poll(struct worker *w, const struct order *o, const char *url, const char *not_yet)
 {
 	cJSON *answer = parse_answer(w);
@@ -190,7 +172,7 @@ static cJSON *poll(struct worker *w, const struct order *o, const char *url, con
 			return answer;
 		cJSON_Delete(answer);
 		if (worker_now_ns() > o->deadline_ns) {
-			fail(w, "still %s after 30 s", not_yet);
+			worker_fail(w, "still %s after 30 s", not_yet);
 			return NULL;
 		}
 		pause_ms(w->load->poll_ms);
@@ -208,7 +190,7 @@ static int expect_status(struct worker *w, const char *what, cJSON *answer, cons
 	if (answer && status && strcmp(status, wanted) == 0)
 		r = 0;
 	else if (answer)
-		fail(w, "%s: %s", what, status ?: "no status");
+		worker_fail(w, "%s: %s", what, status ?: "no status");
 	cJSON_Delete(answer);
 	return r;
 }
@@ -226,7 +208,7 @@ static int make_order(struct worker *w, struct order *o)
 	snprintf(o->url, sizeof(o->url), "%s", w->https.location);
 	authorization = cJSON_GetStringValue(
 		cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(answer, "authorizations"), 0));
-	r = !authorization || !o->url[0] ? fail(w, "newOrder: incomplete") :
+	r = !authorization || !o->url[0] ? worker_fail(w, "newOrder: incomplete") :
 					   take_string(w, answer, "finalize", o->finalize, sizeof(o->finalize));
 	snprintf(o->authorization, sizeof(o->authorization), "%s", authorization ?: "");
 	cJSON_Delete(answer);
@@ -238,7 +220,7 @@ static int prepare_answer(struct worker *w, struct order *o, char url[static HTT
 {
 	cJSON *answer;
 	const cJSON *challenge;
-	int r = fail(w, "authorization: no http-01");
+	int r = worker_fail(w, "authorization: no http-01");
 
 	if (post(w, o->authorization, "") || !(answer = parse_answer(w)))
 		return -1;
@@ -285,7 +267,7 @@ static int finalize(struct worker *w, struct order *o)
 
 	EVP_PKEY_free(key);
 	if (!n)
-		return fail(w, "cannot make a request");
+		return worker_fail(w, "cannot make a request");
 	at += keys_base64url(payload + at, csr, n);
 	snprintf(payload + at, sizeof(payload) - at, "\"}");
 	if (post(w, o->finalize, payload) || !(answer = poll(w, o, o->url, "processing")))
@@ -295,7 +277,7 @@ static int finalize(struct worker *w, struct order *o)
 	return expect_status(w, "order", answer, "valid");
 }
 
-static int keep(struct worker *w, const struct order *o, int64_t took_ns)
+int worker_keep(struct worker *w, const char *name, const uint8_t point[static KEYS_POINT_SIZE], int64_t took_ns)
 {
 	struct worker_results *out = w->out;
 	struct result *r;
@@ -305,18 +287,23 @@ static int keep(struct worker *w, const struct order *o, int64_t took_ns)
 		struct result *list = reallocarray(out->list, more, sizeof(*list));
 
 		if (!list)
-			return fail(w, "memory");
+			return worker_fail(w, "memory");
 		out->list = list;
 		out->capacity = more;
 	}
 	r = &out->list[out->n];
 	*r = (struct result){ .took_ns = took_ns, .chain = strdup(w->https.body) };
 	if (!r->chain)
-		return fail(w, "memory");
-	memcpy(r->name, o->name, sizeof(r->name));
-	memcpy(r->point, o->point, sizeof(r->point));
+		return worker_fail(w, "memory");
+	snprintf(r->name, sizeof(r->name), "%s", name);
+	memcpy(r->point, point, sizeof(r->point));
 	out->n++;
 	return 0;
+}
+
+void worker_print_name(const struct worker *w, unsigned number, char name[static WORKER_NAME_SIZE])
+{
+	snprintf(name, WORKER_NAME_SIZE, "w%zu-%u-%x.%.40s", w->number, number, w->load->run, w->load->domain);
 }
 
 static int run_order(struct worker *w, unsigned number)
@@ -324,10 +311,10 @@ static int run_order(struct worker *w, unsigned number)
 	int64_t begin_ns = worker_now_ns();
 	struct order o = { .deadline_ns = begin_ns + ORDER_PATIENCE_NS };
 
-	snprintf(o.name, sizeof(o.name), "w%zu-%u-%x.%.40s", w->number, number, w->load->run, w->load->domain);
+	worker_print_name(w, number, o.name);
 	if (make_order(w, &o) || prove(w, &o) || finalize(w, &o) || post(w, o.certificate, ""))
 		return -1;
-	return keep(w, &o, worker_now_ns() - begin_ns);
+	return worker_keep(w, o.name, o.point, worker_now_ns() - begin_ns);
 }
 
 /* One of those that are still to be made. */
@@ -340,21 +327,22 @@ static void *run(void *arg)
 {
 	struct worker *w = arg;
 
-	w->out->has_account = make_account(w) == 0;
+	w->out->has_account = w->load->est || make_account(w) == 0;
 	if (!w->out->has_account)
 		tally_add(&w->load->errors, w->why);
 	pthread_barrier_wait(&w->load->ready);
 	pthread_barrier_wait(&w->load->start);
 	w->https.requests = 0;
 	for (unsigned i = 0; w->out->has_account && worker_now_ns() < w->load->end_ns && take_order(w->load); i++)
-		if (run_order(w, i)) {
+		if (w->load->est ? worker_enrol(w, i) : run_order(w, i)) {
 			tally_add(&w->load->errors, w->why);
 			pause_ms(PAUSE_AFTER_ERROR_MS);
 		}
 	w->out->ended_ns = worker_now_ns();
 	w->out->requests = w->https.requests;
 	w->out->connections = w->https.connections;
-	https_close(&w->https);
+	w->out->resumed = w->https.resumed;
+	https_fini(&w->https);
 	return NULL;
 }
 
@@ -368,6 +356,9 @@ struct worker *worker_start(struct load *load, size_t number, struct worker_resu
 	w->number = number;
 	w->out = out;
 	w->https.ctx = load->tls;
+	w->https.content_type = load->est ? "application/pkcs10" : "application/jose+json";
+	w->https.authorization = load->authorization;
+	w->https.resumes = load->connections == CONNECTIONS_RESUMED;
 	if (pthread_create(&w->thread, NULL, run, w)) {
 		free(w);
 		return NULL;

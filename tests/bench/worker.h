@@ -1,4 +1,4 @@
-/* One ACME client: an account, then one order after the other until the time is up.
+/* One client, of ACME or of EST: one certificate after the other until the time is up.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -18,9 +18,14 @@
 
 #define WORKER_NAME_SIZE 96
 
+enum connections { CONNECTIONS_KEPT, CONNECTIONS_NEW, CONNECTIONS_RESUMED };
+
 /* What all workers share; read-only while they run, but for what has a lock. */
 struct load {
-	const char *directory, *domain;
+	const char *directory, *domain; /* of ACME: NULL with EST */
+	const char *est;                /* where simpleenroll is; NULL with ACME */
+	const char *authorization;      /* of EST */
+	enum connections connections;   /* of EST; ACME keeps its own */
 	unsigned poll_ms;
 	SSL_CTX *tls;
 	struct responder *responder;
@@ -36,7 +41,7 @@ struct result {
 	int64_t took_ns;
 	char name[WORKER_NAME_SIZE];
 	uint8_t point[KEYS_POINT_SIZE]; /* the key that was certified */
-	char *chain;                    /* PEM */
+	char *chain;                    /* PEM; of EST the certs-only message, in base64 */
 };
 
 struct worker; /* one thread */
@@ -44,8 +49,8 @@ struct worker; /* one thread */
 struct worker_results {
 	struct result *list;
 	size_t n, capacity;
-	unsigned requests, connections, bad_nonces;
-	bool has_account;
+	unsigned requests, connections, resumed, bad_nonces;
+	bool has_account; /* or needs none */
 	int64_t ended_ns;
 };
 

@@ -1,7 +1,8 @@
-/* A load of ACME orders, and what each cost the server.
+/* A load of ACME orders or EST enrolments, and what each cost the server.
  *
- * Every worker is a client with an account of its own and one kept-alive connection. It makes the real thing: order,
- * authorization, http-01, finalize, download. The cost is told in microseconds of server CPU and in units of one
+ * Every worker is a client. For ACME it has an account of its own and one kept-alive connection, and makes the real
+ * thing: order, authorization, http-01, finalize, download. For EST it sends simpleenroll on a connection that is kept,
+ * new, or new and resumed. In what is printed an enrolment is an order too. The cost is told in microseconds of server CPU and in units of one
  * P-256 verification measured in the same run: the ratio carries over to other machines, orders a second do not.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -25,7 +26,8 @@
 #define NS_A_SECOND 1000000000
 
 struct settings {
-	const char *directory, *root, *domain, *json, *sync_counts;
+	const char *directory, *est, *user, *root, *domain, *json, *sync_counts;
+	enum connections connections;
 	unsigned long http01_port, workers, seconds, orders, poll_ms, pid;
 	bool is_traced;
 };
@@ -44,7 +46,8 @@ struct run {
 	long fsyncs; /* negative: not counted */
 	int64_t *took_ns; /* of each order, sorted */
 	size_t n;
-	unsigned requests, bad_nonces, connections;
+	unsigned requests, bad_nonces, connections, resumed;
+	char authorization[512];
 };
 
 /* ---- options ---- */
@@ -55,15 +58,17 @@ static const struct option long_options[] = {
 	{ "seconds", required_argument, NULL, 's' }, { "pid", required_argument, NULL, 'p' },
 	{ "json", required_argument, NULL, 'j' }, { "domain", required_argument, NULL, 'n' },
 	{ "poll-ms", required_argument, NULL, 'm' }, { "fsyncs", no_argument, NULL, 'f' },
+	{ "est", required_argument, NULL, 'e' }, { "user", required_argument, NULL, 'u' },
+	{ "connections", required_argument, NULL, 'k' },
 	{ "sync-counts", required_argument, NULL, 'c' }, { "orders", required_argument, NULL, 'o' },
 	{ 0 },
 };
 
 static int usage(void)
 {
-	fputs("usage: bench_acme --directory URL --root PEM --http01-port PORT [--workers 32] [--seconds 10]\n"
-	      "                  [--orders N] [--pid PID [--fsyncs]] [--sync-counts FILE] [--domain gatehouse.test]\n"
-	      "                  [--poll-ms 20] [--json FILE]\n\n"
+	fputs("usage: bench --directory URL --http01-port PORT | --est URL --user NAME:PASSWORD [--connections kept|new|resumed]\n"
+	      "             --root PEM [--workers 32] [--seconds 10] [--orders N] [--pid PID [--fsyncs]]\n"
+	      "             [--sync-counts FILE] [--domain gatehouse.test] [--poll-ms 20] [--json FILE]\n\n"
 	      "Names below DOMAIN are ordered; the daemon's validator must look for them on 127.0.0.1, PORT.\n"
 	      "With --pid CPU and memory of that process and its descendants are told. Fsyncs are read from FILE when\n"
 	      "the daemon runs with count_syncs.so preloaded, or counted by strace, which slows the daemon down and\n"
@@ -83,10 +88,25 @@ static bool parse_number(const char *text, unsigned long max, unsigned long *out
 	return *text && !*end && !errno && *out > 0 && *out <= max;
 }
 
+static bool parse_connections(const char *text, enum connections *out)
+{
+	static const char *const words[] = { "kept", "new", "resumed" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (strcmp(text, words[i]) == 0) {
+			*out = (enum connections)i;
+			return true;
+		}
+	return false;
+}
+
 static bool parse_option(struct settings *set, int option, const char *text)
 {
 	switch (option) {
 	case 'd': set->directory = text; return true;
+	case 'e': set->est = text; return true;
+	case 'u': set->user = text; return true;
+	case 'k': return parse_connections(text, &set->connections);
 	case 'r': set->root = text; return true;
 	case 'j': set->json = text; return true;
 	case 'n': set->domain = text; return true;
@@ -110,14 +130,15 @@ static bool parse_options(struct settings *set, int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
 		if (!parse_option(set, option, optarg))
 			return false;
-	return optind == argc && set->directory && set->root && set->http01_port && (!set->is_traced || set->pid);
+	return optind == argc && set->root && (!set->is_traced || set->pid) &&
+	       (set->est ? set->user && !set->directory : set->directory && set->http01_port);
 }
 
 /* ---- the run ---- */
 
 static int fail(const char *what, int e)
 {
-	fprintf(stderr, "bench_acme: %s%s%s\n", what, e ? ": " : "", e ? strerror(-e) : "");
+	fprintf(stderr, "bench: %s%s%s\n", what, e ? ": " : "", e ? strerror(-e) : "");
 	return -1;
 }
 
@@ -130,14 +151,37 @@ static double own_cpu_us(void)
 	       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
 
+/* RFC 7617. */
+static int set_authorization(struct run *r)
+{
+	int n = (int)strlen(r->set.user), at = snprintf(r->authorization, sizeof(r->authorization), "Basic ");
+
+	if (n > 300)
+		return fail("the user is too long", 0);
+	EVP_EncodeBlock((unsigned char *)r->authorization + at, (const unsigned char *)r->set.user, n);
+	r->load.authorization = r->authorization;
+	return 0;
+}
+
+static int prepare_protocol(struct run *r)
+{
+	int e;
+
+	r->load.directory = r->set.directory;
+	r->load.est = r->set.est;
+	r->load.connections = r->set.connections;
+	if (r->set.est)
+		return set_authorization(r);
+	e = responder_start(&r->load.responder, (uint16_t)r->set.http01_port, r->set.workers);
+	return e ? fail("the port for http-01 cannot be opened", e) : 0;
+}
+
 static int prepare(struct run *r)
 {
 	const struct settings *set = &r->set;
-	int e;
 
 	if (getloadavg(&r->load_average, 1) != 1)
 		r->load_average = 0;
-	r->load.directory = set->directory;
 	r->load.domain = set->domain;
 	r->load.poll_ms = (unsigned)set->poll_ms;
 	r->load.run = (unsigned)time(NULL) ^ (unsigned)getpid() << 16;
@@ -148,9 +192,8 @@ static int prepare(struct run *r)
 	r->load.tls = https_trust(set->root);
 	if (!r->load.tls)
 		return fail("the root certificate cannot be read", 0);
-	e = responder_start(&r->load.responder, (uint16_t)set->http01_port, set->workers);
-	if (e)
-		return fail("the port for http-01 cannot be opened", e);
+	if (prepare_protocol(r))
+		return -1;
 	r->results = calloc(set->workers, sizeof(*r->results));
 	r->workers = calloc(set->workers, sizeof(struct worker *));
 	return r->results && r->workers ? 0 : fail("memory", 0);
@@ -226,6 +269,7 @@ static int add_up(struct run *r)
 		r->requests += r->results[i].requests;
 		r->bad_nonces += r->results[i].bad_nonces;
 		r->connections += r->results[i].connections;
+		r->resumed += r->results[i].resumed;
 	}
 	r->took_ns = calloc(total + 1, sizeof(*r->took_ns));
 	if (!r->took_ns)
@@ -315,6 +359,7 @@ static cJSON *make_report(const struct run *r)
 	cJSON_AddNumberToObject(out, "max_ms", quantile_ms(r, 1));
 	cJSON_AddNumberToObject(out, "requests_per_order", per_order(r, r->requests));
 	cJSON_AddNumberToObject(out, "connections", r->connections);
+	cJSON_AddNumberToObject(out, "resumed", r->resumed);
 	cJSON_AddNumberToObject(out, "bad_nonces", r->bad_nonces);
 	cJSON_AddNumberToObject(out, "errors", tally_sum(&r->load.errors));
 	tally_print(&r->load.errors, out, "errors_by_kind");
