@@ -2,8 +2,9 @@
  *
  * Every worker is a client. For ACME it has an account of its own and one kept-alive connection, and makes the real
  * thing: order, authorization, http-01, finalize, download. For EST it sends simpleenroll on a connection that is kept,
- * new, or new and resumed. In what is printed an enrolment is an order too. The cost is told in microseconds of server CPU and in units of one
- * P-256 verification measured in the same run: the ratio carries over to other machines, orders a second do not.
+ * new, or new and resumed; such an enrolment is an order in what is printed. The cost is told in microseconds of server
+ * CPU and in units of one P-256 verification measured in the same run: the ratio carries over to other machines, orders
+ * a second do not.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -66,7 +67,8 @@ static const struct option long_options[] = {
 
 static int usage(void)
 {
-	fputs("usage: bench --directory URL --http01-port PORT | --est URL --user NAME:PASSWORD [--connections kept|new|resumed]\n"
+	fputs("usage: bench --directory URL --http01-port PORT |\n"
+	      "             --est URL --user NAME:PASSWORD [--connections kept|new|resumed]\n"
 	      "             --root PEM [--workers 32] [--seconds 10] [--orders N] [--pid PID [--fsyncs]]\n"
 	      "             [--sync-counts FILE] [--domain gatehouse.test] [--poll-ms 20] [--json FILE]\n\n"
 	      "Names below DOMAIN are ordered; the daemon's validator must look for them on 127.0.0.1, PORT.\n"

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/cms.h>
 #include <openssl/pem.h>
-#include <openssl/pkcs7.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
@@ -55,12 +55,12 @@ static X509 *read_certs_only(const char *base64)
 	uint8_t *der = malloc(n + 1);
 	const uint8_t *p = der;
 	int len = der ? EVP_DecodeBlock(der, (const uint8_t *)base64, (int)n) : -1;
-	PKCS7 *message = len > 0 ? d2i_PKCS7(NULL, &p, len) : NULL;
-	X509 *leaf = NULL;
+	CMS_ContentInfo *message = len > 0 ? d2i_CMS_ContentInfo(NULL, &p, len) : NULL;
+	STACK_OF(X509) *found = message ? CMS_get1_certs(message) : NULL;
+	X509 *leaf = sk_X509_num(found) == 1 ? sk_X509_shift(found) : NULL;
 
-	if (message && PKCS7_type_is_signed(message) && sk_X509_num(message->d.sign->cert) == 1)
-		leaf = sk_X509_shift(message->d.sign->cert);
-	PKCS7_free(message);
+	sk_X509_pop_free(found, X509_free);
+	CMS_ContentInfo_free(message);
 	free(der);
 	return leaf;
 }
