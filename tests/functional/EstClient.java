@@ -144,13 +144,14 @@ public class EstClient {
 		if (words.containsKey("label"))
 			builder.withLabel(words.get("label"));
 		if (words.containsKey("with"))
-			builder.withKeyManagers(identity(words.get("with")));
+			builder.withKeyManagers(identity(words.get("with"), words.getOrDefault("jsse", "BCJSSE")));
 		return builder.build();
 	}
 
-	private KeyManager[] identity(String name) throws Exception {
+	/* For TLS 1.3 each JSSE finds a key only through a key manager of its own. */
+	private KeyManager[] identity(String name, String jsse) throws Exception {
 		KeyStore store = KeyStore.getInstance("PKCS12");
-		KeyManagerFactory factory = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
+		KeyManagerFactory factory = KeyManagerFactory.getInstance("PKIX", jsse);
 		X509Certificate own = new JcaX509CertificateConverter().getCertificate(certificates.get(name));
 
 		store.load(null, null);

@@ -103,6 +103,22 @@ def strongswan_enrols(pki):
     return name, key, pem
 
 
+def strongswan_renews(pki, name, key, pem):
+    """With a key of its own, proving itself by the certificate that is replaced; whose names it cannot change."""
+    new_key, csr = pki.request(name)
+    first = read(pem)
+    for old in (pki.save("old.pem", first.public_bytes(serialization.Encoding.PEM)), key), (pem, new_key):
+        pem = pki.enrol(name, csr, "--cert", old[0], "--key", old[1])
+        pki.g.verify(pem)
+        renewed = read(pem)
+        check(names_of(renewed) == [name] and renewed.serial_number != first.serial_number, str(renewed))
+        first = renewed
+        new_key, csr = pki.request(name)
+    _, csr = pki.request("another.example.com")
+    code, out, _ = pki.end(pki.start(csr, "--cert", pem, "--key", key))
+    check(code != 0 and not out, "a renewal for another name")
+
+
 def strongswan_polls_until_it_is_approved(pki):
     name = "hold-swan.example.com"
     _, csr = pki.request(name)
@@ -143,7 +159,7 @@ def strongswan():
     with daemon() as g:
         pki = Strongswan(g, create_user(g, "dev", ["est"], "*.example.com"))
         strongswan_fetches_the_ca(pki)
-        strongswan_enrols(pki)
+        strongswan_renews(pki, *strongswan_enrols(pki))
         strongswan_polls_until_it_is_approved(pki)
         strongswan_is_refused(pki)
 
@@ -263,6 +279,20 @@ def bouncy_castle_links(bc):
     check(answer[0] == "refused", f"a label that asks for it: {answer}")
 
 
+def bouncy_castle_renews(bc):
+    """By its certificate alone, in every TLS, with its old key and with another one."""
+    name = "renew.example.com"
+    serials = {bc.enrol(name, key="renew", with_user=True).serial_number}
+    for n, (jsse, tls) in enumerate((j, t) for j in ("BCJSSE", "SunJSSE") for t in ("TLSv1.2", "TLSv1.3")):
+        key = f"renew{n}" if n else "renew"
+        serials.add(bc.enrol(name, "simplereenroll", key=key, jsse=jsse, tls=tls, **{"with": "renew"}).serial_number)
+    check(len(serials) == 5, f"a renewal brought what was there: {serials}")
+    linked = bc.enrol(name, "simplereenroll", key="renew-linked", tls="TLSv1.2", pop="yes", **{"with": "renew"})
+    check(linked.serial_number not in serials, "linked to the connection too")
+    answer = bc.say("simplereenroll", key="renew", cn="other.example.com", **{"with": "renew"})
+    check(answer[:2] == ["refused", "403"], f"a renewal for another name: {answer}")
+
+
 def bouncy_castle_comes_back(bc):
     name = "hold-castle.example.com"
     answer = bc.say("simpleenroll", key="hold", cn=name, with_user=True)
@@ -279,11 +309,21 @@ def bouncy_castle():
             bouncy_castle_reads_what_anybody_may(bc)
             bouncy_castle_enrols(bc)
             bouncy_castle_links(bc)
+            bouncy_castle_renews(bc)
             bouncy_castle_comes_back(bc)
 
 
+def set_up(g):
+    """With certificates that clients may show: Bouncy Castle looks whether they are meant for that."""
+    add_est(g, ENDPOINTS)
+    with open(g.config, encoding="utf-8") as f:
+        config = f.read()
+    with open(g.config, "w", encoding="utf-8") as f:
+        f.write(config.replace("    lifetime:", "    ext-key-usage: [serverAuth, clientAuth]\n    lifetime:", 1))
+
+
 def daemon():
-    return gatehouse(set_up=lambda g: add_est(g, ENDPOINTS), rules=RULES, core="  administrators: [root]\n")
+    return gatehouse(set_up=set_up, rules=RULES, core="  administrators: [root]\n")
 
 
 if __name__ == "__main__":
