@@ -135,6 +135,15 @@ static enum ca_name_kind alt_kind(const struct credential *by, const char *cn, c
 	return strchr(name, '.') || !by->scope.is_any ? CA_NAME_DNS : 0;
 }
 
+/* Who reads a common name that looks like a name of a machine or a mailbox takes it for one; so an intermediary that is
+ * not bound to that name does not bring it, whatever the credential says of common names. */
+static bool is_common_name_bound(const struct judging *j, enum ca_name_kind kind, const char *cn, const char *name)
+{
+	if (strchr(cn, '@'))
+		return is_bound(j, CA_NAME_EMAIL, cn);
+	return kind == 0 || !strpbrk(name, ".:") || is_bound(j, kind, name);
+}
+
 /* The common name by one of the proofs: as a name of the SAN, or as it stands. 0; 1: not by this one; -ENOMEM. */
 static int take_common_name_by(const struct judging *j, const struct credential *by, const struct csr_part *part)
 {
@@ -148,7 +157,8 @@ static int take_common_name_by(const struct judging *j, const struct credential 
 			add_name(j, kind, copy, by);
 		return copy ? 0 : -ENOMEM;
 	}
-	if (!proves_part(by, "CN", part) || (kind && by->scope.is_any))
+	if (!proves_part(by, "CN", part) || (kind && by->scope.is_any) ||
+	    !is_common_name_bound(j, kind, part->value, name))
 		return 1;
 	note_proof(j, by);
 	return 0;

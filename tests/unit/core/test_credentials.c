@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "core/base/clock.h"
 #include "core/base/file.h"
@@ -25,15 +26,20 @@ static const char *const endpoints[] = { RIG_ENDPOINT };
 
 static struct rig rig;
 
-static void start(bool over_link)
+static void start_with(const char *core, bool over_link)
 {
-	struct rig_settings settings = { .policy = "{module: p-safe}", .over_link = over_link };
+	struct rig_settings settings = { .policy = "{module: p-safe}", .core = core, .over_link = over_link };
 	struct conf_error error = { 0 };
 
 	script_reset();
 	rig_init(&rig, &settings);
 	if (rig_start(&rig, &error))
 		fail_msg("%s", error.text);
+}
+
+static void start(bool over_link)
+{
+	start_with(NULL, over_link);
 }
 
 static void stop(void)
@@ -267,6 +273,52 @@ static void a_connection_answers_as_the_core_itself(void **state)
 	stop();
 }
 
+/* ---- common names ---- */
+
+static enum ca_status submit_common_name(struct ca_door *door, const char *token, const char *cn, const char *key)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	OWNED_BUF der = BUF_INIT(65536);
+	const struct ca_credential_claim claim = { .kind = CA_EVIDENCE_TOKEN, .secret = bytes_of_str(token) };
+	struct ca_submission s = { .protocol = "est", .endpoint = RIG_ENDPOINT, .profile = RIG_PROFILE,
+				   .requester = "est:token:1", .evidence = CA_EVIDENCE_TOKEN, .credential = &claim };
+
+	assert_int_equal(csr_make(&(struct csr_spec){ .common_name = cn }, &der), 0);
+	s.request = buf_bytes(&der);
+	rig_key(key, s.transaction_key);
+	assert_int_equal(ca_submit(door, &s, &out), 0);
+	return out.status;
+}
+
+/* A pattern of common names takes nobody out of what his intermediary is bound to. */
+static void a_common_name_that_looks_like_a_name_lies_in_the_binding(void **state)
+{
+	static const char *const scope[] = { "CN=*" };
+	const struct credential_spec spec = { .kind = CA_EVIDENCE_TOKEN, .endpoints = endpoints, .n_endpoints = 1,
+					      .scope = scope, .n_scope = 1 };
+	struct ca_door *door = NULL;
+	struct credential_made made;
+	char why[CA_REASON_SIZE];
+	int ends[2];
+
+	start_with("intermediaries: [{name: g, inherited: true, endpoints: acme, names: ['*.a.example']}]", false);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	assert_int_equal(ca_core_attach(rig.core, ends[0]), 0);
+	assert_int_equal(ca_link_attach(ends[1]), 0);
+	assert_int_equal(ca_locate(&door, "link:#" RIG_CA, "gateway"), 0);
+	assert_int_equal(ca_admin_create_credential(rig.core, &admin, &spec, &made, why), 0);
+	assert_int_equal(submit_common_name(door, made.secret, "printer 7", "1"), CA_STATUS_NONE);
+	assert_int_equal(submit_common_name(door, made.secret, "printer7", "2"), CA_STATUS_NONE);
+	assert_int_equal(submit_common_name(door, made.secret, "x.a.example", "3"), CA_STATUS_NONE);
+	assert_int_equal(submit_common_name(door, made.secret, "x.b.example", "4"), CA_STATUS_BAD_NAME);
+	assert_int_equal(submit_common_name(door, made.secret, "192.0.2.1", "5"), CA_STATUS_BAD_NAME);
+	assert_int_equal(submit_common_name(door, made.secret, "2001:db8::1", "6"), CA_STATUS_BAD_NAME);
+	assert_int_equal(submit_common_name(door, made.secret, "me@b.example", "7"), CA_STATUS_BAD_NAME);
+	ca_door_drop(&door);
+	assert_int_equal(ca_link_attach(-1), 0);
+	stop();
+}
+
 /* ---- listing, sweeping ---- */
 
 static void what_ended_long_ago_is_swept_and_users_stay(void **state)
@@ -464,6 +516,7 @@ int main(void)
 		cmocka_unit_test(who_it_is_costs_the_same_for_an_unknown_user),
 		cmocka_unit_test(an_address_that_is_none_is_refused),
 		cmocka_unit_test(a_connection_answers_as_the_core_itself),
+		cmocka_unit_test(a_common_name_that_looks_like_a_name_lies_in_the_binding),
 		cmocka_unit_test(what_ended_long_ago_is_swept_and_users_stay),
 		cmocka_unit_test(wrong_answers_are_counted_by_address_and_by_name),
 		cmocka_unit_test(nobody_waits_longer_than_for_one_wrong_answer),
