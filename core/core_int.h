@@ -44,6 +44,7 @@ struct ca_profile {
 
 struct ca_settings {
 	int64_t pending_ttl_ms, deny_window_ms, grant_lifetime_ms, collect_ms;
+	int64_t retention_ms; /* 0: for ever */
 	unsigned retry_after_s;
 	unsigned notify_attempts;
 	unsigned pending_per_requester;

@@ -10,13 +10,17 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
+#include "core/clock_guard.h"
 #include "core/credentials.h"
 #include "core/keys.h"
 #include "core/store.h"
+#include "core/store_import.h"
 #include "core/worker.h"
 
 #define BATCH 64
 #define SWEEP_INTERVAL_MS 3600000
+#define SWEEP_ROWS 200    /* of one transaction */
+#define SWEEP_ROUNDS 100  /* of one sweep: what a clock that ran ahead for an hour can cost has an end */
 
 /* A grant that is written now must say what was approved then. When the profile changed meanwhile that is not known
  * any more: the grant then fits nothing, and the client waits again. */
@@ -137,6 +141,27 @@ static size_t expire_all(struct ca_core *core)
 	return done;
 }
 
+/* Through the code of an administrator's purge: what a CRL must still say stays, and each step is in the audit trail. */
+static void remove_old(struct ca_core *core, enum store_purge what)
+{
+	int64_t before_ms = clock_wall_ms() - core->settings.retention_ms;
+	struct purge_place after = PURGE_START;
+	uint64_t all = 0;
+	bool more = true;
+	int e = 0;
+
+	for (int i = 0; i < SWEEP_ROUNDS && more && !e; i++) {
+		size_t n = 0;
+
+		e = store_purge(core, what, before_ms, "core", SWEEP_ROWS, &after, &n, &more);
+		all += e ? 0 : n;
+	}
+	if (e)
+		log_warn("retention.sweep", "error", strerror(-e));
+	if (all)
+		log_info("rows.purged", "rows", LOG_NUMBER(all), "by", "core");
+}
+
 /* What ended long ago costs only room: once an hour is often enough. */
 static void sweep(struct ca_core *core)
 {
@@ -146,6 +171,10 @@ static void sweep(struct ca_core *core)
 		return;
 	core->swept_ms = now_ms;
 	credentials_sweep(core);
+	if (!core->settings.retention_ms || clock_guard_behind_ms(core))
+		return;
+	remove_old(core, PURGE_REQUESTS);
+	remove_old(core, PURGE_UNREVOKED);
 }
 
 bool recover_run(void *arg)

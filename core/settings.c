@@ -15,6 +15,7 @@
 #include "core/x509/key.h"
 
 #define PUBLIC_URL_MAX 255
+#define RETENTION_MIN_MS (30 * 86400000ll)
 
 const struct conf_option ca_core_rows[] = {
 	{.name = "socket",
@@ -79,6 +80,12 @@ const struct conf_option ca_core_rows[] = {
 	 .range = "0s..365d",
 	 .fallback = "24h",
 	 .summary = "How long a denial answers repeats of the same request without a new row."},
+	{.name = "retention",
+	 .type = CONF_DURATION,
+	 .range = "0s..36500d",
+	 .fallback = "0s",
+	 .summary = "How long denied and failed requests, and expired certificates that were never revoked, are kept; at"
+		    " least 30d and the deny-window; 0s: for ever."},
 	{.name = "grant-lifetime",
 	 .type = CONF_DURATION,
 	 .range = "1m..90d",
@@ -391,11 +398,21 @@ static void load_numbers(struct ca_settings *s, const struct conf_section *conf)
 {
 	s->pending_ttl_ms = conf_duration_ms(conf, "pending-ttl");
 	s->deny_window_ms = conf_duration_ms(conf, "deny-window");
+	s->retention_ms = conf_duration_ms(conf, "retention");
 	s->grant_lifetime_ms = conf_duration_ms(conf, "grant-lifetime");
 	s->collect_ms = conf_duration_ms(conf, "collection-window");
 	s->retry_after_s = (unsigned)(conf_duration_ms(conf, "retry-after") / 1000);
 	s->notify_attempts = (unsigned)conf_int(conf, "notify-attempts");
 	s->pending_per_requester = (unsigned)conf_int(conf, "pending-per-requester");
+}
+
+/* A denial still answers repeats, and somebody still asks why, for a while. */
+static int check_retention(const struct ca_settings *s, const struct conf_section *conf, struct conf_error *error)
+{
+	if (s->retention_ms && (s->retention_ms < RETENTION_MIN_MS || s->retention_ms < s->deny_window_ms))
+		return conf_refuse(conf, "retention", error,
+				   "at least 30d, and no less than deny-window; 0s keeps everything");
+	return 0;
 }
 
 /* The gateway's own certificates ask for nothing. */
@@ -504,6 +521,8 @@ int settings_load(struct ca_core *core, struct conf_error *error)
 		e = add_gateway_profile(core);
 	if (!e)
 		e = check_renewable(core, error);
+	if (!e)
+		e = check_retention(&core->settings, conf_section(core->conf, "core"), error);
 	if (!e)
 		e = check_endpoints(core, error);
 	if (!e)

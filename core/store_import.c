@@ -190,6 +190,11 @@ static const char *const selects[] = {
 	" AND NOT EXISTS(SELECT 1 FROM certificates c WHERE c.request_id=r.id)"
 	" AND NOT EXISTS(SELECT 1 FROM outbox o WHERE o.request_id=r.id)"
 	" ORDER BY r.resolved_ms, r.id LIMIT ?4",
+	[PURGE_UNREVOKED] =
+	"SELECT c.not_after_s, c.request_id FROM certificates c INDEXED BY certificates_not_after"
+	" WHERE (c.not_after_s, c.request_id)>(?1, ?2) AND c.not_after_s<?3 AND c.revoked_ms IS NULL"
+	" AND NOT EXISTS(SELECT 1 FROM outbox o WHERE o.request_id=c.request_id)"
+	" ORDER BY c.not_after_s, c.request_id LIMIT ?4",
 };
 
 const char *store_purge_select(enum store_purge what)
@@ -251,7 +256,7 @@ int store_purge(struct ca_core *core, enum store_purge what, int64_t before_ms, 
 {
 	struct purge p = {
 		.select = selects[what],
-		.before = what == PURGE_CERTIFICATES ? before_ms / 1000 : before_ms,
+		.before = what == PURGE_REQUESTS ? before_ms : before_ms / 1000,
 		.after = *after,
 		.actor = actor,
 		.max = max < PURGE_MAX ? max : PURGE_MAX,

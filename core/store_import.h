@@ -27,6 +27,7 @@ int store_import(struct ca *ca, const struct store_import *import);
 enum store_purge {
 	PURGE_CERTIFICATES = 1, /* that ended before, and that no CRL has to say any more */
 	PURGE_REQUESTS = 2,     /* that were denied or failed before, and have no certificate */
+	PURGE_UNREVOKED = 3,    /* certificates that ended before and were never revoked */
 };
 
 /* Where a purge goes on: the time of the row that was removed last, and its number. */

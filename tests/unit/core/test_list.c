@@ -156,9 +156,10 @@ static void every_indexed_field_is_found_by_its_index(void **state)
 static void what_is_purged_is_found_by_an_index(void **state)
 {
 	static const char *const indexes[] = { [PURGE_CERTIFICATES] = "certificates_not_after",
-					       [PURGE_REQUESTS] = "requests_failed" };
+					       [PURGE_REQUESTS] = "requests_failed",
+					       [PURGE_UNREVOKED] = "certificates_not_after" };
 
-	for (enum store_purge what = PURGE_CERTIFICATES; what <= PURGE_REQUESTS; what++) {
+	for (enum store_purge what = PURGE_CERTIFICATES; what <= PURGE_UNREVOKED; what++) {
 		struct list_sql sql = { .text = BUF_INIT(4096), .n = 4 };
 
 		for (size_t i = 1; i <= sql.n; i++)
