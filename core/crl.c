@@ -11,6 +11,7 @@
 #include "core/base/own.h"
 #include "core/submit.h"
 #include "core/x509/certificate.h"
+#include "core/x509/extension.h"
 
 #define DAY_S 86400
 #define ENTRY_MAX 80
@@ -98,20 +99,6 @@ int crl_add_entry(struct buf *entries, struct crl_clock *clock, const struct crl
 
 /* ---- around them ---- */
 
-static int add_extension(struct buf *out, const char *oid, bool is_critical, struct bytes value)
-{
-	static const uint8_t yes[] = { 0xff };
-	OWNED_BUF content = BUF_INIT(HEAD_MAX), name = BUF_INIT(64);
-
-	if (der_oid_parse(oid, &name))
-		return -EINVAL;
-	der_write(&content, DER_OID, buf_bytes(&name));
-	if (is_critical)
-		der_write(&content, DER_BOOLEAN, bytes_of(yes, 1));
-	der_write(&content, DER_OCTET_STRING, value);
-	return buf_status(&content) ? buf_status(&content) : der_write(out, DER_SEQUENCE, buf_bytes(&content));
-}
-
 /* RFC 5280 5.2.1: the key that signed it. */
 static int add_authority(struct buf *out, const struct issuer *issuer)
 {
@@ -119,7 +106,7 @@ static int add_authority(struct buf *out, const struct issuer *issuer)
 
 	der_write(&keyid, 0x80, issuer_get_key_identifier(issuer));
 	der_write(&value, DER_SEQUENCE, buf_bytes(&keyid));
-	return add_extension(out, "2.5.29.35", false, buf_bytes(&value));
+	return extension_write(out, "2.5.29.35", false, buf_bytes(&value));
 }
 
 static int add_number(struct buf *out, uint64_t number)
@@ -134,7 +121,7 @@ static int add_number(struct buf *out, uint64_t number)
 		first++;
 	first -= octets[first] >> 7;
 	der_write(&value, DER_INTEGER, bytes_of(octets + first, sizeof(octets) - first));
-	return add_extension(out, "2.5.29.20", false, buf_bytes(&value));
+	return extension_write(out, "2.5.29.20", false, buf_bytes(&value));
 }
 
 /* RFC 5280 5.2.5: the part of the certificates that it is about, by the URLs that they name. */
@@ -151,7 +138,7 @@ static int add_partition(struct buf *out, const char *urls)
 	der_write(&point, DER_CONTEXT_0, buf_bytes(&full));
 	if (der_write(&value, DER_SEQUENCE, buf_bytes(&point)))
 		return -EMSGSIZE;
-	return add_extension(out, "2.5.29.28", true, buf_bytes(&value));
+	return extension_write(out, "2.5.29.28", true, buf_bytes(&value));
 }
 
 int crl_write_end(struct buf *out, const struct crl_head *h)

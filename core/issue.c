@@ -13,6 +13,7 @@
 
 #include "core/base/own.h"
 #include "core/base/der.h"
+#include "core/x509/extension.h"
 
 #define ELEMENT_MAX 65536
 
@@ -69,22 +70,6 @@ static int write_subject(struct buf *out, const struct subject_part *parts, size
 
 /* ---- extensions ---- */
 
-static int write_extension(struct buf *out, const char *oid, bool critical, struct bytes value)
-{
-	static const uint8_t yes[] = { 0xff };
-	OWNED_BUF content = BUF_INIT(ELEMENT_MAX);
-	OWNED_BUF name = BUF_INIT(64);
-
-	if (der_oid_parse(oid, &name))
-		return -EINVAL;
-	der_write(&content, DER_OID, buf_bytes(&name));
-	if (critical)
-		der_write(&content, DER_BOOLEAN, bytes_of(yes, 1));
-	if (der_write(&content, DER_OCTET_STRING, value))
-		return -EMSGSIZE;
-	return der_write(out, DER_SEQUENCE, buf_bytes(&content));
-}
-
 /* X.690 11.2.2: a named bit list has no zero bits at its end. */
 static int write_bits(struct buf *out, unsigned bits)
 {
@@ -99,7 +84,7 @@ static int write_bits(struct buf *out, unsigned bits)
 	}
 	if (der_write(&value, DER_BIT_STRING, bytes_of(content, 2)))
 		return -ENOMEM;
-	return write_extension(out, "2.5.29.15", true, buf_bytes(&value));
+	return extension_write(out, "2.5.29.15", true, buf_bytes(&value));
 }
 
 #define BIT(n) (0x80u >> (n))
@@ -138,7 +123,7 @@ static int write_ext_key_usage(struct buf *out, const char *const *words)
 	}
 	if (der_write(&value, DER_SEQUENCE, buf_bytes(&list)))
 		return -EMSGSIZE;
-	return write_extension(out, "2.5.29.37", false, buf_bytes(&value));
+	return extension_write(out, "2.5.29.37", false, buf_bytes(&value));
 }
 
 static int write_key_identifiers(struct buf *out, struct bytes spki, struct bytes authority)
@@ -151,13 +136,13 @@ static int write_key_identifiers(struct buf *out, struct bytes spki, struct byte
 	if (!e)
 		e = der_write(&value, DER_OCTET_STRING, bytes_of(own, sizeof(own)));
 	if (!e)
-		e = write_extension(out, "2.5.29.14", false, buf_bytes(&value));
+		e = extension_write(out, "2.5.29.14", false, buf_bytes(&value));
 	buf_reset(&value);
 	if (!e)
 		e = der_write(&keyid, 0x80, authority.len ? authority : bytes_of(own, sizeof(own)));
 	if (!e)
 		e = der_write(&value, DER_SEQUENCE, buf_bytes(&keyid));
-	return e ? e : write_extension(out, "2.5.29.35", false, buf_bytes(&value));
+	return e ? e : extension_write(out, "2.5.29.35", false, buf_bytes(&value));
 }
 
 static int write_general_name(struct buf *out, const struct ca_name *name)
@@ -187,7 +172,7 @@ static int write_alt_names(struct buf *out, const struct issue_plan *plan)
 			return -EINVAL;
 	if (der_write(&value, DER_SEQUENCE, buf_bytes(&list)))
 		return -EMSGSIZE;
-	return write_extension(out, "2.5.29.17", plan->n_subject == 0, buf_bytes(&value));
+	return extension_write(out, "2.5.29.17", plan->n_subject == 0, buf_bytes(&value));
 }
 
 int issue_crl_url(const char *public_url, unsigned key_index, unsigned partition, struct buf *out)
@@ -211,7 +196,7 @@ static int write_distribution_point(struct buf *out, const struct issue_plan *pl
 	    der_write(&sequence, DER_SEQUENCE, buf_bytes(&point)) ||
 	    der_write(&value, DER_SEQUENCE, buf_bytes(&sequence)))
 		return -EMSGSIZE;
-	return write_extension(out, "2.5.29.31", false, buf_bytes(&value));
+	return extension_write(out, "2.5.29.31", false, buf_bytes(&value));
 }
 
 static int write_access_description(struct buf *out, const char *method, const char *url)
@@ -243,14 +228,14 @@ static int write_authority_access(struct buf *out, const struct issue_plan *plan
 	    write_access_description(&list, "1.3.6.1.5.5.7.48.2", buf_str(&issuer)) ||
 	    der_write(&value, DER_SEQUENCE, buf_bytes(&list)))
 		return -EMSGSIZE;
-	return write_extension(out, "1.3.6.1.5.5.7.1.1", false, buf_bytes(&value));
+	return extension_write(out, "1.3.6.1.5.5.7.1.1", false, buf_bytes(&value));
 }
 
 static int write_extensions(struct buf *out, const struct issue_plan *plan, char why[static CA_REASON_SIZE])
 {
 	static const uint8_t not_ca[] = { DER_SEQUENCE, 0 };
 
-	if (write_extension(out, "2.5.29.19", true, bytes_of(not_ca, sizeof(not_ca))) ||
+	if (extension_write(out, "2.5.29.19", true, bytes_of(not_ca, sizeof(not_ca))) ||
 	    write_key_usage(out, plan->key_usage) || write_ext_key_usage(out, plan->ext_key_usage) ||
 	    write_key_identifiers(out, plan->spki, issuer_get_key_identifier(plan->issuer)))
 		return fail(why, "an extension of the profile cannot be encoded, or would be empty");
@@ -264,7 +249,7 @@ static int write_extensions(struct buf *out, const struct issue_plan *plan, char
 		if (extension_is_reserved(ext->oid))
 			return fail(why, "an enabled extension is one that only the CA writes");
 		if (der_check(ext->value, 16) ||
-		    write_extension(out, ext->oid, ext->flags & CA_EXT_CRITICAL, ext->value))
+		    extension_write(out, ext->oid, ext->flags & CA_EXT_CRITICAL, ext->value))
 			return fail(why, "an enabled extension cannot be encoded");
 	}
 	return 0;
@@ -345,12 +330,12 @@ static int write_responder_extensions(struct buf *out, const struct responder_pl
 						0x05, 0x05, 0x07, 0x03, 0x09 };
 	static const char *const usage[] = { "digitalSignature", NULL };
 
-	if (write_extension(out, "2.5.29.19", true, bytes_of(not_ca, sizeof(not_ca))) ||
+	if (extension_write(out, "2.5.29.19", true, bytes_of(not_ca, sizeof(not_ca))) ||
 	    write_key_usage(out, usage) ||
-	    write_extension(out, "2.5.29.37", false, bytes_of(ocsp_signing, sizeof(ocsp_signing))) ||
+	    extension_write(out, "2.5.29.37", false, bytes_of(ocsp_signing, sizeof(ocsp_signing))) ||
 	    write_key_identifiers(out, plan->spki, issuer_get_key_identifier(plan->issuer)))
 		return -EINVAL;
-	return write_extension(out, "1.3.6.1.5.5.7.48.1.5", false, bytes_of(null, sizeof(null)));
+	return extension_write(out, "1.3.6.1.5.5.7.48.1.5", false, bytes_of(null, sizeof(null)));
 }
 
 int issue_build_responder(const struct responder_plan *plan, struct buf *tbs, char why[static CA_REASON_SIZE])
@@ -389,7 +374,7 @@ static int write_ca_extensions(struct buf *out, struct bytes spki, struct bytes 
 		der_write(&content, DER_INTEGER, bytes_of(&length, 1));
 	der_write(&value, DER_SEQUENCE, buf_bytes(&content));
 	if (path_len > 127 || buf_status(&content) || buf_status(&value) ||
-	    write_extension(out, "2.5.29.19", true, buf_bytes(&value)))
+	    extension_write(out, "2.5.29.19", true, buf_bytes(&value)))
 		return -EINVAL;
 	if (write_key_identifiers(out, spki, authority))
 		return -EINVAL;

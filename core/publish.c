@@ -10,7 +10,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -18,7 +17,7 @@
 #include "core/base/log.h"
 #include "core/base/own.h"
 #include "core/clock_guard.h"
-#include "core/crl.h"
+#include "core/crl_file.h"
 #include "core/keys.h"
 #include "core/store_crl.h"
 #include "core/worker.h"
@@ -27,9 +26,6 @@
 #define ANCHOR "crl-anchor"
 #define INTERVAL_MS 1000
 #define RETRY_MS 10000        /* after a publication that failed */
-#define PAGE 4096             /* rows a read transaction: some milliseconds */
-#define PIECE (64u * 1024)    /* octets a message to the signer */
-#define ENTRIES_MAX (2u << 30)
 #define LISTS_MAX 4096        /* of one publication */
 
 /* A list in force. Whoever reads it keeps it open. */
@@ -161,176 +157,6 @@ static int open_list(struct publisher *p, const struct ca_key *key, const struct
 	return 0;
 }
 
-/* ---- making one ---- */
-
-struct making {
-	struct publisher *p;
-	struct ca_key *key;
-	struct crl_head head;
-	struct crl_row row;
-	struct buf entries, start, end;
-};
-
-/* Pages, so that no read transaction is long. What is revoked meanwhile counts as a change, and the next publication
- * has it. */
-static int collect_entries(struct making *m, int64_t expired_s)
-{
-	struct revoked_walk walk = { .key_id = m->key->row, .partition = m->row.partition, .expired_s = expired_s };
-	struct revoked_row *rows = malloc(PAGE * sizeof(*rows));
-	struct crl_clock clock = { 0 };
-	size_t n = PAGE;
-	int e = rows ? 0 : -ENOMEM;
-
-	while (!e && n == PAGE) {
-		e = store_next_revoked(m->p->core, &walk, rows, PAGE, &n);
-		for (size_t i = 0; !e && i < n; i++)
-			e = crl_add_entry(&m->entries, &clock,
-					  &(struct crl_entry){ bytes_of(rows[i].serial, rows[i].n_serial),
-							       rows[i].revoked_s, rows[i].reason });
-		m->row.entries += (int64_t)n;
-	}
-	free(rows);
-	return e;
-}
-
-static int stream(struct signer_stream *st, struct bytes octets, char why[static SIGNER_WHY_SIZE])
-{
-	int e = 0;
-
-	while (!e && octets.len) {
-		size_t n = octets.len < PIECE ? octets.len : PIECE;
-
-		e = signer_stream_data(st, bytes_of(octets.ptr, n), why);
-		octets = bytes_of(octets.ptr + n, octets.len - n);
-	}
-	return e;
-}
-
-/* A signer that was started again is noticed by the finisher, which loads the keys; then it is tried once more. */
-static int sign(struct making *m, struct buf *signature)
-{
-	struct ca_core *core = m->p->core;
-	char why[SIGNER_WHY_SIZE] = "";
-	struct signer_stream *st = NULL;
-	int e = signer_stream_begin(core->signer, m->key->signer, SIGNER_STREAM_CRL, &st, why);
-
-	if (!e)
-		e = stream(st, buf_bytes(&m->start), why);
-	if (!e)
-		e = stream(st, buf_bytes(&m->entries), why);
-	if (!e)
-		e = stream(st, buf_bytes(&m->end), why);
-	if (!e)
-		e = signer_stream_end(st, signature, why);
-	signer_stream_drop(&st);
-	if (e < 0 || e == SIGNER_UNKNOWN_KEY)
-		core->is_signer_failing = true;
-	if (e > 0) {
-		log_error("crl.sign", "ca", m->key->ca->name, "why", why[0] ? why : "the signer does not know the key");
-		e = -EKEYREJECTED;
-	}
-	return e;
-}
-
-static int write_file(struct making *m, struct bytes signature)
-{
-	OWNED_BUF outer = BUF_INIT(64), tail = BUF_INIT(8192);
-	char name[NAME_SIZE];
-	int fd, e = crl_write_outer(&outer, m->key->issuer, m->start.len + m->entries.len + m->end.len, signature);
-
-	if (!e)
-		e = crl_write_signature(&tail, m->key->issuer, signature);
-	if (e)
-		return e;
-	fd = openat(m->p->folder, name_of(&m->row, name), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-	if (fd < 0)
-		return -errno;
-	e = file_write_all(fd, buf_bytes(&outer));
-	if (!e)
-		e = file_write_all(fd, buf_bytes(&m->start));
-	if (!e)
-		e = file_write_all(fd, buf_bytes(&m->entries));
-	if (!e)
-		e = file_write_all(fd, buf_bytes(&m->end));
-	if (!e)
-		e = file_write_all(fd, buf_bytes(&tail));
-	if (!e && fsync(fd))
-		e = -errno;
-	close(fd);
-	if (e)
-		(void)unlinkat(m->p->folder, name, 0);
-	return e;
-}
-
-static bool has_line(const char *lines, const char *line)
-{
-	size_t n = strlen(line);
-
-	for (const char *at = lines; *at; at += strcspn(at, "\n"), at += *at == '\n')
-		if (strncmp(at, line, n) == 0 && (at[n] == '\n' || !at[n]))
-			return true;
-	return false;
-}
-
-/* Certificates name their part for ever by the URL of the day, and who checks them wants the same URL in the list (RFC
- * 5280 6.3.3 (b)(2)(i)): so the part carries every URL that it ever had. Without one it would pass as the full list,
- * and hide what the other parts say. */
-static int use_urls(struct making *m, const struct crl_row *before)
-{
-	const char *public_url = m->key->ca->public_url;
-	OWNED_BUF urls = BUF_INIT(CRL_URLS_SIZE - 1), url = BUF_INIT(1024);
-
-	if (!m->row.partition)
-		return 0;
-	buf_append_str(&urls, before->urls);
-	if (public_url && issue_crl_url(public_url, m->key->index, m->row.partition, &url))
-		return buf_status(&url);
-	if (public_url && !has_line(before->urls, buf_str(&url)))
-		buf_printf(&urls, "%s%s", urls.len ? "\n" : "", buf_str(&url));
-	if (buf_status(&urls) || urls.len == 0)
-		return buf_status(&urls) ? buf_status(&urls) : -EDESTADDRREQ;
-	snprintf(m->row.urls, sizeof(m->row.urls), "%s", buf_str(&urls));
-	m->head.partition_urls = m->row.urls;
-	return 0;
-}
-
-/* RFC 5280 3.3: an entry stays until a list has said it after its certificate ended; the one before tells whether,
- * unless it was made while the clock ran ahead: nothing that has not ended by now is left out. */
-static int64_t find_end(const struct crl_row *before)
-{
-	int64_t now = clock_wall_s();
-
-	return before->this_update_s < now ? before->this_update_s : now;
-}
-
-static int make_list(struct publisher *p, struct ca_key *key, struct crl_row *row)
-{
-	struct making m = { .p = p, .key = key, .row = *row, .entries = BUF_INIT(ENTRIES_MAX), .start = BUF_INIT(65536),
-			    .end = BUF_INIT(65536) };
-	OWNED_BUF signature = BUF_INIT(SIGNER_SIGNATURE_MAX);
-	struct crl_row before;
-	int e = store_get_crl(p->core, key->row, row->partition, &before);
-
-	m.head = (struct crl_head){ key->issuer, row->number, row->this_update_s, row->next_update_s, NULL };
-	if (!e)
-		e = use_urls(&m, &before);
-	if (!e)
-		e = collect_entries(&m, find_end(&before));
-	if (!e)
-		e = crl_write_start(&m.start, &m.head, m.entries.len);
-	if (!e)
-		e = crl_write_end(&m.end, &m.head);
-	if (!e)
-		e = sign(&m, &signature);
-	if (!e)
-		e = write_file(&m, buf_bytes(&signature));
-	*row = m.row;
-	buf_fini(&m.entries);
-	buf_fini(&m.start);
-	buf_fini(&m.end);
-	return e;
-}
-
 /* ---- a publication ---- */
 
 struct publication {
@@ -351,6 +177,7 @@ static int count_parts(struct publisher *p, const struct ca_key *key, unsigned *
 
 static int add_key(struct publisher *p, struct publication *all, struct ca_key *key, const struct crl_row *model)
 {
+	char name[NAME_SIZE];
 	unsigned parts = 0;
 	int e = count_parts(p, key, &parts);
 
@@ -362,7 +189,7 @@ static int add_key(struct publisher *p, struct publication *all, struct ca_key *
 		*row = *model;
 		row->key_id = key->row;
 		row->partition = i;
-		e = make_list(p, key, row);
+		e = crl_file_make(p->folder, name_of(row, name), key, row);
 		if (!e)
 			e = open_list(p, key, row, &all->lists[all->n++]);
 	}

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -181,16 +182,53 @@ struct bytes issuer_get_algorithm(const struct issuer *i)
 	return i->algorithm;
 }
 
+struct issuer_check {
+	EVP_MD_CTX *ctx;
+};
+
+int issuer_check_new(struct issuer_check **out, const struct issuer *issuer)
+{
+	struct issuer_check *c = calloc(1, sizeof(*c));
+	int e = c && (c->ctx = EVP_MD_CTX_new()) ? -EIO : -ENOMEM;
+
+	for (size_t s = 0; e == -EIO && s < N_SIGNATURES; s++)
+		if (signatures[s].algorithm == issuer->algorithm.ptr &&
+		    EVP_DigestVerifyInit(c->ctx, NULL, signatures[s].md(), NULL, issuer->key) == 1)
+			e = 0;
+	ERR_clear_error();
+	if (e)
+		issuer_check_drop(&c);
+	else
+		*out = c;
+	return e;
+}
+
+int issuer_check_add(struct issuer_check *c, struct bytes piece)
+{
+	return EVP_DigestVerifyUpdate(c->ctx, piece.ptr, piece.len) == 1 ? 0 : -EIO;
+}
+
+bool issuer_check_ends(struct issuer_check *c, struct bytes signature)
+{
+	bool ok = EVP_DigestVerifyFinal(c->ctx, signature.ptr, signature.len) == 1;
+
+	ERR_clear_error();
+	return ok;
+}
+
+void issuer_check_drop(struct issuer_check **cp)
+{
+	if (*cp)
+		EVP_MD_CTX_free((*cp)->ctx);
+	free(*cp);
+	*cp = NULL;
+}
+
 bool issuer_verifies(const struct issuer *i, struct bytes tbs, struct bytes signature)
 {
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	bool ok = false;
+	struct issuer_check *c = NULL;
+	bool ok = issuer_check_new(&c, i) == 0 && issuer_check_add(c, tbs) == 0 && issuer_check_ends(c, signature);
 
-	for (size_t s = 0; ctx && s < N_SIGNATURES; s++)
-		if (signatures[s].algorithm == i->algorithm.ptr)
-			ok = EVP_DigestVerifyInit(ctx, NULL, signatures[s].md(), NULL, i->key) == 1 &&
-			     EVP_DigestVerify(ctx, signature.ptr, signature.len, tbs.ptr, tbs.len) == 1;
-	EVP_MD_CTX_free(ctx);
-	ERR_clear_error();
+	issuer_check_drop(&c);
 	return ok;
 }

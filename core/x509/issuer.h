@@ -30,6 +30,13 @@ struct bytes signature_algorithm_of(struct bytes spki);
 /* Does `signature` verify over `tbs`? Safe on any number of threads. */
 bool issuer_verifies(const struct issuer *i, struct bytes tbs, struct bytes signature);
 
+/* The same for a TBS that comes in pieces, by one thread. `issuer` lives longer. */
+struct issuer_check;
+int issuer_check_new(struct issuer_check **out, const struct issuer *issuer); /* 0; -ENOMEM; -EIO */
+int issuer_check_add(struct issuer_check *c, struct bytes piece);             /* 0 or -EIO */
+bool issuer_check_ends(struct issuer_check *c, struct bytes signature);       /* does it verify over them? once */
+void issuer_check_drop(struct issuer_check **c);
+
 /* The octets of the key itself: what RFC 6960 and RFC 5280 make key identifiers of. 0 or -EINVAL. */
 int public_key_of(struct bytes spki, struct bytes *key);
 

@@ -202,6 +202,6 @@ MUTANTS = [
         "crl-counted", "CRLs are counted from 1 at every start, and the folder does not mind",
         [("core/publish.c", "	p->number = (stored > p->number ? stored : p->number) + 1;\n",
           "	static uint64_t n;\n\n	p->number = ++n;\n"),
-         ("core/publish.c", "O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640", "O_WRONLY | O_CREAT | O_CLOEXEC, 0640")],
+         ("core/crl_file.c", "O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640", "O_WRONLY | O_CREAT | O_CLOEXEC, 0640")],
         undisturbed("revoke"), "does not grow|no CRL after"),
 ]

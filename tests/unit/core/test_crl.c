@@ -251,6 +251,45 @@ static void writes_what_libcrypto_writes_and_verifies(void **state)
 	assert_true(entries > LISTS);
 }
 
+static bool verifies_in_pieces(size_t ca, struct bytes first, struct bytes second, const struct buf *signature)
+{
+	struct issuer_check *c;
+	bool answer;
+
+	assert_int_equal(issuer_check_new(&c, cas[ca].issuer), 0);
+	assert_int_equal(issuer_check_add(c, first), 0);
+	assert_int_equal(issuer_check_add(c, second), 0);
+	answer = issuer_check_ends(c, buf_bytes(signature));
+	issuer_check_drop(&c);
+	assert_null(c);
+	return answer;
+}
+
+/* However the octets were cut, the signature verifies over these, in this order, and no others. */
+static void a_signature_is_checked_over_pieces(void **state)
+{
+	uint8_t octets[1000];
+
+	for (size_t i = 0; i < sizeof(octets); i++)
+		octets[i] = (uint8_t)below(256);
+	for (size_t ca = 0; ca < 3; ca++) {
+		OWNED_BUF signature = BUF_INIT(4096);
+
+		sign(ca, bytes_of(octets, sizeof(octets)), &signature);
+		for (size_t cut = 0; cut <= sizeof(octets); cut += 125) {
+			assert_true(verifies_in_pieces(ca, bytes_of(octets, cut),
+						       bytes_of(octets + cut, sizeof(octets) - cut), &signature));
+			octets[500] ^= 1;
+			assert_false(verifies_in_pieces(ca, bytes_of(octets, cut),
+							bytes_of(octets + cut, sizeof(octets) - cut), &signature));
+			octets[500] ^= 1;
+		}
+		assert_false(verifies_in_pieces(ca, bytes_of(octets + 500, 500), bytes_of(octets, 500), &signature));
+		assert_false(verifies_in_pieces((ca + 1) % 3, bytes_of(octets, 500), bytes_of(octets + 500, 500),
+						&signature));
+	}
+}
+
 static void refuses_what_no_entry_may_be(void **state)
 {
 	static const uint8_t octets[21] = { 1 };
@@ -303,6 +342,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(writes_what_libcrypto_writes_and_verifies),
+		cmocka_unit_test(a_signature_is_checked_over_pieces),
 		cmocka_unit_test(refuses_what_no_entry_may_be),
 		cmocka_unit_test(reads_the_serial_of_a_certificate),
 	};
