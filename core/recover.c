@@ -141,7 +141,7 @@ static size_t expire_all(struct ca_core *core)
 	return done;
 }
 
-/* Through the code of an administrator's purge: what a CRL must still say stays, and each step is in the audit trail. */
+/* Through the code of an administrator's purge: what a CRL must still say stays, and each step is in the trail. */
 static void remove_old(struct ca_core *core, enum store_purge what)
 {
 	int64_t before_ms = clock_wall_ms() - core->settings.retention_ms;

@@ -84,8 +84,8 @@ const struct conf_option ca_core_rows[] = {
 	 .type = CONF_DURATION,
 	 .range = "0s..36500d",
 	 .fallback = "0s",
-	 .summary = "How long denied and failed requests, and expired certificates that were never revoked, are kept; at"
-		    " least 30d and the deny-window; 0s: for ever."},
+	 .summary = "How long denied and failed requests, and expired certificates that were never revoked, are kept;"
+		    " at least 30d and the deny-window; 0s: for ever."},
 	{.name = "grant-lifetime",
 	 .type = CONF_DURATION,
 	 .range = "1m..90d",
