@@ -69,7 +69,8 @@ int est_receive(struct est_call *c)
 /* ---- the submission ---- */
 
 /* What is the same in a request and its repeat: never the CSR as a whole, since clients sign it anew; and where the key
- * of the request is not the one that is certified, not that key either (RFC 7030 4.4.1). */
+ * of the request is not the one that is certified, not that key either (RFC 7030 4.4.1). A renewal that shows what the
+ * last one brought is another one, although key and names may be the same and little time has passed. */
 static int transaction_key(const struct est_call *c, uint8_t key[static SHA256_SIZE])
 {
 	uint8_t names[SHA256_SIZE];
@@ -81,6 +82,7 @@ static int transaction_key(const struct est_call *c, uint8_t key[static SHA256_S
 		c->csr.subject,
 		bytes_of(names, sizeof(names)),
 		bytes_of_str(c->client.requester),
+		c->operation == EST_SIMPLEREENROLL ? c->client.claim.certificate : bytes_of(NULL, 0),
 	};
 	int e = est_csr_names(&c->csr, c->q->arena, names);
 

@@ -332,6 +332,24 @@ static void a_request_is_the_same_by_what_stays_the_same(void **unused)
 	assert_int_equal(core.last.collect_s, 24 * 3600);
 }
 
+static void a_renewal_by_another_certificate_is_another_request(void **unused)
+{
+	uint8_t key[CA_TRANSACTION_KEY_SIZE];
+
+	(void)unused;
+	assert_int_equal(ask(EST_SIMPLEREENROLL, WITH(.certificate = "der"), CSR(0)), 200);
+	memcpy(key, core.last.transaction_key, sizeof(key));
+	assert_int_equal(ask(EST_SIMPLEREENROLL, WITH(.certificate = "der"), CSR(.signature = "anew")), 200);
+	assert_memory_equal(key, core.last.transaction_key, sizeof(key));
+	assert_int_equal(ask(EST_SIMPLEREENROLL, WITH(.certificate = "its successor"), CSR(0)), 200);
+	assert_memory_not_equal(key, core.last.transaction_key, sizeof(key));
+	/* Only what is renewed counts: for another certificate it is who asks. */
+	assert_int_equal(ask(EST_SIMPLEENROLL, WITH(.certificate = "der"), CSR(0)), 200);
+	memcpy(key, core.last.transaction_key, sizeof(key));
+	assert_int_equal(ask(EST_SIMPLEENROLL, WITH(.certificate = "its successor"), CSR(0)), 200);
+	assert_memory_equal(key, core.last.transaction_key, sizeof(key));
+}
+
 static void policy_is_told_what_the_client_did(void **unused)
 {
 	struct ca_attribute own = { "site", "north" };
@@ -465,6 +483,7 @@ int main(void)
 		TEST(what_counts_of_several_is_said_by_the_operation),
 		TEST(all_that_is_configured_may_be_needed),
 		TEST(a_request_is_the_same_by_what_stays_the_same),
+		TEST(a_renewal_by_another_certificate_is_another_request),
 		TEST(policy_is_told_what_the_client_did),
 		TEST(what_links_to_this_connection_is_verified),
 		TEST(a_challenge_may_be_a_token),
