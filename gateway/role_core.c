@@ -5,6 +5,7 @@
 #include "gateway/role.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -79,6 +80,10 @@ static const struct control_word words[] = {
 	{ "config", take_config }, { "socket", take_socket }, { "others", take_others }, { "link", take_link }, { 0 },
 };
 
+/* To look at a password takes 16 MiB. They go back to the kernel at once, whichever thread it was; by itself malloc
+ * would keep as much in the arena of each. */
+#define KEPT_OCTETS_MAX (1 << 20)
+
 int role_core(void)
 {
 	struct core_process p = { .sockets = { -1, -1, -1 }, .gateway_fd = -1 };
@@ -87,6 +92,7 @@ int role_core(void)
 	int e;
 
 	role_ignore_signals();
+	mallopt(M_MMAP_THRESHOLD, KEPT_OCTETS_MAX);
 	p.env.sockets = p.sockets;
 	e = link_new(&p.env.signer, &signer);
 	if (!e)
