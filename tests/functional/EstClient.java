@@ -125,8 +125,7 @@ public class EstClient {
 		PKCS10CertificationRequestBuilder request = request(key, words.get("cn"));
 
 		if (operation.equals("serverkeygen"))
-			return linked ? service.simpleEnrollPopWithServersideCreation(request, signer, auth(words))
-				      : service.simpleEnrollWithServersideCreation(request.build(signer), auth(words));
+			return service.simpleEnrollWithServersideCreation(request.build(signer), auth(words));
 		return linked ? service.simpleEnrollPoP(again, request, signer, auth(words))
 			      : service.simpleEnroll(again, request.build(signer), auth(words));
 	}
