@@ -66,6 +66,18 @@ struct publisher {
 
 /* ---- the anchor ---- */
 
+/* There is none: the store is new, or was put back without it, and what was published since is not known. More lists
+ * than milliseconds since 1970 were never made, so numbers go on from there. */
+static int begin_anchor(struct publisher *p)
+{
+	uint64_t stored;
+	int e = store_last_crl(p->core, &stored);
+
+	if (!e && stored)
+		p->number = (uint64_t)clock_wall_ms();
+	return e;
+}
+
 static int read_anchor(struct publisher *p)
 {
 	OWNED_BUF path = BUF_INIT(4096), text = BUF_INIT(128);
@@ -74,7 +86,7 @@ static int read_anchor(struct publisher *p)
 	if (!e)
 		e = file_read(buf_str(&path), &text);
 	if (e == -ENOENT)
-		return 0;
+		return begin_anchor(p);
 	if (!e && sscanf(buf_str(&text), "%" SCNu64 " %" SCNd64, &p->number, &p->this_update_s) != 2)
 		e = -EBADMSG;
 	if (e)

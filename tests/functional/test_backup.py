@@ -60,6 +60,10 @@ def serials(g):
     return {row[0] for row in core_rows(g, "SELECT lower(hex(serial)) FROM certificates")}
 
 
+def crl_number(g):
+    return g.tool_json("ca", "crl")["crls"][0]["number"]
+
+
 def put_back_under_load():
     g = Gatehouse()
     backup = os.path.join(g.folder, "ca.tar")
@@ -76,6 +80,8 @@ def put_back_under_load():
         revoked = told[-1]
         der = x509.load_pem_x509_certificate(chains[-1].encode()).public_bytes(serialization.Encoding.DER)
         client.post(client.directory["revokeCert"], {"certificate": b64(der), "reason": 1})
+        g.run_tool("ca", "crl", "--publish")
+        number = crl_number(g)
         g.stop()
     known = serials(g)
     check(stat.S_IMODE(os.stat(backup).st_mode) == 0o600, "the backup is its owner's alone")
@@ -98,6 +104,8 @@ def put_back_under_load():
         listed = g.tool_json("cert", "list")["certificates"]
         check({c["serial"] for c in listed} == known | set(new), "the tool shows them")
         check(g.tool_json("audit", "verify")["ok"], "the trail is whole")
+        g.run_tool("ca", "crl", "--publish")
+        check(number < crl_number(g) < number + 10, f"list {crl_number(g)} came after list {number}")
         g.stop()
     check(not (f := g.tool_json("fsck", "--data", g.data)["findings"]), f"the checker finds nothing: {f}")
     print(f"        {len(lost)} certificates of {len(known)} were not in the backup and were found again;"
@@ -112,7 +120,11 @@ def onto_another_machine():
     with started(g) as client:
         url, _, _ = client.get_order(f"a.{DOMAIN}")
         key, kid = client.key, client.kid
+        g.run_tool("ca", "crl", "--publish")
         g.run_tool("server", "backup", backup, "--data", g.data)
+        for _ in range(3):
+            g.run_tool("ca", "crl", "--publish")
+        number = crl_number(g)
         g.stop()
     shutil.copy(os.path.join(g.data, "kek"), g.folder)
     shutil.rmtree(g.data)
@@ -123,6 +135,11 @@ def onto_another_machine():
         client.use_key(key)
         client.kid = kid
         check(client.poll(url)["status"] == "valid", "account and order are there")
+        g.run_tool("ca", "crl", "--publish")
+        check(crl_number(g) > number, f"list {crl_number(g)} came after list {number}, which the backup does not know")
+        went_on = crl_number(g)
+        g.run_tool("ca", "crl", "--publish")
+        check(crl_number(g) == went_on + 1, "numbers jump")
         g.stop()
     shutil.rmtree(g.folder)
 
