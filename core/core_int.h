@@ -230,6 +230,9 @@ int decide_reject(struct ca *ca, struct ca_request *r, enum ca_status status, co
 /* Sign the stored TBS of an ACTIVE request and make it ISSUED, or ERROR when the signer refuses. Same outcomes. */
 int decide_finish(struct ca *ca, struct ca_request *r);
 
+/* An ACTIVE request with its TBS that will never be signed becomes ERROR. Same outcomes. */
+int decide_give_up(struct ca *ca, struct ca_request *r, enum ca_status status, const char *reason);
+
 /* Count an action for the metrics. */
 static inline void core_count(struct ca_core *core, enum ca_action action)
 {

@@ -19,6 +19,7 @@
 #include "core/store_revoke.h"
 
 #define VERDICT_UNSET (-1)
+#define BLOCKED_TEXT "the public key was revoked because its private key is known to others; make a new key"
 
 void decide_use_profile(struct ca_request *r, const struct ca_profile *p)
 {
@@ -50,8 +51,7 @@ int decide_check_blocked(struct ca *ca, const struct ca_request *r, char why[sta
 
 	if (e || !is_blocked)
 		return e;
-	snprintf(why, CA_REASON_SIZE,
-		 "the public key was revoked because its private key is known to others; make a new key");
+	snprintf(why, CA_REASON_SIZE, "%s", BLOCKED_TEXT);
 	return CA_STATUS_BAD_KEY;
 }
 
@@ -383,6 +383,17 @@ static bool needs_grant(const struct ca_request *r)
 	return r->approvals && !r->grant_id && !r->is_edited && strcmp(r->protocol, "acme") == 0;
 }
 
+/* Between the check and now. Nothing of the certificate was told to anybody. */
+static int give_up_blocked(struct ca *ca, struct ca_request *r)
+{
+	r->state = CA_STATE_ACTIVE;
+	r->lines = NULL;
+	r->lines_end = &r->lines;
+	r->events = 0;
+	buf_reset(&r->certificate);
+	return decide_give_up(ca, r, CA_STATUS_BAD_KEY, BLOCKED_TEXT);
+}
+
 /* Transaction B: certificate, ISSUED and exit events; what follows is only telling. */
 static int store_issued(struct ca *ca, struct ca_request *r)
 {
@@ -406,6 +417,8 @@ static int store_issued(struct ca *ca, struct ca_request *r)
 	request_note(r, "signer", "sign serial=%s", serial);
 	request_note(r, "core", "issued serial=%s%s", serial, change.grant_until_ms ? " grant=yes" : "");
 	e = store_apply(ca, &change);
+	if (e == STORE_BLOCKED)
+		return give_up_blocked(ca, r);
 	if (e)
 		return e;
 	log_info("request.issued", "request", LOG_NUMBER(r->id), "ca", ca->name, "profile", r->profile, "requester",
@@ -413,11 +426,20 @@ static int store_issued(struct ca *ca, struct ca_request *r)
 	return 0;
 }
 
+/* The row keeps serial and TBS, so that no other certificate ever gets this serial. */
+int decide_give_up(struct ca *ca, struct ca_request *r, enum ca_status status, const char *reason)
+{
+	struct store_change failed = { .r = r, .from = CA_STATE_ACTIVE, .action = CA_ACTION_FAIL };
+
+	resolve(r, status, reason);
+	request_note(r, "core", "error status=%s reason=\"%s\"", ca_status_word(r->status), request_quote(r, reason));
+	return request_move(r, CA_ACTION_FAIL) ? -EPERM : store_apply(ca, &failed);
+}
+
 int decide_finish(struct ca *ca, struct ca_request *r)
 {
 	char why[CA_REASON_SIZE] = "";
 	int e = sign(ca, r, why);
-	struct store_change failed = { .r = r, .from = CA_STATE_ACTIVE, .action = CA_ACTION_FAIL };
 
 	if (e == 0)
 		return store_issued(ca, r);
@@ -425,11 +447,8 @@ int decide_finish(struct ca *ca, struct ca_request *r)
 		log_warn("signer.away", "request", LOG_NUMBER(r->id), "ca", ca->name, "code", LOG_NUMBER(e));
 		return DECIDE_AWAY;
 	}
-	/* The signer said no, and would again: the same octets never become a certificate. The row keeps serial and
-	 * TBS, so that no other certificate ever gets this serial. */
-	resolve(r, CA_STATUS_SIGNER_FAILURE, why);
-	request_note(r, "core", "error status=%s reason=\"%s\"", ca_status_word(r->status), request_quote(r, why));
-	return request_move(r, CA_ACTION_FAIL) ? -EPERM : store_apply(ca, &failed);
+	/* The signer said no, and would again: the same octets never become a certificate. */
+	return decide_give_up(ca, r, CA_STATUS_SIGNER_FAILURE, why);
 }
 
 static bool is_not_what_was_approved(const struct ca_request *r, enum ca_state from)

@@ -14,6 +14,7 @@
 #include "core/credentials.h"
 #include "core/keys.h"
 #include "core/store.h"
+#include "core/store_credentials.h"
 #include "core/store_import.h"
 #include "core/worker.h"
 
@@ -41,28 +42,39 @@ static int hash_approved(struct ca_core *core, struct ca_request *r)
 	return e;
 }
 
-/* Its private key left with a call that was not answered: nobody could use the certificate. */
-static int give_up(struct ca *ca, struct ca_request *r)
+/* What has changed since it was planned, so that it is not signed any more. 0: nothing has; negative. */
+static int find_obstacle(struct ca_core *core, const struct ca_request *r, enum ca_status *status,
+			 char why[static CA_REASON_SIZE])
 {
-	struct store_change change = { .r = r, .from = CA_STATE_ACTIVE, .action = CA_ACTION_FAIL };
+	bool is_revoked = false;
+	int e = r->credential_id ? store_is_credential_revoked(core, r->credential_id, &is_revoked) : 0;
 
-	if (request_move(r, CA_ACTION_FAIL))
-		return -EPERM;
-	r->status = CA_STATUS_SIGNER_FAILURE;
-	r->resolved_ms = clock_wall_ms();
-	snprintf(r->reason, sizeof(r->reason), "it could not be signed while its key was there; ask again");
-	request_note(r, "core", "error status=%s reason=\"%s\"", ca_status_word(r->status), r->reason);
-	trace_step(ca->core->trace, "recover", r->id);
-	return store_apply(ca, &change);
+	if (e)
+		return e;
+	if (is_revoked) {
+		*status = CA_STATUS_BAD_NAME;
+		snprintf(why, CA_REASON_SIZE, "its credential was revoked: %.100s", r->credential_text);
+	} else if (r->server_key) {
+		/* Its private key left with a call that was not answered: nobody could use the certificate. */
+		*status = CA_STATUS_SIGNER_FAILURE;
+		snprintf(why, CA_REASON_SIZE, "it could not be signed while its key was there; ask again");
+	}
+	return 0;
 }
 
 /* The same octets are signed, never others: whoever saw the serial before sees the same certificate. */
 static int finish(struct ca_core *core, struct ca *ca, struct ca_request *r)
 {
-	int e = r->server_key ? give_up(ca, r) : keys_away(ca) ? -EAGAIN : store_load_approvals(core, r);
+	enum ca_status status = CA_STATUS_NONE;
+	char why[CA_REASON_SIZE];
+	int e = keys_away(ca) ? -EAGAIN : find_obstacle(core, r, &status, why);
 
-	if (r->server_key)
-		return e;
+	if (!e && status) {
+		trace_step(core->trace, "recover", r->id);
+		return decide_give_up(ca, r, status, why);
+	}
+	if (!e)
+		e = store_load_approvals(core, r);
 	if (!e)
 		e = hash_approved(core, r);
 	if (e)

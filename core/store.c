@@ -223,16 +223,20 @@ static int write_request(struct db_conn *conn, const struct apply *a)
 	return update_request(conn, a);
 }
 
+/* Whoever blocks a key does it in a transaction too, before this one or behind it. */
 static int write_certificate(struct db_conn *conn, const struct apply *a)
 {
 	const struct ca_request *r = a->change->r;
+	int e = db_run(conn,
+		       "INSERT INTO certificates(serial, request_id, ca, key_id, certificate, not_before_s, not_after_s,"
+		       " issued_ms, crl_partition) SELECT ?,?,?,?,?,?,?,?,?"
+		       " WHERE NOT EXISTS(SELECT 1 FROM blocked_keys WHERE spki_hash=?)",
+		       DB_BLOB(bytes_of(r->serial, SERIAL_SIZE)), DB_INT(r->id), DB_TEXT(r->ca), DB_INT(r->key_id),
+		       DB_BLOB(buf_bytes(&r->certificate)), DB_INT(r->not_before_s), DB_INT(r->not_after_s),
+		       DB_INT(r->resolved_ms), DB_INT(r->crl_partition),
+		       DB_BLOB(bytes_of(r->spki_hash, SHA256_SIZE)));
 
-	return db_run(conn,
-		      "INSERT INTO certificates(serial, request_id, ca, key_id, certificate, not_before_s, not_after_s,"
-		      " issued_ms, crl_partition) VALUES(?,?,?,?,?,?,?,?,?)",
-		      DB_BLOB(bytes_of(r->serial, SERIAL_SIZE)), DB_INT(r->id), DB_TEXT(r->ca), DB_INT(r->key_id),
-		      DB_BLOB(buf_bytes(&r->certificate)), DB_INT(r->not_before_s), DB_INT(r->not_after_s),
-		      DB_INT(r->resolved_ms), DB_INT(r->crl_partition));
+	return !e && db_changes(conn) != 1 ? STORE_BLOCKED : e;
 }
 
 int store_write_line(struct db_conn *conn, int64_t id, int64_t at_ms, const char *text)
