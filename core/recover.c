@@ -104,20 +104,27 @@ static int expire(struct ca_core *core, struct ca *ca, struct ca_request *r)
 
 typedef int request_fn(struct ca_core *core, struct ca *ca, struct ca_request *r);
 
+/* Read again: its submitter may have finished it between the reading that named its key and the key. */
+static bool visit_held(struct ca_core *core, int64_t id, enum ca_state state, request_fn *fn)
+{
+	OWNED(ca_request) r = NULL;
+	struct ca *ca = store_load(core, id, &r) == 0 ? core_find_ca(core, r->ca) : NULL;
+
+	return ca && r->state == state && fn(core, ca, r) == 0;
+}
+
 /* Do it to one request, unless somebody is working on it or it has left `state`. True when it was done. */
 static bool visit(struct ca_core *core, int64_t id, enum ca_state state, request_fn *fn)
 {
 	OWNED(ca_request) r = NULL;
-	struct ca *ca = NULL;
 	bool done = false;
 
 	if (flight_enter_id(core->flight, id, 0))
 		return false;
-	if (store_load(core, id, &r) == 0)
-		ca = core_find_ca(core, r->ca);
 	/* Its submitter may be signing it right now, under its transaction key. */
-	if (ca && r->state == state && flight_enter(core->flight, r->transaction_key, 0) == 0) {
-		done = fn(core, ca, r) == 0;
+	if (store_load(core, id, &r) == 0 && r->state == state &&
+	    flight_enter(core->flight, r->transaction_key, 0) == 0) {
+		done = visit_held(core, id, state, fn);
 		flight_leave(core->flight, r->transaction_key);
 	}
 	flight_leave_id(core->flight, id);
