@@ -331,8 +331,9 @@ def damage_of_each_kind_is_found():
         f.write(whole)
     with open(os.path.join(core, "audit.anchor"), "r+b") as f:
         text = f.read()
-        f.seek(text.index(b"\nhead ") + 10)
-        f.write(b"9")
+        place = text.index(b"\nhead ") + 10
+        f.seek(place)
+        f.write(b"8" if text[place:place + 1] == b"9" else b"9")
     check("of the anchor" in g.run_tool("fsck", "--data", g.data, code=1).stdout, "an anchor that was changed")
     print(f"        {len(DAMAGES) + 2} kinds of damage found of {len(DAMAGES) + 2}")
     shutil.rmtree(g.folder)
