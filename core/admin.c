@@ -13,7 +13,7 @@
 #include "core/base/log.h"
 #include "core/base/own.h"
 #include "core/keys.h"
-#include "core/store_credentials.h"
+#include "core/store.h"
 #include "core/worker.h"
 
 int admin_turn_say(struct ca_outcome *out, int outcome, const char *reason)
@@ -94,42 +94,6 @@ static int stay_pending(struct ca *ca, struct ca_request *r, const char *why, st
 	return e ? e : admin_turn_say(out, CA_ADMIN_NO_ANSWER, why);
 }
 
-/* Is what proved it still good? Its end does not count: it was good when it was shown. */
-static int check_proof(struct ca *ca, int64_t id, const char *text, char why[static CA_REASON_SIZE])
-{
-	bool is_revoked = false;
-
-	if (id && store_is_credential_revoked(ca->core, id, &is_revoked))
-		return -EIO;
-	if (is_revoked)
-		snprintf(why, CA_REASON_SIZE, "its credential was revoked: %.100s", text);
-	return is_revoked;
-}
-
-static int check_certificate(struct ca *ca, int64_t id, char why[static CA_REASON_SIZE])
-{
-	OWNED(ca_request) row = NULL;
-	int e = id ? store_load(ca->core, id, &row) : CA_CALL_NOT_FOUND;
-
-	/* A row that is gone by now had ended long before. */
-	if (e)
-		return e < 0 ? e : 0;
-	if (row->state == CA_STATE_ISSUED)
-		return 0;
-	snprintf(why, CA_REASON_SIZE, "the certificate that it was asked with was revoked: request %lld",
-		 (long long)id);
-	return 1;
-}
-
-static int check_proofs(struct ca *ca, const struct ca_request *r, char why[static CA_REASON_SIZE])
-{
-	int e = check_proof(ca, r->credential_id, r->credential_text, why);
-
-	if (!e)
-		e = check_proof(ca, r->also_id, r->also_text, why);
-	return e ? e : check_certificate(ca, r->certificate_id, why);
-}
-
 /* Everything that was checked when it came is checked again: the profile may be another one now. */
 static int check_again(struct ca *ca, const struct ca_request *r, char why[static CA_REASON_SIZE])
 {
@@ -144,7 +108,7 @@ static int check_again(struct ca *ca, const struct ca_request *r, char why[stati
 		snprintf(why, CA_REASON_SIZE, "the endpoint is no longer configured for this CA and profile");
 		return 1;
 	}
-	e = check_proofs(ca, r, why);
+	e = decide_check_proofs(ca, r, why);
 	if (!e)
 		e = decide_check_key(ca, r, why);
 	return e ? e : decide_check_blocked(ca, r, why);

@@ -205,6 +205,10 @@ int decide_check_key(struct ca *ca, const struct ca_request *r, char why[static 
 /* Is its public key one whose private half others have? 0; CA_STATUS_BAD_KEY with a sentence; negative. */
 int decide_check_blocked(struct ca *ca, const struct ca_request *r, char why[static CA_REASON_SIZE]);
 
+/* Are the credentials and the certificate that proved it not revoked meanwhile? 0; CA_STATUS_BAD_NAME with a sentence;
+ * negative. */
+int decide_check_proofs(struct ca *ca, const struct ca_request *r, char why[static CA_REASON_SIZE]);
+
 /* Point `r` at what the profile gives its kind of key. */
 void decide_use_profile(struct ca_request *r, const struct ca_profile *p);
 

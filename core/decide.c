@@ -11,11 +11,13 @@
 #include "core/base/base64.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/own.h"
 #include "core/base/utf8.h"
 #include "core/keys.h"
 #include "core/policy_view.h"
 #include "core/prove.h"
 #include "core/store.h"
+#include "core/store_credentials.h"
 #include "core/store_revoke.h"
 
 #define VERDICT_UNSET (-1)
@@ -53,6 +55,42 @@ int decide_check_blocked(struct ca *ca, const struct ca_request *r, char why[sta
 		return e;
 	snprintf(why, CA_REASON_SIZE, "%s", BLOCKED_TEXT);
 	return CA_STATUS_BAD_KEY;
+}
+
+/* Is what proved it still good? Its end does not count: it was good when it was shown. */
+static int check_proof(struct ca *ca, int64_t id, const char *text, char why[static CA_REASON_SIZE])
+{
+	bool is_revoked = false;
+
+	if (id && store_is_credential_revoked(ca->core, id, &is_revoked))
+		return -EIO;
+	if (is_revoked)
+		snprintf(why, CA_REASON_SIZE, "its credential was revoked: %.100s", text);
+	return is_revoked ? CA_STATUS_BAD_NAME : 0;
+}
+
+static int check_certificate(struct ca *ca, int64_t id, char why[static CA_REASON_SIZE])
+{
+	OWNED(ca_request) row = NULL;
+	int e = id ? store_load(ca->core, id, &row) : CA_CALL_NOT_FOUND;
+
+	/* A row that is gone by now had ended long before. */
+	if (e)
+		return e < 0 ? e : 0;
+	if (row->state == CA_STATE_ISSUED)
+		return 0;
+	snprintf(why, CA_REASON_SIZE, "the certificate that it was asked with was revoked: request %lld",
+		 (long long)id);
+	return CA_STATUS_BAD_NAME;
+}
+
+int decide_check_proofs(struct ca *ca, const struct ca_request *r, char why[static CA_REASON_SIZE])
+{
+	int e = check_proof(ca, r->credential_id, r->credential_text, why);
+
+	if (!e)
+		e = check_proof(ca, r->also_id, r->also_text, why);
+	return e ? e : check_certificate(ca, r->certificate_id, why);
 }
 
 /* What the profile and the CA make of the request before policy is asked: subject and the widest validity. */

@@ -42,36 +42,29 @@ static int hash_approved(struct ca_core *core, struct ca_request *r)
 	return e;
 }
 
-/* What has changed since it was planned, so that it is not signed any more. 0: nothing has; negative. */
-static int find_obstacle(struct ca_core *core, const struct ca_request *r, enum ca_status *status,
-			 char why[static CA_REASON_SIZE])
+/* Why what was planned is not signed any more. 0: nothing has changed; an `enum ca_status`; negative. */
+static int find_obstacle(struct ca *ca, const struct ca_request *r, char why[static CA_REASON_SIZE])
 {
-	bool is_revoked = false;
-	int e = r->credential_id ? store_is_credential_revoked(core, r->credential_id, &is_revoked) : 0;
+	int e = decide_check_proofs(ca, r, why);
 
-	if (e)
+	if (!e)
+		e = decide_check_blocked(ca, r, why);
+	if (e || !r->server_key)
 		return e;
-	if (is_revoked) {
-		*status = CA_STATUS_BAD_NAME;
-		snprintf(why, CA_REASON_SIZE, "its credential was revoked: %.100s", r->credential_text);
-	} else if (r->server_key) {
-		/* Its private key left with a call that was not answered: nobody could use the certificate. */
-		*status = CA_STATUS_SIGNER_FAILURE;
-		snprintf(why, CA_REASON_SIZE, "it could not be signed while its key was there; ask again");
-	}
-	return 0;
+	/* Its private key left with a call that was not answered: nobody could use the certificate. */
+	snprintf(why, CA_REASON_SIZE, "it could not be signed while its key was there; ask again");
+	return CA_STATUS_SIGNER_FAILURE;
 }
 
 /* The same octets are signed, never others: whoever saw the serial before sees the same certificate. */
 static int finish(struct ca_core *core, struct ca *ca, struct ca_request *r)
 {
-	enum ca_status status = CA_STATUS_NONE;
 	char why[CA_REASON_SIZE];
-	int e = keys_away(ca) ? -EAGAIN : find_obstacle(core, r, &status, why);
+	int e = keys_away(ca) ? -EAGAIN : find_obstacle(ca, r, why);
 
-	if (!e && status) {
+	if (e > 0) {
 		trace_step(core->trace, "recover", r->id);
-		return decide_give_up(ca, r, status, why);
+		return decide_give_up(ca, r, (enum ca_status)e, why);
 	}
 	if (!e)
 		e = store_load_approvals(core, r);
