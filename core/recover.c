@@ -14,7 +14,6 @@
 #include "core/credentials.h"
 #include "core/keys.h"
 #include "core/store.h"
-#include "core/store_credentials.h"
 #include "core/store_import.h"
 #include "core/worker.h"
 

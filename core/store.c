@@ -228,8 +228,8 @@ static int write_certificate(struct db_conn *conn, const struct apply *a)
 {
 	const struct ca_request *r = a->change->r;
 	int e = db_run(conn,
-		       "INSERT INTO certificates(serial, request_id, ca, key_id, certificate, not_before_s, not_after_s,"
-		       " issued_ms, crl_partition) SELECT ?,?,?,?,?,?,?,?,?"
+		       "INSERT INTO certificates(serial, request_id, ca, key_id, certificate, not_before_s,"
+		       " not_after_s, issued_ms, crl_partition) SELECT ?,?,?,?,?,?,?,?,?"
 		       " WHERE NOT EXISTS(SELECT 1 FROM blocked_keys WHERE spki_hash=?)",
 		       DB_BLOB(bytes_of(r->serial, SERIAL_SIZE)), DB_INT(r->id), DB_TEXT(r->ca), DB_INT(r->key_id),
 		       DB_BLOB(buf_bytes(&r->certificate)), DB_INT(r->not_before_s), DB_INT(r->not_after_s),
