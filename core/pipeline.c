@@ -432,7 +432,8 @@ static bool is_ready_for(const struct ca_request *row, const struct ca_request *
 {
 	return row->state == CA_STATE_PENDING && row->server_key == SERVER_KEY_READY &&
 	       strcmp(row->requester, asker->requester) == 0 && strcmp(row->endpoint, asker->endpoint) == 0 &&
-	       row->credential_id == asker->credential_id && bytes_equal(row->csr.subject, asker->csr.subject) &&
+	       row->credential_id == asker->credential_id && row->also_id == asker->also_id &&
+	       row->name_change == asker->name_change && bytes_equal(row->csr.subject, asker->csr.subject) &&
 	       memcmp(row->names_key, asker->names_key, SHA256_SIZE) == 0 && pipeline_is_business_of(asker->by, row);
 }
 
@@ -457,6 +458,8 @@ static int collect_ready(struct ca *ca, struct ca_request *row, struct ca_reques
 	request_note(row, asker->intermediary, "collect via=%s from=%s", row->protocol,
 		     asker->source_address ? asker->source_address : "-");
 	e = admin_turn_resubmit(ca, row, out);
+	if (e == STORE_CHANGED || e == STORE_DUPLICATE)
+		return busy(ca, out, 1, "the request met another one; ask again");
 	if (e < 0)
 		return may_pass(e) ? busy_store(ca, out) : e;
 	if (e == CA_ADMIN_LATER)
@@ -486,8 +489,10 @@ static int answer_same(struct ca *ca, struct ca_request *r, struct bytes der, in
 {
 	char why[CA_REASON_SIZE];
 	bool is_done = false;
-	int e = r->server_key && r->credential_id && !r->status ? answer_server_key(ca, r, id, out, &is_done) : 0;
+	int e = 0;
 
+	if (r->server_key && ca_evidence_is_credential(r->evidence) && !r->status)
+		e = answer_server_key(ca, r, id, out, &is_done);
 	if (is_done)
 		return e;
 	e = csr_reread(&r->csr, r->arena, der, why);

@@ -181,7 +181,8 @@ static int take_common_name(const struct judging *j, const struct csr_part *part
 	/* What looks like a name is one to an officer too, and has to lie in the binding. */
 	kind = alt_kind(j->proofs[0], part->value, name);
 	copy = kind && strpbrk(name, ".:") ? arena_strdup(j->r->arena, name) : NULL;
-	if (copy ? take_name(j, kind, copy) : leave_to_officers(j))
+	if (copy ? take_name(j, kind, copy) :
+		   is_common_name_bound(j, kind, part->value, name) && leave_to_officers(j))
 		return 0;
 	return refuse(j->why, "the credential does not prove the common name ", part->value, "");
 }
@@ -197,6 +198,8 @@ static int take_part(const struct judging *j, const struct csr_part *part)
 		return refuse(j->why, "the subject has a value that is too long or malformed: ", part->value, "");
 	if (strcmp(c->word, "CN") == 0)
 		return take_common_name(j, part);
+	if (strcmp(c->word, "emailAddress") == 0 && !is_bound(j, CA_NAME_EMAIL, part->value))
+		return refuse(j->why, "this intermediary may not ask for ", part->value, "");
 	for (size_t i = 0; i < j->n; i++)
 		if (proves_part(j->proofs[i], c->word, part)) {
 			note_proof(j, j->proofs[i]);
@@ -294,7 +297,7 @@ static int judge(const struct judging *j)
 	if (!e)
 		e = take_names(j);
 	/* However the request writes them, they are the same names to rules about renewals. */
-	if (!e && j->renewed && r->name_change == NAMES_AS_ASKED)
+	if (!e && j->renewed && j->renewed->names_key && r->name_change == NAMES_AS_ASKED)
 		memcpy(r->names_key, j->renewed->names_key, SHA256_SIZE);
 	return e;
 }

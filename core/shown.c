@@ -67,11 +67,11 @@ static bool is_key_of_core(const void *arg, struct bytes spki)
 	return false;
 }
 
-static bool is_signed_by_core(struct finding *f)
+static bool is_signed_by_core(struct finding *f, struct bytes certificate)
 {
 	struct imported frame;
 
-	if (imported_read(&frame, f->arena, f->claim->certificate))
+	if (imported_read(&frame, f->arena, certificate))
 		return true;
 	for (size_t c = 0; c < f->core->n_cas; c++)
 		for (unsigned k = 0; k < f->core->cas[c].n_keys; k++) {
@@ -140,13 +140,18 @@ static bool is_listed(const struct credential_found *c, const struct device *sho
 }
 
 /* By name a certificate of another CA counts only under the issuers that were listed with it; with a row of this core
- * its octets are known. */
+ * its octets are known. By key whoever has the key counts, unless this core had issued what was listed: then only what
+ * has a row, which an officer can revoke. */
 static int check_listed(struct finding *f, const struct credential_found *c, struct bytes issuers)
 {
+	struct bytes first, rest;
 	const char *why;
 
-	if (!c->row.is_by_name || f->out->certificate_id)
+	if (f->out->certificate_id)
 		return 0;
+	if (!c->row.is_by_name)
+		return device_split(c->secret, &first, &rest) || is_signed_by_core(f, first) ?
+			       not_good(f, "this core has issued the one that was listed, and not this one") : 0;
 	why = issuers.len ? device_verify(f->claim->certificate, f->claim->chain, issuers, clock_wall_s(),
 					  is_key_of_core, f->core) :
 			    "it is another one than was listed, and no issuer was listed with that";
@@ -202,6 +207,14 @@ static int check_own(struct finding *f, const struct ca_request *row, const stru
 	return check_time(f, shown->not_before_s, shown->not_after_s, renews ? f->profile->renewal_grace_s : 0);
 }
 
+/* "est:ra:NAME": a registration authority, whose devices must not speak in its name. */
+static bool is_for_others(const char *requester)
+{
+	const char *kind = strchr(requester, ':');
+
+	return kind && strncmp(kind, ":ra:", 4) == 0;
+}
+
 static int prove_own(struct finding *f, const struct ca_request *row)
 {
 	struct credential *out = f->out;
@@ -223,12 +236,14 @@ static int prove_own(struct finding *f, const struct ca_request *row)
 	out->text = arena_printf(f->arena, "certificate of request %lld", (long long)row->id);
 	out->about = about(f, out->use == CA_CERTIFICATE_RENEW ? "renews" : "serial", serial);
 	out->serial = arena_strdup(f->arena, serial);
-	out->names_key = arena_copy(f->arena, bytes_of(row->names_key, SHA256_SIZE)).ptr;
-	/* Who renews is who asked first, as long as that was in the same protocol. */
-	out->requester = strcmp(row->protocol, protocol) == 0 ?
+	/* What officers changed is not what was asked for, and so no renewal of it to rules. */
+	out->names_key = row->is_edited ? NULL : arena_copy(f->arena, bytes_of(row->names_key, SHA256_SIZE)).ptr;
+	/* Who renews is who asked first, as long as that was in the same protocol, and not for others. */
+	out->requester = strcmp(row->protocol, protocol) == 0 && !is_for_others(row->requester) ?
 				 arena_strdup(f->arena, row->requester) :
 				 arena_printf(f->arena, "%s:cert:%lld", protocol, (long long)row->id);
-	return out->text && out->about && out->serial && out->names_key && out->requester ? 0 : -ENOMEM;
+	return out->text && out->about && out->serial && (out->names_key || row->is_edited) && out->requester ?
+		       0 : -ENOMEM;
 }
 
 /* There is a row whose certificate has these octets: that it verifies was seen when it was written. */
@@ -299,6 +314,8 @@ static bool is_plain(const char *value)
 /* One line; false: it names what the device has not. */
 static bool fill_line(struct buf *out, const char *line, const char *serial_number, const char *common_name)
 {
+	const char *whole = line;
+
 	while (*line) {
 		size_t n = 0;
 		const char *value = value_of(line, serial_number, common_name, &n);
@@ -311,7 +328,8 @@ static bool fill_line(struct buf *out, const char *line, const char *serial_numb
 			buf_append_char(out, *line);
 		line += value ? n : 1;
 	}
-	return true;
+	/* The word for every name is an administrator's alone. */
+	return strcmp(buf_str(out), "any") != 0 || strcmp(whole, "any") == 0;
 }
 
 const char *shown_fill_scope(struct arena *arena, const char *scope, const char *serial_number,
@@ -372,12 +390,19 @@ static int find_vendor(struct finding *f, const struct device *shown)
 
 static int judge_stranger(struct finding *f)
 {
+	uint8_t hash[SHA256_SIZE];
+	bool is_blocked = false;
 	struct device shown;
 	int e = device_read(&shown, f->arena, f->claim->certificate);
 
 	if (e)
 		return e == -EINVAL ? not_good(f, "it cannot be read") : e;
-	if (is_signed_by_core(f))
+	e = digest_sha256(shown.spki, hash);
+	if (!e)
+		e = store_is_key_blocked(f->core, hash, &is_blocked);
+	if (e || is_blocked)
+		return e ? e : not_good(f, "its private key is known to others");
+	if (is_signed_by_core(f, f->claim->certificate))
 		return not_good(f, "a key of this core has signed it, and there is no record of it");
 	if (shown.is_ra)
 		return find_ra(f, &shown);

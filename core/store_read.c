@@ -307,7 +307,7 @@ static int find_live(struct db_conn *conn, const struct ca_request *r, int64_t n
 	int e = db_select(conn, &rows,
 			  "SELECT 1 FROM requests q JOIN certificates c ON c.request_id=q.id"
 			  " WHERE q.endpoint=? AND q.requester=? AND q.names_key=? AND q.profile=? AND q.state=20"
-			  " AND q.resolved_ms<>0 AND c.not_after_s>=? LIMIT 1",
+			  " AND q.resolved_ms<>0 AND q.edited=0 AND c.not_after_s>=? LIMIT 1",
 			  TUPLE_VALUES(r), DB_INT(now_s));
 
 	*answer = false;

@@ -38,7 +38,7 @@ def forget(client):
 
 
 def certbot_words(key):
-    return "--eab-kid", key["name"], "--eab-hmac-key", key["secret"]
+    return f"--eab-kid={key['name']}", f"--eab-hmac-key={key['secret']}"  # a value may begin with '-'
 
 
 def certbot_with(g, words, name):
@@ -51,7 +51,7 @@ def certbot_with(g, words, name):
 
 
 def lego_words(key):
-    return "--eab", "--kid", key["name"], "--hmac", key["secret"]
+    return "--eab", f"--kid={key['name']}", f"--hmac={key['secret']}"
 
 
 def lego_with(g, words, name):

@@ -525,6 +525,8 @@ static void a_scope_stands_for_one_device(void **state)
 		{ "CN={serialNumber}", "", NULL, "" },
 		{ "{CN}{CN}-{serialNumber}", "2", "1", "11-2\n" },
 		{ "{cn}{", "2", "1", "{cn}{\n" },
+		{ "{CN}", NULL, "any", "" },
+		{ "{CN}{serialNumber}\nO=Example", "y", "an", "O=Example\n" },
 	};
 	OWNED(arena) arena = NULL;
 
