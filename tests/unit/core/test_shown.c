@@ -9,10 +9,12 @@
 
 #include <openssl/x509v3.h>
 
+#include "core/base/base64.h"
 #include "core/base/clock.h"
 #include "core/base/own.h"
 #include "core/shown.h"
 #include "core/store.h"
+#include "core/x509/device.h"
 #include "tests/scenarios/csr_maker.h"
 #include "tests/scenarios/modules.h"
 #include "tests/scenarios/rig.h"
@@ -418,6 +420,31 @@ static void a_registration_authority_asks_for_others_within_its_scope(void **sta
 	drop(&root), drop(&ra), drop(&same_name), drop(&unlisted), drop(&plain);
 }
 
+/* Whatever certificate its key stands in now. */
+static void a_key_that_others_know_is_that_of_no_authority(void **state)
+{
+	struct party root, ra;
+	struct device read;
+	OWNED(arena) arena = NULL;
+	uint8_t hash[SHA256_SIZE];
+	char sql[256], hex[2 * SHA256_SIZE + 1];
+
+	start(*state != NULL);
+	issue(&root, NULL, &(struct looks)AUTHORITY("RA Root"));
+	issue(&ra, &root, &(struct looks){ .subject = "registrar", .purposes = RA_PURPOSES });
+	add(CA_EVIDENCE_RA, "reg", &ra, "any");
+	assert_int_equal(trust_of(&ra, NULL, NULL), CA_TRUST_RA);
+	assert_int_equal(arena_new(&arena, 1u << 20), 0);
+	assert_int_equal(device_read(&read, arena, buf_bytes(&ra.der)), 0);
+	assert_int_equal(digest_sha256(read.spki, hash), 0);
+	snprintf(sql, sizeof(sql), "INSERT INTO blocked_keys(spki_hash, since_ms, serial) VALUES(x'%s', 1, x'01')",
+		 hex_print(bytes_of(hash, sizeof(hash)), hex));
+	assert_true(rig_write(&rig, sql));
+	assert_int_equal(trust_of(&ra, NULL, NULL), -1);
+	stop();
+	drop(&root), drop(&ra);
+}
+
 static void by_name_another_key_of_the_same_authority_counts(void **state)
 {
 	struct looks looks = { .subject = "registrar", .purposes = RA_PURPOSES };
@@ -549,6 +576,7 @@ int main(void)
 		BOTH(a_device_renews_nothing_and_a_revoked_maker_has_none),
 		cmocka_unit_test(only_authorities_are_listed_as_makers),
 		BOTH(a_registration_authority_asks_for_others_within_its_scope),
+		BOTH(a_key_that_others_know_is_that_of_no_authority),
 		BOTH(by_name_another_key_of_the_same_authority_counts),
 		BOTH(a_certificate_without_a_row_is_nobodys),
 		BOTH(the_gateways_own_certificate_asks_for_nothing),
