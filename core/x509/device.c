@@ -53,7 +53,8 @@ static const char *only_value(const X509_NAME *name, int nid, struct arena *aren
 	struct bytes text = s ? bytes_of(ASN1_STRING_get0_data(s), (size_t)ASN1_STRING_length(s)) :
 				bytes_of(NULL, 0);
 
-	if (text.len == 0 || text.len > TEXT_MAX || memchr(text.ptr, 0, text.len) || X509_NAME_get_index_by_NID(name, nid, at) >= 0)
+	if (text.len == 0 || text.len > TEXT_MAX || memchr(text.ptr, 0, text.len) ||
+	    X509_NAME_get_index_by_NID(name, nid, at) >= 0)
 		return NULL;
 	return arena_strndup(arena, text);
 }
