@@ -18,9 +18,10 @@
 #define LOOK_EVERY_MS 1000
 
 struct est_cacerts {
-	pthread_mutex_t lock;
-	struct buf bundle;  /* as it is sent; empty: none yet */
-	int64_t looked_ms;  /* monotonic */
+	atomic_flag is_asked; /* somebody asks the core at this moment */
+	pthread_mutex_t lock; /* of what follows; never held while the core is asked */
+	struct buf bundle;    /* as it is sent; empty: none yet */
+	int64_t looked_ms;    /* monotonic */
 };
 
 int est_cacerts_new(struct est_cacerts **out)
@@ -29,6 +30,7 @@ int est_cacerts_new(struct est_cacerts **out)
 
 	if (!a)
 		return -ENOMEM;
+	atomic_flag_clear(&a->is_asked);
 	pthread_mutex_init(&a->lock, NULL);
 	a->bundle = BUF_INIT(EST_CERTIFICATES_MAX + 256);
 	*out = a;
@@ -91,30 +93,57 @@ static int collect(struct ca_door *ca, struct buf *all)
 	return e;
 }
 
-/* With the lock. A core that is away leaves what it said last. */
-static int refresh(struct est_cacerts *a, struct ca_door *ca)
+static int ask(struct est_call *c, struct buf *bundle)
 {
 	OWNED_BUF all = BUF_INIT(EST_CERTIFICATES_MAX);
-	int64_t now_ms = clock_mono_ms();
 	int e;
 
-	if (a->bundle.len && now_ms - a->looked_ms < LOOK_EVERY_MS)
-		return 0;
-	e = collect(ca, &all);
-	if (e)
-		return a->bundle.len ? 0 : e;
-	a->looked_ms = now_ms;
-	buf_reset(&a->bundle);
-	return bundle_write_certificates(buf_bytes(&all), &a->bundle);
+	if (!est_enter_wait(c))
+		return CA_CALL_BUSY;
+	e = collect(c->est->ca, &all);
+	est_leave_wait(c);
+	return e ? e : bundle_write_certificates(buf_bytes(&all), bundle);
+}
+
+/* A core that is away leaves what it said last. */
+static int refresh(struct est_call *c)
+{
+	struct est_cacerts *a = c->est->cacerts;
+	OWNED_BUF bundle = BUF_INIT(EST_CERTIFICATES_MAX + 256);
+	int e = ask(c, &bundle);
+
+	pthread_mutex_lock(&a->lock);
+	a->looked_ms = clock_mono_ms();
+	if (!e) {
+		buf_reset(&a->bundle);
+		e = buf_append(&a->bundle, buf_bytes(&bundle));
+	} else if (a->bundle.len) {
+		e = 0;
+	}
+	pthread_mutex_unlock(&a->lock);
+	return e;
+}
+
+/* Is there something to send, without asking? While one asks, the others send what there is. */
+static bool is_there(struct est_cacerts *a, bool is_asked)
+{
+	bool is;
+
+	pthread_mutex_lock(&a->lock);
+	is = a->bundle.len && (is_asked || clock_mono_ms() - a->looked_ms < LOOK_EVERY_MS);
+	pthread_mutex_unlock(&a->lock);
+	return is;
 }
 
 int est_cacerts(struct est_call *c)
 {
 	struct est_cacerts *a = c->est->cacerts;
-	int e;
+	bool is_asked = atomic_flag_test_and_set(&a->is_asked);
+	int e = is_there(a, is_asked) ? 0 : refresh(c);
 
+	if (!is_asked)
+		atomic_flag_clear(&a->is_asked);
 	pthread_mutex_lock(&a->lock);
-	e = refresh(a, c->est->ca);
 	if (!e)
 		e = est_reply_base64(c, 200, "application/pkcs7-mime", buf_bytes(&a->bundle));
 	pthread_mutex_unlock(&a->lock);

@@ -25,7 +25,8 @@ struct in_force {
 };
 
 struct est_crls {
-	pthread_mutex_t lock;
+	atomic_flag is_asked;          /* somebody asks the core at this moment */
+	pthread_mutex_t lock;          /* of what follows; never held while the core is asked */
 	struct in_force sent;
 	int64_t looked_ms;             /* monotonic */
 	struct buf forms[2];           /* in base64, without and with line breaks; empty: not made yet */
@@ -37,6 +38,7 @@ int est_crls_new(struct est_crls **out)
 
 	if (!a)
 		return -ENOMEM;
+	atomic_flag_clear(&a->is_asked);
 	pthread_mutex_init(&a->lock, NULL);
 	a->forms[0] = a->forms[1] = BUF_INIT(HTTP_REPLY_BODY_MAX);
 	*out = a;
@@ -114,39 +116,85 @@ static int make(struct est_call *c, const struct in_force *lists, struct buf *ou
 	return e;
 }
 
-static bool is_fresh(const struct est_crls *a, int form)
+static bool is_same(struct est_crls *a, const struct in_force *now, int form)
 {
-	return a->forms[form].len && clock_mono_ms() - a->looked_ms < LOOK_EVERY_MS;
+	bool is;
+
+	pthread_mutex_lock(&a->lock);
+	is = a->forms[form].len && memcmp(now->numbers, a->sent.numbers, sizeof(now->numbers)) == 0;
+	pthread_mutex_unlock(&a->lock);
+	return is;
 }
 
-/* With the lock. A core that does not answer leaves in force what it said last, until the end of that. */
-static int refresh(struct est_crls *a, struct est_call *c, int form)
+/* Which lists are in force, and in `made` this form of them, unless it is there. */
+static int ask(struct est_call *c, int form, struct in_force *now, struct buf *made)
 {
-	struct in_force now;
-	int e = look(c->est->ca, &now);
+	int e;
 
-	if (!e && now.n == 0)
+	if (!est_enter_wait(c))
+		return CA_CALL_BUSY;
+	e = look(c->est->ca, now);
+	if (!e && now->n == 0)
 		e = CA_CALL_NOT_FOUND;
-	if (!e && memcmp(now.numbers, a->sent.numbers, sizeof(now.numbers)) != 0) {
+	if (!e && !is_same(c->est->crls, now, form))
+		e = make(c, now, made);
+	est_leave_wait(c);
+	return e;
+}
+
+/* With the lock. Nothing was made: it is there. */
+static int keep(struct est_crls *a, const struct in_force *now, int form, const struct buf *made)
+{
+	if (made->len == 0)
+		return 0;
+	if (memcmp(now->numbers, a->sent.numbers, sizeof(now->numbers)) != 0) {
 		buf_reset(&a->forms[0]);
 		buf_reset(&a->forms[1]);
 	}
-	if (!e && !a->forms[form].len)
-		e = make(c, &now, &a->forms[form]);
-	if (e)
-		return a->forms[form].len && clock_wall_s() < a->sent.end_s ? 0 : e;
-	a->sent = now;
+	buf_reset(&a->forms[form]);
+	a->sent = *now;
+	return buf_append(&a->forms[form], buf_bytes(made));
+}
+
+/* A core that does not answer leaves in force what it said last, until the end of that. */
+static int refresh(struct est_call *c, int form)
+{
+	struct est_crls *a = c->est->crls;
+	OWNED_BUF made = BUF_INIT(HTTP_REPLY_BODY_MAX);
+	struct in_force now;
+	int e = ask(c, form, &now, &made);
+
+	pthread_mutex_lock(&a->lock);
 	a->looked_ms = clock_mono_ms();
-	return 0;
+	if (!e)
+		e = keep(a, &now, form, &made);
+	else if (a->forms[form].len && clock_wall_s() < a->sent.end_s)
+		e = 0;
+	pthread_mutex_unlock(&a->lock);
+	return e;
+}
+
+/* Is there something to send, without asking? While one asks, the others send what there is. */
+static bool is_there(struct est_crls *a, int form, bool is_asked)
+{
+	bool is;
+
+	pthread_mutex_lock(&a->lock);
+	is = a->forms[form].len && ((is_asked && clock_wall_s() < a->sent.end_s) ||
+				    clock_mono_ms() - a->looked_ms < LOOK_EVERY_MS);
+	pthread_mutex_unlock(&a->lock);
+	return is;
 }
 
 int est_crls(struct est_call *c)
 {
 	struct est_crls *a = c->est->crls;
-	int form = est_wants_lines(c), e;
+	bool is_asked = atomic_flag_test_and_set(&a->is_asked);
+	int form = est_wants_lines(c), e = is_there(a, form, is_asked) ? 0 : refresh(c, form);
 
+	if (!is_asked)
+		atomic_flag_clear(&a->is_asked);
 	pthread_mutex_lock(&a->lock);
-	e = is_fresh(a, form) ? 0 : refresh(a, c, form);
 	if (!e)
 		e = http_reply_body(c->r, 200, "application/pkcs7-mime", buf_bytes(&a->forms[form]));
 	pthread_mutex_unlock(&a->lock);

@@ -5,6 +5,7 @@
 #include "tests/test.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #include "core/base/base64.h"
 #include "core/base/der.h"
@@ -26,6 +27,8 @@ static struct {
 	struct ca_submission last;
 	enum ca_evidence_kind also;
 	char attributes[512];
+	int chain;
+	unsigned n_chains;
 } core;
 
 static void print(char *out, size_t size, struct bytes text)
@@ -91,6 +94,17 @@ void ca_outcome_fini(struct ca_outcome *out)
 {
 	buf_fini(&out->certificate);
 	buf_fini(&out->chain);
+}
+
+int ca_get_chain(struct ca_door *ca, struct buf *out)
+{
+	core.n_chains++;
+	return core.chain ? core.chain : buf_append(out, bytes_of("\x30\x00", 2));
+}
+
+int ca_get_key_chain(struct ca_door *ca, unsigned key_index, struct buf *out)
+{
+	return CA_CALL_NOT_FOUND;
 }
 
 const char *ca_trust_word(enum ca_trust trust)
@@ -473,6 +487,40 @@ static void a_crowd_is_told_to_come_back(void **unused)
 	assert_string_equal(header("Retry-After"), "7");
 }
 
+static int get_cacerts(void)
+{
+	const struct http_request q = { .method = "GET", .arena = arena };
+	struct est_call c = { .est = &est, .q = &q, .r = &r };
+	int e;
+
+	r.n_headers = 0;
+	buf_reset(&r.body);
+	e = est_cacerts(&c);
+	assert_true(e == 0 || e == EST_ANSWERED);
+	return r.status;
+}
+
+/* While the core is away, or too many wait for it already, what it said last is good enough, and it is not asked by
+ * each of those who come. */
+static void certificates_are_there_while_the_core_is_away(void **unused)
+{
+	assert_int_equal(est_cacerts_new(&est.cacerts), 0);
+	core.chain = CA_CALL_BUSY;
+	assert_int_equal(get_cacerts(), 503);
+	is_crowded = true;
+	assert_int_equal(get_cacerts(), 503);
+	assert_int_equal(core.n_chains, 1);
+	is_crowded = false;
+	core.chain = 0;
+	assert_int_equal(get_cacerts(), 200);
+	usleep(1100000);
+	core.chain = CA_CALL_BUSY;
+	assert_int_equal(get_cacerts(), 200);
+	assert_int_equal(get_cacerts(), 200);
+	assert_int_equal(core.n_chains, 3);
+	est_cacerts_drop(&est.cacerts);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -490,6 +538,7 @@ int main(void)
 		TEST(each_answer_of_the_core_has_its_status),
 		TEST(who_waited_says_that_it_arrived),
 		TEST(a_crowd_is_told_to_come_back),
+		TEST(certificates_are_there_while_the_core_is_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
