@@ -47,6 +47,7 @@ class Strongswan:
     def __init__(self, g, password):
         self.g, self.password, self.folder = g, password, os.path.join(g.folder, "strongswan")
         self.url = f"https://localhost:{g.est_port}"
+        self.n_keys = 0
         os.makedirs(self.folder)
 
     def file(self, name):
@@ -60,7 +61,9 @@ class Strongswan:
     def request(self, name, key=None):
         """A key, unless there is one, and a PKCS#10 request for that name with it."""
         if not key:
-            key = self.save(name + ".key", run("pki", "--gen", "--type", "ecdsa", "--size", "256", "--outform", "pem"))
+            self.n_keys += 1
+            key = self.save(f"{name}-{self.n_keys}.key",
+                            run("pki", "--gen", "--type", "ecdsa", "--size", "256", "--outform", "pem"))
         return key, self.save(name + ".csr", run("pki", "--req", "--type", "priv", "--in", key, "--dn", f"CN={name}",
                                                  "--san", name, "--outform", "pem"))
 
@@ -113,7 +116,7 @@ def strongswan_renews(pki, name, key, pem):
         renewed = read(pem)
         check(names_of(renewed) == [name] and renewed.serial_number != first.serial_number, str(renewed))
         first = renewed
-        new_key, csr = pki.request(name)
+        key, (new_key, csr) = new_key, pki.request(name)
     _, csr = pki.request("another.example.com")
     code, out, _ = pki.end(pki.start(csr, "--cert", pem, "--key", key))
     check(code != 0 and not out, "a renewal for another name")
