@@ -62,7 +62,7 @@ static const char first_configuration[] =
 	"    path: /acme\n"
 	"    ca: %1$s\n"
 	"    profile: server\n"
-	"  # Nobody may ask here before somebody made a user: gatehouse user create NAME --endpoint est --scope PATTERN\n"
+	"  # Nobody may ask here before there is a user: gatehouse user create NAME --endpoint est --scope PATTERN\n"
 	"  - name: est\n"
 	"    protocol: est\n"
 	"    path: /.well-known/est\n"
