@@ -156,6 +156,12 @@ static int keep(struct est_crls *a, const struct in_force *now, int form, const 
 	return buf_append(&a->forms[form], buf_bytes(made));
 }
 
+/* With the lock. */
+static bool is_in_force(const struct est_crls *a, int form)
+{
+	return a->forms[form].len && clock_wall_s() < a->sent.end_s;
+}
+
 /* A core that does not answer leaves in force what it said last, until the end of that. */
 static int refresh(struct est_call *c, int form)
 {
@@ -168,7 +174,7 @@ static int refresh(struct est_call *c, int form)
 	a->looked_ms = clock_mono_ms();
 	if (!e)
 		e = keep(a, &now, form, &made);
-	else if (a->forms[form].len && clock_wall_s() < a->sent.end_s)
+	else if (is_in_force(a, form))
 		e = 0;
 	pthread_mutex_unlock(&a->lock);
 	return e;
@@ -180,8 +186,7 @@ static bool is_there(struct est_crls *a, int form, bool is_asked)
 	bool is;
 
 	pthread_mutex_lock(&a->lock);
-	is = a->forms[form].len && ((is_asked && clock_wall_s() < a->sent.end_s) ||
-				    clock_mono_ms() - a->looked_ms < LOOK_EVERY_MS);
+	is = is_in_force(a, form) && (is_asked || clock_mono_ms() - a->looked_ms < LOOK_EVERY_MS);
 	pthread_mutex_unlock(&a->lock);
 	return is;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/base/base64.h"
+#include "core/base/clock.h"
 #include "core/base/der.h"
 #include "core/base/own.h"
 #include "protocols/est/est_int.h"
@@ -29,6 +30,7 @@ static struct {
 	char attributes[512];
 	int chain;
 	unsigned n_chains;
+	int64_t crl_end_s;
 } core;
 
 static void print(char *out, size_t size, struct bytes text)
@@ -105,6 +107,18 @@ int ca_get_chain(struct ca_door *ca, struct buf *out)
 int ca_get_key_chain(struct ca_door *ca, unsigned key_index, struct buf *out)
 {
 	return CA_CALL_NOT_FOUND;
+}
+
+int ca_get_crl_page(struct ca_door *ca, unsigned key_index, unsigned partition, uint64_t number, uint64_t offset,
+		    struct buf *out, struct ca_crl *info)
+{
+	*info = (struct ca_crl){ .number = 1, .next_update_s = core.crl_end_s };
+	return core.chain ? core.chain : key_index ? CA_CALL_NOT_FOUND : 0;
+}
+
+int ca_get_crl(struct ca_door *ca, unsigned key_index, unsigned partition, struct buf *der, struct ca_crl *info)
+{
+	return buf_append(der, bytes_of("\x30\x00", 2));
 }
 
 const char *ca_trust_word(enum ca_trust trust)
@@ -487,7 +501,7 @@ static void a_crowd_is_told_to_come_back(void **unused)
 	assert_string_equal(header("Retry-After"), "7");
 }
 
-static int get_cacerts(void)
+static int get(int (*operation)(struct est_call *c))
 {
 	const struct http_request q = { .method = "GET", .arena = arena };
 	struct est_call c = { .est = &est, .q = &q, .r = &r };
@@ -495,7 +509,7 @@ static int get_cacerts(void)
 
 	r.n_headers = 0;
 	buf_reset(&r.body);
-	e = est_cacerts(&c);
+	e = operation(&c);
 	assert_true(e == 0 || e == EST_ANSWERED);
 	return r.status;
 }
@@ -506,19 +520,35 @@ static void certificates_are_there_while_the_core_is_away(void **unused)
 {
 	assert_int_equal(est_cacerts_new(&est.cacerts), 0);
 	core.chain = CA_CALL_BUSY;
-	assert_int_equal(get_cacerts(), 503);
+	assert_int_equal(get(est_cacerts), 503);
 	is_crowded = true;
-	assert_int_equal(get_cacerts(), 503);
+	assert_int_equal(get(est_cacerts), 503);
 	assert_int_equal(core.n_chains, 1);
 	is_crowded = false;
 	core.chain = 0;
-	assert_int_equal(get_cacerts(), 200);
+	assert_int_equal(get(est_cacerts), 200);
 	usleep(1100000);
 	core.chain = CA_CALL_BUSY;
-	assert_int_equal(get_cacerts(), 200);
-	assert_int_equal(get_cacerts(), 200);
+	assert_int_equal(get(est_cacerts), 200);
+	assert_int_equal(get(est_cacerts), 200);
 	assert_int_equal(core.n_chains, 3);
 	est_cacerts_drop(&est.cacerts);
+}
+
+static void a_list_that_has_ended_is_not_sent_while_the_core_is_away(void **unused)
+{
+	assert_int_equal(est_crls_new(&est.crls), 0);
+	core.crl_end_s = clock_wall_s() + 2;
+	assert_int_equal(get(est_crls), 200);
+	core.chain = CA_CALL_BUSY;
+	usleep(1100000);
+	if (clock_wall_s() < core.crl_end_s)
+		assert_int_equal(get(est_crls), 200);
+	while (clock_wall_s() < core.crl_end_s)
+		usleep(100000);
+	assert_int_equal(get(est_crls), 503);
+	assert_int_equal(get(est_crls), 503);
+	est_crls_drop(&est.crls);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -539,6 +569,7 @@ int main(void)
 		TEST(who_waited_says_that_it_arrived),
 		TEST(a_crowd_is_told_to_come_back),
 		TEST(certificates_are_there_while_the_core_is_away),
+		TEST(a_list_that_has_ended_is_not_sent_while_the_core_is_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
