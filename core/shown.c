@@ -124,6 +124,14 @@ static int check_time(struct finding *f, int64_t not_before_s, int64_t not_after
 	return now_s > not_after_s + grace_s ? not_good(f, "it has ended") : 0;
 }
 
+static int check_blocked(struct finding *f, const uint8_t spki_hash[static SHA256_SIZE])
+{
+	bool is_blocked = false;
+	int e = store_is_key_blocked(f->core, spki_hash, &is_blocked);
+
+	return e || !is_blocked ? e : not_good(f, "its private key is known to others");
+}
+
 /* ---- RA ---- */
 
 static bool is_listed(const struct credential_found *c, const struct device *shown, struct arena *arena,
@@ -250,16 +258,15 @@ static int prove_own(struct finding *f, const struct ca_request *row)
 static int judge_row(struct finding *f, const struct ca_request *row)
 {
 	struct device shown;
-	bool is_blocked = false;
 	int e;
 
 	if (row->state != CA_STATE_ISSUED)
 		return not_good(f, row->state == CA_STATE_REVOKED ? "it is revoked" : "this core has not issued it");
 	if (strcmp(row->endpoint, INTERNAL_ENDPOINT) == 0 || strcmp(row->profile, GATEWAY_TLS_PROFILE) == 0)
 		return not_good(f, "it is the gateway's own");
-	e = store_is_key_blocked(f->core, row->spki_hash, &is_blocked);
-	if (e || is_blocked)
-		return e ? e : not_good(f, "its private key is known to others");
+	e = check_blocked(f, row->spki_hash);
+	if (e)
+		return e;
 	e = device_read(&shown, f->arena, f->claim->certificate);
 	if (e)
 		return e == -EINVAL ? not_good(f, "it cannot be read") : e;
@@ -391,7 +398,6 @@ static int find_vendor(struct finding *f, const struct device *shown)
 static int judge_stranger(struct finding *f)
 {
 	uint8_t hash[SHA256_SIZE];
-	bool is_blocked = false;
 	struct device shown;
 	int e = device_read(&shown, f->arena, f->claim->certificate);
 
@@ -399,9 +405,9 @@ static int judge_stranger(struct finding *f)
 		return e == -EINVAL ? not_good(f, "it cannot be read") : e;
 	e = digest_sha256(shown.spki, hash);
 	if (!e)
-		e = store_is_key_blocked(f->core, hash, &is_blocked);
-	if (e || is_blocked)
-		return e ? e : not_good(f, "its private key is known to others");
+		e = check_blocked(f, hash);
+	if (e)
+		return e;
 	if (is_signed_by_core(f, f->claim->certificate))
 		return not_good(f, "a key of this core has signed it, and there is no record of it");
 	if (shown.is_ra)

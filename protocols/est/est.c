@@ -70,12 +70,14 @@ static int get_crls(void *state, const struct http_request *q, struct http_reply
 }
 
 /* RFC 7030 4.3.2: clients take 404 or 501 for an operation that is not implemented. */
+static int refuse_fullcmc(struct est_call *c)
+{
+	return est_refuse(c, 501, "full CMC is not implemented here; use simpleenroll");
+}
+
 static int post_fullcmc(void *state, const struct http_request *q, struct http_reply *r)
 {
-	struct est_call c = { .est = state, .q = q, .r = r };
-	int e = est_refuse(&c, 501, "full CMC is not implemented here; use simpleenroll");
-
-	return e == EST_ANSWERED ? 0 : e;
+	return serve(&(struct est_call){ .est = state, .q = q, .r = r }, refuse_fullcmc);
 }
 
 static int post_simpleenroll(void *state, const struct http_request *q, struct http_reply *r)

@@ -17,18 +17,6 @@ JARS = ":".join(f"/usr/share/java/{name}.jar" for name in ("bcpkix", "bcprov", "
 ENDPOINTS = {"est": ("", "retry-after: 1s"), "est-linked": ("linked", "pop: require"),
              "est-label": ("label", "")}
 CHALLENGE_PASSWORD = "1.2.840.113549.1.9.7"
-RULES = """
-        - name: deny
-          when: {any-name: ["deny*"]}
-          then: deny
-          reason: names that begin with deny are denied
-        - name: hold
-          when: {any-name: ["hold*"]}
-          then: pend
-          reason: a person looks at this name
-        - name: all-others
-          then: issue
-"""
 
 
 def names_of(certificate):
@@ -330,7 +318,7 @@ def bouncy_castle():
 
 
 def daemon():
-    return gatehouse(set_up=lambda g: add_est(g, ENDPOINTS), rules=RULES, core="  administrators: [root]\n")
+    return gatehouse(set_up=lambda g: add_est(g, ENDPOINTS), core="  administrators: [root]\n")
 
 
 if __name__ == "__main__":

@@ -21,18 +21,6 @@ from gatehouse import check, gatehouse, hand_to, main
 from test_secrets import memory, read
 
 SHARED = {"plant-7": os.urandom(32), "0x00ff10": os.urandom(16)}
-RULES = """
-        - name: deny
-          when: {any-name: ["deny*"]}
-          then: deny
-          reason: names that begin with deny are denied
-        - name: hold
-          when: {any-name: ["hold*"]}
-          then: pend
-          reason: a person looks at this name
-        - name: all-others
-          then: issue
-"""
 PROFILES = """  - name: only-ec
     keys: [ec-p256]
 """
@@ -400,7 +388,7 @@ def set_up(g):
 
 
 def keys_that_the_server_makes():
-    with gatehouse(set_up=set_up, rules=RULES, core="  administrators: [root]\n") as g:
+    with gatehouse(set_up=set_up, core="  administrators: [root]\n") as g:
         keys = Keys()
         password = create_user(g, "dev", ["est", "est-ec", "est-none", "est-link", "est-narrow"], "*.example.com")
         in_the_clear(g, keys, password)
