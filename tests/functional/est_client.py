@@ -21,13 +21,14 @@ CSR, CERTS = "application/pkcs10", "application/pkcs7-mime; smime-type=certs-onl
 
 
 def add_est(g, endpoints, listener="", profiles=""):
-    """A listener with these endpoints: {name: (label, more options as YAML flow)}; the label "" is the default one."""
+    """A listener with these endpoints: {name: (label, more options as YAML flow, profile, by default "server")}; the
+    label "" is the default one."""
     (g.est_port,) = free_ports(1)
     text = ""
-    for name, (label, more) in endpoints.items():
+    for name, (label, more, *profile) in endpoints.items():
         path = PREFIX + ("/" + label if label else "")
-        more = "".join(f"    {line}\n" for line in more.splitlines())
-        text += f'  - name: {name}\n    protocol: est\n    path: "{path}"\n    ca: Test CA\n    profile: server\n{more}'
+        more = "".join(f"    {line}\n" for line in [f"profile: {profile[0] if profile else 'server'}", *more.splitlines()])
+        text += f'  - name: {name}\n    protocol: est\n    path: "{path}"\n    ca: Test CA\n{more}'
     with open(g.config, encoding="utf-8") as f:
         config = f.read()
     listener = "".join(f"    {line}\n" for line in listener.splitlines())
@@ -99,8 +100,9 @@ class Reply:
 class Est:
     """A client of one label. Its connection is kept until close()."""
 
-    def __init__(self, g, label="", user=None, certificate=None, tls=None):
+    def __init__(self, g, label="", user=None, certificate=None, tls=None, source=None):
         self.g, self.prefix, self.user = g, PREFIX + ("/" + label if label else ""), user
+        self.source = (source, 0) if source else None  # an address of this machine
         self.context = ssl.create_default_context(cafile=g.root)
         if tls:
             self.context.minimum_version = self.context.maximum_version = tls
@@ -111,7 +113,8 @@ class Est:
     def connect(self):
         """The TLS connection, for what is bound to it."""
         if not self.connection:
-            self.connection = http.client.HTTPSConnection("localhost", self.g.est_port, context=self.context, timeout=60)
+            self.connection = http.client.HTTPSConnection("localhost", self.g.est_port, context=self.context,
+                                                          source_address=self.source, timeout=60)
             self.connection.connect()
         return self.connection.sock
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import NameOID
 
+from der import attribute, common_name, oid, san, tlv
 from est_client import CERTS, CSR, Est, add_est, base64_lines, create_token, create_user, new_key, run, save
 from gatehouse import check, gatehouse, hand_to, main
 from test_secrets import memory, read
@@ -24,7 +25,7 @@ SHARED = {"plant-7": os.urandom(32), "0x00ff10": os.urandom(16)}
 PROFILES = """  - name: only-ec
     keys: [ec-p256]
 """
-CHALLENGE, EXTENSIONS, CAPABILITIES = "1.2.840.113549.1.9.7", "1.2.840.113549.1.9.14", "1.2.840.113549.1.9.15"
+CHALLENGE, CAPABILITIES = "1.2.840.113549.1.9.7", "1.2.840.113549.1.9.15"
 SHARED_KEY, PUBLIC_KEY = "1.2.840.113549.1.9.16.2.37", "1.2.840.113549.1.9.16.2.54"
 AES_128_CBC, AES_256_CBC = "2.16.840.1.101.3.4.1.2", "2.16.840.1.101.3.4.1.42"
 AES_128_WRAP, AES_256_WRAP = "2.16.840.1.101.3.4.1.5", "2.16.840.1.101.3.4.1.45"
@@ -34,44 +35,15 @@ ALL_AES = (AES_256_CBC, AES_128_CBC, AES_256_WRAP, AES_128_WRAP)
 
 # ---- requests: octet by octet, since nobody looks at their keys and signatures ----
 
-def tlv(tag, *parts):
-    content = b"".join(parts)
-    n = len(content)
-    head = bytes([n]) if n < 128 else bytes([0x81, n]) if n < 256 else bytes([0x82, n >> 8, n & 255])
-    return bytes([tag]) + head + content
-
-
-def oid(dotted):
-    return x509_oid(x509.ObjectIdentifier(dotted))
-
-
-def x509_oid(o):
-    first, second, *rest = (int(part) for part in o.dotted_string.split("."))
-    octets = bytes([40 * first + second])
-    for arc in rest:
-        piece = [arc & 127]
-        while arc := arc >> 7:
-            piece.insert(0, arc & 127 | 128)
-        octets += bytes(piece)
-    return tlv(6, octets)
-
-
-def attribute(kind, value):
-    return tlv(0x30, oid(kind), tlv(0x31, value))
-
-
 def capabilities(*kinds):
     return attribute(CAPABILITIES, tlv(0x30, *(tlv(0x30, oid(kind)) for kind in kinds)))
 
 
 def request(name, *attributes):
     """PKCS#10 with a key that is none and a signature that is none."""
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]).public_bytes()
-    san = tlv(0x30, oid("2.5.29.17"), tlv(4, tlv(0x30, tlv(0x82, name.encode()))))
-    wanted = attribute(EXTENSIONS, tlv(0x30, san))
     algorithm = tlv(0x30, oid("1.2.840.113549.1.1.1"), b"\x05\x00")
     spki = tlv(0x30, algorithm, tlv(3, b"\x00" + os.urandom(70)))
-    info = tlv(0x30, b"\x02\x01\x00", subject, spki, tlv(0xa0, wanted, *attributes))
+    info = tlv(0x30, b"\x02\x01\x00", common_name(name), spki, tlv(0xa0, san(name), *attributes))
     return tlv(0x30, info, tlv(0x30, oid("1.2.840.113549.1.1.11"), b"\x05\x00"), tlv(3, b"\x00" + os.urandom(64)))
 
 
@@ -166,8 +138,8 @@ def in_the_clear(g, keys, password):
         check(isinstance(key, kind) and der not in seen, "each call makes a key of the type of its endpoint")
         seen.add(der)
         keys.add(f"the key of {name}", der)
-        san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        check(san.get_values_for_type(x509.DNSName) == [name], str(san))
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        check(names.get_values_for_type(x509.DNSName) == [name], str(names))
         est.close()
     check(len(seen) == 3, "the same key twice")
     pem = os.path.join(g.folder, "plain.pem")
@@ -379,12 +351,8 @@ def set_up(g):
         hand_to("gateway", files[name])
     shared = "decrypt-keys: {" + ", ".join(f'"{name}": {path}' for name, path in files.items()) + "}"
     add_est(g, {"est": ("", shared), "est-ec": ("ec", "keygen: ec-p256"), "est-none": ("none", "keygen: none"),
-                "est-link": ("link", "pop: require"), "est-narrow": ("narrow", ""),
+                "est-link": ("link", "pop: require"), "est-narrow": ("narrow", "", "only-ec"),
                 "est-secret": ("secret", "challenge-password: secret")}, profiles=PROFILES)
-    with open(g.config, encoding="utf-8") as f:
-        head, tail = f.read().split("est/narrow", 1)
-    with open(g.config, "w", encoding="utf-8") as f:
-        f.write(head + "est/narrow" + tail.replace("profile: server", "profile: only-ec", 1))
 
 
 def keys_that_the_server_makes():
