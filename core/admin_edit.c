@@ -253,8 +253,7 @@ static int store_edit(struct ca *ca, struct ca_request *r, enum ca_action action
 	if (!p)
 		return admin_turn_say(out, CA_ADMIN_NO_ANSWER, "the request's profile is no longer configured");
 	r->is_edited = true;
-	if (r->server_key)
-		r->server_key = SERVER_KEY_WAITING;
+	request_await_key(r);
 	decide_use_profile(r, p);
 	e = request_hash_template(r);
 	if (!e)

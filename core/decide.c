@@ -288,8 +288,7 @@ static int apply_pend(struct ca *ca, struct ca_request *r, enum ca_state from)
 {
 	unsigned floor = approvals_of_profile(ca, r);
 
-	if (r->server_key)
-		r->server_key = SERVER_KEY_WAITING;
+	request_await_key(r);
 	r->verdict.approvals = r->verdict.approvals < floor ? floor : r->verdict.approvals;
 	if (r->over_quota && from == 0)
 		return DECIDE_QUOTA;
@@ -498,8 +497,7 @@ static bool is_not_what_was_approved(const struct ca_request *r, enum ca_state f
 static int apply_changed(struct ca *ca, struct ca_request *r)
 {
 	r->has_changed = true;
-	if (r->server_key)
-		r->server_key = SERVER_KEY_WAITING;
+	request_await_key(r);
 	request_note(r, "core", "returned reason=\"what would be issued is not what was approved\"");
 	return store_result(ca, r, CA_STATE_PENDING, CA_ACTION_RETURN, INT64_MAX);
 }

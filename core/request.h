@@ -148,6 +148,13 @@ struct ca_extension *request_find_extension(struct ca_request *r, const char *oi
 /* Add or replace by OID; `flags` with origin. 0, -EINVAL (OID or DER malformed), -ENOSPC, -ENOMEM. */
 int request_set_extension(struct ca_request *r, const char *oid, struct bytes der, unsigned flags);
 
+/* What was approved without a key is held again: the next call brings none that is certified. */
+static inline void request_await_key(struct ca_request *r)
+{
+	if (r->server_key)
+		r->server_key = SERVER_KEY_WAITING;
+}
+
 /* Go to the next state of the table. 0 or -EPERM; nothing changed then. */
 int request_move(struct ca_request *r, enum ca_action action);
 
