@@ -222,10 +222,12 @@ bool decide_explain(struct ca *ca, struct ca_request *r);
 enum {
 	DECIDE_AWAY = 21,  /* it cannot be signed now: the row is ACTIVE with its TBS and will be finished */
 	DECIDE_QUOTA = 22, /* policy would hold it, and this requester has too many held ones: nothing was written */
+	DECIDE_KEY_WANTED = 23, /* it would be issued, and has no key yet: nothing was written */
 };
 
 /* Make the verdict durable; issue when it says so. 0: `r` stands as it was stored; STORE_CHANGED, STORE_DUPLICATE:
- * somebody else was faster, nothing was written; DECIDE_AWAY; DECIDE_QUOTA; negative. */
+ * somebody else was faster, nothing was written; DECIDE_AWAY; DECIDE_QUOTA; DECIDE_KEY_WANTED;
+ * negative. */
 int decide_apply(struct ca *ca, struct ca_request *r, enum ca_verify_cause cause);
 
 /* Store a request that could not be read, as ERROR. Same outcomes. */

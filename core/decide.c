@@ -588,6 +588,8 @@ static int apply_issue(struct ca *ca, struct ca_request *r, enum ca_state from)
 		e = build_tbs(ca, r, why);
 	if (e > 0)
 		return apply_failure(ca, r, from, (enum ca_status)e, why);
+	if (!e && r->is_key_to_come)
+		return DECIDE_KEY_WANTED;
 	if (!e)
 		e = store_plan(ca, r, from);
 	return e ? e : decide_finish(ca, r);

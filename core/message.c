@@ -23,7 +23,7 @@ _Static_assert((int)GATEHOUSE__CORE__CERTIFICATE_USE__CERTIFICATE_USE_RENEW == C
 _Static_assert((int)GATEHOUSE__CORE__TRUST__TRUST_RA == CA_TRUST_RA, "trust");
 _Static_assert((int)GATEHOUSE__CORE__DISPOSITION__DISPOSITION_REVOKED == CA_REVOKED, "dispositions");
 _Static_assert((int)GATEHOUSE__CORE__STATUS__STATUS_BUILD_FAILURE == CA_STATUS_BUILD_FAILURE, "statuses");
-_Static_assert((int)GATEHOUSE__CORE__CALL__CALL_ALREADY == CA_CALL_ALREADY, "outcomes of calls");
+_Static_assert((int)GATEHOUSE__CORE__CALL__CALL_KEY_WANTED == CA_CALL_KEY_WANTED, "outcomes of calls");
 _Static_assert((int)GATEHOUSE__CORE__REVOKE_PROOF__REVOKE_PROOF_NAMES == CA_REVOKE_BY_NAMES, "proofs");
 
 /* ---- octets ---- */
@@ -215,6 +215,7 @@ int message_from_submission(struct arena *arena, const struct ca_submission *s, 
 	out->retry_after_s = s->retry_after_s;
 	out->collect_s = s->collect_s;
 	out->is_server_key = s->is_server_key;
+	out->is_key_to_come = s->is_key_to_come;
 	e = add_claim(arena, s->credential, &out->credential);
 	if (!e)
 		e = add_claim(arena, s->also, &out->also);
@@ -287,6 +288,7 @@ int message_to_submission(struct arena *arena, const Gatehouse__Core__Submit *m,
 		.retry_after_s = at_most(m->retry_after_s, RETRY_AFTER_MAX_S),
 		.collect_s = at_most(m->collect_s, COLLECT_MAX_S),
 		.is_server_key = m->is_server_key,
+		.is_key_to_come = m->is_key_to_come,
 		.names = message_to_names(arena, m->names, m->n_names),
 		.n_names = m->n_names,
 	};
@@ -359,7 +361,7 @@ int message_to_outcome(const Gatehouse__Core__Outcome *m, struct ca_outcome *out
 
 	if (m->call == GATEHOUSE__CORE__CALL__CALL_FAILED)
 		return -EIO;
-	if ((int)m->call < 0 || (int)m->call > CA_CALL_ALREADY || !is_disposition((int)m->disposition) ||
+	if ((int)m->call < 0 || (int)m->call > CA_CALL_KEY_WANTED || !is_disposition((int)m->disposition) ||
 	    (int)m->status < 0 || (int)m->status > CA_STATUS_BUILD_FAILURE)
 		return -EBADMSG;
 	out->id = m->request;

@@ -43,6 +43,12 @@ static bool may_pass(int e)
 	return e == -ENOSPC || e == -EBUSY;
 }
 
+static int key_wanted(struct ca_outcome *out)
+{
+	out->disposition = CA_INCOMPLETE;
+	return CA_CALL_KEY_WANTED;
+}
+
 static int busy_store(struct ca *ca, struct ca_outcome *out)
 {
 	return busy(ca, out, 30, "the store cannot write; try again later");
@@ -193,6 +199,8 @@ static int check_submission(struct ca *ca, const struct binding *by, const struc
 		return refused(out, "only the gateway itself may use the endpoint 'internal'");
 	if (s->n_attributes > CA_ATTRIBUTES_MAX)
 		return refused(out, "too many attributes");
+	if (s->is_key_to_come && !s->is_server_key)
+		return refused(out, "a key that is to come is one that the intermediary makes");
 	e = check_names(ca, s, out);
 	return e ? e : check_binding(by, s, out);
 }
@@ -259,6 +267,7 @@ static int make_request(struct ca *ca, const struct binding *by, const struct ca
 	r->first_seen_ms = r->submitted_ms;
 	r->retry_after_s = s->retry_after_s ? s->retry_after_s : settings->retry_after_s;
 	r->server_key = s->is_server_key ? SERVER_KEY_WAITING : SERVER_KEY_NONE;
+	r->is_key_to_come = s->is_key_to_come;
 	r->collect_ms = s->collect_s ? (int64_t)s->collect_s * 1000 : settings->collect_ms;
 	memcpy(r->transaction_key, s->transaction_key, sizeof(r->transaction_key));
 	if (!r->protocol || !r->endpoint || !r->profile || !r->requester || !r->intermediary)
@@ -478,7 +487,7 @@ static int answer_server_key(struct ca *ca, struct ca_request *r, int64_t id, st
 		return e < 0 ? e : busy(ca, out, 1, "the request is being processed");
 	e = store_load(ca->core, id, &row);
 	if (!e && is_ready_for(row, r))
-		e = collect_ready(ca, row, r, out);
+		e = r->is_key_to_come ? key_wanted(out) : collect_ready(ca, row, r, out);
 	else
 		*is_done = e < 0;
 	flight_leave_id(ca->core->flight, id);
@@ -586,7 +595,6 @@ static int decide_new(struct ca *ca, struct ca_request *r, struct bytes der, cha
 
 	r->id = ++ca->core->last_id;
 	r->state = CA_STATE_ACTIVE;
-	core_count(ca->core, CA_ACTION_RECEIVE);
 	note_submission(r);
 	trace_event(ca->core->trace, "row", r->id, "\"state\":\"active\",\"supersedes\":%lld",
 		    (long long)r->supersedes);
@@ -599,12 +607,16 @@ static int decide_new(struct ca *ca, struct ca_request *r, struct bytes der, cha
 		decide_verify(ca, r, CA_VERIFY_NEW);
 		e = decide_apply(ca, r, CA_VERIFY_NEW);
 	}
+	if (e != DECIDE_KEY_WANTED)
+		core_count(ca->core, CA_ACTION_RECEIVE);
 	if (e == 0)
 		return answer(ca, r, out);
 	if (e == DECIDE_AWAY)
 		return busy(ca, out, 2,
 			    "nothing can be signed now; the certificate will be issued when the signer is back");
 	trace_event(ca->core->trace, "abandon", r->id, "\"code\":%d", e);
+	if (e == DECIDE_KEY_WANTED)
+		return key_wanted(out);
 	if (e == STORE_SPENT)
 		return refused(out, CREDENTIAL_REFUSED_TEXT);
 	if (e == DECIDE_QUOTA)

@@ -58,6 +58,7 @@ struct ca_request {
 	unsigned retry_after_s;
 	int64_t collect_ms;       /* how long a repeat after issuing is a query */
 	enum request_server_key server_key;
+	bool is_key_to_come;      /* and not made before it is certain that it is certified: `csr` stands for it */
 	bool has_new_key;         /* `csr` is that of the call that collects; written with the next change */
 	struct csr csr;
 	struct ca_name *names;    /* proven */

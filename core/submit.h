@@ -189,6 +189,9 @@ struct ca_submission {
 	uint8_t transaction_key[CA_TRANSACTION_KEY_SIZE]; /* SHA-256 of what makes this request the same request */
 	bool is_server_key;         /* the key pair was made by the intermediary, for this call alone (RFC 7030 4.4):
 				     * while the request is held nobody keeps it, and each repeat brings another */
+	bool is_key_to_come;        /* with is_server_key: the key is not made yet, and that of `request` stands for it.
+				     * What would not be issued is answered as ever, and what would be with
+				     * CA_CALL_KEY_WANTED: so only who gets a certificate costs a key */
 	unsigned retry_after_s;     /* how often this client will poll; 0: the core's own idea */
 	unsigned collect_s;         /* how long a repeat after issuing is still a query; 0: 24 h */
 };
@@ -216,6 +219,7 @@ enum {
 	CA_CALL_NOT_FOUND = 3, /* no such request for this requester */
 	/* 4: the core failed (core/wire/core.proto) */
 	CA_CALL_ALREADY = 5,   /* ca_revoke: it is revoked; nothing changed */
+	CA_CALL_KEY_WANTED = 6, /* ca_submit with is_key_to_come: submit it with the key; nothing was written */
 };
 
 /* Submit, or ask again with the same transaction key. A request that was refused for its octets (CSR, proof of

@@ -108,7 +108,7 @@ static const struct ca_attribute *attributes(const struct est_call *c, size_t *n
 	return all;
 }
 
-static int submit(struct est_call *c, struct bytes request, struct ca_outcome *out)
+static int submit(struct est_call *c, struct bytes request, bool is_key_to_come, struct ca_outcome *out)
 {
 	const struct est *est = c->est;
 	struct ca_submission s = {
@@ -123,6 +123,7 @@ static int submit(struct est_call *c, struct bytes request, struct ca_outcome *o
 		.credential = &c->client.claim,
 		.also = c->client.also.kind ? &c->client.also : NULL,
 		.is_server_key = c->operation == EST_SERVERKEYGEN,
+		.is_key_to_come = is_key_to_come,
 		.retry_after_s = est->retry_after_s,
 		.collect_s = COLLECT_S,
 	};
@@ -191,18 +192,33 @@ static int reply_outcome(struct est_call *c, int e, const struct ca_outcome *out
 	return out->disposition == CA_UNDER_SUBMISSION ? reply_pending(c, out) : reply_refused(c, out);
 }
 
-int est_submit(struct est_call *c, struct bytes request, struct ca_outcome *out)
+static int submit_in_turn(struct est_call *c, struct bytes request, bool is_key_to_come, struct ca_outcome *out)
 {
 	int e;
 
 	if (!est_enter_wait(c))
 		return est_refuse_later(c, 503, 2, "too many requests are waiting; try again");
-	e = submit(c, request, out);
+	e = submit(c, request, is_key_to_come, out);
 	est_leave_wait(c);
-	e = reply_outcome(c, e, out);
+	return is_key_to_come && e == CA_CALL_KEY_WANTED ? 0 : reply_outcome(c, e, out);
+}
+
+int est_submit(struct est_call *c, struct bytes request, struct ca_outcome *out)
+{
+	int e = submit_in_turn(c, request, false, out);
+
 	if (!e)
 		atomic_fetch_add(&c->est->n_issued, 1);
 	return e;
+}
+
+int est_submit_keyless(struct est_call *c, struct bytes request)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	int e = submit_in_turn(c, request, true, &out);
+
+	/* Nobody may have a certificate for the key that only stands for others. */
+	return !e && out.disposition == CA_ISSUED ? -EBADMSG : e;
 }
 
 /* RFC 7030 4.2.3: the certificate alone. */

@@ -160,6 +160,7 @@ static void est_drop(struct est **ep)
 	est_cacerts_drop(&est->cacerts);
 	est_crls_drop(&est->crls);
 	est_shared_keys_drop(&est->shared_keys);
+	est_sample_drop(&est->sample);
 	free(est->endpoint);
 	free(est->profile);
 	free(est->label);
@@ -294,6 +295,8 @@ static int est_init(void **state, const struct proto_env *env, const struct conf
 	if (!e)
 		e = est_crls_new(&est->crls);
 	if (!e)
+		e = est_sample_new(&est->sample);
+	if (!e)
 		e = est_shared_keys_new(&est->shared_keys, conf, "decrypt-keys", why, why_size);
 	if (e)
 		return e;
@@ -353,7 +356,7 @@ static const struct proto_counter est_counters[] = {
 	{ "est_csrattrs", "Times that the CSR attributes were fetched.", read_csrattrs },
 	{ "est_crls", "Times that the revocation lists were fetched.", read_crls },
 	{ "est_issued", "Certificates that were handed out, repeats too.", read_issued },
-	{ "est_server_keys", "Keys that were made for clients, while their requests were held too.", read_server_keys },
+	{ "est_server_keys", "Keys that were made for clients.", read_server_keys },
 	{ "est_pending", "Times that a client was told to come back, since its request is held.", read_pending },
 	{ "est_unauthenticated", "Requests of nobody that may ask.", read_unauthenticated },
 	{ "est_refused", "Requests that were refused.", read_refused },

@@ -56,6 +56,7 @@ struct est {
 	struct est_cacerts *cacerts;
 	struct est_crls *crls;
 	enum est_keygen keygen;          /* of what type the keys are that are made for clients */
+	struct est_sample *sample;       /* a key of that type, with which the core is asked before one is made */
 	struct est_shared_keys *shared_keys;
 	const struct proto_identity *identity; /* signs such keys when they are encrypted */
 	_Atomic unsigned long long n_cacerts, n_crls, n_csrattrs, n_issued, n_pending, n_unauthenticated, n_refused,
@@ -136,6 +137,10 @@ int est_receive(struct est_call *c);
  * EST_ANSWERED: pending, denied, later, and whatever else there is. */
 int est_submit(struct est_call *c, struct bytes request, struct ca_outcome *out);
 
+/* Would it be issued with a key that is made now? `request` has one that stands for it. 0: it would; EST_ANSWERED, as
+ * est_submit(). */
+int est_submit_keyless(struct est_call *c, struct bytes request);
+
 int est_enroll(struct est_call *c);
 
 /* ---- protocols/est/cacerts.c ---- */
@@ -168,4 +173,6 @@ struct bytes est_shared_keys_find(const struct est_shared_keys *keys, struct byt
 
 /* ---- protocols/est/serverkeygen.c ---- */
 
+int est_sample_new(struct est_sample **out);
+void est_sample_drop(struct est_sample **sample);
 int est_serverkeygen(struct est_call *c);

@@ -1,13 +1,16 @@
 /* Keys that the server makes (RFC 7030 4.4).
  *
  * A key lives for one call: while its request is held nobody keeps it, and the client's next call brings another. It is
- * written for its client before it is submitted, so that nothing is certified that could not be handed out.
+ * written for its client before it is submitted, so that nothing is certified that could not be handed out. Keys are
+ * dear: the core is asked first whether this client would get a certificate, with one that stands for it.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "protocols/est/est_int.h"
 
 #include <errno.h>
+
+#include <stdlib.h>
 
 #include "core/base/log.h"
 #include "core/base/own.h"
@@ -108,6 +111,73 @@ static int check_type(struct est_call *c, struct ca_request_form *form)
 	return est_refuse(c, 500, text);
 }
 
+/* ---- asking before there is a key ---- */
+
+struct est_sample {
+	pthread_mutex_t lock; /* of what follows, which never changes once it is there */
+	struct est_key *key;  /* NULL: nobody has asked yet */
+};
+
+int est_sample_new(struct est_sample **out)
+{
+	struct est_sample *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	pthread_mutex_init(&s->lock, NULL);
+	*out = s;
+	return 0;
+}
+
+void est_sample_drop(struct est_sample **sp)
+{
+	struct est_sample *s = *sp;
+
+	if (!s)
+		return;
+	est_key_drop(&s->key);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+	*sp = NULL;
+}
+
+static int get_sample(struct est_call *c, const struct est_key **key)
+{
+	struct est_sample *s = c->est->sample;
+	int e;
+
+	pthread_mutex_lock(&s->lock);
+	e = s->key ? 0 : est_key_new(&s->key, c->est->keygen);
+	pthread_mutex_unlock(&s->lock);
+	*key = s->key;
+	return e;
+}
+
+static int write_request(struct est_call *c, const struct est_key *key, const char *digest, struct buf *out)
+{
+	int e = est_key_request(key, c->csr.der, digest, out);
+
+	return e == -EINVAL ?
+		       est_refuse(c, 400, "the body is base64, but not of a PKCS#10 request in DER (RFC 2986)") : e;
+}
+
+static int ask_first(struct est_call *c, const struct ca_request_form *form)
+{
+	OWNED_BUF request = BUF_INIT(CA_REQUEST_MAX);
+	const struct est_key *key;
+	int e;
+
+	if (!est_enter_wait(c))
+		return est_refuse_later(c, 503, 2, "too many keys are being made; try again");
+	e = get_sample(c, &key);
+	est_leave_wait(c);
+	if (!e)
+		e = write_request(c, key, form->digest, &request);
+	return e ? e : est_submit_keyless(c, buf_bytes(&request));
+}
+
+/* ---- making it ---- */
+
 /* An RSA key keeps a processor busy for a while. */
 static int make_key(struct est_call *c, struct est_key **key)
 {
@@ -175,9 +245,7 @@ static int make(struct est_call *c, const struct ca_request_form *form, const st
 	int e = make_key(c, &key);
 
 	if (!e)
-		e = est_key_request(key, c->csr.der, form->digest, &request);
-	if (e == -EINVAL)
-		return est_refuse(c, 400, "the body is base64, but not of a PKCS#10 request in DER (RFC 2986)");
+		e = write_request(c, key, form->digest, &request);
 	if (!e)
 		e = est_key_write(key, &pkcs8);
 	if (!e && wants_encryption(c))
@@ -198,5 +266,7 @@ int est_serverkeygen(struct est_call *c)
 		e = find_recipient(c, &recipient);
 	if (!e)
 		e = check_type(c, &form);
+	if (!e)
+		e = ask_first(c, &form);
 	return e ? e : make(c, &form, &recipient);
 }

@@ -177,16 +177,22 @@ def poll(est, name, wait_s=60, *attributes):
     return reply
 
 
+def keys_made(g):
+    return g.metric('gatehouse_est_server_keys_total{endpoint="est"}')
+
+
 def approved_while_the_client_polls(g, keys, password):
-    est, name = Est(g, user=("dev", password)), "hold-on.example.com"
+    est, name, before = Est(g, user=("dev", password)), "hold-on.example.com", keys_made(g)
     check(enroll(est, name).status == 202, "held")
     number = g.wait_pending(name)["id"]
     check(enroll(est, name).status == 202, "still held")
     check([r["id"] for r in g.requests() if name in r["names"]] == [number], "a repeat is the same request")
+    check(keys_made(g) == before, "a key was made for a request that is held")
     said = g.run_tool("approve", str(number), "--yes", code=5).stdout
     check("approved; its key is made when its client asks next" in said, said)
     part, _, der, certificate = read_reply(poll(est, name))
     check(part == "application/pkcs8", part)
+    check(keys_made(g) == before + 1, "one key for one certificate")
     check_pair(der, certificate)
     keys.add("the key that was approved", der)
     check(enroll(est, name).status == 202, "a repeat cannot have the same key: it is a new request")
@@ -195,13 +201,16 @@ def approved_while_the_client_polls(g, keys, password):
 
 
 def denied(g, password):
-    est, name = Est(g, user=("dev", password)), "hold-no.example.com"
+    est, name, before = Est(g, user=("dev", password)), "hold-no.example.com", keys_made(g)
     check(enroll(est, name).status == 202, "held")
     g.run_tool("deny", str(g.wait_pending(name)["id"]), "--reason", "ask the network team")
     reply = enroll(est, name)
     check(reply.status == 403 and b"ask the network team" in reply.body, str(reply))
     reply = enroll(est, "deny.example.com")
     check(reply.status == 403 and b"begin with deny" in reply.body, str(reply))
+    reply = enroll(est, "printer.example.org")
+    check(reply.status == 403 and b"printer.example.org" in reply.body, f"a name that is not proven: {reply}")
+    check(keys_made(g) == before, "a key was made for nobody")
     est.close()
 
 

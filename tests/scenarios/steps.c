@@ -258,11 +258,11 @@ static void check_answer(struct scenario *s, const struct step *step, const char
 
 static const char *call_word(int e, const struct ca_outcome *out)
 {
-	static const char *const words[] = { NULL, "busy", "refused", "not-found", NULL, "already" };
+	static const char *const words[] = { NULL, "busy", "refused", "not-found", NULL, "already", "key-wanted" };
 
 	if (e == 0)
 		return disposition_word(out->disposition);
-	return e > 0 && e < 6 && words[e] ? words[e] : "failed";
+	return e > 0 && e < 7 && words[e] ? words[e] : "failed";
 }
 
 /* ---- submissions ---- */
@@ -339,7 +339,8 @@ static int submit(struct scenario *s, const struct step *step, struct bytes der,
 		.n_attributes = fill_attributes(step, attributes, attribute_names),
 		.retry_after_s = (unsigned)(duration_ms(value_or(step, "retry", "0s")) / 1000),
 		.collect_s = (unsigned)(duration_ms(value_or(step, "collect", "0s")) / 1000),
-		.is_server_key = step_has(step, "server-key"),
+		.is_server_key = step_has(step, "server-key") || step_has(step, "key-to-come"),
+		.is_key_to_come = step_has(step, "key-to-come"),
 	};
 	struct ca_credential_claim claim, also;
 	struct ca_door *door = NULL;
