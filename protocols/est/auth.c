@@ -14,6 +14,7 @@
 #include "core/base/base64.h"
 
 #define USER_PASS_MAX 2048
+#define USER_MAX 64
 
 /* What the client showed, by kind; of the kind NONE where it showed nothing. */
 struct shown {
@@ -183,6 +184,33 @@ static const char *missing(enum est_auth kind)
 	return texts[kind];
 }
 
+/* Who comes with a password is called by his name, so that a submission can be made before the core knows him; and it
+ * is refused before it leaves anything. What is no name goes to the core as it is. Where a key is made first, whoever
+ * asks for it is known first. */
+static bool can_wait(const struct est_call *c, const struct ca_credential_claim *claim)
+{
+	return claim->kind == CA_EVIDENCE_USER && !c->est->needs_all && c->operation != EST_SERVERKEYGEN &&
+	       *claim->name && strlen(claim->name) <= USER_MAX && !strchr(claim->name, '"');
+}
+
+static int confirm(struct est_call *c)
+{
+	struct ca_credential_answer answer = { 0 };
+	int e;
+
+	c->client.confirm = NULL;
+	e = check(c, &c->client.claim, &answer);
+	return e == CA_CALL_REFUSED ? est_refuse_client(c, answer.reason) : e;
+}
+
+static int take_unconfirmed(struct est_call *c, const struct ca_credential_claim *claim)
+{
+	c->client.claim = *claim;
+	c->client.confirm = confirm;
+	c->client.requester = arena_printf(c->q->arena, "est:user:%s", claim->name);
+	return c->client.requester ? 0 : -ENOMEM;
+}
+
 /* One of those that are shown, or each that is configured. */
 static int check_shown(struct est_call *c, struct shown *shown)
 {
@@ -197,6 +225,8 @@ static int check_shown(struct est_call *c, struct shown *shown)
 			return est_refuse_client(c, missing(order[i]));
 		if (!claim->kind)
 			continue;
+		if (can_wait(c, claim))
+			return take_unconfirmed(c, claim);
 		answer = (struct ca_credential_answer){ 0 };
 		e = check(c, claim, &answer);
 		if (e == CA_CALL_REFUSED)

@@ -196,6 +196,7 @@ static int submit_in_turn(struct est_call *c, struct bytes request, bool is_key_
 {
 	int e;
 
+	c->client.confirm = NULL; /* its answer tells */
 	if (!est_enter_wait(c))
 		return est_refuse_later(c, 503, 2, "too many requests are waiting; try again");
 	e = submit(c, request, is_key_to_come, out);

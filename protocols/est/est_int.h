@@ -63,12 +63,17 @@ struct est {
 		n_server_keys;
 };
 
+struct est_call;
+
 /* Who asks. */
 struct est_client {
 	const char *requester;             /* what the core calls him: "est:user:alice" */
 	struct ca_credential_claim claim;  /* by which he is that; goes with each submission of his */
 	struct ca_credential_claim also;   /* the same, where two are needed; else of the kind NONE */
 	enum ca_trust trust;               /* of his certificate */
+	/* The core has not been asked about him yet: this does, before he is told anything of his request. 0;
+	 * EST_ANSWERED: it does not take him, or cannot tell. NULL: it was asked. */
+	int (*confirm)(struct est_call *c);
 };
 
 struct est_call {
@@ -98,14 +103,15 @@ int est_base64_write(const struct est_call *c, struct bytes der, struct buf *out
 /* Reply with octets in that form, and Content-Transfer-Encoding, which RFC 8951 3 gave up but clients ask for. */
 int est_reply_base64(struct est_call *c, int status, const char *type, struct bytes der);
 
-/* Reply with one sentence (RFC 8951 5). Always EST_ANSWERED or negative. */
+/* Reply with one sentence (RFC 8951 5), or to nobody that may ask with that. Always EST_ANSWERED or negative. */
 int est_refuse(struct est_call *c, int status, const char *text);
 int est_refuse_later(struct est_call *c, int status, unsigned retry_after_s, const char *text); /* Retry-After */
 
 /* ---- protocols/est/auth.c ---- */
 
 /* Who asks? Fills c->client. 0; EST_ANSWERED: nobody that may, and the reply says how he can say who he is. With
- * EST_CHALLENGE_SECRET after the CSR was read, else before anything is. */
+ * EST_CHALLENGE_SECRET after the CSR was read, else before anything is. About a user with a password the core is not
+ * asked where the submission does it: one call instead of two. */
 int est_authenticate(struct est_call *c);
 
 /* The core refused what it took a moment ago. Always EST_ANSWERED or negative. */

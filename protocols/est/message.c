@@ -55,15 +55,20 @@ int est_reply_base64(struct est_call *c, int status, const char *type, struct by
 
 int est_refuse(struct est_call *c, int status, const char *text)
 {
-	int e = http_reply_text(c->r, status, text);
+	int e = c->client.confirm ? c->client.confirm(c) : 0;
 
+	if (e)
+		return e;
 	atomic_fetch_add(&c->est->n_refused, 1);
+	e = http_reply_text(c->r, status, text);
 	return e ? e : EST_ANSWERED;
 }
 
 int est_refuse_later(struct est_call *c, int status, unsigned retry_after_s, const char *text)
 {
-	int e = http_reply_retry_after(c->r, retry_after_s);
+	int e = c->client.confirm ? c->client.confirm(c) : 0;
 
+	if (!e)
+		e = http_reply_retry_after(c->r, retry_after_s);
 	return e ? e : est_refuse(c, status, text);
 }

@@ -38,15 +38,20 @@ static void print(char *out, size_t size, struct bytes text)
 	snprintf(out, size, "%.*s", (int)text.len, (const char *)text.ptr);
 }
 
+static void note_claim(const struct ca_credential_claim *claim)
+{
+	if (claim->name)
+		snprintf(core.user, sizeof(core.user), "%s", claim->name);
+	print(core.secret, sizeof(core.secret), claim->secret);
+}
+
 int ca_check_credential(struct ca_door *ca, const struct ca_credential_claim *claim, struct ca_credential_answer *a)
 {
 	assert_string_equal(claim->endpoint, "devices");
 	assert_string_equal(claim->source_address, "192.0.2.7");
 	core.checked[core.n_checks++] = claim->kind;
 	core.use = claim->use;
-	if (claim->name)
-		snprintf(core.user, sizeof(core.user), "%s", claim->name);
-	print(core.secret, sizeof(core.secret), claim->secret);
+	note_claim(claim);
 	snprintf(a->requester, sizeof(a->requester), "est:%d", (int)claim->kind);
 	snprintf(a->reason, sizeof(a->reason), "no such client");
 	a->trust = claim->kind == CA_EVIDENCE_CERTIFICATE ? core.trust : CA_TRUST_NONE;
@@ -71,6 +76,7 @@ int ca_submit(struct ca_door *ca, const struct ca_submission *s, struct ca_outco
 	core.n_submits++;
 	core.last = *s;
 	core.also = s->also ? s->also->kind : CA_EVIDENCE_NONE;
+	note_claim(s->credential);
 	core.attributes[0] = '\0';
 	for (size_t i = 0; i < s->n_attributes; i++) {
 		size_t n = strlen(core.attributes);
@@ -259,6 +265,7 @@ static void a_user_a_token_or_a_certificate(void **unused)
 {
 	assert_int_equal(ask(EST_SIMPLEENROLL, alice, CSR(0)), 200);
 	assert_int_equal(core.last.evidence, CA_EVIDENCE_USER);
+	assert_string_equal(core.last.requester, "est:user:alice");
 	assert_string_equal(core.user, "alice");
 	assert_string_equal(core.secret, "pa:ss");
 	assert_int_equal(ask(EST_SIMPLEENROLL, WITH(.authorization = "bEaReR  ght_x"), CSR(0)), 200);
@@ -280,7 +287,7 @@ static void nobody_is_told_what_he_may_show(void **unused)
 	assert_string_equal(r.headers[1].value, "Bearer realm=\"devices\"");
 	assert_int_equal(r.body.len, 0);
 	core.check = CA_CALL_REFUSED;
-	assert_int_equal(ask(EST_SIMPLEENROLL, alice, CSR(0)), 401);
+	assert_int_equal(ask(EST_SIMPLEENROLL, WITH(.authorization = "Bearer x"), CSR(0)), 401);
 	assert_int_equal(core.n_submits, 0);
 	/* With nothing but a certificate there is nothing to offer. */
 	est.auth[EST_AUTH_BASIC] = est.auth[EST_AUTH_TOKEN] = false;
@@ -291,12 +298,51 @@ static void nobody_is_told_what_he_may_show(void **unused)
 	assert_int_equal(est.n_unauthenticated, 4);
 }
 
+/* A user's requester is his name, so one call of the core both tells whether it is he and issues. */
+static void the_submission_of_a_user_is_the_only_call(void **unused)
+{
+	assert_int_equal(ask(EST_SIMPLEENROLL, alice, CSR(0)), 200);
+	assert_int_equal(core.n_checks, 0);
+	assert_int_equal(core.n_submits, 1);
+	core.submit = CA_CALL_REFUSED;
+	assert_int_equal(ask(EST_SIMPLEENROLL, alice, CSR(0)), 401);
+	assert_string_equal(header("WWW-Authenticate"), "Basic realm=\"devices\"");
+	assert_int_equal(core.n_checks, 0);
+	assert_int_equal(core.n_submits, 1);
+	assert_int_equal(est.n_unauthenticated, 1);
+	/* What is no name of a user makes no requester. */
+	core.check = CA_CALL_REFUSED;
+	assert_int_equal(ask(EST_SIMPLEENROLL, WITH(.authorization = "Basic YSJiOng="), CSR(0)), 401);
+	assert_int_equal(ask(EST_SIMPLEENROLL, WITH(.authorization = "Basic OmV4"), CSR(0)), 401);
+	assert_int_equal(core.n_checks, 1);
+	assert_int_equal(core.n_submits, 0);
+}
+
+static void nobody_learns_what_is_wrong_with_his_request(void **unused)
+{
+	est.pop = EST_POP_REQUIRE;
+	core.check = CA_CALL_REFUSED;
+	assert_int_equal(ask(EST_SIMPLEENROLL, alice, CSR(0)), 401);
+	assert_int_equal(r.body.len, 0);
+	assert_int_equal(core.n_checks, 1);
+	assert_int_equal(core.n_submits, 0);
+	assert_int_equal(est.n_refused, 0);
+	core.check = CA_CALL_BUSY;
+	assert_int_equal(ask(EST_SIMPLEENROLL, alice, CSR(0)), 503);
+	assert_string_equal(header("Retry-After"), "7");
+	core.check = 0;
+	assert_int_equal(ask(EST_SIMPLEENROLL, alice, CSR(0)), 403);
+	assert_int_equal(core.n_checks, 1);
+	assert_int_equal(core.n_submits, 0);
+	assert_non_null(strstr(buf_str(&r.body), "linking"));
+}
+
 static void what_counts_of_several_is_said_by_the_operation(void **unused)
 {
 	struct shows both = { .authorization = ALICE, .certificate = "der" };
 
 	assert_int_equal(ask(EST_SIMPLEENROLL, both, CSR(0)), 200);
-	assert_int_equal(core.n_checks, 1);
+	assert_int_equal(core.n_checks, 0);
 	assert_int_equal(core.last.evidence, CA_EVIDENCE_USER);
 	assert_int_equal(ask(EST_SIMPLEREENROLL, both, CSR(0)), 200);
 	assert_int_equal(core.n_checks, 1);
@@ -497,7 +543,7 @@ static void a_crowd_is_told_to_come_back(void **unused)
 	assert_int_equal(core.n_checks + core.n_submits, 0);
 	is_crowded = false;
 	core.check = CA_CALL_BUSY;
-	assert_int_equal(ask(EST_SIMPLEENROLL, alice, CSR(0)), 503);
+	assert_int_equal(ask(EST_SIMPLEENROLL, WITH(.authorization = "Bearer x"), CSR(0)), 503);
 	assert_string_equal(header("Retry-After"), "7");
 }
 
@@ -558,6 +604,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_user_a_token_or_a_certificate),
 		TEST(nobody_is_told_what_he_may_show),
+		TEST(the_submission_of_a_user_is_the_only_call),
+		TEST(nobody_learns_what_is_wrong_with_his_request),
 		TEST(what_counts_of_several_is_said_by_the_operation),
 		TEST(all_that_is_configured_may_be_needed),
 		TEST(a_request_is_the_same_by_what_stays_the_same),
