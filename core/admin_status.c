@@ -6,7 +6,9 @@
 
 #include <errno.h>
 
+#include "core/anchor.h"
 #include "core/base/own.h"
+#include "core/clock_guard.h"
 #include "core/credentials.h"
 #include "core/roles.h"
 #include "core/store.h"
@@ -21,6 +23,25 @@ static int write_roles(const struct admin_ask *a, char ***out, size_t *n)
 	for (size_t i = 0; admin_role_word(i, &role); i++)
 		if (a->who->roles & role)
 			(*out)[(*n)++] = (char *)admin_role_word(i, &role);
+	return 0;
+}
+
+static int write_watched(struct ca_core *core, Gatehouse__Admin__Status *s)
+{
+	struct credentials_any any = { 0 };
+	struct anchor_lag lag;
+	int e = credentials_count_any(core, &any);
+
+	s->any_scope = any.n;
+	s->any_scope_unheld = any.n_unheld;
+	s->clock_behind_s = clock_guard_behind_ms(core) / 1000;
+	if (!e)
+		e = anchor_measure(core, &lag);
+	if (e)
+		return e;
+	s->anchor_seq = lag.seq;
+	s->anchor_lag = lag.records;
+	s->anchor_lag_s = lag.for_s;
 	return 0;
 }
 
@@ -45,7 +66,7 @@ void admin_get_status(const struct admin_ask *a)
 	s->certificates = c.certificates;
 	s->caller = arena_strdup(a->arena, a->who->name);
 	s->roles_separated = a->core->env.is_separated;
-	if (credentials_count_any(a->core, &s->any_scope))
+	if (write_watched(a->core, s))
 		s->healthy = false;
 	s->nobody_holds_two = conf_bool(conf_section(a->core->conf, "core"), "role-separation");
 	if (write_roles(a, &s->roles, &s->n_roles) || !s->health || !s->caller)

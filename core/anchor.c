@@ -18,6 +18,7 @@
 #include "core/clock_guard.h"
 #include "core/keys.h"
 #include "core/store.h"
+#include "core/store_trail.h"
 
 #define PAGE 256
 
@@ -183,16 +184,25 @@ int anchor_bring_up(struct anchor *a, struct ca_core *core)
 	return e;
 }
 
+/* Real time: it measures a thread, not the world. */
+int64_t anchor_now_s(void)
+{
+	return clock_deadline_after(0).tv_sec;
+}
+
 bool anchor_run(void *arg)
 {
 	struct ca_core *core = arg;
 	struct anchor *a = core->anchor;
+	int64_t begun_s = anchor_now_s();
 	int e;
 
 	clock_guard_behind_ms(core);
 	pthread_mutex_lock(&a->lock);
 	e = anchor_bring_up(a, core);
 	pthread_mutex_unlock(&a->lock);
+	if (!e)
+		a->whole_s = begun_s;
 	if (e && !a->is_failing)
 		log_debug("audit.anchor.waiting", "reason", strerror(-e));
 	return false;
@@ -218,14 +228,20 @@ void anchor_drop(struct anchor **ap)
 	*ap = NULL;
 }
 
-int64_t anchor_seq(struct ca_core *core)
+/* The head first: what comes in between the two looks counts as one that is not anchored yet. */
+int anchor_measure(struct ca_core *core, struct anchor_lag *out)
 {
-	return core->anchor->seq;
-}
+	const struct anchor *a = core->anchor;
+	int64_t last, whole_s = a->whole_s;
+	int e;
 
-bool anchor_is_failing(struct ca_core *core)
-{
-	return core->anchor->is_failing;
+	*out = (struct anchor_lag){ .seq = a->seq, .is_failing = a->is_failing };
+	e = store_trail_last(core, &last);
+	if (e || last <= out->seq)
+		return e;
+	out->records = last - out->seq;
+	out->for_s = anchor_now_s() - whole_s;
+	return 0;
 }
 
 int anchor_note(struct ca_core *core, const char *kind, const char *text)

@@ -38,6 +38,12 @@ int anchor_note(struct ca_core *core, const char *kind, const char *text);
 typedef int anchor_line_fn(void *arg, const char *word, const char *rest);
 int anchor_scan(struct ca_core *core, anchor_line_fn *fn, void *arg);
 
-/* For status and metrics: the last head's record, and whether the file can be written. */
-int64_t anchor_seq(struct ca_core *core);
-bool anchor_is_failing(struct ca_core *core);
+/* For status, health and metrics: how far it is behind the store. What is not in it yet can be tampered with unseen. */
+#define ANCHOR_LATE_S 10
+struct anchor_lag {
+	int64_t seq;     /* the last head's record */
+	int64_t records; /* how many the store has behind it */
+	int64_t for_s;   /* for how long at most; 0 when there are none */
+	bool is_failing; /* the file cannot be written */
+};
+int anchor_measure(struct ca_core *core, struct anchor_lag *out);

@@ -14,8 +14,11 @@ struct anchor {
 	struct anchor_head head; /* the last one; seq 0: none yet */
 	struct buf rest;         /* what stands in the file behind it */
 	_Atomic int64_t seq;     /* head.seq, for who only looks */
+	_Atomic int64_t whole_s; /* all that the store had then is in the file, by anchor_now_s() */
 	_Atomic bool is_failing;
 };
+
+int64_t anchor_now_s(void);
 
 /* With the lock held, or before anybody else knows it. */
 int anchor_open(struct anchor *a);

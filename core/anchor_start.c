@@ -42,6 +42,7 @@ static int make(struct ca_core *core)
 		return -ENOMEM;
 	pthread_mutex_init(&a->lock, NULL);
 	a->fd = -1;
+	a->whole_s = anchor_now_s();
 	a->rest = BUF_INIT(ANCHOR_TAIL_MAX);
 	core->anchor = a;
 	if (path)

@@ -93,8 +93,12 @@ bool credential_is_line(const char *lines, const char *word); /* is `word` one o
 int credentials_list(struct ca_core *core, enum ca_evidence_kind kind, int64_t after, size_t max, struct arena *arena,
 		     struct credential_row **rows, size_t *n);
 
-/* How many live credentials prove any name: `gatehouse status` and the log say so. */
-int credentials_count_any(struct ca_core *core, int64_t *n);
+/* How many live credentials prove any name: `gatehouse status` says so. */
+struct credentials_any {
+	int64_t n;
+	int64_t n_unheld; /* of these: for a profile that does not hold what they ask for (`any-scope: pend`) */
+};
+int credentials_count_any(struct ca_core *core, struct credentials_any *out);
 
 /* ---- shown by clients ---- */
 

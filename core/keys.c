@@ -560,6 +560,23 @@ bool keys_near_end(const struct ca *ca)
 	return key && key->not_after_s - clock_wall_s() < ca->end_alarm_s;
 }
 
+const struct ca_profile *keys_shortened(const struct ca *ca)
+{
+	const struct ca_key *key = ca_current_key(ca);
+	const struct conf_section *root = ca->core->conf;
+
+	for (size_t i = 0; key && i < conf_count(root, "endpoints"); i++) {
+		const struct conf_section *row = conf_section_at(root, "endpoints", i);
+		const char *name = conf_str(row, "profile");
+		const struct ca_profile *p = name ? core_find_profile(ca->core, name) : NULL;
+
+		if (p && strcasecmp(conf_str(row, "ca"), ca->name) == 0 &&
+		    clock_wall_s() - p->backdate_s + p->lifetime_s > key->not_after_s)
+			return p;
+	}
+	return NULL;
+}
+
 void keys_watch(struct ca_core *core)
 {
 	char end[CLOCK_TEXT_SIZE];

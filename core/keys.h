@@ -54,6 +54,10 @@ const char *keys_trouble(const struct ca *ca);
 /* Does the certificate of its current key end within its `end-alarm`? */
 bool keys_near_end(const struct ca *ca);
 
+/* A profile of one of its endpoints that gives more life than the CA has left, so that certificates end with the CA;
+ * NULL: none. */
+const struct ca_profile *keys_shortened(const struct ca *ca);
+
 /* Tell the log of CAs that are near their end, or past it: at the start, and when core->watched_day is over. */
 void keys_watch(struct ca_core *core);
 

@@ -2,10 +2,15 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <stdio.h>
+
+#include "core/anchor.h"
 #include "core/base/clock.h"
+#include "core/clock_guard.h"
 #include "core/core_int.h"
-#include "core/ocsp.h"
+#include "core/credentials.h"
 #include "core/keys.h"
+#include "core/ocsp.h"
 #include "core/publish.h"
 #include "core/store.h"
 
@@ -30,17 +35,42 @@ static void signer_line(struct buf *out, bool *all_ok, const struct ca_core *cor
 	buf_printf(out, "signer: %s\n", core->is_signer_failing ? "does not answer" : memory[core->signer_memory]);
 }
 
-/* One that is near its end still works, and says so. */
+/* One that is near its end still works, and says so; so does one that ends before what it certifies would. */
 static void ca_line(struct buf *out, bool *all_ok, const struct ca *ca)
 {
+	const struct ca_profile *shortened = keys_shortened(ca);
 	const char *trouble = keys_trouble(ca);
 	char end[CLOCK_TEXT_SIZE];
 
-	if (!trouble && keys_near_end(ca))
-		buf_printf(out, "ca %s: ok, but its certificate ends at %s: gatehouse ca rollover\n", ca->name,
-			   clock_print_s(ca_current_key(ca)->not_after_s, end));
-	else
-		health_line(out, all_ok, "ca", ca->name, !trouble, trouble);
+	if (trouble || (!keys_near_end(ca) && !shortened))
+		return health_line(out, all_ok, "ca", ca->name, !trouble, trouble);
+	buf_printf(out, "ca %s: ok, but its certificate ends at %s", ca->name,
+		   clock_print_s(ca_current_key(ca)->not_after_s, end));
+	if (shortened)
+		buf_printf(out, ", before what profile %s gives", shortened->name);
+	buf_append_str(out, ": gatehouse ca rollover\n");
+}
+
+static void clock_line(struct buf *out, bool *all_ok, struct ca_core *core)
+{
+	int64_t behind_s = clock_guard_behind_ms(core) / 1000;
+	char wrong[128];
+
+	snprintf(wrong, sizeof(wrong), "%lld s behind the latest time seen, so nothing is issued; set it, or accept "
+		 "it: gatehouse server accept-clock", (long long)behind_s);
+	health_line(out, all_ok, "clock", "", !behind_s, wrong);
+}
+
+static void anchor_line(struct buf *out, bool *all_ok, struct ca_core *core)
+{
+	struct anchor_lag lag;
+	char wrong[128];
+
+	if (anchor_measure(core, &lag))
+		return health_line(out, all_ok, "audit anchor", "", false, "the audit trail cannot be read");
+	snprintf(wrong, sizeof(wrong), "%s; %lld records are not in it, for %lld s",
+		 lag.is_failing ? "cannot be written" : "is late", (long long)lag.records, (long long)lag.for_s);
+	health_line(out, all_ok, "audit anchor", "", !lag.is_failing && lag.for_s < ANCHOR_LATE_S, wrong);
 }
 
 bool ca_core_health(struct ca_core *core, struct buf *out)
@@ -50,6 +80,8 @@ bool ca_core_health(struct ca_core *core, struct buf *out)
 
 	health_line(out, &ok, "core", "", !core->is_closed, "stopping");
 	health_line(out, &ok, "store", "", !core->is_store_failing, "cannot write");
+	clock_line(out, &ok, core);
+	anchor_line(out, &ok, core);
 	signer_line(out, &ok, core);
 	for (size_t i = 0; i < core->n_cas; i++)
 		ca_line(out, &ok, &core->cas[i]);
@@ -102,6 +134,32 @@ static void ca_metrics(struct buf *out, const struct ca_core *core)
 			    "# TYPE gatehouse_ca_near_end gauge\n");
 	for (const struct ca *ca = core->cas; ca < core->cas + core->n_cas; ca++)
 		ca_metric(out, ca, "ca_near_end", keys_near_end(ca));
+	buf_append_str(out, "# HELP gatehouse_ca_shortens It ends before what a profile of its endpoints gives would.\n"
+			    "# TYPE gatehouse_ca_shortens gauge\n");
+	for (const struct ca *ca = core->cas; ca < core->cas + core->n_cas; ca++)
+		ca_metric(out, ca, "ca_shortens", keys_shortened(ca) != NULL);
+}
+
+static void watched_metrics(struct buf *out, struct ca_core *core)
+{
+	struct credentials_any any;
+	struct anchor_lag lag;
+
+	metric(out, "clock_behind_seconds", "gauge",
+	       "How far the clock is behind the latest time seen, when nothing is issued because of it.",
+	       clock_guard_behind_ms(core) / 1000);
+	if (anchor_measure(core, &lag) == 0) {
+		metric(out, "audit_anchored_record", "gauge", "The last audit record that is anchored.", lag.seq);
+		metric(out, "audit_anchor_lag_records", "gauge", "Audit records that are not anchored yet.",
+		       lag.records);
+		metric(out, "audit_anchor_lag_seconds", "gauge", "For how long they have not been, at most.",
+		       lag.for_s);
+	}
+	if (credentials_count_any(core, &any) == 0) {
+		metric(out, "credentials_any_scope", "gauge", "Live credentials that prove any name.", any.n);
+		metric(out, "credentials_any_scope_unheld", "gauge",
+		       "Those of them for a profile that does not hold what they ask for.", any.n_unheld);
+	}
 }
 
 void ca_core_metrics(struct ca_core *core, struct buf *out)
@@ -129,6 +187,7 @@ void ca_core_metrics(struct ca_core *core, struct buf *out)
 	       (int64_t)core->notify_failures);
 	ocsp_metrics(core, out);
 	ca_metrics(out, core);
+	watched_metrics(out, core);
 	db_get_stats(core->db, &s);
 	metric(out, "store_writes_total", "counter", "Writes committed.", (int64_t)s.writes);
 	metric(out, "store_commits_total", "counter", "Commits; several writes share one.", (int64_t)s.batches);

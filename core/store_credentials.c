@@ -272,7 +272,7 @@ int credentials_list(struct ca_core *core, enum ca_evidence_kind kind, int64_t a
 }
 
 struct question {
-	int64_t id, now_ms, number;
+	int64_t id, number;
 	const char *account;
 };
 
@@ -285,25 +285,40 @@ static int first_number(struct db_rows *rows, int e, int64_t *number)
 	return e;
 }
 
-static int count_any(struct db_conn *conn, void *arg)
-{
-	struct question *q = arg;
-	OWNED(db_rows) rows = NULL;
-	int e = db_select(conn, &rows,
-			  "SELECT count(*) FROM credentials WHERE scope='any' AND revoked_ms IS NULL"
-			  " AND (until_ms IS NULL OR until_ms>=?) AND (uses_left IS NULL OR uses_left>0)",
-			  DB_INT(q->now_ms));
+struct any_count {
+	const struct ca_core *core;
+	struct credentials_any *out;
+};
 
-	return first_number(rows, e, &q->number);
+static bool has_unheld(const struct ca_core *core, const char *profiles)
+{
+	for (size_t i = 0; i < core->n_profiles; i++)
+		if (!core->profiles[i].holds_any_scope && credential_is_line(profiles, core->profiles[i].name))
+			return true;
+	return false;
 }
 
-int credentials_count_any(struct ca_core *core, int64_t *n)
+static int count_any(struct db_conn *conn, void *arg)
 {
-	struct question q = { .now_ms = clock_wall_ms() };
-	int e = db_read_one(core->db, count_any, &q);
+	struct any_count *count = arg;
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows,
+			  "SELECT profiles FROM credentials WHERE scope='any' AND revoked_ms IS NULL"
+			  " AND (until_ms IS NULL OR until_ms>=?) AND (uses_left IS NULL OR uses_left>0)",
+			  DB_INT(clock_wall_ms()));
 
-	*n = q.number;
+	*count->out = (struct credentials_any){ 0 };
+	while (!e && (e = db_next(rows)) == DB_ROW) {
+		count->out->n++;
+		count->out->n_unheld += has_unheld(count->core, db_col_text(rows, 0));
+		e = 0;
+	}
 	return e;
+}
+
+int credentials_count_any(struct ca_core *core, struct credentials_any *out)
+{
+	return db_read_one(core->db, count_any, &(struct any_count){ core, out });
 }
 
 static int is_revoked(struct db_conn *conn, void *arg)

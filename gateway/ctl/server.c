@@ -27,6 +27,11 @@ static cJSON *status_json(const Gatehouse__Admin__Status *s)
 		cJSON_AddItemToArray(roles, cJSON_CreateString(s->roles[i]));
 	cJSON_AddBoolToObject(o, "roles_separated", s->roles_separated);
 	cJSON_AddNumberToObject(o, "credentials_for_any_name", (double)s->any_scope);
+	cJSON_AddNumberToObject(o, "credentials_for_any_name_unheld", (double)s->any_scope_unheld);
+	cJSON_AddNumberToObject(o, "clock_behind_s", (double)s->clock_behind_s);
+	cJSON_AddNumberToObject(o, "audit_anchored", (double)s->anchor_seq);
+	cJSON_AddNumberToObject(o, "audit_anchor_lag", (double)s->anchor_lag);
+	cJSON_AddNumberToObject(o, "audit_anchor_lag_s", (double)s->anchor_lag_s);
 	return o;
 }
 
@@ -65,7 +70,10 @@ int ctl_status(struct ctl *ctl)
 		       (long long)s->outbox_set_aside);
 		printf("roles: %s\n", s->roles_separated ? "separated" : "not separated (one user)");
 		if (s->any_scope)
-			printf("credentials for any name: %lld\n", (long long)s->any_scope);
+			printf("credentials for any name: %lld, of these for profiles without any-scope: pend: %lld\n",
+			       (long long)s->any_scope, (long long)s->any_scope_unheld);
+		printf("audit records anchored: %lld, not yet: %lld\n", (long long)s->anchor_seq,
+		       (long long)s->anchor_lag);
 		printf("you are %s", print_text(s->caller));
 		for (size_t i = 0; i < s->n_roles; i++)
 			printf("%s%s", i ? ", " : ": ", print_text(s->roles[i]));
@@ -112,21 +120,50 @@ static void find(struct doctor *d, enum level level, const char *part, const cha
 	print_cell_color(d->table, 0, colors[level]);
 }
 
-/* The lines of the core's health: "store: ok", "exit file: does not take events". */
+/* A line of the core's health may end in the command that helps. */
+static const char *cut_command(char *what)
+{
+	static const char mark[] = ": gatehouse ";
+	char *command = strstr(what, mark);
+
+	if (!command)
+		return NULL;
+	*command = 0;
+	return command + 2;
+}
+
+/* The lines of the core's health: "store: ok", "ca X: ok, but …", "exit file: does not take events". */
 static void check_health(struct doctor *d, const char *health)
 {
 	while (*health) {
 		int n = (int)strcspn(health, "\n"), part = (int)strcspn(health, ":\n");
 		char name[128], what[512];
+		const char *next;
 
 		snprintf(name, sizeof(name), "%.*s", part, health);
 		snprintf(what, sizeof(what), "%.*s", n > part + 2 ? n - part - 2 : 0, health + part + 2);
-		if (strncmp(what, "ok", 2) == 0)
+		next = cut_command(what);
+		if (strncmp(what, "ok, but", 7) == 0)
+			find(d, LEVEL_WARN, name, what, next ? next : "");
+		else if (strncmp(what, "ok", 2) == 0)
 			find(d, LEVEL_OK, name, what, "");
 		else
-			find(d, LEVEL_CRITICAL, name, what, "look at the log of gatehoused");
+			find(d, LEVEL_CRITICAL, name, what, next ? next : "look at the log of gatehoused");
 		health += n + (health[n] == '\n');
 	}
+}
+
+static void check_credentials(struct doctor *d, const Gatehouse__Admin__Status *s)
+{
+	char what[160];
+
+	if (s->any_scope_unheld)
+		snprintf(what, sizeof(what), "%lld prove any name, %lld of them for a profile that does not hold what "
+			 "they ask for", (long long)s->any_scope, (long long)s->any_scope_unheld);
+	else
+		snprintf(what, sizeof(what), "%lld prove any name", (long long)s->any_scope);
+	find(d, s->any_scope_unheld ? LEVEL_WARN : LEVEL_OK, "credentials", what,
+	     s->any_scope_unheld ? "narrow their scope, or set any-scope: pend in the profile" : "");
 }
 
 static void check_queue(struct doctor *d, const Gatehouse__Admin__Status *s)
@@ -170,6 +207,7 @@ static void check_all(struct doctor *d)
 	}
 	check_health(d, status->status->health);
 	check_queue(d, status->status);
+	check_credentials(d, status->status);
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_SHOW_CA;
 	call.show_ca = &query;
 	cas = ctl_call(d->ctl, &call);

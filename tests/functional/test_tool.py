@@ -172,6 +172,28 @@ def the_daemon_and_its_configuration():
         p.run("endpoint", "snippet", "acme", "certbot", "--domain", "$(reboot)", code=2)
 
 
+def a_credential_for_any_name_is_shown_to_who_asks_how_it_is():
+    with Place() as p:
+        status = json.loads(p.run("status", "-o", "json").stdout)
+        check(status["credentials_for_any_name"] == 0 and "any name" not in p.run("status").stdout, str(status))
+        p.run("user", "create", "narrow", "--endpoint", "acme", "--scope", f"*.{DOMAIN}", "--generate")
+        p.run("user", "create", "wide", "--endpoint", "acme", "--scope", "any", "--generate")
+        status = json.loads(p.run("status", "-o", "json").stdout)
+        check((status["credentials_for_any_name"], status["credentials_for_any_name_unheld"]) == (1, 1), str(status))
+        check("credentials for any name: 1, " in p.run("status").stdout, "for people")
+        found = json.loads(p.run("server", "doctor", "-o", "json", code=1).stdout)["findings"]
+        check([f["level"] for f in found if f["part"] == "credentials"] == ["warning"], str(found))
+        check(p.g.metric("gatehouse_credentials_any_scope") == 1, "for monitoring")
+        p.run("user", "revoke", "wide")
+        found = json.loads(p.run("server", "doctor", "-o", "json").stdout)["findings"]
+        check([f["level"] for f in found if f["part"] == "credentials"] == ["ok"], str(found))
+        check(status["clock_behind_s"] == 0, str(status))
+        end = time.monotonic() + 30
+        while not (status := json.loads(p.run("status", "-o", "json").stdout))["audit_anchored"]:
+            check(time.monotonic() < end, f"the trail is not anchored: {status}")
+            time.sleep(0.1)
+
+
 def a_request_is_named_by_number_serial_or_key():
     with Place() as p:
         held, other = p.hold(2)
@@ -452,6 +474,7 @@ def the_pager_gets_what_is_longer_than_the_screen():
 
 
 main([every_list_in_every_format, scripts_get_what_they_were_promised, exit_codes, the_daemon_and_its_configuration,
+      a_credential_for_any_name_is_shown_to_who_asks_how_it_is,
       a_request_is_named_by_number_serial_or_key, lists_take_filters, pages_follow_the_order_of_the_list,
       several_results_are_one_document, batches_are_counted,
       waiting_for_what_happens, policy_is_asked_without_deciding, edits_by_options_and_by_a_form,
