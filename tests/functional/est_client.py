@@ -70,6 +70,12 @@ def make_csr(key, cn=None, dns=(), challenge=None, **more):
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 
 
+def names_of(certificate):
+    """Of its SAN, of the kind DNS."""
+    san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return sorted(san.get_values_for_type(x509.DNSName))
+
+
 def base64_lines(der):
     return "\n".join(textwrap.wrap(base64.b64encode(der).decode(), 64)).encode() + b"\n"
 

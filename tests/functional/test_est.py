@@ -13,8 +13,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from est_client import (CSR, Est, add_est, base64_lines, basic, create_token, create_user, make_csr, new_key, run, save,
-                        self_signed)
+from est_client import (CSR, Est, add_est, base64_lines, basic, create_token, create_user, make_csr, names_of, new_key,
+                        run, save, self_signed)
 from gatehouse import check, gatehouse, main
 
 ENDPOINTS = {"est": ("", ""), "est-held": ("held", "attributes: {hold: 'yes'}"), "est-colon": ("ca:1", ""),
@@ -37,11 +37,6 @@ RULES = """
         - name: all-others
           then: issue
 """
-
-
-def names_of(certificate):
-    san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return sorted(san.get_values_for_type(x509.DNSName))
 
 
 # ---- curl and openssl ----

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Keys that the server makes: in the clear, and encrypted with a certificate or a shared key, read by Python's parser of
-mail and by openssl. Approved while the client polls, denied. And a key that was handed out is nowhere afterwards.
+mail, by openssl and by Bouncy Castle. Approved while the client polls, denied. And a key that was handed out is nowhere afterwards.
 """
 import base64
 import datetime
@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import NameOID
 
+from bouncy_castle import BouncyCastle
 from der import attribute, common_name, oid, san, tlv
 from est_client import CERTS, CSR, Est, add_est, base64_lines, create_token, create_user, new_key, run, save
 from gatehouse import check, gatehouse, hand_to, main
@@ -321,9 +322,38 @@ def refused_before_anything(g, password, rsa_files, rsa_id):
     check(len(g.requests()) == rows, "something was submitted")
 
 
+def encrypted_for_bouncy_castle(g, keys, password):
+    """Its requests, and its reading of what comes: key transport, key agreement, a shared key."""
+    rsa_files, rsa_id = device(g, "bc-rsa", rsa.generate_private_key(65537, 2048), ("key_encipherment",))
+    ec_files, ec_id = device(g, "bc-ec", new_key(), ("key_agreement",), has_identifier=False)
+    path = os.path.join(g.folder, "sealed")
+    with BouncyCastle(g) as bc:
+        for n, (files, asks, opens) in enumerate((
+                (rsa_files, {"public": rsa_id.hex()}, {"pem": rsa_files[0], "pkcs8": rsa_files[1]}),
+                (ec_files, {"public": ec_id.hex()}, {"pem": ec_files[0], "pkcs8": ec_files[1]}),
+                (None, {"secret": b"plant-7".hex()}, {"secret": b"plant-7".hex(), "shared": SHARED["plant-7"].hex()}))):
+            answer = bc.say("request", cn=f"castle{n}.example.com", **asks)
+            check(answer[0] == "ok", str(answer))
+            est = Est(g, user=("dev", password), certificate=files)
+            reply = est.request("POST", "serverkeygen", answer[1].encode(), {"Content-Type": CSR})
+            part, _, der, certificate = read_reply(reply)
+            check(part == "application/pkcs7-mime; smime-type=server-generated-key", part)
+            with open(path, "wb") as f:
+                f.write(der)
+            answer = bc.say("open", file=path, **opens)
+            check(answer[0] == "ok", f"{asks}: {answer}")
+            key = serialization.load_der_private_key(base64.b64decode(answer[1]), None)
+            check(public(key.public_key()) == public(certificate.public_key()), "the key is another one's")
+            keys.add(f"what Bouncy Castle got with {asks}", base64.b64decode(answer[1]))
+            est.close()
+        answer = bc.say("open", file=path, secret=b"plant-7".hex(), shared=os.urandom(32).hex())
+        check(answer[0] == "failed", f"with another key: {answer}")
+
+
 # ---- nowhere ----
 
 def nowhere(g, keys):
+    """S29."""
     for path in [g.log_path, g.trace, *glob.glob(os.path.join(g.data, "**", "*"), recursive=True)]:
         if os.path.isfile(path):
             keys.check_nowhere(path, read(path))
@@ -373,6 +403,7 @@ def keys_that_the_server_makes():
         approved_while_the_client_polls(g, keys, password)
         denied(g, password)
         encrypted(g, keys, password)
+        encrypted_for_bouncy_castle(g, keys, password)
         nowhere(g, keys)
 
 
