@@ -31,6 +31,7 @@ const struct admin_call_row admin_calls[] = {
 	{ CALL(ADD_NOTE), "note", ADMIN_RIGHT_DECIDE, admin_add_note },
 	{ CALL(WATCH), "watch", ADMIN_RIGHT_READ, admin_watch },
 	{ CALL(EXPLAIN), "explain", ADMIN_RIGHT_READ, admin_explain },
+	{ CALL(TEST_POLICY), "test-policy", ADMIN_RIGHT_READ, admin_test_policy },
 	{ CALL(SHOW_ROLES), "show-roles", ADMIN_RIGHT_STATUS, admin_show_roles },
 	{ CALL(LIST_CERTIFICATES), "list-certificates", ADMIN_RIGHT_READ, admin_list_certificates },
 	{ CALL(GET_STATUS), "status", ADMIN_RIGHT_STATUS, admin_get_status },

@@ -47,7 +47,10 @@ admin_call_fn admin_list_requests, admin_show_request, admin_approve, admin_resu
 	admin_add_note;
 
 /* core/admin_watch.c */
-admin_call_fn admin_watch, admin_explain;
+admin_call_fn admin_watch;
+
+/* core/admin_policy.c */
+admin_call_fn admin_explain, admin_test_policy;
 
 /* core/admin_certificates.c */
 admin_call_fn admin_list_certificates;

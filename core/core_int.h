@@ -184,6 +184,13 @@ int pipeline_submit(struct ca *ca, const struct binding *by, const struct ca_sub
 int pipeline_ask(struct ca *ca, const struct binding *by, const char *requester, int64_t id, bool collect,
 		 struct ca_outcome *out);
 
+/* What would come of a submission, and no row of it: all that a new one meets but its credential, and what the store
+ * knows of earlier ones (the same transaction, a denial, a grant, a quota). `s` has a request, an endpoint, its
+ * protocol and any profile that is configured; `requester` NULL: one who never asked before. Every name that is asked
+ * for counts as proven. 0, and `r` is as it would stand: with its verdict, or a status and a reason when it would end
+ * as ERROR; CA_CALL_REFUSED with out->reason; negative. */
+int pipeline_rehearse(struct ca *ca, const struct ca_submission *s, struct ca_request *r, struct ca_outcome *out);
+
 /* Two intermediaries may share an endpoint; neither sees what the other alone may ask for. */
 bool pipeline_is_business_of(const struct binding *by, const struct ca_request *row);
 
@@ -215,8 +222,10 @@ void decide_use_profile(struct ca_request *r, const struct ca_profile *p);
 /* Ask the policy module: r->verdict, or r->is_undecided when it failed. */
 void decide_verify(struct ca *ca, struct ca_request *r, enum ca_verify_cause cause);
 
-/* Ask the policy module without consequence: nothing is traced, counted or written. False: it gave no valid answer. */
-bool decide_explain(struct ca *ca, struct ca_request *r);
+/* Ask the policy module, and what the core itself holds, without consequence: nothing is traced, counted or written.
+ * `r` was prepared; its verdict and digest are those that it would get. 0; CA_STATUS_POLICY_FAILURE (there is no
+ * verdict) or CA_STATUS_BUILD_FAILURE with a sentence; negative. */
+int decide_explain(struct ca *ca, struct ca_request *r, enum ca_verify_cause cause, char why[static CA_REASON_SIZE]);
 
 /* Besides the outcomes of store_apply() (core/store.h): */
 enum {

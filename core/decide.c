@@ -21,6 +21,7 @@
 #include "core/store_revoke.h"
 
 #define VERDICT_UNSET (-1)
+#define NO_ANSWER_TEXT "the policy module gave no valid answer"
 #define BLOCKED_TEXT "the public key was revoked because its private key is known to others; make a new key"
 
 void decide_use_profile(struct ca_request *r, const struct ca_profile *p)
@@ -209,6 +210,11 @@ static int call_policy(struct ca *ca, struct ca_request *r, enum ca_verify_cause
 	return e;
 }
 
+static bool is_answered(const struct ca_request *r)
+{
+	return r->verdict.kind >= CA_VERDICT_DENY && r->verdict.kind <= CA_VERDICT_ISSUE;
+}
+
 /* No answer is never an answer: a failure is kept apart from every verdict. */
 void decide_verify(struct ca *ca, struct ca_request *r, enum ca_verify_cause cause)
 {
@@ -220,7 +226,7 @@ void decide_verify(struct ca *ca, struct ca_request *r, enum ca_verify_cause cau
 	r->verdict = (struct ca_verdict){ .kind = VERDICT_UNSET };
 	trace_event(ca->core->trace, "verify", r->id, "\"cause\":\"%s\"", causes[cause]);
 	e = call_policy(ca, r, cause);
-	if (e || r->verdict.kind < CA_VERDICT_DENY || r->verdict.kind > CA_VERDICT_ISSUE) {
+	if (e || !is_answered(r)) {
 		const char *what = e ? "failed" : r->verdict.kind == VERDICT_UNSET ? "gave no answer" :
 										    "gave an unknown answer";
 
@@ -243,13 +249,6 @@ void decide_verify(struct ca *ca, struct ca_request *r, enum ca_verify_cause cau
 	request_note(r, "policy", "verify cause=%s verdict=%s module=%s%s%s", causes[cause], verdicts[r->verdict.kind],
 		     ca->policy->name, r->verdict.rule[0] ? " rule=" : "", r->verdict.rule);
 	trace_event(ca->core->trace, "verdict", r->id, "\"verdict\":\"%s\"", verdicts[r->verdict.kind]);
-}
-
-bool decide_explain(struct ca *ca, struct ca_request *r)
-{
-	r->verdict = (struct ca_verdict){ .kind = VERDICT_UNSET };
-	return call_policy(ca, r, CA_VERIFY_RESUBMIT) == 0 && r->verdict.kind >= CA_VERDICT_DENY &&
-	       r->verdict.kind <= CA_VERDICT_ISSUE;
 }
 
 static void resolve(struct ca_request *r, enum ca_status status, const char *reason)
@@ -555,8 +554,13 @@ static bool lacks_officers(struct ca *ca, struct ca_request *r)
 		snprintf(r->verdict.reason, sizeof(r->verdict.reason),
 			 "profile %.64s wants approvals of %u officers; there are %u", r->profile, needed, n);
 	snprintf(r->verdict.rule, sizeof(r->verdict.rule), "%s", r->shown.verdict.rule);
-	trace_event(ca->core->trace, "verdict", r->id, "\"verdict\":\"pend\",\"by\":\"core\"");
 	return true;
+}
+
+static int apply_pend_for_officers(struct ca *ca, struct ca_request *r, enum ca_state from)
+{
+	trace_event(ca->core->trace, "verdict", r->id, "\"verdict\":\"pend\",\"by\":\"core\"");
+	return apply_pend(ca, r, from);
 }
 
 /* Approved without a key: who made the one that it was asked for with has not kept it. The approvals stand for the rule
@@ -579,7 +583,7 @@ static int apply_issue(struct ca *ca, struct ca_request *r, enum ca_state from)
 	if (!e && is_not_what_was_approved(r, from))
 		return apply_changed(ca, r);
 	if (!e && from == CA_STATE_PENDING && lacks_officers(ca, r))
-		return apply_pend(ca, r, from);
+		return apply_pend_for_officers(ca, r, from);
 	if (!e && from == CA_STATE_PENDING && r->server_key && !r->has_new_key)
 		return apply_ready(ca, r);
 	if (!e && r->grant_id && memcmp(r->template_hash, r->grant_template, SHA256_SIZE) != 0)
@@ -625,27 +629,58 @@ static const struct {
 	{ wants_names_held, CHANGED_NAMES_RULE, "nothing proves the names that the renewal wants; a person decides" },
 };
 
-static void hold(struct ca *ca, struct ca_request *r)
+static bool is_held(struct ca *ca, struct ca_request *r)
 {
-	for (size_t i = 0; i < sizeof(holds) / sizeof(*holds); i++) {
-		if (r->is_undecided || r->verdict.kind != CA_VERDICT_ISSUE || !holds[i].applies(ca, r) ||
-		    is_approved_for(r, holds[i].rule))
-			continue;
-		r->verdict.kind = CA_VERDICT_PEND;
-		snprintf(r->verdict.rule, sizeof(r->verdict.rule), "%s", holds[i].rule);
-		snprintf(r->verdict.reason, sizeof(r->verdict.reason), "%s", holds[i].reason);
-		request_note(r, "core", "verify verdict=pend rule=%s", holds[i].rule);
-		trace_event(ca->core->trace, "verdict", r->id, "\"verdict\":\"pend\",\"by\":\"core\"");
+	size_t i = 0, n = sizeof(holds) / sizeof(*holds);
+
+	if (r->is_undecided || r->verdict.kind != CA_VERDICT_ISSUE)
+		return false;
+	while (i < n && (!holds[i].applies(ca, r) || is_approved_for(r, holds[i].rule)))
+		i++;
+	if (i == n)
+		return false;
+	r->verdict.kind = CA_VERDICT_PEND;
+	snprintf(r->verdict.rule, sizeof(r->verdict.rule), "%s", holds[i].rule);
+	snprintf(r->verdict.reason, sizeof(r->verdict.reason), "%s", holds[i].reason);
+	return true;
+}
+
+/* Could a certificate be made of it? The serial is thrown away. */
+static int try_build(struct ca *ca, struct ca_request *r, char why[static CA_REASON_SIZE])
+{
+	int e = build_tbs(ca, r, why);
+
+	buf_reset(&r->tbs);
+	memset(r->serial, 0, sizeof(r->serial));
+	return e;
+}
+
+int decide_explain(struct ca *ca, struct ca_request *r, enum ca_verify_cause cause, char why[static CA_REASON_SIZE])
+{
+	int e;
+
+	r->verdict = (struct ca_verdict){ .kind = VERDICT_UNSET };
+	if (call_policy(ca, r, cause) || !is_answered(r)) {
+		snprintf(why, CA_REASON_SIZE, "%s", NO_ANSWER_TEXT);
+		return CA_STATUS_POLICY_FAILURE;
 	}
+	if (!is_held(ca, r) && r->verdict.kind == CA_VERDICT_ISSUE && cause == CA_VERIFY_RESUBMIT &&
+	    lacks_officers(ca, r))
+		r->verdict.kind = CA_VERDICT_PEND;
+	e = request_hash_template(r);
+	return !e && r->verdict.kind == CA_VERDICT_ISSUE ? try_build(ca, r, why) : e;
 }
 
 int decide_apply(struct ca *ca, struct ca_request *r, enum ca_verify_cause cause)
 {
 	enum ca_state from = cause == CA_VERIFY_RESUBMIT ? CA_STATE_PENDING : 0;
 
-	hold(ca, r);
+	if (is_held(ca, r)) {
+		request_note(r, "core", "verify verdict=pend rule=%s", r->verdict.rule);
+		trace_event(ca->core->trace, "verdict", r->id, "\"verdict\":\"pend\",\"by\":\"core\"");
+	}
 	if (r->is_undecided)
-		return apply_failure(ca, r, from, CA_STATUS_POLICY_FAILURE, "the policy module gave no valid answer");
+		return apply_failure(ca, r, from, CA_STATUS_POLICY_FAILURE, NO_ANSWER_TEXT);
 	if (r->verdict.kind == CA_VERDICT_ISSUE)
 		return apply_issue(ca, r, from);
 	if (request_hash_template(r))

@@ -178,16 +178,23 @@ static int check_binding(const struct binding *by, const struct ca_submission *s
 	return 0;
 }
 
-static int check_submission(struct ca *ca, const struct binding *by, const struct ca_submission *s,
-			    struct ca_outcome *out)
+static int check_texts(const struct ca_submission *s, struct ca_outcome *out)
 {
-	bool fits = false;
-	int e;
-
 	if (!pipeline_is_text(s->protocol, 32) || !pipeline_is_text(s->endpoint, 64) ||
 	    !pipeline_is_text(s->profile, 64) || !pipeline_is_text(s->requester, 255) ||
 	    (s->source_address && !pipeline_is_text(s->source_address, 64)))
 		return refused(out, "the submission names no protocol, endpoint, profile or requester");
+	return s->n_attributes > CA_ATTRIBUTES_MAX ? refused(out, "too many attributes") : 0;
+}
+
+static int check_submission(struct ca *ca, const struct binding *by, const struct ca_submission *s,
+			    struct ca_outcome *out)
+{
+	bool fits = false;
+	int e = check_texts(s, out);
+
+	if (e)
+		return e;
 	for (size_t i = 0; i < sizeof(evidence_of) / sizeof(*evidence_of); i++)
 		fits |= strcmp(evidence_of[i].protocol, s->protocol) == 0 && evidence_of[i].evidence == s->evidence &&
 			strncmp(s->requester, evidence_of[i].requester, strlen(evidence_of[i].requester)) == 0;
@@ -197,8 +204,6 @@ static int check_submission(struct ca *ca, const struct binding *by, const struc
 		return refused(out, "this endpoint is not configured for that CA and profile");
 	if ((strcmp(s->endpoint, INTERNAL_ENDPOINT) == 0) != (s->evidence == CA_EVIDENCE_LOCAL_CONFIG))
 		return refused(out, "only the gateway itself may use the endpoint 'internal'");
-	if (s->n_attributes > CA_ATTRIBUTES_MAX)
-		return refused(out, "too many attributes");
 	if (s->is_key_to_come && !s->is_server_key)
 		return refused(out, "a key that is to come is one that the intermediary makes");
 	e = check_names(ca, s, out);
@@ -708,4 +713,104 @@ int pipeline_ask(struct ca *ca, const struct binding *by, const char *requester,
 		worker_kick(ca->core->outbox);
 	out->to_collect = !collects && r->state == CA_STATE_ISSUED && !r->collected_ms;
 	return e ? e : answer(ca, r, out);
+}
+
+/* ---- a submission that nobody sends ---- */
+
+/* The evidence of requesters that are called so; a requester of that kind when there is none. */
+static int choose_evidence(const struct ca_request *r, struct ca_submission *s, struct ca_outcome *out)
+{
+	for (size_t i = 0; i < sizeof(evidence_of) / sizeof(*evidence_of); i++) {
+		const char *prefix = evidence_of[i].requester;
+
+		if (strcmp(evidence_of[i].protocol, s->protocol) != 0 ||
+		    (s->requester && strncmp(s->requester, prefix, strlen(prefix)) != 0))
+			continue;
+		s->evidence = evidence_of[i].evidence;
+		s->requester = s->requester ? s->requester : arena_printf(r->arena, "%stest", prefix);
+		return s->requester ? 0 : -ENOMEM;
+	}
+	return refused(out, s->requester ? "requesters of that endpoint's protocol are not called so" :
+					   "nobody gets a certificate at that endpoint");
+}
+
+static int add_asked(const struct ca_request *r, struct ca_submission *s, struct ca_name *names,
+		     enum ca_name_kind kind, const char *value)
+{
+	const char *copy = arena_strdup(r->arena, value);
+
+	names[s->n_names++] = (struct ca_name){ kind, copy, s->evidence, PROVE_AS_ASKED_TEXT };
+	return copy ? 0 : -ENOMEM;
+}
+
+/* What the request asks for, as the names that were proven. What cannot be read has none: it is judged later. */
+static int take_asked_names(struct ca_request *r, struct ca_submission *s)
+{
+	char why[CA_REASON_SIZE], dns[DNS_NAME_SIZE];
+	const char *cn;
+	struct ca_name *names;
+	int e = csr_parse(&r->csr, r->arena, s->request, why);
+
+	if (e)
+		return e < 0 ? e : 0;
+	names = arena_alloc(r->arena, (r->csr.n_names + 1) * sizeof(*names));
+	if (!names)
+		return -ENOMEM;
+	s->names = names;
+	for (size_t i = 0; !e && i < r->csr.n_names; i++)
+		e = add_asked(r, s, names, r->csr.names[i].kind, r->csr.names[i].value);
+	cn = r->csr.common_name;
+	for (size_t i = 0; cn && i < r->csr.n_names; i++)
+		cn = strcasecmp(r->csr.names[i].value, cn) == 0 ? NULL : cn;
+	if (e || !cn)
+		return e;
+	if (is_canonical_address(cn))
+		return add_asked(r, s, names, CA_NAME_IP, cn);
+	return dns_name_normalise(bytes_of_str(cn), true, dns) ? 0 : add_asked(r, s, names, CA_NAME_DNS, dns);
+}
+
+/* Policy as it would be asked. 0; an `enum ca_status`; negative. */
+static int rehearse_policy(struct ca *ca, struct ca_request *r, char why[static CA_REASON_SIZE])
+{
+	int e = decide_prepare(ca, r);
+
+	if (e) {
+		snprintf(why, CA_REASON_SIZE, "there is no such profile, or no key of the CA that signs");
+		return e;
+	}
+	e = store_is_renewal(ca->core, r, clock_wall_s(), &r->is_renewal);
+	return e ? e : decide_explain(ca, r, CA_VERIFY_NEW, why);
+}
+
+int pipeline_rehearse(struct ca *ca, const struct ca_submission *asked, struct ca_request *r, struct ca_outcome *out)
+{
+	/* What an intermediary is bound to is not the question: the endpoint is one that is configured. */
+	const struct binding by = { .name = ca->core->bindings.all[0].name, .peer = BINDING_INHERITED };
+	struct ca_submission s = *asked;
+	char why[CA_REASON_SIZE] = "";
+	bool is_credential;
+	int e = choose_evidence(r, &s, out);
+
+	is_credential = ca_evidence_is_credential(s.evidence);
+	if (!e)
+		e = check_texts(&s, out);
+	if (!e && !is_credential)
+		e = take_asked_names(r, &s);
+	if (!e && s.n_names)
+		e = check_names(ca, &s, out);
+	if (!e)
+		e = make_request(ca, &by, &s, r, out);
+	if (!e && is_credential)
+		e = prove_as_asked(ca, &s, r, why);
+	if (e)
+		return e;
+	e = read_request(ca, r, s.request, why);
+	if (!e)
+		e = rehearse_policy(ca, r, why);
+	r->by = NULL;
+	if (e > 0) {
+		r->status = (enum ca_status)e;
+		snprintf(r->reason, sizeof(r->reason), "%s", why);
+	}
+	return e < 0 ? e : 0;
 }

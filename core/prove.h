@@ -24,6 +24,11 @@
 int prove_by_credential(struct ca *ca, const struct ca_submission *s, struct ca_request *r,
 			char why[static CA_REASON_SIZE], unsigned *pause_s);
 
+/* The same for a request that nobody sends, without a credential: every name that it asks for counts as proven. 0, and
+ * `r->status` as above; negative. */
+int prove_as_asked(struct ca *ca, const struct ca_submission *s, struct ca_request *r, char why[static CA_REASON_SIZE]);
+#define PROVE_AS_ASKED_TEXT "taken as proven"
+
 /* Whether the EAB key that the account of a submission is bound to is still good and has every name that was proven
  * otherwise. 0; CREDENTIAL_REFUSED, with a sentence in `why`; negative. */
 int prove_limit(struct ca *ca, const struct ca_submission *s, struct ca_request *r, char why[static CA_REASON_SIZE]);

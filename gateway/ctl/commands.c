@@ -114,6 +114,17 @@ static const struct option_row watch_options[] = {
 	{ 0 },
 };
 
+static const struct option_row policy_test_options[] = {
+	{ "csr", .value = "FILE", .summary = "the PKCS#10 request, in PEM or DER" },
+	{ "via", .value = "ENDPOINT", .summary = "as if it came in at this endpoint" },
+	{ "profile", .value = "PROFILE", .summary = "as if the endpoint had this profile" },
+	{ "requester", .value = "TEXT",
+	  .summary = "who asks: acme:7, est:user:alice; without it one who never asked before" },
+	{ "from", .value = "ADDRESS", .summary = "the client's address" },
+	{ "attr", .value = "NAME=VALUE", .summary = "an attribute of the request", .repeats = true },
+	{ 0 },
+};
+
 static const struct option_row edit_options[] = {
 	{ "add-san", .value = "NAME", .summary = "add a name: dns:a.example", .repeats = true },
 	{ "del-san", .value = "NAME", .summary = "take a name away", .repeats = true },
@@ -243,6 +254,7 @@ static const struct noun_row nouns[] = {
 	{ "trust", .summary = "what clients have to trust" },
 	{ "endpoint", .summary = "where clients come in, and what they type" },
 	{ "profile", .summary = "what certificates look like" },
+	{ "policy", .summary = "the rules: what they would say" },
 	{ "audit", .summary = "the audit trail: who did what, and that nobody changed it" },
 	{ "server", .summary = "the daemon: health" },
 };
@@ -460,6 +472,17 @@ static const struct command commands[] = {
 	  .run = ctl_profile_list },
 	{ "profile", "show", NULL, "PROFILE", "show a profile with all its options", .prints = PRINTS_DOCUMENT,
 	  .is_paged = true, .run = ctl_profile_show },
+
+	{ "policy", "test", NULL, "", "what policy would say about a request that nobody has sent yet",
+	  .prints = PRINTS_DOCUMENT, .is_paged = true, .options = { policy_test_options }, .run = ctl_policy_test,
+	  .text = "The running core reads the request, holds it against the profile, asks the policy module as for a "
+		  "new one, and says the verdict, the rule and the reason, with what would be issued as show has it. "
+		  "Nothing is written. Every name that is asked for counts as proven, and what this requester asked "
+		  "before is looked at only to know a renewal: a denial that still holds, a grant and a full queue are "
+		  "not.\n\nExit code 0: it would issue, 4: it would deny, 5: it would hold it, 1: the request would be "
+		  "refused as it is, or policy gave no answer.",
+	  .example = "gatehouse policy test --csr request.pem --via acme\n"
+		     "gatehouse policy test --csr request.pem --via est --requester est:user:alice --from 192.0.2.7" },
 
 	{ "audit", "tail", NULL, "", "the last records, a line each", .prints = PRINTS_STREAM,
 	  .options = { audit_tail_options }, .run = ctl_audit_tail,

@@ -84,6 +84,7 @@ int ctl_note(struct ctl *ctl);
 int ctl_watch(struct ctl *ctl);
 int ctl_wait(struct ctl *ctl);
 int ctl_explain(struct ctl *ctl);
+int ctl_policy_test(struct ctl *ctl);
 int ctl_export(struct ctl *ctl);
 int ctl_cert_show(struct ctl *ctl);
 int ctl_cert_export(struct ctl *ctl);
@@ -149,6 +150,10 @@ int ctl_fail(int code, const char *what, const char *why, const char *next);
 
 /* "30d", "12h", "10m", "90s" or "2w" in seconds, more than 0. CTL_DONE or CTL_USAGE, told. */
 int ctl_parse_duration(const char *text, int64_t *seconds);
+
+/* The first block with this label of a file in PEM; a file without any block as it is, as DER. Appended to `der`.
+ * CTL_DONE or CTL_FAILED, told. */
+int ctl_read_pem(const char *path, const char *label, struct buf *der);
 
 /* A request number, and the serial of a certificate in hex, of the command line. CTL_DONE or CTL_USAGE, told. */
 #define CTL_SERIAL_MAX 20

@@ -28,6 +28,10 @@ Gatehouse__Admin__Reply *requests_detail(struct ctl *ctl, int64_t id, bool timel
 /* For a person: what was asked for beside what will be issued. */
 void requests_show(struct ctl *ctl, const Gatehouse__Admin__Detail *d);
 
+/* Of that what is asked for and what will be issued, whatever was decided; and the same as members of a JSON object. */
+void requests_show_template(struct ctl *ctl, const Gatehouse__Admin__Detail *d);
+void requests_add_template(cJSON *o, const Gatehouse__Admin__Detail *d);
+
 /* An argument that names one request: its number, the serial of its certificate, or the beginning of the hash of its
  * key. CTL_DONE; CTL_NOT_FOUND, CTL_USAGE when it is not the only one, told. */
 int requests_resolve(struct ctl *ctl, const char *argument, bool is_pending, int64_t *id);

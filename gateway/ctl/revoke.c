@@ -2,13 +2,10 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "core/base/base64.h"
 #include "core/base/clock.h"
-#include "core/base/file.h"
 #include "core/module.h"
 #include "gateway/ctl/print.h"
 #include "gateway/ctl/results.h"
@@ -207,37 +204,15 @@ int ctl_cert_status(struct ctl *ctl)
 
 /* ---- import ---- */
 
-/* PEM, or DER as it is. */
-static int read_certificate(const char *path, struct buf *der)
-{
-	static const char begin[] = "-----BEGIN CERTIFICATE-----", end[] = "-----END CERTIFICATE-----";
-	OWNED_BUF file = BUF_INIT(FILE_MAX), text = BUF_INIT(FILE_MAX);
-	const char *from, *to;
-	int e = file_read(path, &file);
-
-	if (e)
-		return e;
-	from = strstr(buf_str(&file), begin);
-	if (!from)
-		return buf_append(der, buf_bytes(&file));
-	from += sizeof(begin) - 1;
-	to = strstr(from, end);
-	for (; to && from < to; from++)
-		if (!strchr("\r\n \t", *from))
-			buf_append_char(&text, *from);
-	return to ? base64_decode(der, buf_bytes(&text)) : -EINVAL;
-}
-
 int ctl_cert_import(struct ctl *ctl)
 {
 	Gatehouse__Admin__Import query = GATEHOUSE__ADMIN__IMPORT__INIT;
 	Call call = GATEHOUSE__ADMIN__CALL__INIT;
 	OWNED_BUF der = BUF_INIT(FILE_MAX);
-	int e = read_certificate(ctl->arguments[0], &der), code;
+	int code = ctl_read_pem(ctl->arguments[0], "CERTIFICATE", &der);
 
-	if (e)
-		return ctl_fail(CTL_FAILED, ctl->arguments[0],
-				e == -EINVAL ? "that is no PEM certificate" : strerror(-e), NULL);
+	if (code)
+		return code;
 	query.certificate = (ProtobufCBinaryData){ der.len, der.ptr };
 	query.existing = option_given(ctl, "existing");
 	query.foreign = option_given(ctl, "foreign");

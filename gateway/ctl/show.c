@@ -58,17 +58,15 @@ static cJSON *differences_json(const Detail *d)
 	return list;
 }
 
-static int show_json(const struct ctl *ctl, const Detail *d)
+void requests_add_template(cJSON *o, const Detail *d)
 {
-	cJSON *document = cJSON_CreateObject(), *o = request_json(d->request), *list;
+	cJSON *list;
 
-	cJSON_AddItemToObject(document, "request", o);
 	cJSON_AddStringToObject(o, "asked_subject", d->asked_subject);
 	cJSON_AddStringToObject(o, "key_type", d->key_type);
 	cJSON_AddNumberToObject(o, "key_bits", d->key_bits);
 	cJSON_AddStringToObject(o, "not_before", print_time_s(d->not_before_s));
 	cJSON_AddStringToObject(o, "not_after", print_time_s(d->not_after_s));
-	cJSON_AddStringToObject(o, "trace", d->trace);
 	list = cJSON_AddArrayToObject(o, "identifiers");
 	for (size_t i = 0; i < d->n_names; i++) {
 		cJSON *n = cJSON_CreateObject();
@@ -80,6 +78,16 @@ static int show_json(const struct ctl *ctl, const Detail *d)
 	list = cJSON_AddObjectToObject(o, "attributes");
 	for (size_t i = 0; i < d->n_attributes; i++)
 		cJSON_AddStringToObject(list, d->attributes[i]->name, d->attributes[i]->value);
+	cJSON_AddItemToObject(o, "differences", differences_json(d));
+}
+
+static int show_json(const struct ctl *ctl, const Detail *d)
+{
+	cJSON *document = cJSON_CreateObject(), *o = request_json(d->request), *list;
+
+	cJSON_AddItemToObject(document, "request", o);
+	requests_add_template(o, d);
+	cJSON_AddStringToObject(o, "trace", d->trace);
 	list = cJSON_AddArrayToObject(o, "approvals");
 	for (size_t i = 0; i < d->n_approvals; i++)
 		cJSON_AddItemToArray(list, cJSON_CreateString(d->approvals[i]));
@@ -88,7 +96,6 @@ static int show_json(const struct ctl *ctl, const Detail *d)
 		for (size_t i = 0; i < d->n_timeline; i++)
 			cJSON_AddItemToArray(list, line_json(d->timeline[i]));
 	}
-	cJSON_AddItemToObject(o, "differences", differences_json(d));
 	list = cJSON_AddArrayToObject(o, "notes");
 	for (size_t i = 0; i < d->n_notes; i++)
 		cJSON_AddItemToArray(list, line_json(d->notes[i]));
@@ -179,12 +186,10 @@ static void show_lines(const char *heading, Gatehouse__Admin__Line *const *lines
 		       print_text(lines[i]->text));
 }
 
-void requests_show(struct ctl *ctl, const Detail *d)
+void requests_show_template(struct ctl *ctl, const Detail *d)
 {
 	const Request *q = d->request;
 
-	printf("%-12s %lld (%s)%s\n", "request", (long long)q->id, ca_state_word((enum ca_state)q->state),
-	       q->is_edited ? ", edited by an officer" : "");
 	printf("%-12s %s, endpoint %s, from %s\n", "via", print_text(q->protocol), print_text(q->endpoint),
 	       q->source[0] ? print_text(q->source) : "-");
 	field("requester", print_text(q->requester));
@@ -199,6 +204,15 @@ void requests_show(struct ctl *ctl, const Detail *d)
 	print_differences(ctl, d, true);
 	puts("");
 	show_extensions(d);
+}
+
+void requests_show(struct ctl *ctl, const Detail *d)
+{
+	const Request *q = d->request;
+
+	printf("%-12s %lld (%s)%s\n", "request", (long long)q->id, ca_state_word((enum ca_state)q->state),
+	       q->is_edited ? ", edited by an officer" : "");
+	requests_show_template(ctl, d);
 	for (size_t i = 0; i < d->n_approvals; i++)
 		printf("%-12s %s\n", i ? "" : "approved by", print_text(d->approvals[i]));
 	field("rule", print_text(q->rule));

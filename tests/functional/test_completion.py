@@ -42,6 +42,7 @@ def the_tool_knows_what_comes_next():
     check(ask("list", "--sort=-ag") == ["--sort=-age"], "a value in the same word")
     check(ask("list", "--columns", "id,sta") == ["id,state", "id,status"], "the last of a list")
     check(ask("ca", "init", "--config", "") == [":files"] and ask("ca", "init", "--data", "") == [":folders"], "files")
+    check(ask("policy", "test", "--vi") == ["--via"] and ask("policy", "test", "--csr", "") == [":files"], "policy test")
     check(ask("approve", "4") == [] and ask("nonsense", "") == [] and ask("status", "") == [], "nothing to say")
 
 

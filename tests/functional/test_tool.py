@@ -343,6 +343,47 @@ def policy_is_asked_without_deciding():
         check(p.run("list", "-o", "json").stdout == before, "nothing was written")
 
 
+def request_file(folder, name, new=False):
+    """A PKCS#10 file, and its key thrown away."""
+    path = os.path.join(folder, f"{name}.pem")
+    csr = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).add_extension(
+        x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False).sign(
+            ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    text = csr.public_bytes(serialization.Encoding.PEM)
+    with open(path, "wb") as f:
+        f.write(text.replace(b"CERTIFICATE REQUEST", b"NEW CERTIFICATE REQUEST") if new else text)
+    return path
+
+
+def policy_is_asked_about_what_nobody_has_sent():
+    with Place() as p:
+        held, free = request_file(p.g.folder, f"hold.{DOMAIN}"), request_file(p.g.folder, f"free.{DOMAIN}", new=True)
+        denied = request_file(p.g.folder, f"deny.{DOMAIN}")
+        before = p.run("list", "-o", "json").stdout
+        said = json.loads(p.run("policy", "test", "--csr", held, "--via", "acme", "-o", "json", code=5).stdout)
+        check(said["explanation"]["verdict"] == "pend" and said["explanation"]["rule"] == "hold", str(said))
+        check(said["request"]["endpoint"] == "acme" and len(said["request"]["digest"]) == 64, str(said))
+        check(said["request"]["identifiers"] == [{"name": f"dns:hold.{DOMAIN}", "evidence": "taken as proven"}], str(said))
+        shown = p.run("policy", "test", "--csr", free, "--via", "acme", "--requester", "acme:7/x", "--from", "192.0.2.7",
+                      "--attr", "ticket=CHG-1").stdout
+        check(re.search(r"^verdict +issue$", shown, re.M) and re.search(r"^requester +acme:7/x$", shown, re.M), shown)
+        check("TO BE ISSUED" in shown and "ticket: CHG-1" in shown and "from 192.0.2.7" in shown, shown)
+        shown = p.run("policy", "test", "--csr", denied, "--via", "acme", code=4).stdout
+        check("names that begin with deny are denied" in shown, shown)
+        der = os.path.join(p.g.folder, "octets")
+        with open(der, "wb") as f:
+            f.write(b"0\0")
+        shown = p.run("policy", "test", "--csr", der, "--via", "acme", code=1).stdout
+        check(re.search(r"^verdict +error$", shown, re.M), shown)
+        p.run("policy", "test", "--csr", held, "--via", "nowhere", code=3)
+        p.run("policy", "test", "--csr", held, "--via", "acme", "--profile", "none", code=3)
+        p.run("policy", "test", "--csr", held, "--via", "acme", "--requester", "est:user:alice", code=2)
+        p.run("policy", "test", "--csr", held, "--via", "acme", "--attr", "ticket", code=2)
+        p.run("policy", "test", "--csr", held, code=2)
+        p.run("policy", "test", "--csr", p.g.folder + "/none", "--via", "acme", code=1)
+        check(p.run("list", "-o", "json").stdout == before, "nothing was written")
+
+
 def edits_by_options_and_by_a_form():
     with Place() as p:
         number, other = p.hold(2)
@@ -477,7 +518,8 @@ main([every_list_in_every_format, scripts_get_what_they_were_promised, exit_code
       a_credential_for_any_name_is_shown_to_who_asks_how_it_is,
       a_request_is_named_by_number_serial_or_key, lists_take_filters, pages_follow_the_order_of_the_list,
       several_results_are_one_document, batches_are_counted,
-      waiting_for_what_happens, policy_is_asked_without_deciding, edits_by_options_and_by_a_form,
+      waiting_for_what_happens, policy_is_asked_without_deciding,
+      policy_is_asked_about_what_nobody_has_sent, edits_by_options_and_by_a_form,
       an_approval_may_carry_a_note, roles_are_needed,
       escapes_are_shown_not_obeyed, text_is_utf8_and_whole, a_terminal_is_asked,
       the_pager_gets_what_is_longer_than_the_screen])

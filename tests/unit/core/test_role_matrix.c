@@ -29,6 +29,7 @@ static const struct {
 	{ "show-request", LOOKS },
 	{ "watch", LOOKS },
 	{ "explain", LOOKS },
+	{ "test-policy", LOOKS },
 	{ "list-certificates", LOOKS },
 	{ "show-ca", LOOKS },
 	{ "list-sections", LOOKS },
