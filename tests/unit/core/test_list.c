@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "core/base/own.h"
+#include "core/store_crl.h"
 #include "core/store_import.h"
 #include "tests/scenarios/filler.h"
 #include "tests/test.h"
@@ -410,6 +411,61 @@ static void a_list_goes_on_behind_any_of_its_rows(void **state)
 	}
 }
 
+/* ---- what a CRL is made of ---- */
+
+static int deal(struct db_conn *conn, void *arg)
+{
+	return db_run(conn, "UPDATE certificates SET crl_partition=request_id%5*3 WHERE request_id<=?", DB_INT(ROWS));
+}
+
+static int count_revoked(struct db_conn *conn, void *arg)
+{
+	int64_t *n = arg;
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows,
+			  "SELECT count(*) FROM certificates WHERE revoked_ms IS NOT NULL AND crl_partition>=? AND"
+			  " crl_partition<=?", DB_INT(n[0]), DB_INT(n[1]));
+
+	if (!e && (e = db_next(rows)) == DB_ROW)
+		n[2] = db_col_int(rows, 0);
+	return e < 0 ? e : 0;
+}
+
+/* Whatever the size of a page, each revoked certificate of these parts comes once, in the order of part and serial. */
+static void check_walk(unsigned partition, size_t max)
+{
+	struct revoked_walk walk = { .key_id = rig.core->cas[0].keys[0]->row, .partition = partition };
+	struct revoked_row page[64], last = { 0 };
+	int64_t counted[3] = { partition, partition ? partition : 1000, 0 }, seen = 0;
+	size_t n = max;
+
+	while (n == max) {
+		assert_int_equal(store_next_revoked(rig.core, &walk, page, max, &n), 0);
+		for (size_t i = 0; i < n; i++) {
+			int order = memcmp(page[i].serial, last.serial, page[i].n_serial);
+
+			assert_true(seen++ == 0 || page[i].partition > last.partition ||
+				    (page[i].partition == last.partition && order > 0));
+			last = (struct revoked_row){ .partition = page[i].partition };
+			memcpy(last.serial, page[i].serial, page[i].n_serial);
+			assert_true(!partition || page[i].partition == partition);
+		}
+	}
+	assert_int_equal(db_read_one(rig.core->db, count_revoked, counted), 0);
+	assert_true(counted[2] > 10);
+	assert_int_equal(seen, counted[2]);
+}
+
+static void a_crl_has_each_revoked_certificate_once(void **state)
+{
+	check_walk(0, 10);
+	assert_int_equal(db_write(rig.core->db, deal, NULL), 0);
+	for (size_t max = 1; max <= 64; max += 21) {
+		check_walk(0, max);
+		check_walk(6, max);
+	}
+}
+
 static void what_is_not_there_is_no_beginning(void **state)
 {
 	struct list_query q = { .table = FILTER_REQUESTS, .filter = "", .after_id = 9999999, .now_s = FILLER_NOW_S };
@@ -457,6 +513,7 @@ int main(void)
 		cmocka_unit_test(pages_are_what_the_filter_says),
 		cmocka_unit_test(a_place_that_is_none_is_refused),
 		cmocka_unit_test(what_is_not_there_is_no_beginning),
+		cmocka_unit_test(a_crl_has_each_revoked_certificate_once),
 		/* The last one: it changes the rows. */
 		cmocka_unit_test(a_list_goes_on_behind_any_of_its_rows),
 	};
