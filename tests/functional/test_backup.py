@@ -93,10 +93,12 @@ def put_back_under_load():
     g.run_tool("server", "restore", backup, "--data", g.data)
     lost = known - serials(g)
     check(len(lost) >= AFTER, f"the backup is older: {len(lost)}")
+    # What was planned and not signed when the backup was made is finished from its row.
+    planned = core_rows(g, "SELECT count(*) FROM requests WHERE state=8 AND serial IS NOT NULL")[0][0]
     with started(g) as client:
         check(serials(g) == known, "every certificate is known again")
         found = core_rows(g, "SELECT count(*) FROM requests WHERE protocol='recovered'")[0][0]
-        check(found == len(lost), f"{found} recovered of {len(lost)}")
+        check(found == len(lost) - planned, f"{found} recovered, {planned} finished of {len(lost)}")
         check({r[0] for r in core_rows(g, "SELECT lower(hex(serial)) FROM certificates WHERE revoked_ms IS NOT NULL"
                                           " AND revoked_reason=1")} == {revoked}, "and what was revoked is revoked")
         new = [serial(client.get_certificate(f"new{i}.{DOMAIN}")) for i in range(20)]
