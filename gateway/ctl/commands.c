@@ -516,7 +516,9 @@ static const struct command commands[] = {
 	  .prints = PRINTS_LIST, .list = &finding_shape, .options = { store_options }, .run = ctl_fsck,
 	  .text = "Reads the files of the core itself, with code of its own, whether the daemon runs or not, and"
 		  " changes "
-		  "nothing. Every finding is printed; without findings the exit code is 0.",
+		  "nothing: the rows, the certificates, the audit trail, and whether the revocation lists in force say "
+		  "what the rows do, each signed by its key. Every finding is printed; without findings the exit code "
+		  "is 0.",
 	  .example = "gatehouse fsck --data /var/lib/gatehouse" },
 	{ "server", "backup", NULL, "FILE", "everything that makes this CA, while the daemon runs",
 	  .prints = PRINTS_DOCUMENT, .options = { backup_options }, .run = ctl_backup,

@@ -35,7 +35,8 @@ static void take(void *list, const char *check, const char *text)
 static void sum_up(const struct fsck_options *o, const struct fsck_summary *s)
 {
 	if (!o->only_trail)
-		fprintf(stderr, "%lld requests, %lld certificates\n", s->requests, s->certificates);
+		fprintf(stderr, "%lld requests, %lld certificates, %lld revocation lists%s\n", s->requests,
+			s->certificates, s->lists, o->crls ? "" : " (there is no folder of lists to look at)");
 	fprintf(stderr, "%lld audit records", s->records);
 	if (!o->anchor)
 		fprintf(stderr, "; no anchor: records that were cut off at the end would not be missed\n");
@@ -46,7 +47,7 @@ static void sum_up(const struct fsck_options *o, const struct fsck_summary *s)
 
 int ctl_check_store(struct ctl *ctl, bool only_trail)
 {
-	char database[PATH_MAX], anchor[PATH_MAX], why[FSCK_WHY_SIZE] = "";
+	char database[PATH_MAX], anchor[PATH_MAX], crls[PATH_MAX], why[FSCK_WHY_SIZE] = "";
 	const char *data = option_value(ctl, "data");
 	struct fsck_options o = { .only_trail = only_trail, .found = take };
 	struct fsck_summary summary;
@@ -55,9 +56,11 @@ int ctl_check_store(struct ctl *ctl, bool only_trail)
 
 	snprintf(database, sizeof(database), "%s/core/core.db", data ? data : CTL_DATA_DEFAULT);
 	snprintf(anchor, sizeof(anchor), "%s/core/audit.anchor", data ? data : CTL_DATA_DEFAULT);
+	snprintf(crls, sizeof(crls), "%s/core/crl", data ? data : CTL_DATA_DEFAULT);
 	o.database = option_given(ctl, "database") ? option_value(ctl, "database") : database;
 	o.anchor = option_given(ctl, "anchor") ? option_value(ctl, "anchor") :
 		   option_given(ctl, "database") || access(anchor, F_OK) ? NULL : anchor;
+	o.crls = option_given(ctl, "database") || access(crls, F_OK) ? NULL : crls;
 	code = list_new(&list, ctl);
 	if (code)
 		return code;

@@ -164,9 +164,8 @@ sqlite3_stmt *fsck_prepare(struct fsck *f, const char *check, const char *sql)
 	return stmt;
 }
 
-static void run_check(struct fsck *f, const char *check, const char *sql)
+void fsck_tell(struct fsck *f, const char *check, sqlite3_stmt *stmt)
 {
-	sqlite3_stmt *stmt = fsck_prepare(f, check, sql);
 	size_t more = 0;
 	int code = SQLITE_DONE;
 
@@ -183,6 +182,18 @@ static void run_check(struct fsck *f, const char *check, const char *sql)
 	sqlite3_finalize(stmt);
 }
 
+static bool has_log(const char *path)
+{
+	char log[4096];
+
+	return (size_t)snprintf(log, sizeof(log), "%s-wal", path) < sizeof(log) && access(log, F_OK) == 0;
+}
+
+bool fsck_is_live(const struct fsck *f)
+{
+	return has_log(f->o->database);
+}
+
 static long long count(struct fsck *f, const char *sql)
 {
 	sqlite3_stmt *stmt = fsck_prepare(f, "database", sql);
@@ -190,13 +201,6 @@ static long long count(struct fsck *f, const char *sql)
 
 	sqlite3_finalize(stmt);
 	return n;
-}
-
-static bool has_log(const char *path)
-{
-	char log[4096];
-
-	return (size_t)snprintf(log, sizeof(log), "%s-wal", path) < sizeof(log) && access(log, F_OK) == 0;
 }
 
 /* A file that lies alone, as in a folder that cannot be written, is read as it is. */
@@ -232,12 +236,14 @@ int fsck_run(const struct fsck_options *o, struct fsck_summary *out, char why[st
 	e = open_store(&f, why);
 	if (!e) {
 		for (size_t i = 0; !o->only_trail && i < sizeof(checks) / sizeof(*checks); i++)
-			run_check(&f, checks[i].check, checks[i].sql);
+			fsck_tell(&f, checks[i].check, fsck_prepare(&f, checks[i].check, checks[i].sql));
 		if (!o->only_trail) {
 			out->requests = count(&f, "SELECT count(*) FROM requests");
 			fsck_certificates(&f);
 		}
 		fsck_trail(&f);
+		if (!o->only_trail && o->crls)
+			fsck_crls(&f);
 	}
 	sqlite3_close(f.db);
 	return e;

@@ -16,6 +16,7 @@ typedef void fsck_found_fn(void *arg, const char *check, const char *text);
 struct fsck_options {
 	const char *database; /* core.db */
 	const char *anchor;   /* NULL: none, the trail is looked at alone */
+	const char *crls;     /* the folder of the revocation lists in force; NULL: they are not looked at */
 	bool only_trail;      /* audit trail and anchor, nothing else */
 	fsck_found_fn *found;
 	void *arg;
@@ -23,7 +24,7 @@ struct fsck_options {
 
 struct fsck_summary {
 	size_t findings;
-	long long requests, certificates, records; /* looked at */
+	long long requests, certificates, lists, records; /* looked at */
 	long long anchored;                        /* the last record that the anchor speaks for; 0: none */
 };
 

@@ -10,7 +10,6 @@
 
 #include <openssl/err.h>
 #include <openssl/sha.h>
-#include <openssl/x509.h>
 
 #define KEYS_MAX 256
 #define CHECK "certificates"
@@ -25,7 +24,7 @@ struct keys {
 	size_t n;
 };
 
-static X509 *parse(sqlite3_stmt *stmt, int column)
+X509 *fsck_parse(sqlite3_stmt *stmt, int column)
 {
 	const unsigned char *p = sqlite3_column_blob(stmt, column), *end = p;
 	long len = sqlite3_column_bytes(stmt, column);
@@ -45,7 +44,7 @@ static void read_keys(struct fsck *f, struct keys *keys)
 						     " WHERE length(certificate) > 0");
 
 	while (stmt && keys->n < KEYS_MAX && sqlite3_step(stmt) == SQLITE_ROW) {
-		X509 *x = parse(stmt, 1);
+		X509 *x = fsck_parse(stmt, 1);
 
 		if (!x)
 			fsck_found(f, "keys", "the certificate of key %lld of CA '%s' cannot be read",
@@ -127,7 +126,7 @@ static void look_at(struct fsck *f, const struct keys *keys, sqlite3_stmt *stmt)
 	long long id = sqlite3_column_int64(stmt, REQUEST);
 	bool is_ours = sqlite3_column_int(stmt, STATE) != 12 &&
 		       sqlite3_column_type(stmt, TBS) != SQLITE_NULL;
-	X509 *x = parse(stmt, DER), *key = find_key(keys, sqlite3_column_int64(stmt, KEY));
+	X509 *x = fsck_parse(stmt, DER), *key = find_key(keys, sqlite3_column_int64(stmt, KEY));
 
 	if (!x) {
 		fsck_found(f, CHECK, "the certificate of request %lld cannot be read", id);
