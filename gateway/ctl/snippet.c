@@ -52,7 +52,7 @@ static const struct snippet {
 	  ROOT_TEXT
 	  "# est_user and est_password: " USER_TEXT
 	  "EST_OPENSSL_CACERT=root.pem estclient -e -s HOST -p PORT --common-name NAME --pem-output -o . \\\n"
-	  "?\t--path-segment LABEL \\\n"
+	  "?\t--path-seg LABEL \\\n"
 	  "\t-u \"$est_user\" -h \"$est_password\"\n" },
 	{ "est", "aos-cx", false,
 	  "! The certificate to paste: gatehouse trust show --pem\n"

@@ -168,7 +168,7 @@ def snippets_run_as_they_are_printed(g):
     later = [line[1:] for line in g.run_tool("endpoint", "snippet", "est", "strongswan").stdout.splitlines()]
     check(any("--cert www.example.com.pem --key www.example.com.key" in line for line in later), str(later))
     said = g.run_tool("endpoint", "snippet", "est-label", "libest").stdout
-    check(f"-s localhost -p {g.est_port} " in said and "--path-segment label" in said, said)
+    check(f"-s localhost -p {g.est_port} " in said and "--path-seg label" in said, said)
     g.run_tool("endpoint", "snippet", "est-label", "strongswan", code=3)
     for client in "aos-cx", "ios-xe":
         check(f"https://localhost:{g.est_port}{PREFIX}" in g.run_tool("endpoint", "snippet", "est", client).stdout, client)

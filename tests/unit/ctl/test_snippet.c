@@ -48,11 +48,11 @@ static void tells_host_port_and_label_apart(void **state)
 
 	(void)state;
 	assert_non_null(strstr(text, " -s ca.example.com -p 443 "));
-	assert_null(strstr(text, "--path-segment"));
+	assert_null(strstr(text, "--path-seg"));
 	free(text);
 	text = print("est", "libest", &labelled, 0);
 	assert_non_null(strstr(text, " -s [2001:db8::1] -p 8443 "));
-	assert_non_null(strstr(text, "\n\t--path-segment ca%3A1 \\\n"));
+	assert_non_null(strstr(text, "\n\t--path-seg ca%3A1 \\\n"));
 	free(text);
 	text = print("est", "aos-cx", &labelled, 0);
 	assert_non_null(strstr(text, "    url https://[2001:db8::1]:8443/pki/.well-known/est\n"
