@@ -53,7 +53,7 @@ static int read_basic(struct est_call *c, const char *text, struct ca_credential
 	return 0;
 }
 
-/* RFC 6750 2.1. libest sends the base64 of a token in the place of the token; one of ours has a '_', and so is no base64
+/* RFC 6750 2.1. libest sends the base64 of a token in the place of the token; one of ours has a '_', so it is no base64
  * itself. */
 static int read_bearer(struct est_call *c, const char *text, struct ca_credential_claim *out)
 {
