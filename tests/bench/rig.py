@@ -25,14 +25,26 @@ EST_LISTENER = """  - name: est
     names: [localhost, 127.0.0.1]
     endpoints: [est]
 """
+STATUS_ENDPOINT = """  - name: status
+    protocol: status
+    path: /status
+    ca: Test CA
+"""
+STATUS_LISTENER = """  - name: status
+    address: 127.0.0.1
+    port: {port}
+    tls: false
+    names: [127.0.0.1]
+    endpoints: [status]
+"""
 
 
 class Loaded(gatehouse.Gatehouse):
     """A daemon that issues everything: no trace, and an exit module only if asked for."""
 
-    def __init__(self, has_exit=False, has_est=False):
-        self.has_exit, self.has_est, self.est_user = has_exit, has_est, None
-        (self.est_port,) = gatehouse.free_ports(1)
+    def __init__(self, has_exit=False, has_est=False, has_status=False):
+        self.has_exit, self.has_est, self.has_status, self.est_user = has_exit, has_est, has_status, None
+        self.est_port, self.status_port = gatehouse.free_ports(2)
         super().__init__()
         self.sync_counts = None
 
@@ -49,6 +61,10 @@ class Loaded(gatehouse.Gatehouse):
     def write_config(self, core, policy, lifetime):
         administrators = "  administrators: [root]\n" if self.has_est else ""
         endpoint, listener = (EST_ENDPOINT, EST_LISTENER.format(port=self.est_port)) if self.has_est else ("", "")
+        url = ""
+        if self.has_status:
+            endpoint, listener = endpoint + STATUS_ENDPOINT, listener + STATUS_LISTENER.format(port=self.status_port)
+            url = f"    status: {{public-url: 'http://127.0.0.1:{self.status_port}/status'}}\n"
         exits = f"    exits:\n      - module: file\n        folder: {self.issued}\n" if self.has_exit else ""
         with open(self.config, "w") as f:
             f.write(f"""data: {self.data}
@@ -56,7 +72,7 @@ core:
   admin-socket: {self.socket}
 {administrators}cas:
   - name: Test CA
-    policy:
+{url}    policy:
 {policy}
 {exits}
 profiles:

@@ -1,6 +1,10 @@
 """The benchmark itself works: a short load ends without an error, and its report says what happened."""
+import os
+import subprocess
+import sys
+
 import rig
-from gatehouse import check, free_ports, main
+from gatehouse import BUILD, check, free_ports, main
 
 
 def reports_a_short_load():
@@ -40,6 +44,15 @@ def says_that_a_load_failed():
         check(set(report["errors_by_kind"]) == {"authorization: invalid"}, line)
 
 
+def tells_what_an_ocsp_answer_costs():
+    done = subprocess.run([sys.executable, os.path.join(rig.HERE, "ocsp.py"), BUILD, "--certificates", "30",
+                           "--connections", "3", "--seconds", "1"], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=200, check=False)
+    rows = [line.split() for line in done.stdout.splitlines()]
+    check(done.returncode == 0 and [r[0] for r in rows] == ["fresh:", "kept:", "repeated:"], str(done))
+    check(all(int(r[1]) > 0 and float(r[6]) > 0 for r in rows), done.stdout)
+
+
 if __name__ == "__main__":
     main([reports_a_short_load, ends_after_a_number_of_orders, enrols_on_connections_of_each_kind,
-          says_that_a_load_failed])
+          says_that_a_load_failed, tells_what_an_ocsp_answer_costs])
