@@ -108,6 +108,10 @@ static int check_again(struct ca *ca, const struct ca_request *r, char why[stati
 		snprintf(why, CA_REASON_SIZE, "the endpoint is no longer configured for this CA and profile");
 		return 1;
 	}
+	if (r->officer_not_after_s && r->officer_not_after_s <= clock_wall_s()) {
+		snprintf(why, CA_REASON_SIZE, "an officer let it end at a time that has passed; deny it");
+		return 1;
+	}
 	e = decide_check_proofs(ca, r, why);
 	if (!e)
 		e = decide_check_key(ca, r, why);
@@ -166,8 +170,9 @@ int ca_admin_resubmit(struct ca_core *core, const struct ca_admin_caller *who, i
 }
 
 int ca_admin_approve(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const uint8_t *digest,
-		     struct ca_outcome *out)
+		     int64_t not_after_s, struct ca_outcome *out)
 {
+	const struct ca_edit end = { CA_EDIT_END, .not_after_s = not_after_s };
 	OWNED(ca_request) r = NULL;
 	struct ca *ca;
 	struct store_change approval = { .approved_by = who->name };
@@ -180,6 +185,10 @@ int ca_admin_approve(struct ca_core *core, const struct ca_admin_caller *who, in
 		return admin_turn_end(
 			core, id,
 			admin_turn_say(out, CA_ADMIN_CHANGED, "the request is no longer what was shown"), out);
+	if (not_after_s && not_after_s != r->officer_not_after_s)
+		e = admin_turn_edit(ca, r, CA_ACTION_EDIT, &end, 1, out);
+	if (e)
+		return admin_turn_end(core, id, e, out);
 	approval.approved_rule = r->verdict.rule;
 	hex_print(bytes_of(r->digest, 8), text);
 	request_note(r, who->name, "approve by=%s digest=%s rule=%s", who->name, text, r->verdict.rule);

@@ -49,10 +49,12 @@ enum {
 	CA_ADMIN_RESTRICTED = 8,    /* an officer, but not for this profile or requester (RESTRICTEDOFFICER) */
 };
 
-/* `digest` NULL: whatever stands there now. `out->disposition` is what came of it: issued, denied, or still under
+/* `digest` NULL: whatever stands there now. `not_after_s` not 0: of what was shown, but ending then, earlier than it
+ * would; that is an edit, which voids the approvals given before, unless it ends then already, and what is approved is
+ * the outcome of it. `out->disposition` is what came of it: issued, denied, or still under
  * submission. */
 int ca_admin_approve(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const uint8_t *digest,
-		     struct ca_outcome *out);
+		     int64_t not_after_s, struct ca_outcome *out);
 int ca_admin_resubmit(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, struct ca_outcome *out);
 int ca_admin_deny(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const char *reason,
 		  struct ca_outcome *out);
@@ -124,6 +126,7 @@ enum ca_edit_kind {
 				   * profile says `officer-names: allow`, and another officer must approve */
 	CA_EDIT_REMOVE_NAME,      /* name; never the last one */
 	CA_EDIT_SHORTEN,          /* lifetime_s: shorter than it would be */
+	CA_EDIT_END,              /* not_after_s: it ends then, earlier than it would */
 	CA_EDITS_                 /* how many kinds, and one */
 };
 
@@ -132,7 +135,7 @@ struct ca_edit {
 	const char *name, *value;
 	struct bytes der;
 	unsigned flags;
-	int64_t lifetime_s;
+	int64_t lifetime_s, not_after_s;
 };
 
 #define CA_EDITS_MAX 256 /* more are CA_ADMIN_INVALID, and only so many are looked at */

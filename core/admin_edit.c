@@ -212,7 +212,21 @@ static int shorten(struct ca_core *core, struct ca_request *r, const struct ca_e
 				      "the validity can be made shorter than it is, but not than five minutes");
 	r->officer_lifetime_s = r->template_s = edit->lifetime_s;
 	r->not_after_s = r->not_before_s + edit->lifetime_s - 1;
+	if (r->officer_not_after_s && r->not_after_s > r->officer_not_after_s)
+		r->not_after_s = r->officer_not_after_s;
 	request_note(r, r->officer, "shorten by=%s lifetime=%llds", r->officer, (long long)edit->lifetime_s);
+	return 0;
+}
+
+static int end_earlier(struct ca_core *core, struct ca_request *r, const struct ca_edit *edit, struct ca_outcome *out)
+{
+	char text[CLOCK_TEXT_SIZE];
+
+	if (edit->not_after_s < clock_wall_s() + LIFETIME_MIN_S || edit->not_after_s >= r->not_after_s)
+		return admin_turn_say(out, CA_ADMIN_INVALID,
+				      "it can end earlier than it would, but not within the next five minutes");
+	r->officer_not_after_s = r->not_after_s = edit->not_after_s;
+	request_note(r, r->officer, "shorten by=%s not-after=%s", r->officer, clock_print_s(r->not_after_s, text));
 	return 0;
 }
 
@@ -228,6 +242,7 @@ static const struct {
 	[CA_EDIT_SET_NAME] = { CA_ACTION_EDIT, set_name },
 	[CA_EDIT_REMOVE_NAME] = { CA_ACTION_EDIT, remove_name },
 	[CA_EDIT_SHORTEN] = { CA_ACTION_EDIT, shorten },
+	[CA_EDIT_END] = { CA_ACTION_EDIT, end_earlier },
 };
 
 /* Changes of several kinds are an edit. */
@@ -263,6 +278,16 @@ static int store_edit(struct ca *ca, struct ca_request *r, enum ca_action action
 	return e;
 }
 
+int admin_turn_edit(struct ca *ca, struct ca_request *r, enum ca_action action, const struct ca_edit *edits, size_t n,
+		    struct ca_outcome *out)
+{
+	int e = 0;
+
+	for (size_t i = 0; !e && i < n; i++)
+		e = kinds[edits[i].kind].make(ca->core, r, &edits[i], out);
+	return e ? e : store_edit(ca, r, action, out);
+}
+
 int ca_admin_edit(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const struct ca_edit *edits,
 		  size_t n, struct ca_outcome *out)
 {
@@ -275,10 +300,8 @@ int ca_admin_edit(struct ca_core *core, const struct ca_admin_caller *who, int64
 		return e;
 	if (n == 0 || n > CA_EDITS_MAX)
 		e = admin_turn_say(out, CA_ADMIN_INVALID, "an edit has 1 to 256 changes");
-	for (size_t i = 0; !e && i < n; i++)
-		e = kinds[edits[i].kind].make(core, r, &edits[i], out);
-	if (!e)
-		e = store_edit(ca, r, action, out);
+	else
+		e = admin_turn_edit(ca, r, action, edits, n, out);
 	return admin_turn_end(core, id, e, out);
 }
 

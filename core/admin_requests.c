@@ -63,8 +63,8 @@ void admin_approve(const struct admin_ask *a)
 		admin_say(a, CA_ADMIN_INVALID, "a digest has 32 octets");
 		return;
 	}
-	admin_decided(a, ca_admin_approve(a->core, &who, q->id, q->digest.len ? q->digest.data : NULL, &out), &out,
-		      q->id);
+	admin_decided(a, ca_admin_approve(a->core, &who, q->id, q->digest.len ? q->digest.data : NULL, q->not_after_s,
+					  &out), &out, q->id);
 }
 
 void admin_resubmit(const struct admin_ask *a)
@@ -100,7 +100,8 @@ void admin_edit(const struct admin_ask *a)
 			return;
 		}
 		edits[i] = (struct ca_edit){ (enum ca_edit_kind)c->kind, c->name, c->value,
-					     bytes_of(c->der.data, c->der.len), c->flags, c->lifetime_s };
+					     bytes_of(c->der.data, c->der.len), c->flags, c->lifetime_s,
+					     c->not_after_s };
 	}
 	admin_decided(a, ca_admin_edit(a->core, &who, q->id, edits, q->n_changes, &out), &out, q->id);
 }

@@ -19,5 +19,10 @@ int admin_turn_end(struct ca_core *core, int64_t id, int e, struct ca_outcome *o
  * outcomes of core/admin.h; STORE_CHANGED; negative. */
 int admin_turn_resubmit(struct ca *ca, struct ca_request *r, struct ca_outcome *out);
 
+/* Make these changes and write them; `r`: PENDING, and the caller's alone. `action`: that of the changes. 0, and `r`
+ * stands as it was stored; outcomes of core/admin.h; STORE_CHANGED; negative. */
+int admin_turn_edit(struct ca *ca, struct ca_request *r, enum ca_action action, const struct ca_edit *edits, size_t n,
+		    struct ca_outcome *out);
+
 /* Put a sentence into `out` and return `outcome`. */
 int admin_turn_say(struct ca_outcome *out, int outcome, const char *reason);

@@ -124,6 +124,8 @@ int decide_prepare(struct ca *ca, struct ca_request *r)
 	r->not_after_s = now_s - p->backdate_s + r->template_s - 1;
 	if (r->not_after_s > key->not_after_s)
 		r->not_after_s = key->not_after_s;
+	if (r->officer_not_after_s && r->not_after_s > r->officer_not_after_s)
+		r->not_after_s = r->officer_not_after_s;
 	for (size_t i = 0; p->common_name && i < r->n_names; i++) {
 		bool asked = r->csr.common_name && strcasecmp(r->csr.common_name, r->names[i].value) == 0;
 

@@ -6,6 +6,8 @@
 
 #include <errno.h>
 
+#include "core/base/clock.h"
+
 typedef Gatehouse__Admin__Difference Difference;
 
 struct differences {
@@ -107,7 +109,11 @@ static const char *span(struct differences *d, int64_t seconds)
 static int compare_validity(struct differences *d, const struct ca_profile *p)
 {
 	const struct ca_request *r = d->r;
+	char end[CLOCK_TEXT_SIZE];
 
+	if (p && r->officer_not_after_s && r->not_after_s == r->officer_not_after_s)
+		return add(d, "validity", span(d, p->lifetime_s),
+			   arena_printf(d->arena, "until %s", clock_print_s(r->not_after_s, end)), "an officer");
 	if (!p || r->template_s == p->lifetime_s)
 		return 0;
 	return add(d, "validity", span(d, p->lifetime_s), span(d, r->template_s),

@@ -278,7 +278,10 @@ int request_hash_template(struct ca_request *r)
 {
 	size_t max = 64 + 2 * CA_ATTRIBUTES_MAX + 3 * REQUEST_EXTENSIONS_MAX, n = 0;
 	struct bytes *pieces = arena_alloc(r->arena, max * sizeof(*pieces));
-	char *lifetime = arena_printf(r->arena, "%lld", (long long)r->template_s);
+	/* What ends when an officer says so has no length that stays the same. */
+	bool is_until = r->officer_not_after_s && r->not_after_s == r->officer_not_after_s;
+	char *lifetime = arena_printf(r->arena, is_until ? "until %lld" : "%lld",
+				      (long long)(is_until ? r->not_after_s : r->template_s));
 	uint8_t names[SHA256_SIZE]; /* as they are now; names_key tells what was asked for */
 	struct ca_attribute attributes[CA_ATTRIBUTES_MAX];
 	struct ca_extension extensions[REQUEST_EXTENSIONS_MAX];

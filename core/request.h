@@ -81,6 +81,7 @@ struct ca_request {
 	const char *const *key_usage, *const *ext_key_usage; /* of the profile, for this key */
 	const char *officer;      /* who acts on it now; NULL: nobody does */
 	int64_t officer_lifetime_s; /* an officer shortened it to this; 0: nobody did */
+	int64_t officer_not_after_s; /* an officer lets it end then; 0: nobody does */
 	bool is_edited;           /* an officer changed it: a grant would not bring his changes back */
 
 	/* What was decided. */

@@ -130,9 +130,9 @@ static int insert_request(struct db_conn *conn, const struct apply *a)
 			"names_key, asked_subject, subject, raw_attributes, transaction_key, key_until_ms, "
 			"status, reason, rule, trace, digest, serial, tbs, key_id, crl_partition, not_before_s, "
 			"not_after_s, template_s, edited, key_type, key_bits, credential_id, credential, any_scope,"
-			" approvals_needed, server_key, also_id, also, certificate_id, name_change)"
+			" approvals_needed, server_key, also_id, also, certificate_id, name_change, limit_id, limit_text)"
 			" VALUES(?,?,1,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-			"?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			"?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 			DB_INT(r->id), DB_INT(r->state), DB_TEXT(r->ca), DB_TEXT(r->protocol), DB_TEXT(r->endpoint),
 			DB_TEXT(r->profile), DB_TEXT(r->requester), DB_TEXT(r->intermediary),
 			DB_TEXT(r->source_address), DB_INT(r->evidence), DB_INT(r->received_ms),
@@ -150,7 +150,8 @@ static int insert_request(struct db_conn *conn, const struct apply *a)
 			DB_INT(r->csr.key_bits), r->credential_id ? DB_INT(r->credential_id) : DB_NULL,
 			DB_TEXT(r->credential_text), DB_INT(r->is_any_scope), DB_INT(r->verdict.approvals),
 			DB_INT(r->server_key), r->also_id ? DB_INT(r->also_id) : DB_NULL, DB_TEXT(r->also_text),
-			r->certificate_id ? DB_INT(r->certificate_id) : DB_NULL, DB_INT(r->name_change));
+			r->certificate_id ? DB_INT(r->certificate_id) : DB_NULL, DB_INT(r->name_change),
+			r->limit_id ? DB_INT(r->limit_id) : DB_NULL, DB_TEXT(r->limit_text));
 	if (!e)
 		e = store_write_names(conn, r);
 	return e ? e : write_rows(conn, r);
@@ -176,7 +177,7 @@ static int update_request(struct db_conn *conn, const struct apply *a)
 		conn,
 		"UPDATE requests SET state=?, version=version+1, resolved_ms=?, key_until_ms=?, status=?, reason=?,"
 		" rule=?, trace=?, digest=?, serial=?, tbs=?, key_id=?, crl_partition=?, not_before_s=?,"
-		" not_after_s=?, template_s=?, edited=?, subject=?, officer_lifetime_s=?,"
+		" not_after_s=?, template_s=?, edited=?, subject=?, officer_lifetime_s=?, officer_not_after_s=?,"
 		" approvals_needed=?, server_key=?"
 		" WHERE id=? AND version=? AND state=?",
 		DB_INT(r->state), DB_INT(r->resolved_ms), DB_INT(a->change->key_until_ms), DB_INT(r->status),
@@ -184,7 +185,8 @@ static int update_request(struct db_conn *conn, const struct apply *a)
 		DB_BLOB(bytes_of(r->digest, SHA256_SIZE)), DB_BLOB(serial_of(r)), DB_BLOB(tbs_of(r)),
 		key_of(r), DB_INT(r->crl_partition), DB_INT(r->not_before_s), DB_INT(r->not_after_s),
 		DB_INT(r->template_s), DB_INT(r->is_edited), DB_TEXT(request_subject_text(r)),
-		DB_INT(r->officer_lifetime_s), DB_INT(r->verdict.approvals), DB_INT(r->server_key), DB_INT(r->id),
+		DB_INT(r->officer_lifetime_s), DB_INT(r->officer_not_after_s), DB_INT(r->verdict.approvals),
+		DB_INT(r->server_key), DB_INT(r->id),
 		DB_INT(r->version), DB_INT(a->change->from));
 
 	if (!e && db_changes(conn) != 1)

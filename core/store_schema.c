@@ -20,6 +20,7 @@ static const char schema_1[] =
 	" digest BLOB, serial BLOB, tbs BLOB, key_id INTEGER, crl_partition INTEGER NOT NULL DEFAULT 0,"
 	" not_before_s INTEGER, not_after_s INTEGER,"
 	" template_s INTEGER NOT NULL, edited INTEGER NOT NULL, officer_lifetime_s INTEGER NOT NULL DEFAULT 0,"
+	" officer_not_after_s INTEGER NOT NULL DEFAULT 0,"
 	" approvals_needed INTEGER NOT NULL DEFAULT 0,"
 	" key_type TEXT NOT NULL, key_bits INTEGER NOT NULL, server_key INTEGER NOT NULL DEFAULT 0,"
 	" credential_id INTEGER, credential TEXT, any_scope INTEGER NOT NULL,"

@@ -14,6 +14,7 @@
 
 #include "core/admin.h"
 #include "core/base/base64.h"
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/wire/frame.h"
 
@@ -40,6 +41,13 @@ int ctl_parse_id(const char *text, int64_t *id)
 	if (errno || *end || *text < '0' || *text > '9' || *id == 0)
 		return ctl_fail(CTL_USAGE, text, "that is not a request number", "gatehouse pending");
 	return 0;
+}
+
+int ctl_parse_time(const char *text, int64_t *seconds)
+{
+	if (clock_parse_s(text, seconds))
+		return ctl_fail(CTL_USAGE, text, "a time is written 2026-12-31T00:00:00Z", NULL);
+	return CTL_DONE;
 }
 
 int ctl_parse_duration(const char *text, int64_t *seconds)

@@ -47,6 +47,8 @@ static const struct option_row confirm_options[] = {
 static const struct option_row approve_options[] = {
 	{ "digest", .value = "HEX",
 	  .summary = "only what has this digest (from show or pending -o json); for one request" },
+	{ "not-after", .value = "TIME",
+	  .summary = "let it end then, earlier than it would, as 2026-12-31T00:00:00Z" },
 	{ "note", .value = "TEXT", .summary = "write a note first, for those who look next" },
 	{ 0 },
 };
@@ -131,6 +133,7 @@ static const struct option_row edit_options[] = {
 	{ "set-ext", .value = "OID=HEX", .summary = "set an extension to this DER; OID=HEX,critical", .repeats = true },
 	{ "del-ext", .value = "OID", .summary = "take an extension away", .repeats = true },
 	{ "lifetime", .value = "DURATION", .summary = "a shorter validity: 30d" },
+	{ "not-after", .value = "TIME", .summary = "an earlier end, as 2026-12-31T00:00:00Z" },
 	{ "set-attr", .value = "NAME=VALUE", .summary = "set an attribute", .repeats = true },
 	{ "del-attr", .value = "NAME", .summary = "remove an attribute", .repeats = true },
 	{ 0 },
@@ -288,7 +291,9 @@ static const struct command commands[] = {
 	  .run = ctl_approve,
 	  .text = "Shows the request, asks, records the approval of exactly what was shown, and asks policy again. "
 		  "If policy issues, the certificate is there when the command returns. Without a terminal --yes or "
-		  "--digest is needed." BATCH_TEXT,
+		  "--digest is needed.\n\nWith --not-after it is what was shown, but ends earlier: approvals that were "
+		  "given before are void then, and where several are needed the other officers approve the new end. "
+		  "--digest is that of what was shown, before." BATCH_TEXT,
 	  .example = "gatehouse approve 41\ngatehouse approve 41 --yes\n"
 		     "gatehouse approve @'profile=printer and age<1d' --max 50" },
 	{ "request", "deny", "deny", "REQUEST...", "deny, with a reason for the requester",

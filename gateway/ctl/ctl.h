@@ -151,6 +151,9 @@ int ctl_fail(int code, const char *what, const char *why, const char *next);
 /* "30d", "12h", "10m", "90s" or "2w" in seconds, more than 0. CTL_DONE or CTL_USAGE, told. */
 int ctl_parse_duration(const char *text, int64_t *seconds);
 
+/* "2026-12-31T00:00:00Z" in seconds. CTL_DONE or CTL_USAGE, told. */
+int ctl_parse_time(const char *text, int64_t *seconds);
+
 /* The first block with this label of a file in PEM; a file without any block as it is, as DER. Appended to `der`.
  * CTL_DONE or CTL_FAILED, told. */
 int ctl_read_pem(const char *path, const char *label, struct buf *der);

@@ -150,7 +150,7 @@ static void show_beside(struct ctl *ctl, const Gatehouse__Admin__Detail *d)
 }
 
 /* Show what will be approved and ask. The digest that was shown goes into `digest`. */
-static int confirm(struct ctl *ctl, int64_t id, uint8_t digest[static SHA256_SIZE])
+static int confirm(struct ctl *ctl, int64_t id, int64_t not_after_s, uint8_t digest[static SHA256_SIZE])
 {
 	char answer[16] = "";
 	int code;
@@ -161,6 +161,8 @@ static int confirm(struct ctl *ctl, int64_t id, uint8_t digest[static SHA256_SIZ
 	if (reply->detail->request->digest.len != SHA256_SIZE)
 		return ctl_fail(CTL_FAILED, "not approved", "the core sent no digest", NULL);
 	show_beside(ctl, reply->detail);
+	if (not_after_s)
+		fprintf(stderr, "\nIt will end on %s instead.\n", print_time_s(not_after_s));
 	fputs("\nIssue this certificate? [y/N] ", stderr);
 	if (!fgets(answer, sizeof(answer), stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
 		return ctl_fail(CTL_USAGE, "not approved", "it was not confirmed", NULL);
@@ -186,7 +188,7 @@ static int choose_digest(struct decide_run *run, const struct target *t, Gatehou
 		return ctl_fail(CTL_USAGE, "not approved", "there is no terminal to confirm it at",
 				"add --yes, or --digest with what gatehouse show printed");
 	if (!option_given(run->ctl, "yes"))
-		return confirm(run->ctl, t->id, decide->digest.data);
+		return confirm(run->ctl, t->id, decide->not_after_s, decide->digest.data);
 	decide->digest.len = 0;
 	return CTL_DONE;
 }
@@ -214,6 +216,9 @@ static int approve_one(struct decide_run *run, const struct target *t)
 
 	decide.id = t->id;
 	decide.digest.data = digest;
+	if (option_given(run->ctl, "not-after") &&
+	    ctl_parse_time(option_value(run->ctl, "not-after"), &decide.not_after_s))
+		return CTL_USAGE;
 	code = choose_digest(run, t, &decide);
 	/* First: what is issued at once is looked at with its note. */
 	if (!code && option_given(run->ctl, "note"))

@@ -131,6 +131,17 @@ static int change_lifetime(struct edit *edit, const char *value)
 	return CTL_DONE;
 }
 
+static int change_end(struct edit *edit, const char *value)
+{
+	Gatehouse__Admin__Change *c;
+	int64_t not_after_s;
+
+	if (ctl_parse_time(value, &not_after_s) || add_change(edit, CA_EDIT_END, &c))
+		return CTL_USAGE;
+	c->not_after_s = not_after_s;
+	return CTL_DONE;
+}
+
 /* In the order in which they are made: a name is added before another one goes, because the last one cannot. */
 static const struct {
 	const char *option, *word; /* the word of the form; NULL: not in it */
@@ -143,6 +154,7 @@ static const struct {
 	{ "add-san", "name", change_add_name },
 	{ "del-san", NULL, change_delete_name },
 	{ "lifetime", "lifetime", change_lifetime },
+	{ "not-after", NULL, change_end },
 };
 #define N_CHANGES (sizeof(changes) / sizeof(*changes))
 

@@ -439,6 +439,24 @@ def an_approval_may_carry_a_note():
         check("called the owner" not in p.run("show", other).stdout, "the note of another")
 
 
+def an_approval_may_end_it_earlier():
+    with Place() as p:
+        number, other = p.hold(2)
+        end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86400))
+        digest = p.g.tool_json("show", str(number))["request"]["digest"]
+        p.run("approve", number, "--not-after", "tomorrow", "--yes", code=2)
+        p.run("approve", number, "--not-after", "2099-01-01T00:00:00Z", "--yes", code=2)
+        p.run("approve", number, "--not-after", end, "--digest", "00" * 32, code=6)
+        p.run("approve", number, "--not-after", end, "--digest", digest)
+        certificate = x509.load_pem_x509_certificate(p.run("cert", "export", number).stdout.encode())
+        check(certificate.not_valid_after.strftime("%Y-%m-%dT%H:%M:%SZ") == end, f"it ends {certificate.not_valid_after}")
+        p.run("edit", other, "--not-after", end)
+        shown = p.run("request", "diff", other).stdout
+        check(f"until {end}" in shown and "an officer" in shown, shown)
+        shown = p.at_terminal("approve", other, "--not-after", end, answers=[("[y/N] ", "y\n")])
+        check(f"It will end on {end}" in shown, shown)
+
+
 def roles_are_needed():
     with Place(core="  officers: [nobody]\n") as p:
         number, = p.hold()
@@ -520,6 +538,6 @@ main([every_list_in_every_format, scripts_get_what_they_were_promised, exit_code
       several_results_are_one_document, batches_are_counted,
       waiting_for_what_happens, policy_is_asked_without_deciding,
       policy_is_asked_about_what_nobody_has_sent, edits_by_options_and_by_a_form,
-      an_approval_may_carry_a_note, roles_are_needed,
+      an_approval_may_carry_a_note, an_approval_may_end_it_earlier, roles_are_needed,
       escapes_are_shown_not_obeyed, text_is_utf8_and_whole, a_terminal_is_asked,
       the_pager_gets_what_is_longer_than_the_screen])

@@ -57,7 +57,7 @@ static int64_t issue(const char *name)
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
 	int64_t id = submit(name);
 
-	expect(ca_admin_approve(rig.core, &officer, id, NULL, &out) == 0 && out.disposition == CA_ISSUED,
+	expect(ca_admin_approve(rig.core, &officer, id, NULL, 0, &out) == 0 && out.disposition == CA_ISSUED,
 	       "nothing was issued");
 	return id;
 }

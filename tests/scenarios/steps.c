@@ -491,13 +491,14 @@ typedef int admin_fn(const struct admin_step *a, struct ca_outcome *out);
 
 static int admin_approve(const struct admin_step *a, struct ca_outcome *out)
 {
-	const char *which = step_value(a->step, "digest");
+	const char *which = step_value(a->step, "digest"), *until = step_value(a->step, "until");
 	uint8_t digest[SHA256_SIZE];
 
 	memcpy(digest, a->s->digest, sizeof(digest));
 	if (which && strcmp(which, "wrong") == 0)
 		digest[0] ^= 1;
-	return ca_admin_approve(a->s->rig.core, &a->who, a->id, which ? digest : NULL, out);
+	return ca_admin_approve(a->s->rig.core, &a->who, a->id, which ? digest : NULL,
+				until ? clock_wall_s() + duration_ms(until) / 1000 : 0, out);
 }
 
 static int admin_resubmit(const struct admin_step *a, struct ca_outcome *out)
@@ -598,6 +599,12 @@ static int admin_shorten(const struct admin_step *a, struct ca_outcome *out)
 	return edit(a, &(struct ca_edit){ CA_EDIT_SHORTEN, .lifetime_s = duration_ms(fourth(a)) / 1000 }, out);
 }
 
+static int admin_end(const struct admin_step *a, struct ca_outcome *out)
+{
+	return edit(a, &(struct ca_edit){ CA_EDIT_END, .not_after_s = clock_wall_s() + duration_ms(fourth(a)) / 1000 },
+		    out);
+}
+
 static int admin_note(const struct admin_step *a, struct ca_outcome *out)
 {
 	int e = ca_admin_note(a->s->rig.core, &a->who, a->id, fourth(a), out);
@@ -626,6 +633,7 @@ static const struct {
 	{ "set-name", admin_set_name },
 	{ "rm-name", admin_remove_name },
 	{ "shorten", admin_shorten },
+	{ "end", admin_end },
 	{ "note", admin_note },
 	{ "set-ext", admin_set_extension },
 	{ "revoke", admin_revoke },

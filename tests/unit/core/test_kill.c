@@ -86,7 +86,7 @@ static void approve(struct rig *rig, const struct place *p, int fd)
 	acknowledge(fd, &out);
 	rig_settle(rig);
 	trace_capture(rig->core->trace, die_there, (void *)p);
-	if (ca_admin_approve(rig->core, &alice, out.id, NULL, &out) == 0)
+	if (ca_admin_approve(rig->core, &alice, out.id, NULL, 0, &out) == 0)
 		acknowledge(fd, &out);
 }
 
@@ -218,7 +218,7 @@ static void killed_anywhere_in_an_approval_loses_nothing(void **state)
 		begin_again(&rig, &a);
 		/* Either it is done, or the officer finds it in the queue and does it again. */
 		if (state_of(&rig, 1) == CA_STATE_PENDING) {
-			assert_int_equal(ca_admin_approve(rig.core, &alice, 1, NULL, &out), 0);
+			assert_int_equal(ca_admin_approve(rig.core, &alice, 1, NULL, 0, &out), 0);
 			assert_int_equal(out.disposition, CA_ISSUED);
 		}
 		rig_settle(&rig);

@@ -203,7 +203,7 @@ static void a_grant_is_spent_once_however_many_come(void **state)
 
 		assert_int_equal(rig_submit(rig.door, "acme:1", "granted.example", "first", &out), 0);
 		assert_int_equal(out.disposition, CA_UNDER_SUBMISSION);
-		assert_int_equal(ca_admin_approve(rig.core, &alice, out.id, NULL, &out), 0);
+		assert_int_equal(ca_admin_approve(rig.core, &alice, out.id, NULL, 0, &out), 0);
 		assert_int_equal(out.disposition, CA_ISSUED);
 	}
 	script_slow(20);
@@ -331,7 +331,7 @@ static void an_edit_between_showing_and_approving_is_refused(void **state)
 		snprintf(value, sizeof(value), "%u", round);
 		show(id, digest);
 		assert_int_equal(edit(id, value, &edited), 0);
-		refused += ca_admin_approve(rig.core, &officers[0], id, digest, &approved) == CA_ADMIN_CHANGED;
+		refused += ca_admin_approve(rig.core, &officers[0], id, digest, 0, &approved) == CA_ADMIN_CHANGED;
 	}
 	assert_int_equal(refused, rounds);
 	assert_int_equal(rig_number(&rig, "SELECT count(*) FROM approvals"), 0);
@@ -349,7 +349,7 @@ static void approve_seen(struct one *o)
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
 	int64_t id = o->id;
 
-	keep(o, ca_admin_approve(rig.core, &officers[0], id, seen.digest, &out), &out);
+	keep(o, ca_admin_approve(rig.core, &officers[0], id, seen.digest, 0, &out), &out);
 	o->id = id;
 }
 

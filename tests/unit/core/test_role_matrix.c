@@ -167,7 +167,7 @@ static void who_was_shown_another_version_decides_nothing(void **state)
 
 	assert_int_equal(ca_admin_deny(rig.core, &officer, 1, "", &out), CA_ADMIN_CHANGED);
 	assert_int_equal(ca_admin_resubmit(rig.core, &officer, 1, &out), CA_ADMIN_CHANGED);
-	assert_int_equal(ca_admin_approve(rig.core, &officer, 1, NULL, &out), CA_ADMIN_CHANGED);
+	assert_int_equal(ca_admin_approve(rig.core, &officer, 1, NULL, 0, &out), CA_ADMIN_CHANGED);
 	assert_int_equal(rig_number(&rig, "SELECT count(*) FROM requests WHERE state=9 AND version=1"), 1);
 }
 
