@@ -22,6 +22,7 @@
 
 #define GATEWAY_TLS_PROFILE "gateway-tls"
 #define INTERNAL_ENDPOINT "internal"
+#define IMPORTED_PROFILE "import" /* what rows that were imported have in the place of one */
 #define ANY_SCOPE_RULE "any-scope" /* the core's own: holds what a credential for any name asks for */
 #define CHANGED_NAMES_RULE "changed-names" /* the core's own: holds names that a renewal wants and nothing proves */
 

@@ -145,7 +145,7 @@ static int as_new(struct importing *i, struct ca_outcome *out)
 
 	if (e)
 		return e;
-	r->profile = "import"; /* as it is stored */
+	r->profile = IMPORTED_PROFILE; /* as it is stored */
 	r->requester = arena_printf(r->arena, "import:%s", i->who->name);
 	r->names = i->facts.names;
 	r->n_names = i->facts.n_names;
