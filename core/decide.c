@@ -91,6 +91,8 @@ int decide_check_proofs(struct ca *ca, const struct ca_request *r, char why[stat
 
 	if (!e)
 		e = check_proof(ca, r->also_id, r->also_text, why);
+	if (!e)
+		e = check_proof(ca, r->limit_id, r->limit_text, why);
 	return e ? e : check_certificate(ca, r->certificate_id, why);
 }
 

@@ -412,6 +412,7 @@ int prove_limit(struct ca *ca, const struct ca_submission *s, struct ca_request 
 		snprintf(why, CA_REASON_SIZE, "%s", CREDENTIAL_REFUSED_TEXT);
 	if (e)
 		return e > 0 ? CREDENTIAL_REFUSED : e;
+	r->limit_id = c.id;
 	r->limit_text = c.text;
 	for (size_t i = 0; i < s->n_names; i++)
 		if (!name_scope_has(&c.scope, s->names[i].kind, s->names[i].value)) {

@@ -51,7 +51,8 @@ struct ca_request {
 		NAMES_CHANGED,    /* of a ChangeSubjectName, and proven */
 		NAMES_UNPROVEN,   /* of one, and some wait for officers */
 	} name_change;
-	const char *limit_text;   /* "eab kid": its scope has the names, too; NULL: no such limit; not of a row */
+	int64_t limit_id;         /* a credential that proves nothing, but whose scope has the names, too; 0: none */
+	const char *limit_text;   /* "eab kid" */
 	bool is_any_scope;        /* it proves every name */
 	bool is_credential_over;  /* it is good only for asking about the request that used it */
 	int64_t received_ms, submitted_ms, first_seen_ms, resolved_ms;

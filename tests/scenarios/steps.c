@@ -353,6 +353,8 @@ static int submit(struct scenario *s, const struct step *step, struct bytes der,
 		   evidence_of(value_or(step, "name-evidence", value_or(step, "evidence", "acme"))));
 	if (step_value(step, "with") && scenario_claim(s, step, "with", &claim))
 		scenario_use_credential(s, step, &claim, &sub);
+	if (step_value(step, "limited-by") && scenario_claim(s, step, "limited-by", &claim))
+		sub.credential = &claim;
 	if (step_value(step, "certificate") && !scenario_show_certificate(s, step, &claim, &sub))
 		e = -EINVAL;
 	if (step_value(step, "also") && scenario_claim(s, step, "also", &also))
