@@ -318,8 +318,8 @@ int settings_check_profile(const struct conf_section *conf, struct conf_error *e
 
 	if (strcmp(conf_str(conf, "name"), IMPORTED_PROFILE) == 0)
 		return conf_refuse(conf, "name", error,
-				   "imported certificates stand under the profile '" IMPORTED_PROFILE "'; call this one "
-				   "otherwise, here and where endpoints name it");
+				   "imported certificates stand under the profile '" IMPORTED_PROFILE
+				   "'; call this one otherwise, here and where endpoints name it");
 	for (size_t i = 0; i < conf_count(conf, "key-usage"); i++)
 		if (!key_usage_known(conf_str_at(conf, "key-usage", i)))
 			return conf_refuse_at(conf, "key-usage", i, error,

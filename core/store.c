@@ -130,7 +130,8 @@ static int insert_request(struct db_conn *conn, const struct apply *a)
 			"names_key, asked_subject, subject, raw_attributes, transaction_key, key_until_ms, "
 			"status, reason, rule, trace, digest, serial, tbs, key_id, crl_partition, not_before_s, "
 			"not_after_s, template_s, edited, key_type, key_bits, credential_id, credential, any_scope,"
-			" approvals_needed, server_key, also_id, also, certificate_id, name_change, limit_id, limit_text)"
+			" approvals_needed, server_key, also_id, also, certificate_id, name_change, limit_id,"
+			" limit_text)"
 			" VALUES(?,?,1,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
 			"?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 			DB_INT(r->id), DB_INT(r->state), DB_TEXT(r->ca), DB_TEXT(r->protocol), DB_TEXT(r->endpoint),
