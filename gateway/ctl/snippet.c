@@ -35,8 +35,9 @@ static const struct snippet {
 	  "# est_user and est_password: " USER_TEXT
 	  "(umask 077; pki --gen --type ecdsa --size 256 --outform pem > NAME.key)\n"
 	  "pki --req --type priv --in NAME.key --dn CN=NAME --san NAME --outform pem > NAME.csr\n"
-	  "pki --est --url BASE --cacert root.pem --in NAME.csr --userpass \"$est_user:$est_password\" \\\n"
-	  "\t--outform pem > NAME.pem\n"
+	  "(umask 077; printf -- '--userpass %s:%s\\n' \"$est_user\" \"$est_password\" > NAME.opt)\n"
+	  "pki --est --options NAME.opt --url BASE --cacert root.pem --in NAME.csr --outform pem > NAME.pem\n"
+	  "rm NAME.opt\n"
 	  "# Later, with a request new.csr for the same name, of a key of its own:\n"
 	  "#   pki --est --url BASE --cacert root.pem --in new.csr --cert NAME.pem --key NAME.key \\\n"
 	  "#\t--outform pem > new.pem\n" },
@@ -45,12 +46,14 @@ static const struct snippet {
 	  "# est_user and est_password: " USER_TEXT
 	  "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout NAME.key -subj /CN=NAME \\\n"
 	  "\t-addext subjectAltName=DNS:NAME -outform DER | openssl base64 > NAME.csr\n"
-	  "curl --fail --cacert root.pem -u \"$est_user:$est_password\" -H 'Content-Type: application/pkcs10' \\\n"
+	  "printf 'user = \"%s:%s\"\\n' \"$est_user\" \"$est_password\" |\n"
+	  "\tcurl --config - --fail --cacert root.pem -H 'Content-Type: application/pkcs10' \\\n"
 	  "\t--data-binary @NAME.csr -o NAME.p7 URL/simpleenroll\n"
 	  "openssl base64 -d -in NAME.p7 | openssl pkcs7 -inform DER -print_certs -out NAME.pem\n" },
 	{ "est", "libest", false,
 	  ROOT_TEXT
 	  "# est_user and est_password: " USER_TEXT
+	  "# It takes the password on its command line only, where everybody on this host can read it.\n"
 	  "EST_OPENSSL_CACERT=root.pem estclient -e -s HOST -p PORT --common-name NAME --pem-output -o . \\\n"
 	  "?\t--path-seg LABEL \\\n"
 	  "\t-u \"$est_user\" -h \"$est_password\"\n" },

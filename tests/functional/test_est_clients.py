@@ -151,17 +151,32 @@ def strongswan():
 
 # ---- what people are told to type ----
 
+def told_of(folder, *programs):
+    """A folder for PATH in which these programs write down their arguments; and the file that these are in."""
+    place, log = os.path.join(folder, "bin"), os.path.join(folder, "arguments")
+    os.makedirs(place)
+    for program in programs:
+        with open(os.open(os.path.join(place, program), os.O_CREAT | os.O_WRONLY, 0o755), "w", encoding="ascii") as f:
+            f.write(f'#!/bin/sh\necho "$0 $*" >> {log}\nexec /usr/bin/{program} "$@"\n')
+    return place, log
+
+
 def snippets_run_as_they_are_printed(g):
     folder = os.path.join(g.folder, "typed")
     os.makedirs(folder)
+    place, log = told_of(folder, "curl", "pki")
     with open(os.path.join(folder, "root.pem"), "w", encoding="ascii") as f:
         f.write(g.run_tool("trust", "show", "--pem").stdout)
     for client, endpoint in ("strongswan", "est"), ("curl", "est"), ("curl", "est-label"):
         name = f"{client}-{endpoint}.example.com"
         said = g.run_tool("endpoint", "snippet", endpoint, client, "--domain", name).stdout
         create = [line for line in said.splitlines() if "gatehouse est-user create" in line][0].split("gatehouse ")[1]
-        env = {**os.environ, "est_user": name, "est_password": g.tool_json(*create.split())["secret"]}
+        password = g.tool_json(*create.split())["secret"]
+        env = {**os.environ, "est_user": name, "est_password": password, "PATH": f"{place}:{os.environ['PATH']}"}
         run("sh", "-euc", said, cwd=folder, env=env)
+        with open(log, encoding="utf-8") as f:
+            arguments = f.read()
+        check(name in arguments and password not in arguments, f"a password on a command line: {arguments}")
         pem = os.path.join(folder, name + ".pem")
         g.verify(pem)
         check(names_of(read(pem)) == [name], name)
