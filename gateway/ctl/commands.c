@@ -262,9 +262,9 @@ static const struct noun_row nouns[] = {
 	{ "server", .summary = "the daemon: health" },
 };
 
+#define SCOPE_TEXT "It proves the names of its scope, which is empty unless --scope says more, and nothing else."
 #define CREDENTIAL_TEXT \
-	"It proves the names of its scope, which is empty unless --scope says more, and nothing else. The secret is " \
-	"shown once, and stored in no form from which it could be shown again."
+	SCOPE_TEXT " The secret is shown once, and stored in no form from which it could be shown again."
 #define REVOKE_TEXT "What is pending with it will not be issued. Certificates that were issued stay as they are."
 
 /* In the order in which help shows them. */
@@ -410,7 +410,7 @@ static const struct command commands[] = {
 	  .prints = PRINTS_DOCUMENT, .options = { credential_options }, .run = ctl_listed_add,
 	  .text = "The file has one to eight certificates of authorities, in PEM or DER: who can build a path from its "
 		  "certificate to one of them asks as this vendor. In the scope {serialNumber} and {CN} stand for "
-		  "those of the device. " CREDENTIAL_TEXT,
+		  "those of the device. " SCOPE_TEXT,
 	  .example = "gatehouse vendor add acme anchors.pem --endpoint est --scope 'CN={serialNumber}'" },
 	{ "vendor", "list", NULL, "", "list the vendors", .prints = PRINTS_LIST, .list = &named_credential_shape,
 	  .is_paged = true, .run = ctl_credential_list },
@@ -421,7 +421,7 @@ static const struct command commands[] = {
 	  .options = { credential_options, by_name_options }, .run = ctl_listed_add,
 	  .text = "The file has its certificate, in PEM or DER, with clientAuth and id-kp-cmcRA "
 		  "(1.3.6.1.5.5.7.3.28) in its extended key usage; with --by-name those of its issuers behind it, "
-		  "unless this core has issued it. " CREDENTIAL_TEXT,
+		  "unless this core has issued it. " SCOPE_TEXT,
 	  .example = "gatehouse ra add registrar ra.pem --endpoint est --scope '*.plant.example.com'" },
 	{ "ra", "list", NULL, "", "list the registration authorities", .prints = PRINTS_LIST,
 	  .list = &named_credential_shape, .is_paged = true, .run = ctl_credential_list },
