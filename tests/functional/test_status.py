@@ -269,6 +269,21 @@ def read_all(s):
     return answer
 
 
+def stop_all_threads(pid):
+    """The signal is sent: wait until none of them answers any more."""
+    os.kill(pid, signal.SIGSTOP)
+    end = time.monotonic() + 30
+    while True:
+        states = set()
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/stat", encoding="ascii", errors="replace") as f:
+                states.add(f.read().rsplit(")", 1)[1].split()[0])
+        if states == {"T"}:
+            return
+        check(time.monotonic() < end, f"threads of {pid} are {states}")
+        time.sleep(0.01)
+
+
 def a_core_that_is_away_does_not_get_all_workers():
     """Whoever asks for the status of certificates takes no more than his share of the workers with him."""
     with gatehouse(set_up=add_status) as g:
@@ -278,8 +293,8 @@ def a_core_that_is_away_does_not_get_all_workers():
         directory_answers(g)
         core = g.processes()["core"]
         with contextlib.ExitStack() as stack:
-            os.kill(core, signal.SIGSTOP)
             try:
+                stop_all_threads(core)
                 asking = open_requests(g, stack, OPEN)
                 times = []
                 while len(times) < 10:
