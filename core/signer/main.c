@@ -197,12 +197,13 @@ static int start(const char **what)
 	struct wire_server *server;
 	struct pool *pool;
 	enum signer_memory memory;
+	unsigned keys_max;
 	int e;
 
 	*what = "it was given no key-encryption key or no connection to the core";
 	if (!given.has_kek || given.link_fd < 0)
 		return -EINVAL;
-	memory = sandbox_lock_memory();
+	memory = sandbox_lock_memory(&keys_max);
 	*what = "libcrypto does not work";
 	e = start_threads(&pool);
 	if (!e)
@@ -210,7 +211,7 @@ static int start(const char **what)
 	OPENSSL_cleanse(given.kek, sizeof(given.kek));
 	if (e)
 		return e;
-	signer_note_memory(signer, memory);
+	signer_note_memory(signer, memory, keys_max);
 	*what = "it cannot serve its connection";
 	e = wire_server_new(&server, &(struct wire_server_options){
 		.name = "signer", .pool = pool, .window = SIGNER_WINDOW, .is_quick = true, .answer = answer,

@@ -15,21 +15,29 @@
 #include "core/base/sanitized.h"
 
 #define LOCK_ALL_MIN ((rlim_t)32 << 20) /* 7 MB of libraries, the stacks, and what a busy signer allocates */
-#define KEY_HEAP ((size_t)256 << 10)   /* the numbers of 64 RSA keys are 114 KiB */
+#define KEY_HEAP ((size_t)2 << 20)
+#define KEY_HEAP_SMALL ((size_t)256 << 10) /* where little may be locked */
+#define KEY_HEAP_MIN ((rlim_t)4 << 20)  /* that may be locked, for the larger one */
+#define KEY_OCTETS 2048                 /* the numbers of an RSA key of 4096 bits take 1792 */
+#define KEY_ROOM_KEPT 8                 /* keys: for what is being unsealed and signed */
 #define DESCRIPTORS_MAX 16              /* poll() wants to be allowed as many as it looks at */
 
-enum signer_memory sandbox_lock_memory(void)
+enum signer_memory sandbox_lock_memory(unsigned *keys_max)
 {
 	struct rlimit limit;
 	bool has_limit = getrlimit(RLIMIT_MEMLOCK, &limit) == 0;
+	size_t size = KEY_HEAP_SMALL;
 	int heap;
 
 	if (has_limit) {
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_MEMLOCK, &limit);
+		if (limit.rlim_cur >= KEY_HEAP_MIN)
+			size = KEY_HEAP;
 	}
+	*keys_max = (unsigned)(size / KEY_OCTETS) - KEY_ROOM_KEPT;
 	/* Unsealed keys and private numbers live here; libcrypto locks it, and keeps it out of core files. */
-	heap = CRYPTO_secure_malloc_init(KEY_HEAP, 32);
+	heap = CRYPTO_secure_malloc_init(size, 32);
 	if (has_limit && limit.rlim_cur >= LOCK_ALL_MIN && mlockall(MCL_CURRENT | MCL_FUTURE) == 0)
 		return SIGNER_MEMORY_ALL;
 	/* 2: a heap that could not be locked, or not be kept out of core files. */

@@ -34,5 +34,6 @@ struct signer {
 	const struct signer_ways *ways;
 };
 
-/* core/signer/vault.c: say what of the memory is locked. */
-void signer_note_memory(struct signer *s, enum signer_memory memory);
+/* core/signer/vault.c, before the first call: say what of the memory is locked, and for how many keys at once there
+ * is room. */
+void signer_note_memory(struct signer *s, enum signer_memory memory, unsigned keys_max);

@@ -11,14 +11,18 @@
 
 #include "core/base/digest.h"
 
-int streams_init(struct streams *s)
+int streams_init(struct streams *s, void (*let_go)(void *arg, uint64_t key), void *arg)
 {
+	s->let_go = let_go;
+	s->arg = arg;
 	pthread_mutex_init(&s->lock, NULL);
 	return random_octets(&s->last_number, sizeof(s->last_number));
 }
 
-static void clear(struct stream *t)
+static void clear(struct streams *s, struct stream *t)
 {
+	if (t->number)
+		s->let_go(s->arg, t->key);
 	EVP_MD_CTX_free(t->digest);
 	gate_stream_fini(&t->gate);
 	*t = (struct stream){ 0 };
@@ -27,7 +31,7 @@ static void clear(struct stream *t)
 void streams_fini(struct streams *s)
 {
 	for (size_t i = 0; i < STREAMS_MAX; i++)
-		clear(&s->slots[i]);
+		clear(s, &s->slots[i]);
 	pthread_mutex_destroy(&s->lock);
 }
 
@@ -77,14 +81,14 @@ static void give_back(struct streams *s, struct stream *t, bool is_over)
 	t->is_busy = false;
 	t->touched = ++s->clock;
 	if (is_over)
-		clear(t);
+		clear(s, t);
 	pthread_mutex_unlock(&s->lock);
 }
 
 /* ---- the calls ---- */
 
 int streams_begin(struct streams *s, const EVP_MD_CTX *begun, const struct gate *gate, enum signer_purpose purpose,
-		  enum signer_stream_kind kind, uint64_t *number, char why[static SIGNER_WHY_SIZE])
+		  enum signer_stream_kind kind, uint64_t key, uint64_t *number, char why[static SIGNER_WHY_SIZE])
 {
 	EVP_MD_CTX *digest = EVP_MD_CTX_new();
 	struct gate_stream g;
@@ -98,11 +102,11 @@ int streams_begin(struct streams *s, const EVP_MD_CTX *begun, const struct gate 
 	pthread_mutex_lock(&s->lock);
 	t = find_room(s);
 	if (t) {
-		clear(t);
+		clear(s, t);
 		if (++s->last_number == 0)
 			s->last_number++;
 		*t = (struct stream){
-			.number = s->last_number, .touched = ++s->clock, .digest = digest, .gate = g
+			.number = s->last_number, .touched = ++s->clock, .digest = digest, .gate = g, .key = key
 		};
 		*number = t->number;
 	}

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
 #include <sys/mman.h>
 
@@ -18,10 +19,10 @@
 #include "core/base/digest.h"
 #include "core/base/own.h"
 #include "core/signer/gate.h"
+#include "core/signer/places.h"
 #include "core/signer/seal.h"
 #include "core/signer/streams.h"
 
-#define KEYS_MAX 64
 #define CA_MAX 256
 #define MADE_MAX 16 /* keys whose CA is still being created; of more the oldest is forgotten */
 
@@ -35,15 +36,13 @@ struct key {
 	struct gate gate;
 };
 
-/* Keys are only ever added, and a key never changes once it is counted in `n_keys`: signing takes no lock. */
+/* A key never changes once it has its place: who works with it takes no lock meanwhile. */
 struct vault {
 	struct signer face;
 	uint8_t kek[SIGNER_KEK_SIZE];
-	uint64_t instance; /* the upper 56 bits of every key's number: nobody else's numbers fit */
 	enum signer_memory memory;
+	struct places places;
 	pthread_mutex_t lock;
-	struct key keys[KEYS_MAX];
-	_Atomic unsigned n_keys;
 	uint8_t made[MADE_MAX][SHA256_SIZE]; /* of the public halves of keys that were made here; under the lock */
 	unsigned n_made;
 	struct streams streams;
@@ -65,13 +64,18 @@ static void fini_key(struct key *key)
 	buf_fini(&key->certificates);
 }
 
+static void drop_key(struct key *key)
+{
+	fini_key(key);
+	free(key);
+}
+
 static void vault_drop(struct signer *s)
 {
 	struct vault *v = (struct vault *)s;
 
 	streams_fini(&v->streams);
-	for (unsigned i = 0; i < v->n_keys; i++)
-		fini_key(&v->keys[i]);
+	places_fini(&v->places);
 	pthread_mutex_destroy(&v->lock);
 	OPENSSL_cleanse(v->kek, sizeof(v->kek));
 	munlock(v, sizeof(*v));
@@ -350,8 +354,10 @@ static int fill_key(struct vault *v, struct key *key, struct bytes certificates,
 	       refuse(why, "a key that was not made in this run of the signer is loaded with its CA's certificate");
 }
 
-static bool is_same_key(const struct key *a, const struct key *b)
+static bool is_same_key(const struct key *a, const void *arg)
 {
+	const struct key *b = arg;
+
 	if (a->purpose != b->purpose || strcasecmp(a->ca, b->ca) != 0)
 		return false;
 	if (a->mac)
@@ -360,28 +366,33 @@ static bool is_same_key(const struct key *a, const struct key *b)
 	       bytes_equal(buf_bytes(&a->certificates), buf_bytes(&b->certificates));
 }
 
-/* Takes `key` when it is a new one; otherwise nothing of it is kept. The same key for the same certificate has one
- * number, however often it is loaded. */
+/* Without a certificate, as while its CA was being created. */
+static bool is_bare_form(const struct key *a, const void *arg)
+{
+	const struct key *b = arg;
+
+	return a->purpose == SIGNER_PURPOSE_CA && a->certificates.len == 0 &&
+	       bytes_equal(buf_bytes(&a->spki), buf_bytes(&b->spki));
+}
+
+/* Takes what `key` has when it is a new one; otherwise nothing of it is kept. The same key for the same certificate
+ * has one number, however often it is loaded. Once it has its certificate, nobody needs it without. */
 static int add_key(struct vault *v, struct key *key, uint64_t *number, char why[static SIGNER_WHY_SIZE])
 {
-	unsigned i = 0;
-	int e = 0;
+	struct key *copy = malloc(sizeof(*copy));
+	int e;
 
-	pthread_mutex_lock(&v->lock);
-	while (i < v->n_keys && !is_same_key(&v->keys[i], key))
-		i++;
-	if (i == KEYS_MAX) {
-		e = refuse(why, "too many keys are loaded");
-	} else {
-		*number = v->instance | i;
-		if (i == v->n_keys) {
-			v->keys[i] = *key;
-			*key = (struct key){ 0 };
-			v->n_keys++;
-		}
-	}
-	pthread_mutex_unlock(&v->lock);
-	return e;
+	if (!copy)
+		return -ENOMEM;
+	if (key->certificates.len)
+		places_leave(&v->places, is_bare_form, key);
+	*copy = *key;
+	e = places_add(&v->places, copy, is_same_key, number);
+	if (e)
+		free(copy);
+	else
+		*key = (struct key){ 0 };
+	return e == PLACES_FULL ? refuse(why, "so many keys are at work that there is no room for another") : 0;
 }
 
 static int vault_load(struct signer *s, struct bytes sealed, enum signer_purpose purpose, const char *ca,
@@ -424,33 +435,49 @@ static int sign(const struct key *key, struct bytes data, struct buf *signature)
 	return ok ? 0 : -EIO;
 }
 
-static const struct key *find_key(struct vault *v, uint64_t number, char why[static SIGNER_WHY_SIZE])
-{
-	uint64_t index = number - v->instance;
-
-	if (index < v->n_keys)
-		return &v->keys[index];
-	snprintf(why, SIGNER_WHY_SIZE, "no such key is loaded");
-	return NULL;
-}
-
-/* Those of the other keys that belong to the same CA. */
-struct company {
+/* A key at work: given back with drop_use(). */
+struct use {
 	struct vault *vault;
-	const struct key *key;
+	const struct key *key; /* NULL: no such key is loaded */
+	uint64_t number;
 };
 
-/* `subject` of its certificate; empty: it needs none. The same key may be there with and without one. */
-static bool has_neighbour(const struct company *c, enum signer_purpose purpose, struct bytes spki,
-			  struct bytes subject)
+static struct use use_key(struct signer *s, uint64_t number, char why[static SIGNER_WHY_SIZE])
 {
-	const struct vault *v = c->vault;
+	struct vault *v = (struct vault *)s;
+	const struct key *key = places_take(&v->places, number);
 
-	for (const struct key *k = v->keys; k < v->keys + v->n_keys; k++)
-		if (k->purpose == purpose && k != c->key && strcasecmp(k->ca, c->key->ca) == 0 &&
-		    bytes_equal(buf_bytes(&k->spki), spki) && bytes_equal(k->gate.issuer, subject))
-			return true;
-	return false;
+	if (!key)
+		snprintf(why, SIGNER_WHY_SIZE, "no such key is loaded");
+	return (struct use){ v, key, number };
+}
+
+static void drop_use(struct use *u)
+{
+	if (u->key)
+		places_give(&u->vault->places, u->number);
+}
+#define USE __attribute__((cleanup(drop_use))) struct use
+
+/* Those of the other keys that belong to the same CA; with a `subject` of its certificate, or none. The same key may
+ * be there with and without one. */
+struct neighbour {
+	const struct key *key;
+	enum signer_purpose purpose;
+	struct bytes spki, subject;
+};
+
+static bool is_neighbour(const struct key *k, const void *arg)
+{
+	const struct neighbour *n = arg;
+
+	return k->purpose == n->purpose && k != n->key && strcasecmp(k->ca, n->key->ca) == 0 &&
+	       bytes_equal(buf_bytes(&k->spki), n->spki) && bytes_equal(k->gate.issuer, n->subject);
+}
+
+static bool has_neighbour(const struct use *u, enum signer_purpose purpose, struct bytes spki, struct bytes subject)
+{
+	return places_has(&u->vault->places, is_neighbour, &(struct neighbour){ u->key, purpose, spki, subject });
 }
 
 static bool has_responder(const void *arg, struct bytes spki)
@@ -466,44 +493,42 @@ static bool has_authority(const void *arg, struct bytes spki, struct bytes subje
 static int vault_sign_certificate(struct signer *s, uint64_t number, struct bytes tbs, struct buf *signature,
 				  char why[static SIGNER_WHY_SIZE])
 {
-	struct vault *v = (struct vault *)s;
-	const struct key *key = find_key(v, number, why);
-	const struct company company = { v, key };
-	const struct gate_neighbours neighbours = { has_responder, has_authority, &company };
+	USE use = use_key(s, number, why);
+	const struct gate_neighbours neighbours = { has_responder, has_authority, &use };
 	const char *refused;
 
-	if (!key)
+	if (!use.key)
 		return SIGNER_UNKNOWN_KEY;
-	if (key->purpose != SIGNER_PURPOSE_CA)
+	if (use.key->purpose != SIGNER_PURPOSE_CA)
 		return refuse(why, "this key signs no certificates");
-	refused = gate_refuses(&key->gate, &neighbours, tbs);
-	return refused ? refuse(why, refused) : sign(key, tbs, signature);
+	refused = gate_refuses(&use.key->gate, &neighbours, tbs);
+	return refused ? refuse(why, refused) : sign(use.key, tbs, signature);
 }
 
 static int vault_sign_request(struct signer *s, uint64_t number, struct bytes info, struct buf *signature,
 			      char why[static SIGNER_WHY_SIZE])
 {
-	const struct key *key = find_key((struct vault *)s, number, why);
+	USE use = use_key(s, number, why);
 	const char *refused;
 
-	if (!key)
+	if (!use.key)
 		return SIGNER_UNKNOWN_KEY;
-	if (key->purpose != SIGNER_PURPOSE_CA)
+	if (use.key->purpose != SIGNER_PURPOSE_CA)
 		return refuse(why, "this key signs no certification requests");
-	refused = gate_refuses_request(&key->gate, info);
-	return refused ? refuse(why, refused) : sign(key, info, signature);
+	refused = gate_refuses_request(&use.key->gate, info);
+	return refused ? refuse(why, refused) : sign(use.key, info, signature);
 }
 
 static int vault_sign_ocsp(struct signer *s, uint64_t number, struct bytes response_data, struct buf *signature,
 			   char why[static SIGNER_WHY_SIZE])
 {
-	const struct key *key = find_key((struct vault *)s, number, why);
+	USE use = use_key(s, number, why);
 	struct gate_stream g;
 	const char *refused;
 
-	if (!key)
+	if (!use.key)
 		return SIGNER_UNKNOWN_KEY;
-	refused = gate_stream_begin(&g, &key->gate, key->purpose, SIGNER_STREAM_OCSP);
+	refused = gate_stream_begin(&g, &use.key->gate, use.key->purpose, SIGNER_STREAM_OCSP);
 	if (!refused && response_data.len > SIGNER_PIECE_MAX)
 		refused = "the answer is too long for one message";
 	if (!refused)
@@ -511,19 +536,19 @@ static int vault_sign_ocsp(struct signer *s, uint64_t number, struct bytes respo
 	if (!refused)
 		refused = gate_stream_end(&g);
 	gate_stream_fini(&g);
-	return refused ? refuse(why, refused) : sign(key, response_data, signature);
+	return refused ? refuse(why, refused) : sign(use.key, response_data, signature);
 }
 
 static int vault_mac(struct signer *s, uint64_t number, struct bytes label, struct bytes octets,
 		     uint8_t out[static SIGNER_MAC_SIZE], char why[static SIGNER_WHY_SIZE])
 {
-	const struct key *key = find_key((struct vault *)s, number, why);
+	USE use = use_key(s, number, why);
 	OWNED_BUF message = BUF_INIT(1 + SIGNER_LABEL_MAX + SIGNER_PIECE_MAX);
 	size_t n = 0;
 
-	if (!key)
+	if (!use.key)
 		return SIGNER_UNKNOWN_KEY;
-	if (!key->mac)
+	if (!use.key->mac)
 		return refuse(why, "this key makes no MACs");
 	if (label.len > SIGNER_LABEL_MAX || octets.len > SIGNER_PIECE_MAX)
 		return refuse(why, "the label or the message is too long");
@@ -531,21 +556,31 @@ static int vault_mac(struct signer *s, uint64_t number, struct bytes label, stru
 	buf_append(&message, label);
 	if (buf_append(&message, octets))
 		return -ENOMEM;
-	return EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key->mac, SIGNER_MAC_SIZE, message.ptr, message.len, out,
-			 SIGNER_MAC_SIZE, &n) && n == SIGNER_MAC_SIZE ? 0 : -EIO;
+	return EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, use.key->mac, SIGNER_MAC_SIZE, message.ptr, message.len,
+			 out, SIGNER_MAC_SIZE, &n) && n == SIGNER_MAC_SIZE ? 0 : -EIO;
 }
 
 /* ---- streams ---- */
 
+/* A stream works with its key until it is over. */
+static void give_key_back(void *arg, uint64_t number)
+{
+	places_give(&((struct vault *)arg)->places, number);
+}
+
 static int vault_stream_begin(struct signer *s, uint64_t number, enum signer_stream_kind kind, uint64_t *stream,
 			      char why[static SIGNER_WHY_SIZE])
 {
-	struct vault *v = (struct vault *)s;
-	const struct key *key = find_key(v, number, why);
+	struct use use = use_key(s, number, why);
+	int e;
 
-	if (!key)
+	if (!use.key)
 		return SIGNER_UNKNOWN_KEY;
-	return streams_begin(&v->streams, key->begun, &key->gate, key->purpose, kind, stream, why);
+	e = streams_begin(&use.vault->streams, use.key->begun, &use.key->gate, use.key->purpose, kind, number, stream,
+			  why);
+	if (e)
+		drop_use(&use);
+	return e;
 }
 
 static int vault_stream_data(struct signer *s, uint64_t stream, struct bytes piece, char why[static SIGNER_WHY_SIZE])
@@ -572,9 +607,12 @@ static int vault_ask_memory(struct signer *s, enum signer_memory *memory)
 	return 0;
 }
 
-void signer_note_memory(struct signer *s, enum signer_memory memory)
+void signer_note_memory(struct signer *s, enum signer_memory memory, unsigned keys_max)
 {
-	((struct vault *)s)->memory = memory;
+	struct vault *v = (struct vault *)s;
+
+	v->memory = memory;
+	v->places.max = keys_max < PLACES_MAX ? keys_max : PLACES_MAX;
 }
 
 int signer_new(struct signer **out, const uint8_t kek[static SIGNER_KEK_SIZE])
@@ -597,14 +635,13 @@ int signer_new(struct signer **out, const uint8_t kek[static SIGNER_KEK_SIZE])
 
 	if (!v)
 		return -ENOMEM;
-	if (random_octets(&v->instance, sizeof(v->instance)) || streams_init(&v->streams)) {
+	if (places_init(&v->places, drop_key) || streams_init(&v->streams, give_key_back, v)) {
 		free(v);
 		return -EIO;
 	}
 	/* Best effort: without the right to lock memory the key works the same, it could only reach swap. */
 	(void)mlock(v, sizeof(*v));
 	v->face.ways = &ways;
-	v->instance &= ~UINT64_C(0xff);
 	memcpy(v->kek, kek, sizeof(v->kek));
 	pthread_mutex_init(&v->lock, NULL);
 	*out = &v->face;

@@ -211,6 +211,49 @@ static void a_key_that_is_loaded_again_has_the_same_number(void **state)
 	issue_kit_fini(&k);
 }
 
+/* Sixteen keys of a few CAs and their responders were too many once. */
+static void there_is_room_for_the_keys_of_many_cas(void **state)
+{
+	uint8_t mac[SIGNER_MAC_SIZE];
+	char why[SIGNER_WHY_SIZE] = "", name[32];
+	struct signer *s = NULL;
+	uint64_t keys[300];
+
+	assert_int_equal(signer_new(&s, issue_kit_kek), 0);
+	for (unsigned i = 0; i < 300; i++) {
+		OWNED_BUF sealed = BUF_INIT(SIGNER_SEALED_MAX);
+		OWNED_BUF spki = BUF_INIT(4096);
+
+		snprintf(name, sizeof(name), "CA %u", i);
+		assert_int_equal(signer_generate(s, "hmac", SIGNER_PURPOSE_MAC, name, &sealed, &spki, why), 0);
+		assert_int_equal(signer_load(s, buf_bytes(&sealed), SIGNER_PURPOSE_MAC, name, bytes_of(NULL, 0),
+					     &keys[i], why), 0);
+	}
+	for (unsigned i = 0; i < 300; i++)
+		assert_int_equal(signer_mac(s, keys[i], bytes_of("x", 1), bytes_of("y", 1), mac, why), 0);
+	signer_drop(&s);
+}
+
+static void a_key_that_has_its_certificate_is_not_kept_without(void **state)
+{
+	OWNED_BUF signature = BUF_INIT(SIGNER_SIGNATURE_MAX);
+	char why[SIGNER_WHY_SIZE] = "";
+	struct issue_kit k;
+	uint64_t bare, key;
+
+	issue_kit_init(&k, "ec-p256", "One", NOW, NOW + 86400);
+	assert_int_equal(signer_load(k.signer, buf_bytes(&k.sealed), SIGNER_PURPOSE_CA, "One", bytes_of(NULL, 0), &bare,
+				     why), 0);
+	assert_int_equal(signer_sign_request(k.signer, bare, bytes_of("\x30\x00", 2), &signature, why),
+			 SIGNER_REFUSED);
+	assert_int_equal(signer_load(k.signer, buf_bytes(&k.sealed), SIGNER_PURPOSE_CA, "One",
+				     buf_bytes(&k.certificate), &key, why), 0);
+	assert_true(key == k.key);
+	assert_int_equal(signer_sign_request(k.signer, bare, bytes_of("\x30\x00", 2), &signature, why),
+			 SIGNER_UNKNOWN_KEY);
+	issue_kit_fini(&k);
+}
+
 static void makes_the_keys_it_says_and_no_others(void **state)
 {
 	static const char *const bad[] = { "ec-p521", "rsa-1024", "ed25519", "", "EC-P256" };
@@ -361,6 +404,8 @@ int main(void)
 		cmocka_unit_test(a_key_of_an_earlier_run_is_not_loaded_without_its_certificate),
 		cmocka_unit_test(the_keys_that_were_made_are_forgotten_in_turn),
 		cmocka_unit_test(a_key_that_is_loaded_again_has_the_same_number),
+		cmocka_unit_test(there_is_room_for_the_keys_of_many_cas),
+		cmocka_unit_test(a_key_that_has_its_certificate_is_not_kept_without),
 		cmocka_unit_test(makes_the_keys_it_says_and_no_others),
 		cmocka_unit_test(refuses_another_issuer),
 		cmocka_unit_test(refuses_to_make_another_authority),

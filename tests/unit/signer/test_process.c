@@ -460,7 +460,7 @@ static bool memory_is(rlim_t limit, enum signer_memory expected)
 	/* KiB */
 	static const long locked_least[] = { [SIGNER_MEMORY_KEYS] = 256, [SIGNER_MEMORY_ALL] = 4096,
 					     [SIGNER_MEMORY_NONE] = 0 };
-	static const long locked_most[] = { [SIGNER_MEMORY_KEYS] = 1024, [SIGNER_MEMORY_ALL] = 32 * 1024,
+	static const long locked_most[] = { [SIGNER_MEMORY_KEYS] = 3072, [SIGNER_MEMORY_ALL] = 32 * 1024,
 					    [SIGNER_MEMORY_NONE] = 16 };
 	struct rlimit before;
 	enum signer_memory memory;
