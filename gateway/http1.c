@@ -67,7 +67,7 @@ static void forget(struct http1 *p)
 {
 	p->method = p->path = p->query = p->host = p->why = NULL;
 	p->n_headers = 0;
-	p->is_http10 = p->keeps_alive = p->expects_continue = false;
+	p->is_http10 = p->is_absolute = p->keeps_alive = p->expects_continue = false;
 	p->body = (struct bytes){ 0 };
 	p->status = 0;
 	p->phase = PHASE_REQUEST_LINE;
@@ -204,6 +204,37 @@ static int check_version(struct http1 *p, const char *s)
 	return HTTP1_MORE;
 }
 
+/* "http://host/path" becomes "host" and "/path", in place: the scheme leaves room for what is put between them. From
+ * here on this is the host, whatever the header says (RFC 9112 3.2.2); `*target` is the path. */
+static int split_absolute(struct http1 *p, char **target, size_t n_scheme)
+{
+	char *s = *target, *authority = s + n_scheme, *path;
+	size_t n = strcspn(authority, "/?#");
+	const char *why = NULL;
+
+	path = authority + n;
+	memmove(s, authority, n);
+	if (*path != '/')
+		*--path = '/';
+	s[n] = 0;
+	p->host_at = (size_t)(s - (char *)p->in.ptr);
+	p->is_absolute = true;
+	*target = path;
+	return judge(p, http_rule_host(s, &why), &why);
+}
+
+static int read_target(struct http1 *p, char **target)
+{
+	static const char *const schemes[] = { "http://", "https://" };
+	const char *why = NULL;
+	int r = HTTP1_MORE;
+
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes) && !p->is_absolute; i++)
+		if (strncasecmp(*target, schemes[i], strlen(schemes[i])) == 0)
+			r = split_absolute(p, target, strlen(schemes[i]));
+	return r ? r : judge(p, http_rule_target(*target, &why), &why);
+}
+
 static int split_request_line(struct http1 *p, char *s, size_t len)
 {
 	char *target = memchr(s, ' ', len), *version = target ? strchr(target + 1, ' ') : NULL, *query;
@@ -217,7 +248,7 @@ static int split_request_line(struct http1 *p, char *s, size_t len)
 		return bad(p, 400, "the request line is not METHOD TARGET VERSION");
 	*target++ = 0;
 	*version++ = 0;
-	r = judge(p, http_rule_target(target, &why), &why);
+	r = read_target(p, &target);
 	if (!r)
 		r = check_version(p, version);
 	if (r)
@@ -288,7 +319,10 @@ static int field_host(struct http1 *p, char *value)
 
 	if (++p->n_hosts > 1)
 		return bad(p, 400, "more than one Host");
-	p->host_at = (size_t)(value - (char *)p->in.ptr);
+	if (p->is_absolute)
+		p->value_at[p->n_headers - 1] = (uint32_t)p->host_at;
+	else
+		p->host_at = (size_t)(value - (char *)p->in.ptr);
 	return judge(p, http_rule_host(value, &why), &why);
 }
 

@@ -11,7 +11,7 @@
  *
  * What two parsers could read differently is refused, not repaired: bare LF, folded lines, blanks before the colon,
  * both or several framing fields, any transfer coding but `chunked`, more or fewer than one Host. The verdict never
- * depends on how the octets were cut into pieces. Nothing is decoded: the target is compared as it was sent.
+ * depends on how the octets were cut into pieces. Nothing is decoded: the path is compared as it was sent.
  *
  * Everything a request holds lives in one buffer, in place; pointers are valid until the next call of any function
  * here besides http1_header().
@@ -44,10 +44,11 @@ struct http1 {
 	const char *method;       /* "GET", "HEAD", "POST" */
 	const char *path;         /* as sent, up to the query */
 	const char *query;        /* after '?'; NULL: none */
-	const char *host;         /* NULL: HTTP/1.0 without one */
+	const char *host;         /* of an absolute target, else of Host; NULL: HTTP/1.0 without one */
 	struct http_header headers[HTTP1_FIELDS_MAX];
 	size_t n_headers;
 	bool is_http10;
+	bool is_absolute;         /* the target was "http://host/path": the header `host` has that host, too */
 	bool keeps_alive;         /* what the client wants */
 	bool expects_continue;    /* it waits for "100 Continue" before the body */
 	/* From HTTP1_DONE on. */

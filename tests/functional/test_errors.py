@@ -50,6 +50,28 @@ def malformed_http():
         check("200" in raw(g, b"GET /acme/directory HTTP/1.1\r\nHost: localhost\r\n\r\n"), "and the right one is served")
 
 
+def absolute_targets():
+    """As a proxy sends them: their host counts, and what is below it is the same (RFC 9112 3.2.2)."""
+    with gatehouse() as g:
+        for target, host, said in ((f"https://localhost:{g.port}", "127.0.0.1", "localhost"),
+                                   (f"https://127.0.0.1:{g.port}", "localhost", "127.0.0.1")):
+            done = subprocess.run(["curl", "-sS", "--http1.1", "--cacert", g.root, "-H", f"Host: {host}:{g.port}",
+                                   "--request-target", f"{target}/acme/directory", f"https://localhost:{g.port}/"], capture_output=True, text=True,
+                                  timeout=60)
+            check(done.returncode == 0, f"curl: {done.stderr}")
+            check(json.loads(done.stdout)["newNonce"].startswith(f"https://{said}:{g.port}/acme/"), f"{target}: {done.stdout}")
+        for octets, status in [
+            (b"GET https://localhost/acme/directory HTTP/1.1\r\nHost: localhost\r\n\r\n", "200"),
+            (b"GET https://localhost HTTP/1.1\r\nHost: localhost\r\n\r\n", "404"),
+            (b"GET https://localhost/acme/../acme/directory HTTP/1.1\r\nHost: localhost\r\n\r\n", "404"),
+            (b"GET https://root@localhost/acme/directory HTTP/1.1\r\nHost: localhost\r\n\r\n", "400"),
+            (b"GET https:///acme/directory HTTP/1.1\r\nHost: localhost\r\n\r\n", "400"),
+            (b"GET ldap://localhost/acme/directory HTTP/1.1\r\nHost: localhost\r\n\r\n", "400"),
+        ]:
+            line = raw(g, octets)
+            check(line.startswith("HTTP/1.1 " + status), f"{octets[:60]!r} got {line}")
+
+
 def malformed_messages():
     with gatehouse() as g:
         responder = Responder(g.http01_port)
@@ -211,5 +233,5 @@ def the_tool_says_what_is_wrong():
     shutil.rmtree(g.folder)
 
 
-main([malformed_http, malformed_messages, wrong_csrs, wrong_identifiers, wrong_configuration, no_ca_yet, port_in_use,
+main([malformed_http, absolute_targets, malformed_messages, wrong_csrs, wrong_identifiers, wrong_configuration, no_ca_yet, port_in_use,
       no_permission_on_the_data_folder, the_tool_says_what_is_wrong])

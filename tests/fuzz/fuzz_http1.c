@@ -28,6 +28,8 @@ static void read_request(const struct http1 *p, struct verdict *v)
 	/* What handlers may rely on. */
 	if (*p->path != '/' || p->body.len > p->limits.body_max || (!p->host && !p->is_http10))
 		abort();
+	if (p->host && (!*p->host || strpbrk(p->host, "/?#@")))
+		abort();
 	for (i = 0; i < p->n_headers; i++)
 		if (strpbrk(p->headers[i].name, "\r\n :") || strpbrk(p->headers[i].value, "\r\n\t"))
 			abort();

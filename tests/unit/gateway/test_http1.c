@@ -64,7 +64,26 @@ static const struct bad_case bad_cases[] = {
 	{ 501, TEXT("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") },
 	{ 400, TEXT("G(T / HTTP/1.1\r\n" H "\r\n") },
 	/* targets */
-	{ 400, TEXT("GET http://a/ HTTP/1.1\r\n" H "\r\n") },
+	{ 400, TEXT("GET http:/a HTTP/1.1\r\n" H "\r\n") },
+	{ 400, TEXT("GET http:///a HTTP/1.1\r\n" H "\r\n") },
+	{ 400, TEXT("GET http://?a HTTP/1.1\r\n" H "\r\n") },
+	{ 400, TEXT("GET http:// HTTP/1.1\r\n" H "\r\n") },
+	{ 400, TEXT("GET http://a#f HTTP/1.1\r\n" H "\r\n") },
+	{ 400, TEXT("GET http://a/#f HTTP/1.1\r\n" H "\r\n") },
+	{ 400, TEXT("GET http://u@a/ HTTP/1.1\r\n" H "\r\n") },
+	{ 400, TEXT("GET http://u:p@a/ HTTP/1.1\r\n" H "\r\n") },
+	{ 400, TEXT("GET http://a\\b/ HTTP/1.1\r\n" H "\r\n") },
+	{ 400, TEXT("GET http://a\tb/ HTTP/1.1\r\n" H "\r\n") },
+	{ 400, TEXT("GET http://a\0b/ HTTP/1.1\r\n" H "\r\n") },
+	{ 400, TEXT("GET http://\xc3\xa9/ HTTP/1.1\r\n" H "\r\n") },
+	{ 400, TEXT("GET ftp://a/ HTTP/1.1\r\n" H "\r\n") },
+	{ 400, TEXT("GET a:80 HTTP/1.1\r\n" H "\r\n") },
+	{ 400, TEXT("GET http://http://a/ HTTP/1.1\r\n\r\n") },
+	{ 400, TEXT("GET http://a/ HTTP/1.1\r\n\r\n") },
+	{ 400, TEXT("GET http://a/ HTTP/1.1\r\nHost:\r\n\r\n") },
+	{ 400, TEXT("GET http://a/ HTTP/1.1\r\nHost: a/b\r\n\r\n") },
+	{ 400, TEXT("GET http://a/ HTTP/1.1\r\n" H H "\r\n") },
+	{ 414, TEXT("GET http://" X64 "/ HTTP/1.1\r\n" H "\r\n") },
 	{ 400, TEXT("GET * HTTP/1.1\r\n" H "\r\n") },
 	{ 400, TEXT("GET a HTTP/1.1\r\n" H "\r\n") },
 	{ 400, TEXT("GET ?x HTTP/1.1\r\n" H "\r\n") },
@@ -293,6 +312,53 @@ static void check_good(struct http1 *p, const struct good_case *c)
 	assert_true(bytes_equal_str(p->body, c->body));
 	assert_int_equal(p->keeps_alive, c->keeps_alive);
 	assert_non_null(p->host);
+}
+
+static const struct absolute_case {
+	const char *octets, *host, *path, *query;
+} absolute_cases[] = {
+	{ "GET http://b/ HTTP/1.1\r\nA: x\r\n" H "\r\n", "b", "/", NULL },
+	{ "GET http://b HTTP/1.1\r\n" H "\r\n", "b", "/", NULL },
+	{ "GET http://b?c=/d HTTP/1.1\r\n" H "\r\n", "b", "/", "c=/d" },
+	{ "GET HTTPS://b.example:443/a/b?c HTTP/1.1\r\n" H "\r\n", "b.example:443", "/a/b", "c" },
+	{ "GET Http://[::1]:80/a//b HTTP/1.1\r\n" H "\r\n", "[::1]:80", "/a//b", NULL },
+	{ "GET http://b//a HTTP/1.1\r\n" H "\r\n", "b", "//a", NULL },
+	{ "GET http://b/http://c HTTP/1.1\r\n" H "\r\n", "b", "/http://c", NULL },
+};
+
+static const char *value_of(const struct http1 *p, const char *name)
+{
+	const char *value = NULL;
+
+	for (size_t i = 0; i < p->n_headers; i++)
+		if (strcmp(p->headers[i].name, name) == 0)
+			value = p->headers[i].value;
+	return value;
+}
+
+/* RFC 9112 3.2.2: and nobody behind the parser sees the other host, whichever way he looks. */
+static void the_host_of_an_absolute_target_counts(void **state)
+{
+	struct http1 p;
+
+	for (size_t i = 0; i < sizeof(absolute_cases) / sizeof(*absolute_cases); i++) {
+		const struct absolute_case *c = &absolute_cases[i];
+		struct bytes octets = bytes_of_str(c->octets);
+
+		for (size_t cut = 0; cut <= octets.len; cut++) {
+			http1_init(&p, &small);
+			assert_int_equal(feed_cut(&p, octets, cut), HTTP1_DONE);
+			assert_string_equal(p.host, c->host);
+			assert_string_equal(value_of(&p, "host"), c->host);
+			assert_string_equal(p.path, c->path);
+			assert_true(c->query ? p.query && strcmp(p.query, c->query) == 0 : !p.query);
+			http1_next(&p);
+			/* The next request on the connection has its own again. */
+			assert_int_equal(feed(&p, bytes_of_str(GET H "\r\n")), HTTP1_DONE);
+			assert_string_equal(p.host, "a");
+			http1_fini(&p);
+		}
+	}
 }
 
 static void accepts_what_is_right_however_it_is_cut(void **state)
@@ -616,6 +682,7 @@ static void refuses_a_status_that_is_none(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_host_of_an_absolute_target_counts),
 		cmocka_unit_test(refuses_what_can_be_read_in_two_ways),
 		cmocka_unit_test(refuses_octet_by_octet_as_well),
 		cmocka_unit_test(accepts_what_is_right_however_it_is_cut),
