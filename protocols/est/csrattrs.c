@@ -7,11 +7,11 @@
 
 #define CSRATTRS_MAX ((size_t)16 << 10)
 
-/* RFC 7030 3.5: a server that wants requests to be linked says so here. */
-static bool demands_password(const struct est *est)
+/* RFC 7030 3.5: a server that wants requests to be linked says so by the attribute challengePassword, and clients put
+ * the value of their connection there. So nothing else may be asked for in this way. */
+static bool demands_link(const struct est *est)
 {
-	return est->challenge == EST_CHALLENGE_SECRET ||
-	       (est->challenge == EST_CHALLENGE_LINKING && est->pop == EST_POP_REQUIRE);
+	return est->challenge == EST_CHALLENGE_LINKING && est->pop == EST_POP_REQUIRE;
 }
 
 /* Anybody may ask (RFC 7030 4.5.1). Nothing to tell is 204 (4.5.2). */
@@ -29,7 +29,7 @@ int est_csrattrs(struct est_call *c)
 		return est_refuse_later(c, 503, 2, "the CA does not answer at the moment");
 	if (e)
 		return e < 0 ? e : est_refuse(c, 404, "the CA does not know this endpoint");
-	e = est_csrattrs_write(&form, demands_password(c->est), c->est->csrattrs, &der);
+	e = est_csrattrs_write(&form, demands_link(c->est), c->est->csrattrs, &der);
 	if (e)
 		return e;
 	atomic_fetch_add(&c->est->n_csrattrs, 1);

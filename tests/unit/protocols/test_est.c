@@ -127,6 +127,16 @@ int ca_get_crl(struct ca_door *ca, unsigned key_index, unsigned partition, struc
 	return buf_append(der, bytes_of("\x30\x00", 2));
 }
 
+/* A profile that demands nothing. */
+int ca_get_request_form(struct ca_door *ca, const char *endpoint_name, const char *profile_name, struct arena *into,
+			struct ca_request_form *out)
+{
+	static const char *const none[] = { NULL };
+
+	*out = (struct ca_request_form){ .key_types = none, .attributes = none };
+	return 0;
+}
+
 const char *ca_trust_word(enum ca_trust trust)
 {
 	static const char *const words[] = { "none", "own", "vendor", "ra" };
@@ -602,6 +612,31 @@ static void a_list_that_has_ended_is_not_sent_while_the_core_is_away(void **unus
 	est_crls_drop(&est.crls);
 }
 
+/* RFC 7030 3.5: who finds the attribute there links his request to the connection. A secret in its place is nothing that
+ * a client could know of, and must not be answered with a value of the connection. */
+static void clients_are_told_to_link_where_it_is_needed(void **unused)
+{
+	static const struct {
+		enum est_challenge challenge;
+		enum est_pop pop;
+		int status;
+	} cases[] = {
+		{ EST_CHALLENGE_LINKING, EST_POP_REQUIRE, 200 }, { EST_CHALLENGE_LINKING, EST_POP_VERIFY, 204 },
+		{ EST_CHALLENGE_LINKING, EST_POP_OFF, 204 },	 { EST_CHALLENGE_SECRET, EST_POP_VERIFY, 204 },
+		{ EST_CHALLENGE_IGNORE, EST_POP_VERIFY, 204 },
+	};
+
+	est.csrattrs = EST_CSRATTRS_LIST;
+	est.base64 = EST_BASE64_SINGLE;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		est.challenge = cases[i].challenge;
+		est.pop = cases[i].pop;
+		if (get(est_csrattrs) != cases[i].status)
+			fail_msg("case %zu: %d", i, r.status);
+		assert_string_equal(buf_str(&r.body), r.status == 200 ? "MAsGCSqGSIb3DQEJBw==" : "");
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -623,6 +658,7 @@ int main(void)
 		TEST(a_crowd_is_told_to_come_back),
 		TEST(certificates_are_there_while_the_core_is_away),
 		TEST(a_list_that_has_ended_is_not_sent_while_the_core_is_away),
+		TEST(clients_are_told_to_link_where_it_is_needed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
