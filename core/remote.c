@@ -178,11 +178,10 @@ static int64_t now_ms(void)
 	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* 0 with the answer in the arena; CA_CALL_BUSY when there was none in time; negative. What a broken connection left
- * unknown is asked again: every call of this protocol may be repeated. */
-static int call(struct remote *r, Message *m, unsigned patience_ms, struct arena *arena, const Message **reply)
+/* What a broken connection left unknown is asked again: every call of this protocol may be repeated. */
+static int exchange(struct remote *r, Message *m, unsigned patience_ms, struct buf *octets)
 {
-	OWNED_BUF packed = BUF_INIT(FRAME_MAX), octets = BUF_INIT(FRAME_MAX);
+	OWNED_BUF packed = BUF_INIT(FRAME_MAX);
 	int64_t end = now_ms() + patience_ms, left = patience_ms;
 	int e;
 
@@ -190,15 +189,37 @@ static int call(struct remote *r, Message *m, unsigned patience_ms, struct arena
 		m->deadline_ms = (uint32_t)left;
 		e = message_pack(m, &packed);
 		if (!e)
-			e = link_call(r->link, buf_bytes(&packed), (unsigned)left, &octets);
+			e = link_call(r->link, buf_bytes(&packed), (unsigned)left, octets);
 		left = end - now_ms();
 	} while (e == -ECONNRESET && left > 0);
-	if (e == -ECONNRESET || e == -ENOTCONN || e == -ETIMEDOUT || e == -ETIME)
-		return CA_CALL_BUSY;
+	return e == -ECONNRESET || e == -ENOTCONN || e == -ETIMEDOUT || e == -ETIME ? CA_CALL_BUSY : e;
+}
+
+/* 0 with an answer of the kind `wanted` in the arena, which is made if it is not there; CA_CALL_BUSY when there was none
+ * in time; negative. */
+static int call(struct remote *r, Message *m, unsigned patience_ms, Gatehouse__Core__Message__WhatCase wanted,
+		struct arena **arena, const Message **reply)
+{
+	OWNED_BUF octets = BUF_INIT(FRAME_MAX);
+	int e = *arena ? 0 : arena_new(arena, MESSAGE_ARENA_MAX);
+
+	if (!e)
+		e = exchange(r, m, patience_ms, &octets);
 	if (e)
 		return e;
-	*reply = message_unpack(arena, buf_bytes(&octets));
-	return *reply ? 0 : -EBADMSG;
+	*reply = message_unpack(*arena, buf_bytes(&octets));
+	return *reply && (*reply)->what_case == wanted ? 0 : -EBADMSG;
+}
+
+/* How a call ended that has no other outcomes. */
+static int outcome_of(Gatehouse__Core__Call word)
+{
+	if (word == GATEHOUSE__CORE__CALL__CALL_FAILED)
+		return -EIO;
+	return word == GATEHOUSE__CORE__CALL__CALL_OK || (int)word == CA_CALL_BUSY ||
+			       (int)word == CA_CALL_NOT_FOUND ?
+		       (int)word :
+		       -EBADMSG;
 }
 
 static int busy(struct ca_outcome *out)
@@ -209,18 +230,15 @@ static int busy(struct ca_outcome *out)
 	return CA_CALL_BUSY;
 }
 
-static int call_for_outcome(struct remote *r, Message *m, unsigned patience_ms, struct arena *arena,
+static int call_for_outcome(struct remote *r, Message *m, unsigned patience_ms, struct arena **arena,
 			    struct ca_outcome *out)
 {
-	const Message *reply = NULL;
-	int e = call(r, m, patience_ms, arena, &reply);
+	const Message *reply;
+	int e = call(r, m, patience_ms, GATEHOUSE__CORE__MESSAGE__WHAT_OUTCOME, arena, &reply);
 
 	if (e == CA_CALL_BUSY)
 		return busy(out);
-	if (e)
-		return e;
-	return reply->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_OUTCOME ? message_to_outcome(reply->outcome, out) :
-									    -EBADMSG;
+	return e ? e : message_to_outcome(reply->outcome, out);
 }
 
 static int remote_submit(struct ca_door *door, const struct ca_submission *s, struct ca_outcome *out)
@@ -238,7 +256,7 @@ static int remote_submit(struct ca_door *door, const struct ca_submission *s, st
 	submit.ca = d->name;
 	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_SUBMIT;
 	m.submit = &submit;
-	e = call_for_outcome(d->remote, &m, SUBMIT_PATIENCE_MS, arena, out);
+	e = call_for_outcome(d->remote, &m, SUBMIT_PATIENCE_MS, &arena, out);
 	if (e != -EMSGSIZE)
 		return e;
 	out->disposition = CA_ERROR;
@@ -252,10 +270,7 @@ static int remote_ask(struct ca_door *door, const char *requester, int64_t id, b
 	Gatehouse__Core__Ask ask = GATEHOUSE__CORE__ASK__INIT;
 	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
 	OWNED(arena) arena = NULL;
-	int e = arena_new(&arena, MESSAGE_ARENA_MAX);
 
-	if (e)
-		return e;
 	ask.ca = d->name;
 	ask.requester = (char *)(uintptr_t)requester;
 	ask.request = id;
@@ -264,7 +279,7 @@ static int remote_ask(struct ca_door *door, const char *requester, int64_t id, b
 		m.retrieve = &ask;
 	else
 		m.peek = &ask;
-	return call_for_outcome(d->remote, &m, ASK_PATIENCE_MS, arena, out);
+	return call_for_outcome(d->remote, &m, ASK_PATIENCE_MS, &arena, out);
 }
 
 static int remote_revoke(struct ca_door *door, const struct ca_revocation *v, struct ca_outcome *out)
@@ -282,18 +297,16 @@ static int remote_revoke(struct ca_door *door, const struct ca_revocation *v, st
 	revoke.ca = d->name;
 	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_REVOKE;
 	m.revoke = &revoke;
-	return call_for_outcome(d->remote, &m, ASK_PATIENCE_MS, arena, out);
+	return call_for_outcome(d->remote, &m, ASK_PATIENCE_MS, &arena, out);
 }
 
 static int take_crl(const Gatehouse__Core__Crl *m, struct buf *out, struct ca_crl *info)
 {
-	int call = (int)m->call;
+	int e = outcome_of(m->call);
 
-	if (call == GATEHOUSE__CORE__CALL__CALL_FAILED)
-		return -EIO;
-	if (call == CA_CALL_BUSY || call == CA_CALL_NOT_FOUND)
-		return call;
-	if (call || (out && m->octets.len == 0 && m->size))
+	if (e)
+		return e;
+	if (out && m->octets.len == 0 && m->size)
 		return -EBADMSG;
 	*info = (struct ca_crl){ m->number, m->this_update_s, m->next_update_s, m->size };
 	return out ? buf_append(out, bytes_of(m->octets.data, m->octets.len)) : 0;
@@ -306,11 +319,9 @@ static int remote_get_crl(struct ca_door *door, unsigned key_index, unsigned par
 	Gatehouse__Core__GetCrl get = GATEHOUSE__CORE__GET_CRL__INIT;
 	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
 	OWNED(arena) arena = NULL;
-	const Message *reply = NULL;
-	int e = arena_new(&arena, MESSAGE_ARENA_MAX);
+	const Message *reply;
+	int e;
 
-	if (e)
-		return e;
 	get.ca = d->name;
 	get.key_index = key_index;
 	get.partition = partition;
@@ -319,10 +330,8 @@ static int remote_get_crl(struct ca_door *door, unsigned key_index, unsigned par
 	get.only_info = !out;
 	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_GET_CRL;
 	m.get_crl = &get;
-	e = call(d->remote, &m, ASK_PATIENCE_MS, arena, &reply);
-	if (e)
-		return e;
-	return reply->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_CRL ? take_crl(reply->crl, out, info) : -EBADMSG;
+	e = call(d->remote, &m, ASK_PATIENCE_MS, GATEHOUSE__CORE__MESSAGE__WHAT_CRL, &arena, &reply);
+	return e ? e : take_crl(reply->crl, out, info);
 }
 
 /* Whoever asks for a status is told in its own words that there is none now. */
@@ -332,27 +341,20 @@ static int remote_ocsp(struct ca_door *door, struct bytes request, struct ca_ocs
 	Gatehouse__Core__Ocsp ocsp = GATEHOUSE__CORE__OCSP__INIT;
 	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
 	OWNED(arena) arena = NULL;
-	const Message *reply = NULL;
+	const Message *reply;
 	int e;
 
 	if (request.len > CA_OCSP_REQUEST_MAX)
 		return ocsp_answer_failure(OCSP_OUTCOME_MALFORMED_REQUEST, out);
-	e = arena_new(&arena, MESSAGE_ARENA_MAX);
-	if (e)
-		return e;
 	ocsp.ca = d->name;
 	ocsp.request.data = (uint8_t *)(uintptr_t)request.ptr;
 	ocsp.request.len = request.len;
 	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_OCSP;
 	m.ocsp = &ocsp;
-	e = call(d->remote, &m, OCSP_PATIENCE_MS, arena, &reply);
+	e = call(d->remote, &m, OCSP_PATIENCE_MS, GATEHOUSE__CORE__MESSAGE__WHAT_OCSP_ANSWER, &arena, &reply);
 	if (e == CA_CALL_BUSY)
 		return ocsp_answer_failure(OCSP_OUTCOME_TRY_LATER, out);
-	if (e)
-		return e;
-	return reply->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_OCSP_ANSWER ?
-		       message_to_ocsp_answer(reply->ocsp_answer, out) :
-		       -EBADMSG;
+	return e ? e : message_to_ocsp_answer(reply->ocsp_answer, out);
 }
 
 static int remote_get_key_chain(struct ca_door *door, unsigned key_index, struct buf *out)
@@ -361,23 +363,17 @@ static int remote_get_key_chain(struct ca_door *door, unsigned key_index, struct
 	Gatehouse__Core__GetKeyChain get = GATEHOUSE__CORE__GET_KEY_CHAIN__INIT;
 	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
 	OWNED(arena) arena = NULL;
-	const Message *reply = NULL;
-	int e = arena_new(&arena, MESSAGE_ARENA_MAX);
+	const Message *reply;
+	int e;
 
-	if (e)
-		return e;
 	get.ca = d->name;
 	get.key = key_index;
 	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_GET_KEY_CHAIN;
 	m.get_key_chain = &get;
-	e = call(d->remote, &m, ASK_PATIENCE_MS, arena, &reply);
-	if (e)
-		return e;
-	if (reply->what_case != GATEHOUSE__CORE__MESSAGE__WHAT_CA)
-		return -EBADMSG;
-	if (reply->ca->call != GATEHOUSE__CORE__CALL__CALL_OK)
-		return CA_CALL_NOT_FOUND;
-	return buf_append(out, bytes_of(reply->ca->chain.data, reply->ca->chain.len));
+	e = call(d->remote, &m, ASK_PATIENCE_MS, GATEHOUSE__CORE__MESSAGE__WHAT_CA, &arena, &reply);
+	if (!e)
+		e = outcome_of(reply->ca->call);
+	return e ? e : buf_append(out, bytes_of(reply->ca->chain.data, reply->ca->chain.len));
 }
 
 static int remote_get_request_form(struct ca_door *door, const char *endpoint, const char *profile,
@@ -387,43 +383,37 @@ static int remote_get_request_form(struct ca_door *door, const char *endpoint, c
 	Gatehouse__Core__GetRequestForm get = GATEHOUSE__CORE__GET_REQUEST_FORM__INIT;
 	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
 	OWNED(arena) room = NULL;
-	const Message *reply = NULL;
-	int e = arena_new(&room, MESSAGE_ARENA_MAX);
+	const Message *reply;
+	int e;
 
-	if (e)
-		return e;
 	get.ca = d->name;
 	get.endpoint = (char *)(uintptr_t)endpoint;
 	get.profile = (char *)(uintptr_t)profile;
 	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_GET_REQUEST_FORM;
 	m.get_request_form = &get;
-	e = call(d->remote, &m, ASK_PATIENCE_MS, room, &reply);
-	if (e)
-		return e;
-	return reply->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_REQUEST_FORM ?
-		       message_to_request_form(arena, reply->request_form, out) :
-		       -EBADMSG;
+	e = call(d->remote, &m, ASK_PATIENCE_MS, GATEHOUSE__CORE__MESSAGE__WHAT_REQUEST_FORM, &room, &reply);
+	return e ? e : message_to_request_form(arena, reply->request_form, out);
 }
 
 /* What the core says of this CA now. 0 with a reply that lives as long as the arena; CA_CALL_BUSY: it does not
  * answer; CA_CALL_NOT_FOUND; negative. */
-static int ask_for_ca(struct remote *r, const char *ca, bool again, struct arena *arena,
+static int ask_for_ca(struct remote *r, const char *ca, bool again, struct arena **arena,
 		      const Gatehouse__Core__Ca **out)
 {
 	Gatehouse__Core__Locate locate = GATEHOUSE__CORE__LOCATE__INIT;
 	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
-	const Message *reply = NULL;
+	const Message *reply;
 	int e;
 
 	locate.ca = (char *)(uintptr_t)ca;
 	locate.again = again;
 	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_LOCATE;
 	m.locate = &locate;
-	e = call(r, &m, ASK_PATIENCE_MS, arena, &reply);
-	if (e || reply->what_case != GATEHOUSE__CORE__MESSAGE__WHAT_CA)
-		return e ? e : -EBADMSG;
+	e = call(r, &m, ASK_PATIENCE_MS, GATEHOUSE__CORE__MESSAGE__WHAT_CA, arena, &reply);
+	if (e)
+		return e;
 	*out = reply->ca;
-	return reply->ca->call == GATEHOUSE__CORE__CALL__CALL_OK ? 0 : CA_CALL_NOT_FOUND;
+	return outcome_of(reply->ca->call);
 }
 
 /* Asked each time: the CA may have another key by now. While the core is away, what it said when it was located. */
@@ -432,10 +422,8 @@ static int remote_get_chain(struct ca_door *door, struct buf *out)
 	const struct remote_door *d = (const struct remote_door *)door;
 	const Gatehouse__Core__Ca *found;
 	OWNED(arena) arena = NULL;
-	int e = arena_new(&arena, MESSAGE_ARENA_MAX);
+	int e = ask_for_ca(d->remote, d->name, true, &arena, &found);
 
-	if (!e)
-		e = ask_for_ca(d->remote, d->name, true, arena, &found);
 	if (e < 0)
 		return e;
 	return buf_append(out, e ? buf_bytes(&d->chain) : bytes_of(found->chain.data, found->chain.len));
@@ -469,7 +457,7 @@ static int remote_check_credential(struct ca_door *door, const struct ca_credent
 	Gatehouse__Core__Credential credential = GATEHOUSE__CORE__CREDENTIAL__INIT;
 	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
 	OWNED(arena) arena = NULL;
-	const Message *reply = NULL;
+	const Message *reply;
 	int e = arena_new(&arena, MESSAGE_ARENA_MAX);
 
 	if (e)
@@ -484,15 +472,12 @@ static int remote_check_credential(struct ca_door *door, const struct ca_credent
 	e = message_from_names(arena, claim->names, claim->n_names, &check.names, &check.n_names);
 	if (e)
 		return e;
-	e = call(d->remote, &m, ASK_PATIENCE_MS, arena, &reply);
+	e = call(d->remote, &m, ASK_PATIENCE_MS, GATEHOUSE__CORE__MESSAGE__WHAT_CHECKED, &arena, &reply);
 	if (e == CA_CALL_BUSY) {
 		answer->retry_after_s = 1;
 		snprintf(answer->reason, sizeof(answer->reason), "the CA does not answer at the moment");
 	}
-	if (e)
-		return e;
-	return reply->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_CHECKED ? message_to_checked(reply->checked, answer)
-									  : -EBADMSG;
+	return e ? e : message_to_checked(reply->checked, answer);
 }
 
 static const struct ca_door_calls remote_calls = {
@@ -532,10 +517,8 @@ int remote_locate(struct remote *r, struct ca_door **out, const char *ca)
 {
 	const Gatehouse__Core__Ca *found;
 	OWNED(arena) arena = NULL;
-	int e = arena_new(&arena, MESSAGE_ARENA_MAX);
+	int e = ask_for_ca(r, ca, false, &arena, &found);
 
-	if (!e)
-		e = ask_for_ca(r, ca, false, arena, &found);
 	if (e == CA_CALL_NOT_FOUND)
 		return CA_LOCATE_UNKNOWN_CA;
 	if (e > 0)
@@ -550,14 +533,11 @@ bool remote_health(struct remote *r, struct buf *out)
 	Gatehouse__Core__GetHealth get = GATEHOUSE__CORE__GET_HEALTH__INIT;
 	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
 	OWNED(arena) arena = NULL;
-	const Message *reply = NULL;
-	int e = arena_new(&arena, MESSAGE_ARENA_MAX);
+	const Message *reply;
 
 	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_GET_HEALTH;
 	m.get_health = &get;
-	if (!e)
-		e = call(r, &m, ASK_PATIENCE_MS, arena, &reply);
-	if (e || reply->what_case != GATEHOUSE__CORE__MESSAGE__WHAT_HEALTH) {
+	if (call(r, &m, ASK_PATIENCE_MS, GATEHOUSE__CORE__MESSAGE__WHAT_HEALTH, &arena, &reply)) {
 		buf_append_str(out, is_refused(r) ? "core: refuses this gateway\n" : "core: does not answer\n");
 		return false;
 	}
@@ -570,13 +550,10 @@ void remote_metrics(struct remote *r, struct buf *out)
 	Gatehouse__Core__GetMetrics get = GATEHOUSE__CORE__GET_METRICS__INIT;
 	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
 	OWNED(arena) arena = NULL;
-	const Message *reply = NULL;
-	int e = arena_new(&arena, MESSAGE_ARENA_MAX);
+	const Message *reply;
 
 	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_GET_METRICS;
 	m.get_metrics = &get;
-	if (!e)
-		e = call(r, &m, ASK_PATIENCE_MS, arena, &reply);
-	if (!e && reply->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_METRICS)
+	if (!call(r, &m, ASK_PATIENCE_MS, GATEHOUSE__CORE__MESSAGE__WHAT_METRICS, &arena, &reply))
 		buf_append_str(out, reply->metrics->text);
 }
