@@ -170,6 +170,37 @@ static const char *verify(X509_STORE_CTX *ctx, int64_t now_s)
 	return X509_verify_cert(ctx) == 1 ? NULL : X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx));
 }
 
+/* Who restricts what a certificate is for says so (RFC 5280 4.2.1.12); what says nothing, as many of IEEE 802.1AR, is
+ * for anything. */
+static bool may_authenticate(X509 *cert)
+{
+	return !(X509_get_extension_flags(cert) & EXFLAG_XKUSAGE) ||
+	       (X509_get_extended_key_usage(cert) & (XKU_SSL_CLIENT | XKU_ANYEKU));
+}
+
+/* RFC 8446 4.4.2.2, RFC 5246 7.4.8: it was shown by a signature. */
+static bool may_sign(X509 *cert)
+{
+	return !(X509_get_extension_flags(cert) & EXFLAG_KUSAGE) ||
+	       (X509_get_key_usage(cert) & KU_DIGITAL_SIGNATURE);
+}
+
+/* What stands in the path below the anchor, which is good for what it was listed for. */
+static const char *check_path(STACK_OF(X509) *path, bool (*is_forbidden)(const void *arg, struct bytes spki),
+			      const void *arg)
+{
+	for (int i = 0; i < sk_X509_num(path); i++) {
+		X509 *cert = sk_X509_value(path, i);
+
+		if (has_forbidden_key(cert, is_forbidden, arg))
+			return "a key of this core stands in its path";
+		if (i < sk_X509_num(path) - 1 && !may_authenticate(cert))
+			return "it, or an authority in its path, is for other purposes than to authenticate clients "
+			       "(extended key usage)";
+	}
+	return NULL;
+}
+
 const char *device_verify(struct bytes certificate, struct bytes chain, struct bytes anchors, int64_t now_s,
 			  bool (*is_forbidden)(const void *arg, struct bytes spki), const void *arg)
 {
@@ -180,13 +211,11 @@ const char *device_verify(struct bytes certificate, struct bytes chain, struct b
 	const char *why = "the certificates behind it cannot be read, or are more than 8";
 
 	if (behind && store && ctx && own && X509_STORE_CTX_init(ctx, store, own, behind) == 1) {
-		STACK_OF(X509) *path;
-
-		why = is_authority(own) ? "it is the certificate of an authority" : verify(ctx, now_s);
-		path = X509_STORE_CTX_get0_chain(ctx);
-		for (int i = 0; !why && i < sk_X509_num(path); i++)
-			if (has_forbidden_key(sk_X509_value(path, i), is_forbidden, arg))
-				why = "a key of this core stands in its path";
+		why = is_authority(own) ? "it is the certificate of an authority" :
+		      may_sign(own)     ? verify(ctx, now_s) :
+					  "its key may not sign (key usage)";
+		if (!why)
+			why = check_path(X509_STORE_CTX_get0_chain(ctx), is_forbidden, arg);
 	}
 	X509_free(own);
 	X509_STORE_CTX_free(ctx);

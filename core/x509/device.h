@@ -28,8 +28,9 @@ int device_read(struct device *out, struct arena *arena, struct bytes der);
 int device_split(struct bytes certificates, struct bytes *first, struct bytes *rest);
 
 /* Is there a path from `certificate` over those that came with it to one of `anchors` (DER, one after the other) at
- * this time (RFC 5280 6.1)? For any purpose, but never for an authority; no CRL is looked at, nothing is fetched. Keys
- * and signatures of 112 bits of security at least. `is_forbidden` says which public keys (SPKI) may not stand in it.
+ * this time (RFC 5280 6.1)? Fit to authenticate a client, as far as key usage and extended key usage say, and never an
+ * authority; no CRL is looked at, nothing is fetched. Keys and signatures of 112 bits of security at least.
+ * `is_forbidden` says which public keys (SPKI) may not stand in it.
  * NULL, or why not: a sentence for the log. */
 const char *device_verify(struct bytes certificate, struct bytes chain, struct bytes anchors, int64_t now_s,
 			  bool (*is_forbidden)(const void *arg, struct bytes spki), const void *arg);
