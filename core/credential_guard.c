@@ -11,6 +11,7 @@
 
 #include <uthash.h>
 
+#include "core/base/base64.h"
 #include "core/base/clock.h"
 #include "core/base/ip.h"
 #include "core/base/log.h"
@@ -31,13 +32,23 @@ struct limit {
 	int64_t each_ms;
 };
 
-enum counted { BY_SOURCE, BY_SOURCE_AND_NAME, BY_NAME, COUNTED_ };
+enum counted {
+	BY_SOURCE,
+	BY_SOURCE_AND_NAME,
+	BY_NAME,
+	SECRETS_,
+	CERTIFICATES_BY_SOURCE = SECRETS_,
+	BY_CERTIFICATE,
+	COUNTED_,
+};
 
 /* By name alone it takes many addresses: the limit is wide, so that nobody is easily shut out by others. */
 static const struct limit limits[COUNTED_] = {
 	[BY_SOURCE] = { 30, 5000 },
 	[BY_SOURCE_AND_NAME] = { 8, 30000 },
 	[BY_NAME] = { 100, 10000 },
+	[CERTIFICATES_BY_SOURCE] = { 1, RECORD_PAUSE_MS }, /* for the record alone */
+	[BY_CERTIFICATE] = { 8, 30000 },
 };
 
 /* Of everybody together, while there are more guessers than counters. */
@@ -139,15 +150,15 @@ static bool make_key(const struct credential_guard *g, enum counted by, const ch
 		     uint8_t key[static SHA256_SIZE])
 {
 	char address[IP_TEXT_SIZE], text[TEXT_SIZE];
-	bool ok;
+	bool has_name = by != BY_SOURCE && by != CERTIFICATES_BY_SOURCE, is_made;
 
-	if (by != BY_SOURCE && !name)
+	if (has_name && !name)
 		return false;
-	print_source(by == BY_NAME ? NULL : source, address);
-	snprintf(text, sizeof(text), "%d %s %.256s", (int)by, address, by == BY_SOURCE ? "" : name);
-	ok = secret_mac(bytes_of(g->key, sizeof(g->key)), bytes_of_str(text), key) == 0;
+	print_source(by == BY_NAME || by == BY_CERTIFICATE ? NULL : source, address);
+	snprintf(text, sizeof(text), "%d %s %.256s", (int)by, address, has_name ? name : "");
+	is_made = secret_mac(bytes_of(g->key, sizeof(g->key)), bytes_of_str(text), key) == 0;
 	explicit_bzero(text, sizeof(text));
-	return ok;
+	return is_made;
 }
 
 /* How long until one more fits under the burst. */
@@ -236,6 +247,11 @@ static int64_t pause_by(struct credential_guard *g, enum counted by, const char 
 	return c ? pause_ms(&limits[by], c->full_ms, now_ms) : 0;
 }
 
+static unsigned to_seconds(int64_t ms)
+{
+	return (unsigned)((ms + 999) / 1000);
+}
+
 unsigned credential_guard_pause_s(struct credential_guard *g, const char *source, const char *name)
 {
 	int64_t now_ms = clock_mono_ms(), longest = 0;
@@ -243,37 +259,68 @@ unsigned credential_guard_pause_s(struct credential_guard *g, const char *source
 	pthread_mutex_lock(&g->lock);
 	if (g->crowded_ms > now_ms)
 		longest = pause_ms(&crowd_limit, g->crowd_full_ms, now_ms);
-	for (int by = 0; by < COUNTED_; by++) {
+	for (int by = 0; by < SECRETS_; by++) {
 		int64_t pause = pause_by(g, (enum counted)by, source, name, now_ms);
 
 		longest = pause > longest ? pause : longest;
 	}
 	pthread_mutex_unlock(&g->lock);
-	return (unsigned)((longest + 999) / 1000);
+	return to_seconds(longest);
+}
+
+/* With the lock held. One record a minute and counter: who guesses fills neither disk nor trail. */
+static bool count(struct credential_guard *g, enum counted by, const char *source, const char *name, int64_t now_ms)
+{
+	uint8_t key[SHA256_SIZE];
+	struct counter *c = make_key(g, by, source, name, key) ? make_counter(g, key, now_ms) : NULL;
+
+	if (!c)
+		return false;
+	c->full_ms = charge(&limits[by], c->full_ms, now_ms);
+	if (c->recorded_ms && now_ms - c->recorded_ms < RECORD_PAUSE_MS)
+		return false;
+	c->recorded_ms = now_ms;
+	return true;
 }
 
 bool credential_guard_failed(struct credential_guard *g, const char *source, const char *name)
 {
 	int64_t now_ms = clock_mono_ms();
-	bool is_first = false;
-	uint8_t key[SHA256_SIZE];
+	bool is_first;
 
 	pthread_mutex_lock(&g->lock);
-	for (int by = 0; by < COUNTED_; by++) {
-		struct counter *c =
-			make_key(g, (enum counted)by, source, name, key) ? make_counter(g, key, now_ms) : NULL;
-
-		if (!c)
-			continue;
-		c->full_ms = charge(&limits[by], c->full_ms, now_ms);
-		/* One record a minute and address: who guesses fills neither disk nor trail. */
-		if (by == BY_SOURCE && (!c->recorded_ms || now_ms - c->recorded_ms >= RECORD_PAUSE_MS)) {
-			c->recorded_ms = now_ms;
-			is_first = true;
-		}
-	}
+	is_first = count(g, BY_SOURCE, source, name, now_ms);
+	(void)count(g, BY_SOURCE_AND_NAME, source, name, now_ms);
+	(void)count(g, BY_NAME, source, name, now_ms);
 	if (g->crowded_ms > now_ms)
 		g->crowd_full_ms = charge(&crowd_limit, g->crowd_full_ms, now_ms);
+	pthread_mutex_unlock(&g->lock);
+	return is_first;
+}
+
+unsigned credential_guard_certificate_pause_s(struct credential_guard *g, const uint8_t digest[static SHA256_SIZE])
+{
+	char name[2 * SHA256_SIZE + 1];
+	int64_t pause;
+
+	hex_print(bytes_of(digest, SHA256_SIZE), name);
+	pthread_mutex_lock(&g->lock);
+	pause = pause_by(g, BY_CERTIFICATE, NULL, name, clock_mono_ms());
+	pthread_mutex_unlock(&g->lock);
+	return to_seconds(pause);
+}
+
+bool credential_guard_certificate_failed(struct credential_guard *g, const char *source,
+					 const uint8_t digest[static SHA256_SIZE])
+{
+	char name[2 * SHA256_SIZE + 1];
+	int64_t now_ms = clock_mono_ms();
+	bool is_first;
+
+	hex_print(bytes_of(digest, SHA256_SIZE), name);
+	pthread_mutex_lock(&g->lock);
+	is_first = count(g, CERTIFICATES_BY_SOURCE, source, NULL, now_ms);
+	(void)count(g, BY_CERTIFICATE, NULL, name, now_ms);
 	pthread_mutex_unlock(&g->lock);
 	return is_first;
 }

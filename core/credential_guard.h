@@ -24,6 +24,14 @@ unsigned credential_guard_pause_s(struct credential_guard *g, const char *source
 /* He answered wrong. True: the first one for some time, worth a record; others are only counted. */
 bool credential_guard_failed(struct credential_guard *g, const char *source, const char *name);
 
+/* Certificates, each by a digest, are counted by themselves: they are no secrets, and who shows wrong ones holds up
+ * nobody who has a password or another certificate. After how many seconds may this one be shown again? 0: now. */
+unsigned credential_guard_certificate_pause_s(struct credential_guard *g, const uint8_t digest[static SHA256_SIZE]);
+
+/* It was refused. True: the first one from this address for some time, worth a record. */
+bool credential_guard_certificate_failed(struct credential_guard *g, const char *source,
+					 const uint8_t digest[static SHA256_SIZE]);
+
 /* secret_hash_password(), two at a time at most; others wait up to 1 s for their turn. 0; -EAGAIN when it did not come;
  * -EIO. */
 int credential_guard_hash(struct credential_guard *g, struct bytes password,

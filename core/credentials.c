@@ -208,6 +208,7 @@ static int draft_scope(struct draft *d, const struct credential_spec *spec, char
 {
 	OWNED(arena) arena = NULL;
 	struct name_scope scope;
+	const char *text = NULL;
 	int e = arena_new(&arena, 1u << 20);
 
 	for (size_t i = 0; i < spec->n_scope; i++) {
@@ -217,10 +218,10 @@ static int draft_scope(struct draft *d, const struct credential_spec *spec, char
 	}
 	if (buf_status(&d->scope))
 		return say(why, CA_ADMIN_INVALID, "the scope is too long");
+	if (!e && spec->kind == CA_EVIDENCE_VENDOR)
+		e = shown_fill_scope(arena, buf_str(&d->scope), "1", "1", &text);
 	if (!e)
-		e = name_scope_parse(&scope, arena, spec->kind == CA_EVIDENCE_VENDOR ?
-							    shown_fill_scope(arena, buf_str(&d->scope), "1", "1") :
-							    buf_str(&d->scope), why);
+		e = name_scope_parse(&scope, arena, text ? text : buf_str(&d->scope), why);
 	return e == -EINVAL ? CA_ADMIN_INVALID : e;
 }
 
@@ -281,13 +282,9 @@ static int hash_password(struct ca_core *core, const char *given, struct draft *
 /* All of a kind that live are looked through when a certificate is shown. */
 static int check_room(struct ca_core *core, enum ca_evidence_kind kind, char why[static CA_REASON_SIZE])
 {
-	OWNED(arena) arena = NULL;
-	struct credential_found *all;
-	size_t n = 0;
-	int e = arena_new(&arena, 64u << 20);
+	int64_t n;
+	int e = store_count_live(core, kind, &n);
 
-	if (!e)
-		e = store_live_credentials(core, kind, arena, &all, &n);
 	return e ? e : n < CREDENTIAL_LISTED_MAX ? 0 :
 		       say(why, CA_ADMIN_INVALID, "there are 100 of this kind; revoke one that is not needed");
 }
@@ -577,6 +574,33 @@ static int fill(const struct credential_found *found, struct arena *arena, struc
 	return e ? e : out->text ? 0 : -ENOMEM;
 }
 
+/* One that was refused is not judged again each time that it is shown: to verify paths is dear, and to show another one
+ * costs a handshake. */
+static int find_certificate(struct ca_core *core, const struct ca_credential_claim *claim, const char *endpoint,
+			    const char *source, struct arena *arena, struct credential *out, unsigned *pause_s)
+{
+	struct bytes pieces[] = { bytes_of_str(endpoint), claim->certificate, claim->chain,
+				  bytes_of_str(claim->use == CA_CERTIFICATE_RENEW ? "renew" : "enrol") };
+	uint8_t hash[SHA256_SIZE];
+	const char *why;
+	int e = digest_sha256_pieces(pieces, sizeof(pieces) / sizeof(*pieces), hash) ? -EIO : 0;
+
+	*pause_s = e ? 0 : credential_guard_certificate_pause_s(core->credential_guard, hash);
+	if (*pause_s)
+		return CREDENTIAL_LATER;
+	if (!e)
+		e = shown_find(core, claim, endpoint, arena, out, &why);
+	if (e != CREDENTIAL_REFUSED)
+		return e;
+	if (credential_guard_certificate_failed(core->credential_guard, source, hash)) {
+		log_warn("certificate.refused", "endpoint", endpoint, "why", why, "source", source);
+		e = store_credential_failed(core, "certificate", source, clock_wall_ms());
+		if (e)
+			log_error("credential.record", "error", strerror(-e));
+	}
+	return CREDENTIAL_REFUSED;
+}
+
 int credentials_find(struct ca_core *core, const struct ca_credential_claim *claim, const char *endpoint,
 		     const char *profile, const char *source, struct arena *arena, struct credential *out,
 		     unsigned *pause_s)
@@ -587,7 +611,7 @@ int credentials_find(struct ca_core *core, const struct ca_credential_claim *cla
 	int e;
 
 	if (claim->kind == CA_EVIDENCE_CERTIFICATE)
-		return shown_find(core, claim, endpoint, source, arena, out);
+		return find_certificate(core, claim, endpoint, source, arena, out, pause_s);
 	e = is_shaped(claim) ? look_up(core, claim, arena, &found) : CA_CALL_NOT_FOUND;
 
 	if (e < 0)
@@ -640,7 +664,7 @@ static int check(struct ca_core *core, const struct ca_credential_claim *claim, 
 	else if (!e)
 		a->is_over = c.is_over;
 	if (e == CREDENTIAL_LATER)
-		return answer(a, CA_CALL_BUSY, pause_s, "too many wrong passwords; try again later");
+		return answer(a, CA_CALL_BUSY, pause_s, "too many wrong credentials; try again later");
 	if (e > 0)
 		return answer(a, CA_CALL_REFUSED, 0, claim->kind == CA_EVIDENCE_CERTIFICATE ?
 							     CERTIFICATE_REFUSED_TEXT : CREDENTIAL_REFUSED_TEXT);

@@ -549,7 +549,7 @@ static int prove(struct ca *ca, const struct ca_submission *s, struct ca_request
 	int e = prove_by_credential(ca, s, r, why, &pause_s);
 
 	if (e == CREDENTIAL_LATER)
-		return busy(ca, out, pause_s, "too many wrong passwords; try again later");
+		return busy(ca, out, pause_s, "too many wrong credentials; try again later");
 	if (e > 0)
 		return refused(out, s->evidence == CA_EVIDENCE_CERTIFICATE ? CERTIFICATE_REFUSED_TEXT :
 									    CREDENTIAL_REFUSED_TEXT);

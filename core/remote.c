@@ -195,8 +195,8 @@ static int exchange(struct remote *r, Message *m, unsigned patience_ms, struct b
 	return e == -ECONNRESET || e == -ENOTCONN || e == -ETIMEDOUT || e == -ETIME ? CA_CALL_BUSY : e;
 }
 
-/* 0 with an answer of the kind `wanted` in the arena, which is made if it is not there; CA_CALL_BUSY when there was none
- * in time; negative. */
+/* 0 with an answer of the kind `wanted` in the arena, which is made if it is not there; CA_CALL_BUSY when there was
+ * none in time; negative. */
 static int call(struct remote *r, Message *m, unsigned patience_ms, Gatehouse__Core__Message__WhatCase wanted,
 		struct arena **arena, const Message **reply)
 {

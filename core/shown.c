@@ -20,6 +20,8 @@
 #include "core/x509/imported.h"
 
 #define DEVICE_ID_OCTETS 16
+#define LISTED_ROOM (512u << 10) /* one that is listed: 64 KiB of certificates, and its scope twice */
+#define SCOPE_UNFIT_TEXT "with its names the scope that was listed is no scope"
 #define ABOUT_MAX 160
 
 /* Everything that comes together while one certificate is judged. */
@@ -103,16 +105,13 @@ static int prove_by_row(struct finding *f, const struct credential_row *row, con
 	int e;
 
 	f->out->id = row->id;
+	f->out->kind = row->kind;
 	f->out->text = arena_printf(f->arena, "%s %s", credential_kind_word(row->kind), row->name);
 	f->out->is_over = (row->until_ms && row->until_ms < clock_wall_ms()) || row->uses_left == 0;
-	e = scope ? name_scope_parse(&f->out->scope, f->arena, scope, why) : -ENOMEM;
+	e = name_scope_parse(&f->out->scope, f->arena, scope, why);
+	if (e == -EINVAL)
+		return not_good(f, SCOPE_UNFIT_TEXT);
 	return e ? e : f->out->text && f->out->requester && f->out->about ? 0 : -ENOMEM;
-}
-
-static bool is_for_this_endpoint(const struct finding *f, const struct credential_row *row)
-{
-	return credential_is_line(row->endpoints, f->endpoint_name) &&
-	       credential_is_line(row->profiles, f->profile->name);
 }
 
 static int check_time(struct finding *f, int64_t not_before_s, int64_t not_after_s, int64_t grace_s)
@@ -130,6 +129,50 @@ static int check_blocked(struct finding *f, const uint8_t spki_hash[static SHA25
 	int e = store_is_key_blocked(f->core, spki_hash, &is_blocked);
 
 	return e || !is_blocked ? e : not_good(f, "its private key is known to others");
+}
+
+/* ---- those who are listed ---- */
+
+/* One kind of them. `judge`: is the certificate that of this one? `prove`: what that proves. Both as judges, with room
+ * for what is not kept. */
+struct listed_kind {
+	enum ca_evidence_kind kind;
+	const char *none; /* why, when nobody fits */
+	int (*judge)(struct finding *f, const struct device *shown, const struct credential_found *c,
+		     struct arena *room);
+	int (*prove)(struct finding *f, const struct device *shown, const struct credential_row *row,
+		     struct arena *room);
+};
+
+static int try_listed(struct finding *f, const struct listed_kind *k, const struct device *shown, int64_t id)
+{
+	struct credential_found c = { 0 };
+	OWNED(arena) room = NULL;
+	int e = arena_new(&room, LISTED_ROOM);
+
+	if (!e)
+		e = store_load_credential(f->core, id, room, &c);
+	if (e)
+		return e == CA_CALL_NOT_FOUND ? NOT_GOOD : e;
+	e = k->judge(f, shown, &c, room);
+	return e ? e : k->prove(f, shown, &c.row, room);
+}
+
+/* The first that fits, and what is used up or over comes last. Each is read by itself: all of them may be large. */
+static int find_listed(struct finding *f, const struct listed_kind *k, const struct device *shown)
+{
+	int64_t ids[CREDENTIAL_LISTED_MAX];
+	size_t n;
+	int e = store_live_credentials(f->core, k->kind, f->endpoint_name, f->profile->name, ids, &n);
+
+	f->why = k->none;
+	for (size_t i = 0; !e && i < n; i++) {
+		e = try_listed(f, k, shown, ids[i]);
+		if (e != NOT_GOOD)
+			return e;
+		e = 0;
+	}
+	return e ? e : NOT_GOOD;
 }
 
 /* ---- RA ---- */
@@ -166,31 +209,31 @@ static int check_listed(struct finding *f, const struct credential_found *c, str
 	return why ? not_good(f, why) : 0;
 }
 
-static int find_ra(struct finding *f, const struct device *shown)
+static int judge_ra(struct finding *f, const struct device *shown, const struct credential_found *c,
+		    struct arena *room)
 {
-	struct credential_found *all;
 	struct bytes issuers;
-	size_t n;
-	int e = store_live_credentials(f->core, CA_EVIDENCE_RA, f->arena, &all, &n);
+	int e = check_time(f, shown->not_before_s, shown->not_after_s, 0);
 
-	if (!e)
-		e = check_time(f, shown->not_before_s, shown->not_after_s, 0);
-	if (e)
-		return e;
-	for (size_t i = 0; i < n; i++) {
-		if (!is_for_this_endpoint(f, &all[i].row) || !is_listed(&all[i], shown, f->arena, &issuers))
-			continue;
-		e = check_listed(f, &all[i], issuers);
-		if (e)
-			return e;
-		f->out->kind = CA_EVIDENCE_RA;
-		f->out->trust = CA_TRUST_RA;
-		f->out->requester = arena_printf(f->arena, "%s:ra:%s", protocol_of(f), all[i].row.name);
-		f->out->about = about(f, "certificate", shown->subject_text);
-		return prove_by_row(f, &all[i].row, all[i].row.scope);
-	}
-	return not_good(f, "it is that of a registration authority, and none that is listed for this endpoint");
+	if (!e && !is_listed(c, shown, room, &issuers))
+		return NOT_GOOD;
+	return e ? e : check_listed(f, c, issuers);
 }
+
+static int prove_ra(struct finding *f, const struct device *shown, const struct credential_row *row,
+		    struct arena *room)
+{
+	(void)room;
+	f->out->trust = CA_TRUST_RA;
+	f->out->requester = arena_printf(f->arena, "%s:ra:%s", protocol_of(f), row->name);
+	f->out->about = about(f, "certificate", shown->subject_text);
+	return prove_by_row(f, row, row->scope);
+}
+
+static const struct listed_kind registration_authorities = {
+	CA_EVIDENCE_RA, "it is that of a registration authority, and none that is listed for this endpoint", judge_ra,
+	prove_ra,
+};
 
 /* ---- OWN ---- */
 
@@ -272,7 +315,7 @@ static int judge_row(struct finding *f, const struct ca_request *row)
 		return e == -EINVAL ? not_good(f, "it cannot be read") : e;
 	f->out->certificate_id = row->id;
 	if (shown.is_ra)
-		return find_ra(f, &shown);
+		return find_listed(f, &registration_authorities, &shown);
 	e = check_own(f, row, &shown);
 	return e ? e : prove_own(f, row);
 }
@@ -339,20 +382,26 @@ static bool fill_line(struct buf *out, const char *line, const char *serial_numb
 	return strcmp(buf_str(out), "any") != 0 || strcmp(whole, "any") == 0;
 }
 
-const char *shown_fill_scope(struct arena *arena, const char *scope, const char *serial_number,
-			     const char *common_name)
+int shown_fill_scope(struct arena *arena, const char *scope, const char *serial_number, const char *common_name,
+		     const char **out)
 {
 	OWNED_BUF all = BUF_INIT(2 * SCOPE_TEXT_MAX);
 	OWNED_STR copy = strdup(scope);
 	char *rest = copy;
+	int e = copy ? 0 : -ENOMEM;
 
-	for (char *line; rest && (line = strsep(&rest, "\n"));) {
+	for (char *line; !e && (line = strsep(&rest, "\n"));) {
 		OWNED_BUF one = BUF_INIT(2 * SCOPE_TEXT_MAX);
+		bool fits = fill_line(&one, line, serial_number, common_name);
 
-		if (fill_line(&one, line, serial_number, common_name))
-			buf_printf(&all, "%s\n", buf_str(&one));
+		e = buf_status(&one);
+		if (!e && fits)
+			e = buf_printf(&all, "%s\n", buf_str(&one));
 	}
-	return copy && !buf_status(&all) ? arena_strdup(arena, buf_str(&all)) : NULL;
+	if (e)
+		return e;
+	*out = arena_strdup(arena, buf_str(&all));
+	return *out ? 0 : -ENOMEM;
 }
 
 /* The same device for as long as it has this key. */
@@ -367,31 +416,35 @@ static const char *device_requester(struct finding *f, const char *vendor, struc
 	return arena_printf(f->arena, "%s:vendor:%s:%s", protocol_of(f), vendor, text);
 }
 
-static int find_vendor(struct finding *f, const struct device *shown)
+static int judge_vendor(struct finding *f, const struct device *shown, const struct credential_found *c,
+			struct arena *room)
 {
-	struct credential_found *all;
-	size_t n;
-	int e = store_live_credentials(f->core, CA_EVIDENCE_VENDOR, f->arena, &all, &n);
+	const char *why = device_verify(f->claim->certificate, f->claim->chain, c->secret, clock_wall_s(),
+					is_key_of_core, f->core);
 
-	f->why = "no vendor is listed for this endpoint, and this core has not issued it";
-	for (size_t i = 0; !e && i < n; i++) {
-		const struct credential_row *row = &all[i].row;
-
-		if (!is_for_this_endpoint(f, row))
-			continue;
-		f->why = device_verify(f->claim->certificate, f->claim->chain, all[i].secret, clock_wall_s(),
-				       is_key_of_core, f->core);
-		if (f->why)
-			continue;
-		f->out->kind = CA_EVIDENCE_VENDOR;
-		f->out->trust = CA_TRUST_VENDOR;
-		f->out->requester = device_requester(f, row->name, shown->spki);
-		f->out->about = about(f, "device", shown->subject_text);
-		return prove_by_row(f, row, shown_fill_scope(f->arena, row->scope, shown->serial_number,
-							     shown->common_name));
-	}
-	return e ? e : NOT_GOOD;
+	(void)shown;
+	(void)room;
+	return why ? not_good(f, why) : 0;
 }
+
+static int prove_vendor(struct finding *f, const struct device *shown, const struct credential_row *row,
+			struct arena *room)
+{
+	const char *scope;
+	int e = shown_fill_scope(room, row->scope, shown->serial_number, shown->common_name, &scope);
+
+	if (e)
+		return e == -EMSGSIZE ? not_good(f, SCOPE_UNFIT_TEXT) : e;
+	f->out->trust = CA_TRUST_VENDOR;
+	f->out->requester = device_requester(f, row->name, shown->spki);
+	f->out->about = about(f, "device", shown->subject_text);
+	return prove_by_row(f, row, scope);
+}
+
+static const struct listed_kind vendors = {
+	CA_EVIDENCE_VENDOR, "no vendor is listed for this endpoint, and this core has not issued it", judge_vendor,
+	prove_vendor,
+};
 
 /* ---- all ---- */
 
@@ -411,10 +464,10 @@ static int judge_stranger(struct finding *f)
 	if (is_signed_by_core(f, f->claim->certificate))
 		return not_good(f, "a key of this core has signed it, and there is no record of it");
 	if (shown.is_ra)
-		return find_ra(f, &shown);
+		return find_listed(f, &registration_authorities, &shown);
 	if (f->claim->use == CA_CERTIFICATE_RENEW)
 		return not_good(f, "only what this core has issued can be renewed");
-	return find_vendor(f, &shown);
+	return find_listed(f, &vendors, &shown);
 }
 
 static int judge(struct finding *f)
@@ -430,8 +483,8 @@ static int judge(struct finding *f)
 	return e ? e : row ? judge_row(f, row) : judge_stranger(f);
 }
 
-int shown_find(struct ca_core *core, const struct ca_credential_claim *claim, const char *endpoint, const char *source,
-	       struct arena *arena, struct credential *out)
+int shown_find(struct ca_core *core, const struct ca_credential_claim *claim, const char *endpoint,
+	       struct arena *arena, struct credential *out, const char **why)
 {
 	const struct conf_section *conf = core_find_endpoint(core, endpoint);
 	const char *profile = conf ? conf_str(conf, "profile") : NULL;
@@ -441,10 +494,8 @@ int shown_find(struct ca_core *core, const struct ca_credential_claim *claim, co
 
 	*out = (struct credential){ 0 };
 	e = judge(&f);
-	if (e != NOT_GOOD)
-		return e;
-	log_info("certificate.refused", "endpoint", endpoint, "why", f.why, "source", source);
-	return CREDENTIAL_REFUSED;
+	*why = f.why;
+	return e == NOT_GOOD ? CREDENTIAL_REFUSED : e;
 }
 
 /* ---- listing ---- */

@@ -165,12 +165,24 @@ static int read_row(struct arena *arena, struct db_rows *rows, struct credential
 }
 
 struct lookup {
+	int64_t id;
 	enum ca_evidence_kind kind;
 	const char *name;
 	struct bytes secret;
 	struct arena *arena;
 	struct credential_found *out;
 };
+
+static int read_found(struct lookup *l, struct db_rows *rows)
+{
+	int e = db_next(rows);
+
+	if (e != DB_ROW)
+		return e ? e : CA_CALL_NOT_FOUND;
+	l->out->secret = arena_copy(l->arena, db_col_blob(rows, COLUMNS_N));
+	l->out->salt = arena_copy(l->arena, db_col_blob(rows, COLUMNS_N + 1));
+	return read_row(l->arena, rows, &l->out->row);
+}
 
 static int find(struct db_conn *conn, void *arg)
 {
@@ -184,55 +196,68 @@ static int find(struct db_conn *conn, void *arg)
 				    " AND secret=?",
 				    DB_INT(l->kind), DB_BLOB(l->secret));
 
-	if (e)
-		return e;
-	e = db_next(rows);
-	if (e != DB_ROW)
-		return e ? e : CA_CALL_NOT_FOUND;
-	l->out->secret = arena_copy(l->arena, db_col_blob(rows, COLUMNS_N));
-	l->out->salt = arena_copy(l->arena, db_col_blob(rows, COLUMNS_N + 1));
-	return read_row(l->arena, rows, &l->out->row);
+	return e ? e : read_found(l, rows);
 }
 
 int store_find_credential(struct ca_core *core, enum ca_evidence_kind kind, const char *name, struct bytes secret,
 			  struct arena *arena, struct credential_found *out)
 {
-	struct lookup l = { kind, name, secret, arena, out };
+	struct lookup l = { .kind = kind, .name = name, .secret = secret, .arena = arena, .out = out };
 
 	return db_read_one(core->db, find, &l);
 }
 
+static int load(struct db_conn *conn, void *arg)
+{
+	struct lookup *l = arg;
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows,
+			  "SELECT " COLUMNS ", secret, salt FROM credentials WHERE id=? AND revoked_ms IS NULL",
+			  DB_INT(l->id));
+
+	return e ? e : read_found(l, rows);
+}
+
+int store_load_credential(struct ca_core *core, int64_t id, struct arena *arena, struct credential_found *out)
+{
+	struct lookup l = { .id = id, .arena = arena, .out = out };
+
+	return db_read_one(core->db, load, &l);
+}
+
 struct live {
 	enum ca_evidence_kind kind;
-	struct arena *arena;
-	struct credential_found *all;
+	const char *endpoint, *profile;
+	int64_t now_ms;
+	int64_t *ids;
 	size_t n;
 };
 
+/* Endpoints and profiles are stored as lines. */
 static int list_live(struct db_conn *conn, void *arg)
 {
 	struct live *l = arg;
 	OWNED(db_rows) rows = NULL;
 	int e = db_select(conn, &rows,
-			  "SELECT " COLUMNS ", secret FROM credentials WHERE kind=? AND revoked_ms IS NULL ORDER BY id",
-			  DB_INT(l->kind));
+			  "SELECT id FROM credentials WHERE kind=? AND revoked_ms IS NULL"
+			  " AND instr(char(10) || endpoints || char(10), char(10) || ? || char(10))"
+			  " AND instr(char(10) || profiles || char(10), char(10) || ? || char(10))"
+			  " ORDER BY uses_left IS 0 OR coalesce(until_ms < ?, 0), id",
+			  DB_INT(l->kind), DB_TEXT(l->endpoint), DB_TEXT(l->profile), DB_INT(l->now_ms));
 
 	while (!e && l->n < CREDENTIAL_LISTED_MAX && (e = db_next(rows)) == DB_ROW) {
-		struct credential_found *c = &l->all[l->n++];
-
-		c->secret = arena_copy(l->arena, db_col_blob(rows, COLUMNS_N));
-		e = c->secret.ptr ? read_row(l->arena, rows, &c->row) : -ENOMEM;
+		l->ids[l->n++] = db_col_int(rows, 0);
+		e = 0;
 	}
 	return e;
 }
 
-int store_live_credentials(struct ca_core *core, enum ca_evidence_kind kind, struct arena *arena,
-			   struct credential_found **all, size_t *n)
+int store_live_credentials(struct ca_core *core, enum ca_evidence_kind kind, const char *endpoint, const char *profile,
+			   int64_t ids[static CREDENTIAL_LISTED_MAX], size_t *n)
 {
-	struct live l = { kind, arena, arena_alloc(arena, CREDENTIAL_LISTED_MAX * sizeof(**all)), 0 };
-	int e = l.all ? db_read_one(core->db, list_live, &l) : -ENOMEM;
+	struct live l = { kind, endpoint, profile, clock_wall_ms(), ids, 0 };
+	int e = db_read_one(core->db, list_live, &l);
 
-	*all = l.all;
 	*n = l.n;
 	return e;
 }
@@ -282,6 +307,25 @@ static int first_number(struct db_rows *rows, int e, int64_t *number)
 		*number = db_col_int(rows, 0);
 		e = 0;
 	}
+	return e;
+}
+
+static int count_live(struct db_conn *conn, void *arg)
+{
+	struct question *q = arg;
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows, "SELECT count(*) FROM credentials WHERE kind=? AND revoked_ms IS NULL",
+			  DB_INT(q->id));
+
+	return first_number(rows, e, &q->number);
+}
+
+int store_count_live(struct ca_core *core, enum ca_evidence_kind kind, int64_t *n)
+{
+	struct question q = { .id = kind };
+	int e = db_read_one(core->db, count_live, &q);
+
+	*n = q.number;
 	return e;
 }
 

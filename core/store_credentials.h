@@ -37,9 +37,14 @@ int store_find_credential(struct ca_core *core, enum ca_evidence_kind kind, cons
 
 #define CREDENTIAL_LISTED_MAX 100 /* vendors, or RAs, that live */
 
-/* All of a kind that are not revoked, in the arena. */
-int store_live_credentials(struct ca_core *core, enum ca_evidence_kind kind, struct arena *arena,
-			   struct credential_found **all, size_t *n);
+int store_count_live(struct ca_core *core, enum ca_evidence_kind kind, int64_t *n);
+
+/* Numbers of those of a kind that are not revoked and for this endpoint and profile; what is over comes last. */
+int store_live_credentials(struct ca_core *core, enum ca_evidence_kind kind, const char *endpoint, const char *profile,
+			   int64_t ids[static CREDENTIAL_LISTED_MAX], size_t *n);
+
+/* One of them, in the arena. 0; CA_CALL_NOT_FOUND: it was revoked meanwhile. */
+int store_load_credential(struct ca_core *core, int64_t id, struct arena *arena, struct credential_found *out);
 
 /* Bind an EAB key to an account. 0, also when it was bound to it before; STORE_SPENT. */
 int store_bind_account(struct ca_core *core, int64_t id, const char *kid, const char *account, int64_t now_ms);

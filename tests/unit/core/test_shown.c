@@ -4,6 +4,7 @@
  */
 #include "tests/test.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,6 +15,7 @@
 #include "core/base/own.h"
 #include "core/shown.h"
 #include "core/store.h"
+#include "core/store_credentials.h"
 #include "core/x509/device.h"
 #include "tests/scenarios/csr_maker.h"
 #include "tests/scenarios/modules.h"
@@ -259,8 +261,17 @@ static void what_is_no_device_of_the_maker_is_nobody(void **state)
 		{ "an unknown critical extension", { .subject = "d", .other = "1.3.6.1.4.1.99999.1" } },
 		{ "SHA-1", { .subject = "d", .digest = NULL } },
 		{ "RSA-1024", { .subject = "d", .key = "rsa-1024" } },
+		{ "that of a server", { .subject = "d", .purposes = "serverAuth" } },
+		{ "for signing code", { .subject = "d", .purposes = "codeSigning,emailProtection" } },
+		{ "not for signatures", { .subject = "d", .usage = "critical,keyEncipherment" } },
 	};
-	struct party root, stranger, device;
+	static const struct looks right[] = {
+		{ .subject = "d", .purposes = "serverAuth,clientAuth", .usage = "critical,digitalSignature" },
+		{ .subject = "d", .purposes = "anyExtendedKeyUsage" },
+		{ .subject = "d", .usage = "critical,digitalSignature,keyEncipherment" },
+	};
+	struct looks of_code = AUTHORITY("Maker Code");
+	struct party root, stranger, device, code;
 
 	start(*state != NULL);
 	issue(&root, NULL, &(struct looks)AUTHORITY("Maker Root"));
@@ -276,12 +287,128 @@ static void what_is_no_device_of_the_maker_is_nobody(void **state)
 			fail_msg("a certificate that is %s was taken", wrong[i].what);
 		drop(&device);
 	}
+	for (size_t i = 0; i < sizeof(right) / sizeof(*right); i++) {
+		issue(&device, &root, &right[i]);
+		assert_int_equal(trust_of(&device, NULL, NULL), CA_TRUST_VENDOR);
+		drop(&device);
+	}
+	/* An authority of the maker that certifies other things makes no devices. */
+	of_code.purposes = "codeSigning";
+	issue(&code, &root, &of_code);
+	issue(&device, &code, &(struct looks){ .subject = "d" });
+	assert_int_equal(trust_of(&device, &code, NULL), -1);
+	drop(&device), drop(&code);
 	/* Another authority of the same name. */
 	issue(&device, &stranger, &(struct looks){ .subject = "d" });
 	assert_int_equal(trust_of(&device, &stranger, NULL), -1);
 	drop(&device);
 	drop(&root), drop(&stranger);
 	stop();
+}
+
+static void list_long(const char *name, const struct party *p, const char *pattern, size_t n)
+{
+	static const char *const endpoints[] = { EST };
+	const char *patterns[SCOPE_PATTERNS_MAX];
+	struct credential_spec spec = { .kind = CA_EVIDENCE_VENDOR, .name = name, .endpoints = endpoints,
+					.n_endpoints = 1, .scope = patterns, .n_scope = n,
+					.certificates = buf_bytes(&p->der) };
+	struct credential_made made;
+	char why[CA_REASON_SIZE];
+
+	for (size_t i = 0; i < n; i++)
+		patterns[i] = pattern;
+	if (ca_admin_create_credential(rig.core, &admin, &spec, &made, why))
+		fail_msg("%s", why);
+}
+
+/* One that cannot be used does not stand in the way of another, and what is over comes behind what is not. */
+static void of_several_that_fit_the_best_one_counts(void **state)
+{
+	struct party root, device, ra;
+	char requester[CA_REQUESTER_SIZE], why[CA_REASON_SIZE];
+
+	start(*state != NULL);
+	issue(&root, NULL, &(struct looks)AUTHORITY("Maker Root"));
+	issue(&device, &root, &(struct looks){ .subject = "a-common-name-of-so-many-letters-that-it-is-long" });
+	issue(&ra, &root, &(struct looks){ .subject = "registrar", .purposes = RA_PURPOSES });
+	list_long("overlong", &root, "{CN}.{CN}.{CN}.{CN}.{CN}.{CN}.{CN}.{CN}.{CN}.{CN}.{CN}.example", 200);
+	assert_int_equal(trust_of(&device, NULL, NULL), -1);
+	add(CA_EVIDENCE_VENDOR, "over", &root, "any");
+	assert_true(rig_write(&rig, "UPDATE credentials SET until_ms=1 WHERE name='over'"));
+	assert_int_equal(trust_of(&device, NULL, requester), CA_TRUST_VENDOR);
+	assert_int_equal(strncmp(requester, "est:vendor:over:", 16), 0);
+	add(CA_EVIDENCE_VENDOR, "good", &root, "any");
+	assert_int_equal(trust_of(&device, NULL, requester), CA_TRUST_VENDOR);
+	assert_int_equal(strncmp(requester, "est:vendor:good:", 16), 0);
+
+	/* By name and without its issuers it fits only itself; by its key it fits. */
+	assert_int_equal(list(CA_EVIDENCE_RA, "named", buf_bytes(&ra.der), "any", true, why), 0);
+	assert_int_equal(trust_of(&ra, NULL, NULL), -1);
+	add(CA_EVIDENCE_RA, "keyed", &ra, "any");
+	assert_int_equal(trust_of(&ra, NULL, requester), CA_TRUST_RA);
+	assert_string_equal(requester, "est:ra:keyed");
+	stop();
+	drop(&root), drop(&device), drop(&ra);
+}
+
+static void as_many_makers_as_there_may_be_take_no_more_memory_than_one(void **state)
+{
+	struct party root, other, device;
+	char name[16], why[CA_REASON_SIZE];
+	static const char pattern[] = "dns:a-pattern-with-many-letters-a-pattern-with-many-letters-a-pattern-with-many."
+				      "letters-a-pattern-with-many-letters.example";
+
+	start(*state != NULL);
+	issue(&root, NULL, &(struct looks)AUTHORITY("Maker Root"));
+	issue(&other, NULL, &(struct looks)AUTHORITY("Other Root"));
+	issue(&device, &root, &(struct looks){ .subject = "d" });
+	for (int i = 0; i < CREDENTIAL_LISTED_MAX; i++) {
+		snprintf(name, sizeof(name), "maker-%d", i);
+		list_long(name, i < CREDENTIAL_LISTED_MAX - 1 ? &other : &root, pattern, 150);
+	}
+	assert_int_equal(list(CA_EVIDENCE_VENDOR, "one-more", buf_bytes(&root.der), "any", false, why),
+			 CA_ADMIN_INVALID);
+	assert_int_equal(trust_of(&device, NULL, NULL), CA_TRUST_VENDOR);
+	stop();
+	drop(&root), drop(&other), drop(&device);
+}
+
+/* As wrong passwords are, but apart from them: who shows wrong ones holds up nobody else behind his address. */
+static void certificates_that_are_refused_are_counted(void **state)
+{
+	struct party root, device, stranger;
+	struct ca_credential_claim claim;
+	struct ca_credential_answer answer;
+	static const char refusals[] = "SELECT count(*) FROM audit WHERE payload LIKE '%refuse-credential%'";
+
+	start(*state != NULL);
+	issue(&root, NULL, &(struct looks)AUTHORITY("Maker Root"));
+	issue(&device, &root, &(struct looks){ .subject = "d" });
+	issue(&stranger, NULL, &(struct looks){ .subject = "d" });
+	add(CA_EVIDENCE_VENDOR, "maker", &root, "any");
+	/* The same one is not judged again each time. */
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(trust_of(&stranger, NULL, NULL), -1);
+	claim = claim_of(&stranger, NULL);
+	assert_int_equal(ca_check_credential(rig.door, &claim, &answer), CA_CALL_BUSY);
+	assert_in_range(answer.retry_after_s, 1, 30);
+	claim.source_address = "198.51.100.1";
+	assert_int_equal(ca_check_credential(rig.door, &claim, &answer), CA_CALL_BUSY);
+	/* Others are; it costs a handshake each. */
+	for (int i = 0; i < 40; i++) {
+		drop(&stranger);
+		issue(&stranger, NULL, &(struct looks){ .subject = "d" });
+		assert_int_equal(trust_of(&stranger, NULL, NULL), -1);
+	}
+	assert_int_equal(trust_of(&device, NULL, NULL), CA_TRUST_VENDOR);
+	claim = (struct ca_credential_claim){ .kind = CA_EVIDENCE_TOKEN, .secret = bytes_of_str("ght_wrong"),
+					      .endpoint = EST, .source_address = "192.0.2.1" };
+	assert_int_equal(ca_check_credential(rig.door, &claim, &answer), CA_CALL_REFUSED);
+	/* One record a minute, and one of the token. */
+	assert_in_range(rig_number(&rig, refusals), 2, 3);
+	stop();
+	drop(&root), drop(&device), drop(&stranger);
 }
 
 static void too_many_certificates_are_nobodys(void **state)
@@ -556,11 +683,20 @@ static void a_scope_stands_for_one_device(void **state)
 		{ "{CN}{serialNumber}\nO=Example", "y", "an", "O=Example\n" },
 	};
 	OWNED(arena) arena = NULL;
+	OWNED_BUF longest = BUF_INIT(SCOPE_TEXT_MAX);
+	const char *filled;
 
 	assert_int_equal(arena_new(&arena, 1u << 20), 0);
-	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
-		assert_string_equal(shown_fill_scope(arena, cases[i].scope, cases[i].serial_number,
-						     cases[i].common_name), cases[i].filled);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_int_equal(shown_fill_scope(arena, cases[i].scope, cases[i].serial_number, cases[i].common_name,
+						  &filled), 0);
+		assert_string_equal(filled, cases[i].filled);
+	}
+	/* No end is cut off. */
+	for (size_t n = 0; n < SCOPE_TEXT_MAX / 4; n++)
+		assert_int_equal(buf_append_str(&longest, "{CN}"), 0);
+	assert_int_equal(shown_fill_scope(arena, buf_str(&longest), NULL, "a.common.name.of.more.than.four.octets",
+					  &filled), -EMSGSIZE);
 }
 
 #define BOTH(test) \
@@ -571,6 +707,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BOTH(a_device_asks_by_the_certificate_of_its_maker),
 		BOTH(what_is_no_device_of_the_maker_is_nobody),
+		BOTH(of_several_that_fit_the_best_one_counts),
+		BOTH(as_many_makers_as_there_may_be_take_no_more_memory_than_one),
+		BOTH(certificates_that_are_refused_are_counted),
 		BOTH(too_many_certificates_are_nobodys),
 		BOTH(a_maker_whose_name_is_that_of_the_ca_is_a_maker),
 		BOTH(a_device_renews_nothing_and_a_revoked_maker_has_none),

@@ -612,8 +612,8 @@ static void a_list_that_has_ended_is_not_sent_while_the_core_is_away(void **unus
 	est_crls_drop(&est.crls);
 }
 
-/* RFC 7030 3.5: who finds the attribute there links his request to the connection. A secret in its place is nothing that
- * a client could know of, and must not be answered with a value of the connection. */
+/* RFC 7030 3.5: who finds the attribute there links his request to the connection. A secret in its place is nothing
+ * that a client could know of, and must not be answered with a value of the connection. */
 static void clients_are_told_to_link_where_it_is_needed(void **unused)
 {
 	static const struct {
