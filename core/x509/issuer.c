@@ -21,7 +21,7 @@
 struct issuer {
 	struct buf name, key_identifier, public_key;
 	struct bytes algorithm;
-	EVP_PKEY *key; /* only read */
+	EVP_MD_CTX *begun; /* only read: every check is a copy of it, since to look algorithms up takes locks */
 };
 
 /* AlgorithmIdentifiers as RFC 4055 and RFC 5758 write them: NULL for RSA, nothing for ECDSA. */
@@ -99,6 +99,19 @@ static int append_spki(struct buf *out, const X509_PUBKEY *key)
 	return e;
 }
 
+/* NULL: there is no such key, or algorithm, or no memory. */
+static EVP_MD_CTX *begin_check(struct bytes algorithm, EVP_PKEY *key)
+{
+	EVP_MD_CTX *ctx = key ? EVP_MD_CTX_new() : NULL;
+
+	for (size_t s = 0; ctx && s < N_SIGNATURES; s++)
+		if (signatures[s].algorithm == algorithm.ptr &&
+		    EVP_DigestVerifyInit(ctx, NULL, signatures[s].md(), NULL, key) == 1)
+			return ctx;
+	EVP_MD_CTX_free(ctx);
+	return NULL;
+}
+
 static int read_certificate(struct issuer *i, X509 *cert)
 {
 	const ASN1_OCTET_STRING *ski = X509_get0_subject_key_id(cert);
@@ -111,8 +124,8 @@ static int read_certificate(struct issuer *i, X509 *cert)
 	if (e)
 		return e;
 	i->algorithm = signature_algorithm_of(buf_bytes(&spki));
-	i->key = X509_get_pubkey(cert);
-	if (!i->algorithm.ptr || !i->key || !ski || public_key_of(buf_bytes(&spki), &key))
+	i->begun = begin_check(i->algorithm, X509_get0_pubkey(cert));
+	if (!i->begun || !ski || public_key_of(buf_bytes(&spki), &key))
 		return -EINVAL;
 	e = buf_append(&i->public_key, key);
 	if (e)
@@ -148,7 +161,7 @@ void issuer_drop(struct issuer **ip)
 	buf_fini(&(*ip)->name);
 	buf_fini(&(*ip)->key_identifier);
 	buf_fini(&(*ip)->public_key);
-	EVP_PKEY_free((*ip)->key);
+	EVP_MD_CTX_free((*ip)->begun);
 	free(*ip);
 	*ip = NULL;
 }
@@ -189,12 +202,10 @@ struct issuer_check {
 int issuer_check_new(struct issuer_check **out, const struct issuer *issuer)
 {
 	struct issuer_check *c = calloc(1, sizeof(*c));
-	int e = c && (c->ctx = EVP_MD_CTX_new()) ? -EIO : -ENOMEM;
+	int e = c && (c->ctx = EVP_MD_CTX_new()) ? 0 : -ENOMEM;
 
-	for (size_t s = 0; e == -EIO && s < N_SIGNATURES; s++)
-		if (signatures[s].algorithm == issuer->algorithm.ptr &&
-		    EVP_DigestVerifyInit(c->ctx, NULL, signatures[s].md(), NULL, issuer->key) == 1)
-			e = 0;
+	if (!e && EVP_MD_CTX_copy_ex(c->ctx, issuer->begun) != 1)
+		e = -EIO;
 	ERR_clear_error();
 	if (e)
 		issuer_check_drop(&c);

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Measure what an OCSP answer costs: signed for it, signed before, and given a moment before.
 
-    tests/bench/ocsp.py [BUILD] [--certificates 4000] [--connections 8] [--seconds 5]
+    tests/bench/ocsp.py [BUILD] [--certificates 4000] [--connections 32] [--seconds 5]
 
 BUILD is a folder that meson has built, best with --buildtype=release; build/release when it is absent. Nothing is built
 here. A fresh daemon gets so many certificates by SQL. Each is asked for once by GET, so that its answer is signed
@@ -33,7 +33,7 @@ def arguments():
     p = argparse.ArgumentParser(usage=__doc__)
     p.add_argument("build", nargs="?", default=os.path.join(ROOT, "build", "release"))
     p.add_argument("--certificates", default=4000, type=int)
-    p.add_argument("--connections", default=8, type=int)
+    p.add_argument("--connections", default=32, type=int)
     p.add_argument("--seconds", default=5, type=int)
     return p.parse_args()
 
