@@ -400,6 +400,16 @@ static bool is_status(const struct conf_section *endpoint)
 	return gw_config_adapter(conf_module(endpoint))->caps & PROTO_CAP_STATUS;
 }
 
+static int check_by_adapter(const struct conf_section *endpoint, struct conf_error *error)
+{
+	const struct proto_adapter *adapter = gw_config_adapter(conf_module(endpoint));
+	char why[512];
+
+	if (!adapter->check || !adapter->check(endpoint, why, sizeof(why)))
+		return 0;
+	return conf_refuse(endpoint, NULL, error, "endpoint '%s': %s", conf_str(endpoint, "name"), why);
+}
+
 static int check_endpoint(const struct conf_section *root, const struct conf_section *endpoint,
 			  struct conf_error *error)
 {
@@ -415,7 +425,9 @@ static int check_endpoint(const struct conf_section *root, const struct conf_sec
 				   "an endpoint of protocol '%s' submits nothing; leave the profile out",
 				   conf_module(endpoint));
 	r = check_path(endpoint, error);
-	return r ? r : check_label(endpoint, error);
+	if (!r)
+		r = check_label(endpoint, error);
+	return r ? r : check_by_adapter(endpoint, error);
 }
 
 /* One reference of a listener to an endpoint. */

@@ -86,6 +86,9 @@ struct proto_adapter {
 	size_t body_max;                   /* octets of a request body; more is 413 */
 	const struct conf_option *options; /* rows of the endpoint section besides the common ones; NULL: none */
 	const struct proto_route *routes;  /* ends with {0} */
+	/* Is the section right, as far as that shows before anything starts? 0, or negative with a sentence in `why`.
+	 * Asked wherever a configuration is read; NULL: the rows of the options say all. */
+	int (*check)(const struct conf_section *conf, char *why, size_t why_size);
 	/* 0, or negative with a sentence in `why`. */
 	int (*init)(void **state, const struct proto_env *env, const struct conf_section *conf, char *why,
 		    size_t why_size);

@@ -271,6 +271,21 @@ static int read_settings(struct est *est, const struct conf_section *conf, char 
 	return e ? e : copy_attributes(est, conf, why, why_size);
 }
 
+static int read_section(struct est *est, const struct conf_section *conf, char *why, size_t why_size)
+{
+	int e = read_label(conf_str(conf, "path"), &est->label, why, why_size);
+
+	return e ? e : read_settings(est, conf, why, why_size);
+}
+
+static int est_check(const struct conf_section *conf, char *why, size_t why_size)
+{
+	OWNED(est) est = calloc(1, sizeof(*est));
+
+	snprintf(why, why_size, "no memory");
+	return est ? read_section(est, conf, why, why_size) : -ENOMEM;
+}
+
 static int est_init(void **state, const struct proto_env *env, const struct conf_section *conf, char *why,
 		    size_t why_size)
 {
@@ -287,9 +302,7 @@ static int est_init(void **state, const struct proto_env *env, const struct conf
 	est->profile = strdup(env->profile);
 	if (!est->endpoint || !est->profile)
 		return -ENOMEM;
-	e = read_label(env->path, &est->label, why, why_size);
-	if (!e)
-		e = read_settings(est, conf, why, why_size);
+	e = read_section(est, conf, why, why_size);
 	if (!e)
 		e = est_cacerts_new(&est->cacerts);
 	if (!e)
@@ -371,6 +384,7 @@ const struct proto_adapter proto_est = {
 	.body_max = BODY_MAX,
 	.options = est_options,
 	.routes = est_routes,
+	.check = est_check,
 	.init = est_init,
 	.fini = est_fini,
 	.counters = est_counters,

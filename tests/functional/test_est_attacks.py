@@ -296,8 +296,10 @@ def s29_a_label_is_its_own(p):
     name = "label.example.com"
     check(Est(p.g, "again", certificate=own).enroll(make_csr(key, name, [name]), "simplereenroll").certificate(), "again")
     check(Est(p.g, "s%68ort", user=short).enroll(p.der).certificate(), "escapes of plain letters are those letters")
-    for label in "cacerts", "simpleenroll", "%41":
+    for label in "cacerts", "simpleenroll", "%41", "a/b", "x" * 200:
         config_is_refused(p.g, lambda text, label=label: text.replace("/est/short", f"/est/{label}"), "label")
+    config_is_refused(p.g, lambda text: text.replace("pop: require", "pop: require\n    challenge-password: ignore"),
+                      "needs challenge-password: linking")
 
 
 def est_withstands():

@@ -18,8 +18,14 @@ static const struct conf_option safe_rows[] = {
 	{ 0 },
 };
 
+static int check_color(const struct conf_section *conf, char *why, size_t why_size)
+{
+	snprintf(why, why_size, "%s does not suit it", conf_str(conf, "color"));
+	return strcmp(conf_str(conf, "color"), "mauve") == 0 ? -EINVAL : 0;
+}
+
 static const struct proto_adapter safe = { .abi = PROTO_ABI, .name = "safe", .caps = PROTO_CAP_PLAIN_HTTP,
-					   .options = safe_rows };
+					   .options = safe_rows, .check = check_color };
 static const struct proto_adapter shy = { .abi = PROTO_ABI, .name = "shy" };
 static const struct proto_adapter status = { .abi = PROTO_ABI, .name = "status",
 					     .caps = PROTO_CAP_PLAIN_HTTP | PROTO_CAP_STATUS };
@@ -169,6 +175,8 @@ static void refuses_mistakes_with_their_place(void **state)
 		  "g.yaml:3:59: 'certs' is the name of an operation, and cannot be a label" },
 		{ CAS "endpoints:\n  - {protocol: mutual, name: m, ca: CA, profile: p, path: /m/enroll}\n",
 		  "g.yaml:3:59: 'enroll' is the name of an operation, and cannot be a label" },
+		{ CAS "endpoints:\n  - {protocol: safe, name: s, ca: CA, profile: p, path: /s, color: mauve}\n",
+		  "g.yaml:3:5: endpoint 's': mauve does not suit it" },
 		{ PUBLIC, NOBODY },
 		{ PUBLIC STATUS "listeners: [{name: web, port: 80, tls: false}]\n",
 		  NOBODY },
