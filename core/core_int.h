@@ -202,6 +202,10 @@ bool pipeline_is_text(const char *s, size_t max);
 int pipeline_revoke(struct ca *ca, const struct binding *by, const struct ca_revocation *revocation,
 		    struct ca_outcome *out);
 
+/* core/withdraw.c. Contract as ca_withdraw(). */
+int pipeline_withdraw(struct ca *ca, const struct binding *by, const char *endpoint, const char *requester,
+		      const char *reason, struct ca_outcome *out);
+
 /* core/decide.c: from a loaded or new request to a verdict and to its durable consequence. */
 
 /* Subject and widest validity, from profile and CA. 0; CA_STATUS_BUILD_FAILURE when the profile is gone. */

@@ -11,6 +11,8 @@ struct ca_door_calls {
 	int (*submit)(struct ca_door *door, const struct ca_submission *submission, struct ca_outcome *out);
 	int (*ask)(struct ca_door *door, const char *requester, int64_t id, bool collects, struct ca_outcome *out);
 	int (*revoke)(struct ca_door *door, const struct ca_revocation *revocation, struct ca_outcome *out);
+	int (*withdraw)(struct ca_door *door, const char *endpoint, const char *requester, const char *reason,
+			struct ca_outcome *out);
 	int (*check_credential)(struct ca_door *door, const struct ca_credential_claim *claim,
 				struct ca_credential_answer *answer);
 	int (*get_crl)(struct ca_door *door, unsigned key_index, unsigned partition, uint64_t number, uint64_t offset,

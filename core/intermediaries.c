@@ -205,6 +205,16 @@ static void revoke_certificate(struct answer *a)
 	reply_outcome(a, e);
 }
 
+static void withdraw(struct answer *a)
+{
+	const Gatehouse__Core__Withdraw *q = a->call->withdraw;
+	struct ca *ca = find_ca(a, q->ca);
+	int e = ca ? pipeline_withdraw(ca, a->by, q->endpoint, q->requester, q->reason, &a->out) :
+		     refuse(a, "this core has no such CA for this intermediary");
+
+	reply_outcome(a, e);
+}
+
 static int check_claim(struct answer *a, const Gatehouse__Core__CheckCredential *q)
 {
 	struct ca_credential_claim claim = { 0 };
@@ -329,6 +339,7 @@ static const struct {
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_PEEK, peek },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_RETRIEVE, retrieve },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_REVOKE, revoke_certificate },
+	{ GATEHOUSE__CORE__MESSAGE__WHAT_WITHDRAW, withdraw },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_CHECK_CREDENTIAL, check_credential },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_GET_CRL, get_crl },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_OCSP, ocsp },

@@ -22,7 +22,7 @@ _Static_assert((int)GATEHOUSE__CORE__EVIDENCE__EVIDENCE_CERTIFICATE == CA_EVIDEN
 _Static_assert((int)GATEHOUSE__CORE__CERTIFICATE_USE__CERTIFICATE_USE_RENEW == CA_CERTIFICATE_RENEW, "uses");
 _Static_assert((int)GATEHOUSE__CORE__TRUST__TRUST_RA == CA_TRUST_RA, "trust");
 _Static_assert((int)GATEHOUSE__CORE__DISPOSITION__DISPOSITION_REVOKED == CA_REVOKED, "dispositions");
-_Static_assert((int)GATEHOUSE__CORE__STATUS__STATUS_BUILD_FAILURE == CA_STATUS_BUILD_FAILURE, "statuses");
+_Static_assert((int)GATEHOUSE__CORE__STATUS__STATUS_WITHDRAWN == CA_STATUS_WITHDRAWN, "statuses");
 _Static_assert((int)GATEHOUSE__CORE__CALL__CALL_KEY_WANTED == CA_CALL_KEY_WANTED, "outcomes of calls");
 _Static_assert((int)GATEHOUSE__CORE__REVOKE_PROOF__REVOKE_PROOF_NAMES == CA_REVOKE_BY_NAMES, "proofs");
 
@@ -362,7 +362,7 @@ int message_to_outcome(const Gatehouse__Core__Outcome *m, struct ca_outcome *out
 	if (m->call == GATEHOUSE__CORE__CALL__CALL_FAILED)
 		return -EIO;
 	if ((int)m->call < 0 || (int)m->call > CA_CALL_KEY_WANTED || !is_disposition((int)m->disposition) ||
-	    (int)m->status < 0 || (int)m->status > CA_STATUS_BUILD_FAILURE)
+	    (int)m->status < 0 || (int)m->status > CA_STATUS_WITHDRAWN)
 		return -EBADMSG;
 	out->id = m->request;
 	out->disposition = (enum ca_disposition)m->disposition;

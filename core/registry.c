@@ -95,6 +95,14 @@ static int direct_revoke(struct ca_door *door, const struct ca_revocation *revoc
 	return pipeline_revoke(d->ca, &d->intermediary, revocation, out);
 }
 
+static int direct_withdraw(struct ca_door *door, const char *endpoint, const char *requester, const char *reason,
+			   struct ca_outcome *out)
+{
+	const struct direct_door *d = (struct direct_door *)door;
+
+	return pipeline_withdraw(d->ca, &d->intermediary, endpoint, requester, reason, out);
+}
+
 static int direct_check_credential(struct ca_door *door, const struct ca_credential_claim *claim,
 				   struct ca_credential_answer *answer)
 {
@@ -153,6 +161,7 @@ static const struct ca_door_calls direct_calls = {
 	.submit = direct_submit,
 	.ask = direct_ask,
 	.revoke = direct_revoke,
+	.withdraw = direct_withdraw,
 	.check_credential = direct_check_credential,
 	.get_crl = direct_get_crl,
 	.ocsp = direct_ocsp,
@@ -383,6 +392,12 @@ int ca_retrieve(struct ca_door *door, const char *requester, int64_t id, struct 
 int ca_revoke(struct ca_door *door, const struct ca_revocation *revocation, struct ca_outcome *out)
 {
 	return door->calls->revoke(door, revocation, out);
+}
+
+int ca_withdraw(struct ca_door *door, const char *endpoint, const char *requester, const char *reason,
+		struct ca_outcome *out)
+{
+	return door->calls->withdraw(door, endpoint, requester, reason, out);
 }
 
 int ca_check_credential(struct ca_door *door, const struct ca_credential_claim *claim,

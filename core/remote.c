@@ -300,6 +300,26 @@ static int remote_revoke(struct ca_door *door, const struct ca_revocation *v, st
 	return call_for_outcome(d->remote, &m, ASK_PATIENCE_MS, &arena, out);
 }
 
+static int remote_withdraw(struct ca_door *door, const char *endpoint, const char *requester, const char *reason,
+			   struct ca_outcome *out)
+{
+	struct remote_door *d = (struct remote_door *)door;
+	Gatehouse__Core__Withdraw withdraw = GATEHOUSE__CORE__WITHDRAW__INIT;
+	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
+	OWNED(arena) arena = NULL;
+	int e = arena_new(&arena, MESSAGE_ARENA_MAX);
+
+	if (e)
+		return e;
+	withdraw.ca = d->name;
+	withdraw.endpoint = (char *)(uintptr_t)endpoint;
+	withdraw.requester = (char *)(uintptr_t)requester;
+	withdraw.reason = (char *)(uintptr_t)reason;
+	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_WITHDRAW;
+	m.withdraw = &withdraw;
+	return call_for_outcome(d->remote, &m, ASK_PATIENCE_MS, &arena, out);
+}
+
 static int take_crl(const Gatehouse__Core__Crl *m, struct buf *out, struct ca_crl *info)
 {
 	int e = outcome_of(m->call);
@@ -484,6 +504,7 @@ static const struct ca_door_calls remote_calls = {
 	.submit = remote_submit,
 	.ask = remote_ask,
 	.revoke = remote_revoke,
+	.withdraw = remote_withdraw,
 	.check_credential = remote_check_credential,
 	.get_crl = remote_get_crl,
 	.ocsp = remote_ocsp,

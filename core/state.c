@@ -32,6 +32,7 @@ static const struct {
 	{ CA_STATE_PENDING, CA_ACTION_RESUBMIT, CA_STATE_ACTIVE },
 	{ CA_STATE_PENDING, CA_ACTION_SUPERSEDE, CA_STATE_DENIED },
 	{ CA_STATE_PENDING, CA_ACTION_EXPIRE, CA_STATE_DENIED },
+	{ CA_STATE_PENDING, CA_ACTION_WITHDRAW, CA_STATE_DENIED },
 	{ CA_STATE_ISSUED, CA_ACTION_REVOKE, CA_STATE_REVOKED },
 	{ CA_STATE_ISSUED, CA_ACTION_HOLD, CA_STATE_REVOKED },
 	{ CA_STATE_REVOKED, CA_ACTION_REVOKE, CA_STATE_REVOKED },
@@ -71,6 +72,7 @@ const char *ca_action_word(enum ca_action action)
 		[CA_ACTION_READY] = "ready",
 		[CA_ACTION_SUPERSEDE] = "supersede",
 		[CA_ACTION_EXPIRE] = "expire",
+		[CA_ACTION_WITHDRAW] = "withdraw",
 		[CA_ACTION_REVOKE] = "revoke",
 		[CA_ACTION_HOLD] = "hold",
 		[CA_ACTION_RELEASE] = "release",
@@ -139,6 +141,7 @@ const char *ca_status_word(enum ca_status status)
 		[CA_STATUS_POLICY_FAILURE] = "policy-failure",
 		[CA_STATUS_SIGNER_FAILURE] = "signer-failure",
 		[CA_STATUS_BUILD_FAILURE] = "build-failure",
+		[CA_STATUS_WITHDRAWN] = "withdrawn",
 	};
 
 	return status < sizeof(words) / sizeof(*words) ? words[status] : "?";

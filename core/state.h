@@ -24,6 +24,7 @@ enum ca_action {
 	CA_ACTION_READY,      /* approved, and its key is made when its client asks next */
 	CA_ACTION_SUPERSEDE,  /* a newer request for the same names took its place */
 	CA_ACTION_EXPIRE,     /* T22 */
+	CA_ACTION_WITHDRAW,   /* its requester is no more */
 	CA_ACTION_REVOKE,     /* T13, T15 */
 	CA_ACTION_HOLD,       /* T13 with reason certificateHold */
 	CA_ACTION_RELEASE,    /* T14: only from hold */

@@ -87,6 +87,10 @@ int store_is_renewal(struct ca_core *core, const struct ca_request *r, int64_t n
 int store_list_unfinished(struct ca_core *core, int64_t after, int64_t *ids, size_t max, size_t *n);
 int store_list_expired(struct ca_core *core, int64_t before_ms, int64_t after, int64_t *ids, size_t max, size_t *n);
 
+/* The same of what is held for one requester. */
+int store_list_held(struct ca_core *core, const char *endpoint, const char *requester, int64_t after, int64_t *ids,
+		    size_t max, size_t *n);
+
 extern const char *const store_migrations[];
 #define STORE_APPLICATION_ID 0x47484341 /* "GHCA" */
 

@@ -65,6 +65,7 @@ static const char *actor_of(const struct ca_request *r, enum ca_action action)
 	switch (action) {
 	case CA_ACTION_RECEIVE:
 	case CA_ACTION_REJECT:
+	case CA_ACTION_WITHDRAW:
 		return r->requester;
 	case CA_ACTION_ISSUE:
 	case CA_ACTION_PEND:

@@ -243,7 +243,8 @@ static int find_pending(struct db_conn *conn, struct ca_request *r, struct store
 	return e;
 }
 
-/* A denial that a newer issue has overtaken holds no longer; nor do the queue's own (superseded, expired). What policy
+/* A denial that a newer issue has overtaken holds no longer; nor do the queue's own (superseded, expired,
+ * withdrawn). What policy
  * denied before this start, its key released since, is asked anew: the rules may be others now. */
 static int find_denied(struct db_conn *conn, struct ca_request *r, struct store_precedent *p, int64_t since_ms)
 {
@@ -251,9 +252,10 @@ static int find_denied(struct db_conn *conn, struct ca_request *r, struct store_
 	int e = db_select(
 		conn, &rows,
 		"SELECT id, state, status FROM requests WHERE endpoint=? AND requester=? AND names_key=? AND profile=?"
-		" AND resolved_ms>=? AND resolved_ms<>0 AND state IN (20, 21, 31) AND status NOT IN (?,?)"
+		" AND resolved_ms>=? AND resolved_ms<>0 AND state IN (20, 21, 31) AND status NOT IN (?,?,?)"
 		" AND (status<>? OR key_until_ms<>0) ORDER BY resolved_ms DESC, id DESC LIMIT 1",
 		TUPLE_VALUES(r), DB_INT(since_ms), DB_INT(CA_STATUS_SUPERSEDED), DB_INT(CA_STATUS_EXPIRED),
+		DB_INT(CA_STATUS_WITHDRAWN),
 		DB_INT(CA_STATUS_POLICY_DENIED));
 
 	if (!e && (e = db_next(rows)) == DB_ROW) {
@@ -476,6 +478,37 @@ int store_list_expired(struct ca_core *core, int64_t before_ms, int64_t after, i
 	};
 
 	return db_read(core->db, list_ids, &l);
+}
+
+struct held_read {
+	const char *endpoint, *requester;
+	int64_t after, *ids;
+	size_t max, *n;
+};
+
+static int list_held(struct db_conn *conn, void *arg)
+{
+	struct held_read *h = arg;
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows,
+			  "SELECT id FROM requests INDEXED BY requests_pending WHERE endpoint=? AND requester=?"
+			  " AND state=9 AND id>? ORDER BY id LIMIT ?",
+			  DB_TEXT(h->endpoint), DB_TEXT(h->requester), DB_INT(h->after), DB_INT(h->max));
+
+	*h->n = 0;
+	while (!e && (e = db_next(rows)) == DB_ROW && *h->n < h->max) {
+		h->ids[(*h->n)++] = db_col_int(rows, 0);
+		e = 0;
+	}
+	return e;
+}
+
+int store_list_held(struct ca_core *core, const char *endpoint, const char *requester, int64_t after, int64_t *ids,
+		    size_t max, size_t *n)
+{
+	struct held_read h = { endpoint, requester, after, ids, max, n };
+
+	return db_read(core->db, list_held, &h);
 }
 
 struct due_read {

@@ -59,6 +59,7 @@ enum ca_status {
 	CA_STATUS_POLICY_FAILURE,    /* the policy module failed or gave no valid answer */
 	CA_STATUS_SIGNER_FAILURE,    /* the signer said no, or its signature does not verify */
 	CA_STATUS_BUILD_FAILURE,     /* the certificate could not be built (no subject and no names, limits) */
+	CA_STATUS_WITHDRAWN,         /* its requester is no more */
 };
 
 const char *ca_status_word(enum ca_status status); /* "policy-denied"; "" for NONE */
@@ -240,6 +241,11 @@ int ca_peek(struct ca_door *ca, const char *requester, int64_t id, struct ca_out
 
 /* The same, and the exit modules that asked for it are told that the requester collected the result. */
 int ca_retrieve(struct ca_door *ca, const char *requester, int64_t id, struct ca_outcome *out);
+
+/* This requester is no more: what is held for him at this endpoint becomes DENIED, with `reason`, and nobody is asked.
+ * 0, also when nothing was; CA_CALL_BUSY: not all of it; ask again. CA_CALL_REFUSED. */
+int ca_withdraw(struct ca_door *ca, const char *endpoint, const char *requester, const char *reason,
+		struct ca_outcome *out);
 
 /* ---- revocation ---- */
 

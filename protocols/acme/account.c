@@ -6,15 +6,64 @@
 
 #include <errno.h>
 
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
 
+#define WITHDRAW_MAX 16 /* accounts of one tick */
+#define WITHDRAW_PAUSE_MS 10000 /* while the core does not answer */
 #define CONTACTS_MAX 10
 #define CONTACT_SIZE_MAX 320 /* mailto: and an address of RFC 5321 4.5.3.1 */
 
+static const char *requester_of(struct arena *arena, const struct acme_account *a)
+{
+	return arena_printf(arena, "acme:%lld/%.22s", (long long)a->id, a->first_thumbprint);
+}
+
 const char *acme_requester(struct acme_call *c)
 {
-	return arena_printf(c->q->arena, "acme:%lld/%.22s", (long long)c->account.id, c->account.first_thumbprint);
+	return requester_of(c->q->arena, &c->account);
+}
+
+/* Tell the core of one account. 0, and `*more` says whether there was one; CA_CALL_BUSY; negative. */
+static int withdraw_one(struct acme *a, bool *more)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	OWNED(arena) arena = NULL;
+	struct acme_account account = { 0 };
+	const char *requester;
+	int e = arena_new(&arena, 4096);
+
+	if (!e)
+		e = acme_store_find_ended(a->store, arena, &account);
+	*more = !e && account.id;
+	if (!*more)
+		return e;
+	requester = requester_of(arena, &account);
+	if (!requester)
+		return -ENOMEM;
+	e = ca_withdraw(a->ca, a->endpoint, requester, "the ACME account was deactivated", &out);
+	if (e == CA_CALL_REFUSED) {
+		log_warn("acme.withdraw.refused", "endpoint", a->endpoint, "requester", requester, "reason",
+			 out.reason);
+		e = 0;
+	}
+	return e ? e : acme_store_account_withdrawn(a->store, account.id);
+}
+
+void acme_withdraw_ended(struct acme *a)
+{
+	bool more = true;
+	int e = 0;
+
+	if (clock_mono_ms() < a->next_withdraw_ms)
+		return;
+	for (int i = 0; i < WITHDRAW_MAX && more && !e; i++)
+		e = withdraw_one(a, &more);
+	if (e)
+		a->next_withdraw_ms = clock_mono_ms() + WITHDRAW_PAUSE_MS;
+	if (e < 0)
+		log_warn("acme.withdraw.failed", "endpoint", a->endpoint, "error", strerror(-e));
 }
 
 int acme_reply_account(struct acme_call *c, const struct acme_account *a, int status)

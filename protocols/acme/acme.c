@@ -340,6 +340,7 @@ static void acme_tick(void *state)
 	bool more = false;
 	int e;
 
+	acme_withdraw_ended(a);
 	if (clock_mono_ms() < a->next_sweep_ms)
 		return;
 	e = acme_store_sweep(a->store, now_s, now_s - a->set.retention_s, &more);

@@ -69,6 +69,7 @@ struct acme {
 	pthread_mutex_t claims_lock;        /* for the two below */
 	int64_t claims[ACME_CLAIMS_MAX];    /* orders for which a handler is asking the core right now */
 	size_t n_claims;
+	int64_t next_withdraw_ms;           /* only acme_tick() */
 	int64_t next_sweep_ms;              /* only acme_tick() */
 	atomic_llong unsure_until_s;        /* orders made until then may have results that were never written */
 	atomic_ullong orders_made, orders_valid, orders_invalid, problems;
@@ -193,6 +194,10 @@ int acme_new_nonce(struct acme_call *c);
  * it was made with makes it nobody else's, should this database be lost and the numbers begin anew while the core
  * remembers who had which certificate. NULL when memory is short. */
 const char *acme_requester(struct acme_call *c);
+
+/* Tell the core of accounts that were deactivated, so that nobody decides about what it holds for them; again later
+ * when it does not answer. */
+void acme_withdraw_ended(struct acme *a);
 
 /* Answer with the account and its URL. */
 int acme_reply_account(struct acme_call *c, const struct acme_account *a, int status);

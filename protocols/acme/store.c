@@ -87,6 +87,9 @@ static const char *const migrations[] = {
 	"UPDATE account SET first_thumbprint=thumbprint;"
 	/* Names and bindings of an account go by its first key: once replaced, it makes no other account. */
 	"CREATE UNIQUE INDEX account_first ON account(first_thumbprint);",
+	/* The core was told that it is no more. */
+	"ALTER TABLE account ADD COLUMN withdrawn INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX account_to_withdraw ON account(id) WHERE status=6 AND withdrawn=0;",
 	NULL,
 };
 
@@ -221,6 +224,43 @@ static int account_deactivate(struct db_conn *conn, void *arg)
 int acme_store_deactivate_account(struct acme_store *s, int64_t account)
 {
 	return no_conflict(db_write(s->db, account_deactivate, &account));
+}
+
+struct ended {
+	struct arena *arena;
+	struct acme_account *account;
+};
+
+static int find_ended(struct db_conn *conn, void *arg)
+{
+	struct ended *f = arg;
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows,
+			  "SELECT id, first_thumbprint FROM account WHERE status=6 AND withdrawn=0 ORDER BY id"
+			  " LIMIT 1");
+
+	if (!e && (e = db_next(rows)) == DB_ROW) {
+		f->account->id = db_col_int(rows, 0);
+		f->account->first_thumbprint = arena_strdup(f->arena, db_col_text(rows, 1));
+		e = f->account->first_thumbprint ? 0 : -ENOMEM;
+	}
+	return e;
+}
+
+int acme_store_find_ended(struct acme_store *s, struct arena *arena, struct acme_account *account)
+{
+	account->id = 0;
+	return db_read_one(s->db, find_ended, &(struct ended){ arena, account });
+}
+
+static int account_withdrawn(struct db_conn *conn, void *arg)
+{
+	return db_run(conn, "UPDATE account SET withdrawn=1 WHERE id=?", DB_INT(*(const int64_t *)arg));
+}
+
+int acme_store_account_withdrawn(struct acme_store *s, int64_t account)
+{
+	return no_conflict(db_write(s->db, account_withdrawn, &account));
 }
 
 /* Orders. */

@@ -118,6 +118,11 @@ int acme_store_set_key(struct acme_store *s, int64_t account, const char *from, 
  * which is refused from now on. */
 int acme_store_deactivate_account(struct acme_store *s, int64_t account);
 
+/* A deactivated account of which the core was not told: fills id (0: there is none) and first_thumbprint, in the arena;
+ * and that it was told. */
+int acme_store_find_ended(struct acme_store *s, struct arena *arena, struct acme_account *account);
+int acme_store_account_withdrawn(struct acme_store *s, int64_t account);
+
 /* Adds the order; fills in the ids and when it was made. Where its account has a valid authorization for the identifier
  * that lives until `reuse_s` at least, that one takes the place of the one in `order->authz`, its texts in `a`.
  * INT64_MAX: none is used again. */

@@ -160,5 +160,26 @@ def a_held_request_outlives_the_key():
         responder.close()
 
 
+def nobody_decides_for_an_account_that_has_ended():
+    """What waits for a person is withdrawn within a second or two, over the real connection of gateway and core."""
+    with gatehouse() as g:
+        responder = Responder(g.http01_port)
+        client = Client(g, responder).start()
+        name = f"hold.{DOMAIN}"
+        _, order = client.order(name)
+        client.prove(order)
+        client.finalize(order, client.csr(name))
+        number = g.wait_pending(name)["id"]
+        check(client.post(client.kid, {"status": "deactivated"})[0].status == 200, "the account ends")
+        g.run_tool("request", "wait", str(number), "--timeout", "60s", code=4)
+        shown = g.tool_json("show", str(number), "--timeline")["request"]
+        check(shown["status"] == "withdrawn" and "deactivated" in shown["reason"], str(shown))
+        texts = [line["text"] for line in shown["timeline"]]
+        check(any(text.startswith("withdrawn reason=") for text in texts), str(texts))
+        check(not g.pending(), "nothing waits")
+        responder.close()
+
+
 main([certbot_updates_and_ends_its_account, uacme_changes_its_key_and_ends_its_account,
-      the_library_rolls_its_key_over, a_held_request_outlives_the_key])
+      the_library_rolls_its_key_over, a_held_request_outlives_the_key,
+      nobody_decides_for_an_account_that_has_ended])

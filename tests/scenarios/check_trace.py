@@ -32,7 +32,7 @@ LEGAL = {
 NEEDS_VERDICT = {"active": {"issue"}, "denied": {"deny"}}
 
 # Commits that no verdict stands behind: who caused them instead.
-WITHOUT_VERDICT = {"admin-denied", "expired", "superseded"}
+WITHOUT_VERDICT = {"admin-denied", "expired", "superseded", "withdrawn"}
 
 HOLD = "certificateHold"
 

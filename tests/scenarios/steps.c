@@ -447,6 +447,15 @@ static int certificate_of(struct scenario *s, const struct step *step, struct bu
 	return buf_append(out, buf_bytes(&r->certificate));
 }
 
+void step_withdraw(struct scenario *s, const struct step *step)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	int e = ca_withdraw(s->rig.door, value_or(step, "endpoint", RIG_ENDPOINT),
+			    value_or(step, "requester", "acme:1"), value_or(step, "reason", "it ended"), &out);
+
+	check_answer(s, step, e ? call_word(e, &out) : "done", &out);
+}
+
 void step_revoke(struct scenario *s, const struct step *step)
 {
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;

@@ -39,6 +39,7 @@ static const struct {
 	{ CA_STATE_PENDING, CA_ACTION_RESUBMIT, CA_STATE_ACTIVE },
 	{ CA_STATE_PENDING, CA_ACTION_SUPERSEDE, CA_STATE_DENIED },
 	{ CA_STATE_PENDING, CA_ACTION_EXPIRE, CA_STATE_DENIED },
+	{ CA_STATE_PENDING, CA_ACTION_WITHDRAW, CA_STATE_DENIED },
 	{ CA_STATE_ISSUED, CA_ACTION_REVOKE, CA_STATE_REVOKED },
 	{ CA_STATE_ISSUED, CA_ACTION_HOLD, CA_STATE_REVOKED },
 	{ CA_STATE_REVOKED, CA_ACTION_REVOKE, CA_STATE_REVOKED },
@@ -113,7 +114,7 @@ static void every_action_and_state_has_a_word_of_its_own(void **state)
 			assert_string_not_equal(ca_state_word((enum ca_state)states[a]),
 						ca_state_word((enum ca_state)states[b]));
 	assert_string_equal(ca_status_word(CA_STATUS_NONE), "");
-	for (int a = CA_STATUS_BAD_REQUEST; a <= CA_STATUS_BUILD_FAILURE; a++)
+	for (int a = CA_STATUS_BAD_REQUEST; a <= CA_STATUS_WITHDRAWN; a++)
 		for (int b = CA_STATUS_NONE; b < a; b++)
 			assert_string_not_equal(ca_status_word((enum ca_status)a), ca_status_word((enum ca_status)b));
 	assert_string_equal(ca_status_word((enum ca_status)99), "?");

@@ -159,6 +159,18 @@ int ca_revoke(struct ca_door *ca, const struct ca_revocation *v, struct ca_outco
 	return core->revoke_call[v->proof];
 }
 
+int ca_withdraw(struct ca_door *ca, const char *endpoint, const char *requester, const char *reason,
+		struct ca_outcome *out)
+{
+	struct rig_core *core = &ca->core;
+
+	core->withdraws++;
+	assert_string_equal(endpoint, "acme");
+	assert_non_null(strstr(reason, "deactivated"));
+	snprintf(core->last_withdrawn, sizeof(core->last_withdrawn), "%s", requester);
+	return core->withdraw_call;
+}
+
 int ca_get_chain(struct ca_door *ca, struct buf *out)
 {
 	return buf_append(out, ca->core.issuer);

@@ -40,6 +40,8 @@ struct rig_core {
 	const int *rig_waiting;           /* handlers that wait */
 	int waiting;                      /* that many at the last ca_submit() */
 	struct ca_submission last;        /* its pointers are good only where noted below */
+	int withdraws, withdraw_call;     /* of ca_withdraw(), and what it answers */
+	char last_withdrawn[64];
 	char last_revoker[64], last_revoked_names[512];
 	char last_requester[64], last_names[512], last_evidence[512], last_attributes[2048];
 	struct buf last_request;

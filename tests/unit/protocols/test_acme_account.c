@@ -115,6 +115,34 @@ static void leaves_no_authorization_to_others(void **state)
 	rig_client_fini(&other);
 }
 
+static void withdraws_what_the_core_holds_for_it(void **state)
+{
+	char *order = rig_ready_order(&client, "held.example.com");
+	char requester[64];
+
+	rig.core.disposition = CA_UNDER_SUBMISSION;
+	assert_int_equal(rig_finalize(&client, order, "DNS:held.example.com"), 200);
+	snprintf(requester, sizeof(requester), "%s", rig.core.last_requester);
+	proto_acme.tick(rig.state);
+	assert_int_equal(rig.core.withdraws, 0);
+	/* Its end counts whether the core is there or not; the core hears of it when it is. */
+	rig.core.withdraw_call = CA_CALL_BUSY;
+	assert_int_equal(rig_post(&client, client.kid, "{\"status\":\"deactivated\"}"), 200);
+	proto_acme.tick(rig.state);
+	assert_int_equal(rig.core.withdraws, 1);
+	proto_acme.tick(rig.state);
+	assert_int_equal(rig.core.withdraws, 1);
+	rig.core.withdraw_call = 0;
+	rig_restart(&rig, "");
+	proto_acme.tick(rig.state);
+	assert_int_equal(rig.core.withdraws, 2);
+	assert_string_equal(rig.core.last_withdrawn, requester);
+	rig_restart(&rig, "");
+	proto_acme.tick(rig.state);
+	assert_int_equal(rig.core.withdraws, 2);
+	free(order);
+}
+
 /* ---- another key ---- */
 
 /* What the new key signs; a NULL is what it ought to be. */
@@ -471,6 +499,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ACCOUNT(changes_contacts_and_ignores_the_rest),
 		ACCOUNT(ends_everything_of_a_deactivated_account),
+		ACCOUNT(withdraws_what_the_core_holds_for_it),
 		ACCOUNT(leaves_no_authorization_to_others),
 		ACCOUNT(changes_to_a_key_of_any_kind),
 		ACCOUNT(finds_the_account_by_its_new_key_only),
