@@ -49,7 +49,7 @@ static int read_csr(struct est_call *c)
 	struct bytes der;
 	int e = est_read_body(c, "application/pkcs10", &der);
 
-	if (!e && est_csr_read(&c->csr, der))
+	if (!e && proto_csr_read(&c->csr, der))
 		e = est_refuse(c, 400, "the body is base64, but not of a PKCS#10 request in DER (RFC 2986)");
 	return e;
 }
@@ -84,7 +84,7 @@ static int transaction_key(const struct est_call *c, uint8_t key[static SHA256_S
 		bytes_of_str(c->client.requester),
 		c->operation == EST_SIMPLEREENROLL ? c->client.claim.certificate : bytes_of(NULL, 0),
 	};
-	int e = est_csr_names(&c->csr, c->q->arena, names);
+	int e = proto_csr_names(&c->csr, c->q->arena, names);
 
 	return e ? e : digest_sha256_pieces(pieces, sizeof(pieces) / sizeof(*pieces), key);
 }

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "protocols/adapter.h"
-#include "protocols/est/csr.h"
+#include "protocols/csr.h"
 #include "protocols/est/csrattrs_write.h"
 #include "protocols/est/keygen.h"
 #include "protocols/est/text.h"
@@ -81,7 +81,7 @@ struct est_call {
 	const struct http_request *q;
 	struct http_reply *r;
 	enum est_operation operation;
-	struct est_csr csr;       /* after est_receive() */
+	struct proto_csr csr;       /* after est_receive() */
 	struct est_client client; /* the same */
 	enum est_link link;       /* the same */
 };

@@ -6,7 +6,7 @@
 
 #include "core/base/base64.h"
 #include "core/base/own.h"
-#include "protocols/est/csr.h"
+#include "protocols/csr.h"
 #include "protocols/est/text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -32,14 +32,15 @@ static void check_csr(struct bytes der)
 {
 	uint8_t first[SHA256_SIZE], second[SHA256_SIZE];
 	OWNED(arena) arena = NULL;
-	struct est_csr csr;
+	struct proto_csr csr;
 
-	if (est_csr_read(&csr, der))
+	if (proto_csr_read(&csr, der))
 		return;
 	if (!csr.subject.len || !csr.spki.len || !is_inside(csr.subject, der) || !is_inside(csr.spki, der) ||
 	    !is_inside(csr.alt_names, der) || !is_inside(csr.challenge, der))
 		abort();
-	if (arena_new(&arena, 1u << 24) || est_csr_names(&csr, arena, first) || est_csr_names(&csr, arena, second) ||
+	if (arena_new(&arena, 1u << 24) || proto_csr_names(&csr, arena, first) ||
+	    proto_csr_names(&csr, arena, second) ||
 	    memcmp(first, second, sizeof(first)) != 0)
 		abort();
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "core/base/own.h"
-#include "protocols/est/csr.h"
+#include "protocols/csr.h"
 #include "protocols/est/envelope.h"
 #include "protocols/est/keygen.h"
 
@@ -27,14 +27,14 @@ static const struct est_key *the_key(void)
 	return key;
 }
 
-static void check_rewritten(const struct est_csr *csr)
+static void check_rewritten(const struct proto_csr *csr)
 {
 	OWNED_BUF made = BUF_INIT(CA_REQUEST_MAX);
-	struct est_csr again;
+	struct proto_csr again;
 
 	if (est_key_request(the_key(), csr->der, NULL, &made))
 		return; /* libcrypto is stricter, or it became too large */
-	must(est_csr_read(&again, buf_bytes(&made)) == 0);
+	must(proto_csr_read(&again, buf_bytes(&made)) == 0);
 	must(bytes_equal(again.subject, csr->subject) && bytes_equal(again.alt_names, csr->alt_names));
 	must(!bytes_equal(again.spki, csr->spki));
 	must(!again.challenge.ptr && !again.shared_key.ptr && !again.public_key.ptr && !again.capabilities.ptr);
@@ -43,10 +43,10 @@ static void check_rewritten(const struct est_csr *csr)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct est_capabilities can;
-	struct est_csr csr;
+	struct proto_csr csr;
 
 	(void)est_capabilities_read(bytes_of(data, size), &can);
-	if (size > CA_REQUEST_MAX || est_csr_read(&csr, bytes_of(data, size)))
+	if (size > CA_REQUEST_MAX || proto_csr_read(&csr, bytes_of(data, size)))
 		return 0;
 	if (csr.capabilities.ptr)
 		(void)est_capabilities_read(csr.capabilities, &can);

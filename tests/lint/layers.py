@@ -16,9 +16,10 @@ import source_tree
 BASE = ("core/base/",)
 MODULE_DOOR = ("core/module.h", "core/submit.h") + BASE
 SUBMIT_DOOR = ("core/submit.h", "core/registry.h") + BASE
-PROTOCOL_FACE = ("protocols/adapter.h", "protocols/http_msg.h", "protocols/http_octets.h", "protocols/validator.h")
+PROTOCOL_FACE = ("protocols/adapter.h", "protocols/http_msg.h", "protocols/http_octets.h", "protocols/ra.h",
+                 "protocols/validator.h")
 # What adapters share that is no face to anybody.
-PROTOCOL_PARTS = ("protocols/bundle.h", "protocols/signed_der.h")
+PROTOCOL_PARTS = ("protocols/bundle.h", "protocols/csr.h", "protocols/signed_der.h")
 
 # Folder → what its files may include, besides the folder itself. The longest matching folder counts. A name with a
 # slash at its end is that folder and all below it.
@@ -32,6 +33,7 @@ LAYERS = {
     "protocols/jose": BASE,
     "protocols/status": PROTOCOL_FACE + PROTOCOL_PARTS + SUBMIT_DOOR,
     "protocols/est": PROTOCOL_FACE + PROTOCOL_PARTS + SUBMIT_DOOR,
+    "protocols/scep": PROTOCOL_FACE + PROTOCOL_PARTS + SUBMIT_DOOR,
     "protocols/acme": PROTOCOL_FACE + PROTOCOL_PARTS + ("protocols/jose/",) + SUBMIT_DOOR,
     "gateway/validator": ("protocols/validator.h", "core/wire/") + BASE,
     "gateway/ctl": ("core/admin.h", "core/filter.h", "core/create.h", "core/restore.h", "core/wire/",
@@ -58,7 +60,7 @@ TESTS = {
     "tests/unit/signer": ("core", "core/signer"),
     "tests/unit/policy": ("policy/",),
     "tests/unit/exit": ("exit/",),
-    "tests/unit/protocols": ("protocols", "protocols/acme", "protocols/est", "protocols/jose",
+    "tests/unit/protocols": ("protocols", "protocols/acme", "protocols/est", "protocols/jose", "protocols/scep",
                              "protocols/status"),
     "tests/unit/validator": ("gateway/validator",),
     "tests/unit/gateway": ("gateway",),
@@ -68,7 +70,8 @@ TESTS = {
     "tests/scenarios": ("core", "core/signer", "policy/", "exit/"),
     # A fuzz target calls one parser of any layer.
     "tests/fuzz": ("core", "core/base", "core/signer", "core/wire", "gateway", "gateway/fsck", "gateway/validator",
-                   "protocols", "protocols/acme", "protocols/est", "protocols/jose", "protocols/status", "policy/", "exit/"),
+                   "protocols", "protocols/acme", "protocols/est", "protocols/jose", "protocols/scep", "protocols/status",
+                   "policy/", "exit/"),
 }
 
 # What the build makes, and the folder it comes from.
@@ -95,10 +98,10 @@ LIBRARIES = {
     "uv": ("gateway/loop",),
     "yaml": ("core/base/",),
     "openssl/crypto.h": ("core/x509/", "core/signer/", "core/base/digest.c", "core/base/secret.c", "core/keys.c",
-                         "core/create.c", "protocols/jose/", "protocols/acme/", "gateway/tls"),
+                         "core/create.c", "protocols/jose/", "protocols/acme/", "protocols/scep/", "gateway/tls"),
     "openssl/": ("gateway/fsck/", "core/x509/", "core/signer/", "core/base/digest.c", "core/base/secret.c",
                  "core/wire/tls_relay.c", "protocols/jose/", "protocols/acme/", "protocols/est/keygen.c",
-                 "protocols/est/envelope.c", "gateway/tls"),
+                 "protocols/est/envelope.c", "protocols/scep/", "gateway/ra_key.c", "gateway/tls"),
 }
 OWN_LIBRARY = re.compile(r"^(%s)" % "|".join(re.escape(name) for name in LIBRARIES))
 

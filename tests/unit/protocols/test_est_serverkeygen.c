@@ -106,10 +106,10 @@ static void check_type(enum est_keygen type, const char *least, int digest, stru
 static void a_request_is_written_anew_for_the_key(void **unused)
 {
 	OWNED_BUF client = BUF_INIT(DER_MAX);
-	struct est_csr csr;
+	struct proto_csr csr;
 
 	make_request(&client);
-	assert_int_equal(est_csr_read(&csr, buf_bytes(&client)), 0);
+	assert_int_equal(proto_csr_read(&csr, buf_bytes(&client)), 0);
 	assert_true(bytes_equal_str(csr.challenge, "secret"));
 	assert_true(bytes_equal_str(csr.shared_key, "id"));
 	assert_int_equal(csr.capabilities.len, 13);

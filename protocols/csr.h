@@ -9,7 +9,7 @@
 #include "core/base/digest.h"
 
 /* Everything points into the octets that were read. */
-struct est_csr {
+struct proto_csr {
 	struct bytes der;
 	struct bytes subject, spki; /* whole elements */
 	struct bytes alt_names;     /* the content of the SAN that it asks for; empty: none */
@@ -21,7 +21,7 @@ struct est_csr {
 };
 
 /* 0; -EINVAL: these octets have not the parts of PKCS#10 in DER, or say one of those things twice. */
-int est_csr_read(struct est_csr *out, struct bytes der);
+int proto_csr_read(struct proto_csr *out, struct bytes der);
 
 /* The digest of the names of the SAN, in whatever order, and however often each stands there. 0; -ENOMEM; -EIO. */
-int est_csr_names(const struct est_csr *csr, struct arena *arena, uint8_t out[static SHA256_SIZE]);
+int proto_csr_names(const struct proto_csr *csr, struct arena *arena, uint8_t out[static SHA256_SIZE]);

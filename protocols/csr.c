@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "protocols/est/csr.h"
+#include "protocols/csr.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@ static bool is_alt_name(struct bytes oid)
 	return bytes_equal(oid, id);
 }
 
-static int read_extension(struct est_csr *csr, struct bytes extension)
+static int read_extension(struct proto_csr *csr, struct bytes extension)
 {
 	struct bytes oid, critical, value;
 
@@ -39,7 +39,7 @@ static int read_extension(struct est_csr *csr, struct bytes extension)
 }
 
 /* RFC 2985 5.4.2: one value, which is the list. */
-static int read_extensions(struct est_csr *csr, struct bytes values)
+static int read_extensions(struct proto_csr *csr, struct bytes values)
 {
 	struct bytes list, extension;
 
@@ -52,7 +52,7 @@ static int read_extensions(struct est_csr *csr, struct bytes values)
 }
 
 /* RFC 2985 5.4.1: one value, a string of whatever kind. */
-static int read_challenge(struct est_csr *csr, struct bytes values)
+static int read_challenge(struct proto_csr *csr, struct bytes values)
 {
 	unsigned tag;
 
@@ -69,24 +69,24 @@ static int read_only(struct bytes values, unsigned tag, struct bytes *out)
 	return out->len ? 0 : -EINVAL;
 }
 
-static int read_shared_key(struct est_csr *csr, struct bytes values)
+static int read_shared_key(struct proto_csr *csr, struct bytes values)
 {
 	return read_only(values, DER_OCTET_STRING, &csr->shared_key);
 }
 
-static int read_public_key(struct est_csr *csr, struct bytes values)
+static int read_public_key(struct proto_csr *csr, struct bytes values)
 {
 	return read_only(values, DER_OCTET_STRING, &csr->public_key);
 }
 
-static int read_capabilities(struct est_csr *csr, struct bytes values)
+static int read_capabilities(struct proto_csr *csr, struct bytes values)
 {
 	return read_only(values, DER_SEQUENCE, &csr->capabilities);
 }
 
 static const struct {
 	struct bytes oid;
-	int (*read)(struct est_csr *csr, struct bytes values);
+	int (*read)(struct proto_csr *csr, struct bytes values);
 } attributes[] = {
 	{ BYTES("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x07"), read_challenge },
 	{ BYTES("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x0e"), read_extensions },
@@ -95,7 +95,7 @@ static const struct {
 	{ BYTES("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x0f"), read_capabilities },
 };
 
-static int read_attribute(struct est_csr *csr, struct bytes attribute)
+static int read_attribute(struct proto_csr *csr, struct bytes attribute)
 {
 	struct bytes oid, values;
 
@@ -107,12 +107,12 @@ static int read_attribute(struct est_csr *csr, struct bytes attribute)
 	return 0;
 }
 
-int est_csr_read(struct est_csr *out, struct bytes der)
+int proto_csr_read(struct proto_csr *out, struct bytes der)
 {
 	struct bytes info, version, content, list, attribute;
 	unsigned tag;
 
-	*out = (struct est_csr){ .der = der };
+	*out = (struct proto_csr){ .der = der };
 	if (signed_der_open(der, &info) || der_expect(&info, DER_INTEGER, &version))
 		return -EINVAL;
 	if (der_read(&info, &tag, &content, &out->subject) || tag != DER_SEQUENCE)
@@ -136,7 +136,7 @@ static int compare_names(const void *a, const void *b)
 	return order ? order : (x->len > y->len) - (x->len < y->len);
 }
 
-int est_csr_names(const struct est_csr *csr, struct arena *arena, uint8_t out[static SHA256_SIZE])
+int proto_csr_names(const struct proto_csr *csr, struct arena *arena, uint8_t out[static SHA256_SIZE])
 {
 	struct bytes rest = csr->alt_names, content, *names;
 	size_t max = rest.len / 2, n = 0, kept = 0; /* none is shorter than its tag and length */
