@@ -6,6 +6,8 @@
 
 #include <errno.h>
 
+#include <openssl/crypto.h>
+
 #include "core/signer/signer_int.h"
 #include "signer.pb-c.h"
 
@@ -17,7 +19,7 @@ struct work {
 	struct signer *signer;
 	Answer answer;
 	struct buf sealed, spki, signature;
-	uint8_t mac[SIGNER_MAC_SIZE];
+	uint8_t mac[SIGNER_MAC_SIZE], unwrapped[SIGNER_UNWRAPPED_MAX];
 	char why[SIGNER_WHY_SIZE];
 };
 
@@ -83,6 +85,25 @@ static int answer_mac(struct work *w, const Call *call)
 	return e;
 }
 
+static int answer_unwrap(struct work *w, const Call *call)
+{
+	const Gatehouse__Signer__Unwrap *u = call->unwrap;
+	int e = u->size > sizeof(w->unwrapped) ? -EINVAL :
+		signer_unwrap(w->signer, u->key, (enum signer_wrapping)u->wrapping, octets_of(u->wrapped), w->unwrapped,
+			      u->size, w->why);
+
+	if (!e)
+		w->answer.unwrapped = (ProtobufCBinaryData){ u->size, w->unwrapped };
+	return e;
+}
+
+static int answer_sign_attributes(struct work *w, const Call *call)
+{
+	const Gatehouse__Signer__SignAttributes *a = call->sign_attributes;
+
+	return signer_sign_attributes(w->signer, a->key, a->digest, octets_of(a->attributes), &w->signature, w->why);
+}
+
 static int answer_stream_begin(struct work *w, const Call *call)
 {
 	const Gatehouse__Signer__StreamBegin *b = call->stream_begin;
@@ -128,6 +149,8 @@ static const struct {
 	{ GATEHOUSE__SIGNER__CALL__WHAT_SIGN_REQUEST, answer_sign_request },
 	{ GATEHOUSE__SIGNER__CALL__WHAT_SIGN_OCSP, answer_sign_ocsp },
 	{ GATEHOUSE__SIGNER__CALL__WHAT_MAC, answer_mac },
+	{ GATEHOUSE__SIGNER__CALL__WHAT_UNWRAP, answer_unwrap },
+	{ GATEHOUSE__SIGNER__CALL__WHAT_SIGN_ATTRIBUTES, answer_sign_attributes },
 	{ GATEHOUSE__SIGNER__CALL__WHAT_STREAM_BEGIN, answer_stream_begin },
 	{ GATEHOUSE__SIGNER__CALL__WHAT_STREAM_DATA, answer_stream_data },
 	{ GATEHOUSE__SIGNER__CALL__WHAT_STREAM_END, answer_stream_end },
@@ -169,6 +192,7 @@ int signer_answer(struct signer *s, struct bytes message, struct buf *reply)
 	}
 	if (call)
 		gatehouse__signer__call__free_unpacked(call, NULL);
+	OPENSSL_cleanse(w.unwrapped, sizeof(w.unwrapped));
 	buf_fini(&w.sealed);
 	buf_fini(&w.spki);
 	buf_fini(&w.signature);

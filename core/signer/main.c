@@ -5,7 +5,8 @@
  *   user UID GID     optional: who it becomes
  *   kek + fd         the key-encryption key, 32 octets, read once
  *   threads N        optional: so many sign at once; 0: one a processor
- *   link core + fd   its connection to the core
+ *   link NAME + fd   its connection: to `core`, or to `gateway`, and then it is the one that has the keys of
+ *                    registration authorities and no others
  *   go
  *
  * One thread reads the connection, the signing threads answer, the main thread listens to the supervisor. All are
@@ -31,6 +32,7 @@
 #include "core/base/pool.h"
 #include "core/base/sanitized.h"
 #include "core/signer/answer.h"
+#include "core/signer/ra.h"
 #include "core/signer/sandbox.h"
 #include "core/signer/signer_int.h"
 #include "core/wire/control.h"
@@ -47,6 +49,7 @@ struct given {
 	bool has_kek;
 	unsigned threads;
 	int link_fd;
+	bool is_ra;
 };
 
 static struct given given = { .link_fd = -1 };
@@ -75,8 +78,11 @@ static int take_threads(void *arg, const char *text, int fd)
 
 static int take_link(void *arg, const char *text, int fd)
 {
-	if (fd >= 0 && given.link_fd < 0 && strcmp(text, "core") == 0) {
+	bool is_ra = strcmp(text, "gateway") == 0;
+
+	if (fd >= 0 && given.link_fd < 0 && (is_ra || strcmp(text, "core") == 0)) {
 		given.link_fd = fd;
+		given.is_ra = is_ra;
 		return 0;
 	}
 	if (fd >= 0)
@@ -115,13 +121,26 @@ static int sign_once(EVP_PKEY *key, const EVP_MD *md)
 	return ok ? 0 : -EIO;
 }
 
+/* What is unwrapped is of no interest: the way there is the same. */
+static int unwrap_once(EVP_PKEY *key)
+{
+	uint8_t wrapped[128] = { 0 }, out[SIGNER_UNWRAPPED_MAX];
+	int e = ra_unwrap(key, SIGNER_WRAPPING_PKCS1, bytes_of(wrapped, sizeof(wrapped)), out, sizeof(out));
+
+	if (!e)
+		e = ra_unwrap(key, SIGNER_WRAPPING_OAEP_SHA1, bytes_of(wrapped, sizeof(wrapped)), out, sizeof(out));
+	return e ? e : ra_unwrap(key, SIGNER_WRAPPING_OAEP_SHA256, bytes_of(wrapped, sizeof(wrapped)), out,
+				 sizeof(out));
+}
+
 /* Run by each signing thread; it has random generators of its own. */
 static int warm_up_thread(void *arg)
 {
 	uint8_t octets[32];
 
 	if (sign_once(warm_keys[0], EVP_sha256()) || sign_once(warm_keys[1], EVP_sha384()) ||
-	    sign_once(warm_keys[2], EVP_sha256()))
+	    sign_once(warm_keys[2], EVP_sha256()) || sign_once(warm_keys[2], EVP_sha1()) ||
+	    sign_once(warm_keys[2], EVP_sha512()) || unwrap_once(warm_keys[2]))
 		return -EIO;
 	if (RAND_bytes(octets, sizeof(octets)) != 1 || RAND_priv_bytes(octets, sizeof(octets)) != 1 ||
 	    EVP_RAND_reseed(RAND_get0_private(NULL), 1, NULL, 0, NULL, 0) != 1 ||
@@ -165,7 +184,7 @@ static int answer(void *peer_arg, struct bytes message, struct buf *reply)
 	return signer_answer(peer_arg, message, reply);
 }
 
-/* The core is gone, and with it whoever may use the keys. */
+/* Whoever may use the keys is gone. */
 static void end(void *peer_arg)
 {
 	_exit(0);
@@ -200,14 +219,14 @@ static int start(const char **what)
 	unsigned keys_max;
 	int e;
 
-	*what = "it was given no key-encryption key or no connection to the core";
+	*what = "it was given no key-encryption key or no connection";
 	if (!given.has_kek || given.link_fd < 0)
 		return -EINVAL;
 	memory = sandbox_lock_memory(&keys_max);
 	*what = "libcrypto does not work";
 	e = start_threads(&pool);
 	if (!e)
-		e = signer_new(&signer, given.kek);
+		e = given.is_ra ? signer_new_ra(&signer, given.kek) : signer_new(&signer, given.kek);
 	OPENSSL_cleanse(given.kek, sizeof(given.kek));
 	if (e)
 		return e;

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <openssl/crypto.h>
+
 #include "core/base/clock.h"
 #include "core/wire/frame.h"
 #include "core/wire/link.h"
@@ -197,6 +199,47 @@ static int remote_mac(struct signer *s, uint64_t key, struct bytes label, struct
 	return e;
 }
 
+static int remote_unwrap(struct signer *s, uint64_t key, enum signer_wrapping wrapping, struct bytes wrapped,
+			 uint8_t *out, size_t n, char why[static SIGNER_WHY_SIZE])
+{
+	Gatehouse__Signer__Unwrap unwrap = GATEHOUSE__SIGNER__UNWRAP__INIT;
+	Call call = GATEHOUSE__SIGNER__CALL__INIT;
+	Answer *answer;
+	int e;
+
+	unwrap.key = key;
+	unwrap.wrapping = (uint32_t)wrapping;
+	unwrap.wrapped = data_of(wrapped);
+	unwrap.size = (uint32_t)n;
+	call.what_case = GATEHOUSE__SIGNER__CALL__WHAT_UNWRAP;
+	call.unwrap = &unwrap;
+	e = ask(s, &call, SIGN_MS, &answer, why);
+	if (e)
+		return e;
+	if (answer->unwrapped.len == n) {
+		memcpy(out, answer->unwrapped.data, n);
+		OPENSSL_cleanse(answer->unwrapped.data, n);
+	} else {
+		e = -EBADMSG;
+	}
+	gatehouse__signer__answer__free_unpacked(answer, NULL);
+	return e;
+}
+
+static int remote_sign_attributes(struct signer *s, uint64_t key, const char *digest, struct bytes attributes,
+				  struct buf *signature, char why[static SIGNER_WHY_SIZE])
+{
+	Gatehouse__Signer__SignAttributes sign = GATEHOUSE__SIGNER__SIGN_ATTRIBUTES__INIT;
+	Call call = GATEHOUSE__SIGNER__CALL__INIT;
+
+	sign.key = key;
+	sign.digest = (char *)digest;
+	sign.attributes = data_of(attributes);
+	call.what_case = GATEHOUSE__SIGNER__CALL__WHAT_SIGN_ATTRIBUTES;
+	call.sign_attributes = &sign;
+	return ask_signature(s, &call, signature, why);
+}
+
 /* A stream ends with the signer that has it. A call that is repeated over another connection finds another signer, to
  * which the stream's number says nothing: no piece is ever taken twice. */
 static int remote_stream_begin(struct signer *s, uint64_t key, enum signer_stream_kind kind, uint64_t *stream,
@@ -294,6 +337,8 @@ int signer_connect(struct signer **out, struct link *link)
 		.sign_request = remote_sign_request,
 		.sign_ocsp = remote_sign_ocsp,
 		.mac = remote_mac,
+		.unwrap = remote_unwrap,
+		.sign_attributes = remote_sign_attributes,
 		.stream_begin = remote_stream_begin,
 		.stream_data = remote_stream_data,
 		.stream_end = remote_stream_end,

@@ -50,6 +50,18 @@ int signer_mac(struct signer *s, uint64_t key, struct bytes label, struct bytes 
 	return s->ways->mac(s, key, label, octets, out, why);
 }
 
+int signer_unwrap(struct signer *s, uint64_t key, enum signer_wrapping wrapping, struct bytes wrapped, uint8_t *out,
+		  size_t n, char why[static SIGNER_WHY_SIZE])
+{
+	return s->ways->unwrap(s, key, wrapping, wrapped, out, n, why);
+}
+
+int signer_sign_attributes(struct signer *s, uint64_t key, const char *digest, struct bytes attributes,
+			   struct buf *signature, char why[static SIGNER_WHY_SIZE])
+{
+	return s->ways->sign_attributes(s, key, digest, attributes, signature, why);
+}
+
 int signer_ask_memory(struct signer *s, enum signer_memory *memory)
 {
 	return s->ways->ask_memory(s, memory);

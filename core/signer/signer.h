@@ -35,6 +35,7 @@
 #define SIGNER_PIECE_MAX ((size_t)64 << 10)
 #define SIGNER_MAC_SIZE 32
 #define SIGNER_LABEL_MAX 255
+#define SIGNER_UNWRAPPED_MAX 32
 
 /* Of a link to a signer: calls in flight. */
 #define SIGNER_WINDOW 128
@@ -47,11 +48,19 @@ enum signer_purpose {
 	SIGNER_PURPOSE_CA = 1,   /* signs certificates, CRLs and OCSP answers */
 	SIGNER_PURPOSE_OCSP = 2, /* signs OCSP answers: the key of a delegated responder (RFC 6960 4.2.2.2) */
 	SIGNER_PURPOSE_MAC = 3,  /* signer_mac() */
+	SIGNER_PURPOSE_RA = 4,   /* opens envelopes and signs answers: the key of a registration authority */
 };
 
 enum signer_stream_kind {
 	SIGNER_STREAM_CRL = 1,   /* a TBSCertList (RFC 5280 5.1) */
 	SIGNER_STREAM_OCSP = 2,  /* a ResponseData (RFC 6960 4.2.1) */
+};
+
+/* How a key of content is wrapped for the key of a registration authority. */
+enum signer_wrapping {
+	SIGNER_WRAPPING_PKCS1 = 0,       /* RSAES-PKCS1-v1_5 (RFC 8017 7.2) */
+	SIGNER_WRAPPING_OAEP_SHA1 = 1,   /* RSAES-OAEP (7.1), MGF1 with the same digest, no label */
+	SIGNER_WRAPPING_OAEP_SHA256 = 2,
 };
 
 /* What of the signer's memory can never reach a disk. */
@@ -71,6 +80,10 @@ enum {
 /* `kek` is copied into locked memory; the caller wipes its own. 0, -ENOMEM, -EIO. */
 int signer_new(struct signer **out, const uint8_t kek[static SIGNER_KEK_SIZE]);
 
+/* The same for keys of registration authorities alone, which it has in the place of all others: who may use these is
+ * on the side of the network, so they lie in another process, under another key-encryption key. */
+int signer_new_ra(struct signer **out, const uint8_t kek[static SIGNER_KEK_SIZE]);
+
 /* The signer at the other end of `link`, which lives longer, has the window SIGNER_WINDOW and takes no messages that
  * were not asked for. Calls that break with their connection are repeated. A signer that does not answer in time (2 s
  * for a signature) is -ETIME, -ETIMEDOUT, -ECONNRESET or -ENOTCONN. 0, -ENOMEM. */
@@ -78,7 +91,8 @@ int signer_connect(struct signer **out, struct link *link);
 void signer_drop(struct signer **s);
 
 /* Make a key pair of `type` ("ec-p256", "ec-p384", "rsa-3072", "rsa-4096"): the sealed private key and the
- * SubjectPublicKeyInfo are appended. For SIGNER_PURPOSE_MAC the type is "hmac", and nothing is appended to `spki`. */
+ * SubjectPublicKeyInfo are appended. For SIGNER_PURPOSE_MAC the type is "hmac", and nothing is appended to `spki`; for
+ * SIGNER_PURPOSE_RA it is "rsa-2048", "rsa-3072" or "rsa-4096", and `ca` names the endpoint. */
 int signer_generate(struct signer *s, const char *type, enum signer_purpose purpose, const char *ca,
 		    struct buf *sealed, struct buf *spki, char why[static SIGNER_WHY_SIZE]);
 
@@ -111,6 +125,18 @@ int signer_sign_ocsp(struct signer *s, uint64_t key, struct bytes response_data,
  * was made for one label is never good for another. */
 int signer_mac(struct signer *s, uint64_t key, struct bytes label, struct bytes octets,
 	       uint8_t out[static SIGNER_MAC_SIZE], char why[static SIGNER_WHY_SIZE]);
+
+/* ---- keys of registration authorities (RFC 8894) ---- */
+
+/* Unwrap a key of content of `n` octets, 8 to SIGNER_UNWRAPPED_MAX. There always are `n` octets: random ones when
+ * nothing was wrapped for this key, or another number of octets, so that nobody learns which from the answer. */
+int signer_unwrap(struct signer *s, uint64_t key, enum signer_wrapping wrapping, struct bytes wrapped, uint8_t *out,
+		  size_t n, char why[static SIGNER_WHY_SIZE]);
+
+/* Sign a SET of signed attributes (RFC 5652 5.4; DER) with RSASSA-PKCS1-v1_5 and "SHA1", "SHA256", "SHA384" or
+ * "SHA512"; appends the signature value. */
+int signer_sign_attributes(struct signer *s, uint64_t key, const char *digest, struct bytes attributes,
+			   struct buf *signature, char why[static SIGNER_WHY_SIZE]);
 
 /* ---- signing what does not fit into a message ---- */
 

@@ -20,6 +20,10 @@ struct signer_ways {
 			 char why[static SIGNER_WHY_SIZE]);
 	int (*mac)(struct signer *s, uint64_t key, struct bytes label, struct bytes octets,
 		   uint8_t out[static SIGNER_MAC_SIZE], char why[static SIGNER_WHY_SIZE]);
+	int (*unwrap)(struct signer *s, uint64_t key, enum signer_wrapping wrapping, struct bytes wrapped, uint8_t *out,
+		      size_t n, char why[static SIGNER_WHY_SIZE]);
+	int (*sign_attributes)(struct signer *s, uint64_t key, const char *digest, struct bytes attributes,
+			       struct buf *signature, char why[static SIGNER_WHY_SIZE]);
 	int (*stream_begin)(struct signer *s, uint64_t key, enum signer_stream_kind kind, uint64_t *stream,
 			    char why[static SIGNER_WHY_SIZE]);
 	int (*stream_data)(struct signer *s, uint64_t stream, struct bytes piece, char why[static SIGNER_WHY_SIZE]);

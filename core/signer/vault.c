@@ -20,6 +20,7 @@
 #include "core/base/own.h"
 #include "core/signer/gate.h"
 #include "core/signer/places.h"
+#include "core/signer/ra.h"
 #include "core/signer/seal.h"
 #include "core/signer/streams.h"
 
@@ -40,6 +41,7 @@ struct key {
 struct vault {
 	struct signer face;
 	uint8_t kek[SIGNER_KEK_SIZE];
+	bool is_ra; /* has keys of registration authorities, and no others */
 	enum signer_memory memory;
 	struct places places;
 	pthread_mutex_t lock;
@@ -82,6 +84,15 @@ static void vault_drop(struct signer *s)
 	free(v);
 }
 
+#define NO_SUCH_PURPOSE "this signer has no keys for that purpose"
+
+static bool has_purpose(const struct vault *v, enum signer_purpose purpose)
+{
+	if (v->is_ra)
+		return purpose == SIGNER_PURPOSE_RA;
+	return purpose == SIGNER_PURPOSE_CA || purpose == SIGNER_PURPOSE_OCSP || purpose == SIGNER_PURPOSE_MAC;
+}
+
 /* ---- making and sealing ---- */
 
 /* AlgorithmIdentifiers as RFC 4055 and RFC 5758 write them: NULL for RSA, nothing for ECDSA. */
@@ -99,26 +110,33 @@ static const struct key_kind {
 } key_kinds[] = {
 	{ "ec-p256", "P-256", 256, DER(ECDSA_SHA256), "SHA256" },
 	{ "ec-p384", "P-384", 384, DER(ECDSA_SHA384), "SHA384" },
+	{ "rsa-2048", NULL, 2048, DER(SHA256_RSA), "SHA256" },
 	{ "rsa-3072", NULL, 3072, DER(SHA256_RSA), "SHA256" },
 	{ "rsa-4096", NULL, 4096, DER(SHA256_RSA), "SHA256" },
 };
 #define N_KINDS (sizeof(key_kinds) / sizeof(*key_kinds))
 
-static EVP_PKEY *generate(const char *type)
+/* Of a CA none is shorter than 3072 bits; a registration authority's lives for months, and has old clients. */
+static bool is_for(const struct key_kind *k, enum signer_purpose purpose)
+{
+	return purpose == SIGNER_PURPOSE_RA ? !k->group : k->group || k->bits >= 3072;
+}
+
+static EVP_PKEY *generate(const char *type, enum signer_purpose purpose)
 {
 	for (const struct key_kind *k = key_kinds; k < key_kinds + N_KINDS; k++)
-		if (strcmp(k->type, type) == 0)
+		if (strcmp(k->type, type) == 0 && is_for(k, purpose))
 			return k->group ? EVP_PKEY_Q_keygen(NULL, NULL, "EC", k->group) :
 					  EVP_PKEY_Q_keygen(NULL, NULL, "RSA", k->bits);
 	return NULL;
 }
 
-static const struct key_kind *kind_of(EVP_PKEY *pkey)
+static const struct key_kind *kind_of(EVP_PKEY *pkey, enum signer_purpose purpose)
 {
 	size_t bits = (size_t)EVP_PKEY_get_bits(pkey);
 
 	for (const struct key_kind *k = key_kinds; k < key_kinds + N_KINDS; k++)
-		if (EVP_PKEY_is_a(pkey, k->group ? "EC" : "RSA") && bits == k->bits)
+		if (EVP_PKEY_is_a(pkey, k->group ? "EC" : "RSA") && bits == k->bits && is_for(k, purpose))
 			return k;
 	return NULL;
 }
@@ -180,14 +198,16 @@ static bool was_made_here(struct vault *v, struct bytes spki)
 	return is_there;
 }
 
-static int generate_pair(struct vault *v, const char *type, struct bytes bound, struct buf *sealed, struct buf *spki,
-			 char why[static SIGNER_WHY_SIZE])
+static int generate_pair(struct vault *v, const char *type, enum signer_purpose purpose, struct bytes bound,
+			 struct buf *sealed, struct buf *spki, char why[static SIGNER_WHY_SIZE])
 {
-	EVP_PKEY *pkey = generate(type);
+	EVP_PKEY *pkey = generate(type, purpose);
 	int e;
 
 	if (!pkey)
-		return refuse(why, "the signer makes keys of type ec-p256, ec-p384, rsa-3072 and rsa-4096");
+		return refuse(why, purpose == SIGNER_PURPOSE_RA ?
+				"the key of a registration authority is of type rsa-2048, rsa-3072 or rsa-4096" :
+				"the signer makes keys of type ec-p256, ec-p384, rsa-3072 and rsa-4096");
 	e = seal_key(v, pkey, bound, sealed);
 	if (!e)
 		e = write_spki(pkey, spki);
@@ -221,11 +241,11 @@ static int vault_generate(struct signer *s, const char *type, enum signer_purpos
 
 	if (e)
 		return e;
+	if (!has_purpose(v, purpose))
+		return refuse(why, NO_SUCH_PURPOSE);
 	if (purpose == SIGNER_PURPOSE_MAC)
 		return generate_mac(v, type, buf_bytes(&bound), sealed, why);
-	if (purpose == SIGNER_PURPOSE_CA || purpose == SIGNER_PURPOSE_OCSP)
-		return generate_pair(v, type, buf_bytes(&bound), sealed, spki, why);
-	return refuse(why, "the signer has no keys for that purpose");
+	return generate_pair(v, type, purpose, buf_bytes(&bound), sealed, spki, why);
 }
 
 /* ---- loading ---- */
@@ -322,7 +342,7 @@ static int use_certificates(struct key *key, char why[static SIGNER_WHY_SIZE])
 
 static int begin_signing(struct key *key, char why[static SIGNER_WHY_SIZE])
 {
-	const struct key_kind *kind = kind_of(key->pkey);
+	const struct key_kind *kind = kind_of(key->pkey, key->purpose);
 	int e;
 
 	if (!kind)
@@ -409,7 +429,9 @@ static int vault_load(struct signer *s, struct bytes sealed, enum signer_purpose
 
 	if (e || (size_t)snprintf(key.ca, sizeof(key.ca), "%s", ca) >= sizeof(key.ca))
 		return e ? e : refuse(why, "the name of the CA is too long");
-	e = unseal(v, sealed, buf_bytes(&bound), &key, why);
+	e = has_purpose(v, purpose) ? 0 : refuse(why, NO_SUCH_PURPOSE);
+	if (!e)
+		e = unseal(v, sealed, buf_bytes(&bound), &key, why);
 	if (!e)
 		e = fill_key(v, &key, certificates, why);
 	if (!e)
@@ -513,7 +535,7 @@ static int vault_sign_request(struct signer *s, uint64_t number, struct bytes in
 
 	if (!use.key)
 		return SIGNER_UNKNOWN_KEY;
-	if (use.key->purpose != SIGNER_PURPOSE_CA)
+	if (use.key->purpose != SIGNER_PURPOSE_CA && use.key->purpose != SIGNER_PURPOSE_RA)
 		return refuse(why, "this key signs no certification requests");
 	refused = gate_refuses_request(&use.key->gate, info);
 	return refused ? refuse(why, refused) : sign(use.key, info, signature);
@@ -558,6 +580,66 @@ static int vault_mac(struct signer *s, uint64_t number, struct bytes label, stru
 		return -ENOMEM;
 	return EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, use.key->mac, SIGNER_MAC_SIZE, message.ptr, message.len,
 			 out, SIGNER_MAC_SIZE, &n) && n == SIGNER_MAC_SIZE ? 0 : -EIO;
+}
+
+/* ---- keys of registration authorities ---- */
+
+static int vault_unwrap(struct signer *s, uint64_t number, enum signer_wrapping wrapping, struct bytes wrapped,
+			uint8_t *out, size_t n, char why[static SIGNER_WHY_SIZE])
+{
+	USE use = use_key(s, number, why);
+
+	if (!use.key)
+		return SIGNER_UNKNOWN_KEY;
+	if (use.key->purpose != SIGNER_PURPOSE_RA)
+		return refuse(why, "this key opens no envelopes");
+	return ra_unwrap(use.key->pkey, wrapping, wrapped, out, n);
+}
+
+static int sign_with_digest(EVP_PKEY *pkey, const EVP_MD *md, struct bytes data, struct buf *signature)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	size_t n = SIGNER_SIGNATURE_MAX;
+	uint8_t *out = buf_room(signature, n);
+	int ok = ctx && out && EVP_DigestSignInit(ctx, NULL, md, NULL, pkey) == 1 &&
+		 EVP_DigestSign(ctx, out, &n, data.ptr, data.len) == 1;
+
+	if (ok)
+		buf_added(signature, n);
+	EVP_MD_CTX_free(ctx);
+	ERR_clear_error();
+	return ok ? 0 : -EIO;
+}
+
+static const EVP_MD *digest_named(const char *name)
+{
+	static const struct {
+		const char *name;
+		const EVP_MD *(*get)(void);
+	} digests[] = { { "SHA1", EVP_sha1 }, { "SHA256", EVP_sha256 }, { "SHA384", EVP_sha384 },
+			{ "SHA512", EVP_sha512 } };
+
+	for (size_t i = 0; i < sizeof(digests) / sizeof(*digests); i++)
+		if (strcmp(digests[i].name, name) == 0)
+			return digests[i].get();
+	return NULL;
+}
+
+static int vault_sign_attributes(struct signer *s, uint64_t number, const char *digest, struct bytes attributes,
+				 struct buf *signature, char why[static SIGNER_WHY_SIZE])
+{
+	USE use = use_key(s, number, why);
+	const EVP_MD *md = digest_named(digest);
+	const char *refused;
+
+	if (!use.key)
+		return SIGNER_UNKNOWN_KEY;
+	if (use.key->purpose != SIGNER_PURPOSE_RA)
+		return refuse(why, "this key signs no attributes");
+	if (!md)
+		return refuse(why, "attributes are signed with SHA1, SHA256, SHA384 or SHA512");
+	refused = ra_refuses_attributes(attributes, (size_t)EVP_MD_get_size(md));
+	return refused ? refuse(why, refused) : sign_with_digest(use.key->pkey, md, attributes, signature);
 }
 
 /* ---- streams ---- */
@@ -615,7 +697,7 @@ void signer_note_memory(struct signer *s, enum signer_memory memory, unsigned ke
 	v->places.max = keys_max < PLACES_MAX ? keys_max : PLACES_MAX;
 }
 
-int signer_new(struct signer **out, const uint8_t kek[static SIGNER_KEK_SIZE])
+static int vault_new(struct signer **out, const uint8_t kek[static SIGNER_KEK_SIZE], bool is_ra)
 {
 	static const struct signer_ways ways = {
 		.generate = vault_generate,
@@ -624,6 +706,8 @@ int signer_new(struct signer **out, const uint8_t kek[static SIGNER_KEK_SIZE])
 		.sign_request = vault_sign_request,
 		.sign_ocsp = vault_sign_ocsp,
 		.mac = vault_mac,
+		.unwrap = vault_unwrap,
+		.sign_attributes = vault_sign_attributes,
 		.stream_begin = vault_stream_begin,
 		.stream_data = vault_stream_data,
 		.stream_end = vault_stream_end,
@@ -642,8 +726,19 @@ int signer_new(struct signer **out, const uint8_t kek[static SIGNER_KEK_SIZE])
 	/* Best effort: without the right to lock memory the key works the same, it could only reach swap. */
 	(void)mlock(v, sizeof(*v));
 	v->face.ways = &ways;
+	v->is_ra = is_ra;
 	memcpy(v->kek, kek, sizeof(v->kek));
 	pthread_mutex_init(&v->lock, NULL);
 	*out = &v->face;
 	return 0;
+}
+
+int signer_new(struct signer **out, const uint8_t kek[static SIGNER_KEK_SIZE])
+{
+	return vault_new(out, kek, false);
+}
+
+int signer_new_ra(struct signer **out, const uint8_t kek[static SIGNER_KEK_SIZE])
+{
+	return vault_new(out, kek, true);
 }
