@@ -21,6 +21,7 @@
 #include "core/trace.h"
 
 #define GATEWAY_TLS_PROFILE "gateway-tls"
+#define SCEP_RA_PROFILE "scep-ra"
 #define INTERNAL_ENDPOINT "internal"
 #define IMPORTED_PROFILE "import" /* what rows that were imported have in the place of one */
 #define ANY_SCOPE_RULE "any-scope" /* the core's own: holds what a credential for any name asks for */
@@ -169,6 +170,9 @@ const struct conf_section *core_find_endpoint(struct ca_core *core, const char *
 
 /* core/intermediaries.c: may this intermediary use it? */
 bool core_may_use_ca(struct ca_core *core, const struct binding *by, const struct ca *ca);
+
+/* Is it one of the gateway's own certificates, which never asks for another? */
+bool core_is_own_profile(const char *profile);
 
 /* Is this endpoint configured with this CA and profile? */
 bool core_endpoint_allows(struct ca_core *core, const char *endpoint, const char *ca, const char *profile);

@@ -34,12 +34,17 @@ const struct conf_section *core_find_endpoint(struct ca_core *core, const char *
 	return NULL;
 }
 
+bool core_is_own_profile(const char *profile)
+{
+	return strcmp(profile, GATEWAY_TLS_PROFILE) == 0 || strcmp(profile, SCEP_RA_PROFILE) == 0;
+}
+
 bool core_endpoint_allows(struct ca_core *core, const char *endpoint, const char *ca, const char *profile)
 {
 	const struct conf_section *e = core_find_endpoint(core, endpoint);
 
 	if (strcmp(endpoint, INTERNAL_ENDPOINT) == 0)
-		return strcmp(profile, GATEWAY_TLS_PROFILE) == 0;
+		return core_is_own_profile(profile);
 	return e && strcasecmp(conf_str(e, "ca"), ca) == 0 && conf_str(e, "profile") &&
 	       strcmp(conf_str(e, "profile"), profile) == 0;
 }

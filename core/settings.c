@@ -375,27 +375,36 @@ static int load_profile(struct ca_core *core, const struct conf_section *conf, s
 	return -ENOMEM;
 }
 
-/* The profile of the gateway's own certificate, unless the file has one of that name. */
-static int add_gateway_profile(struct ca_core *core)
+/* The profiles of the gateway's own certificates, unless the file has some of these names. Messages are signed by an
+ * RA certificate and encrypted to it (RFC 8894 2.1.2); clients that verify CMS with libcrypto want its purpose to be
+ * that of mail, or not said, which would be any. */
+static void add_own_profiles(struct ca_core *core)
 {
-	static const char *const keys[] = { KEY_TYPE_P256, NULL };
-	static const char *const usage[] = { "digitalSignature", NULL };
-	static const char *const purpose[] = { "serverAuth", NULL };
+	static const char *const tls_keys[] = { KEY_TYPE_P256, NULL };
+	static const char *const ra_keys[] = { KEY_TYPE_RSA, NULL };
+	static const char *const signs[] = { "digitalSignature", NULL };
+	static const char *const both[] = { "digitalSignature", "keyEncipherment", NULL };
+	static const char *const serves[] = { "serverAuth", NULL };
+	static const char *const mails[] = { "emailProtection", NULL };
+	static const struct ca_profile own[] = {
+		{ .name = GATEWAY_TLS_PROFILE, .keys = tls_keys, .key_usage = signs, .key_usage_no_rsa = signs,
+		  .ext_key_usage = serves, .lifetime_s = 30 * 86400 },
+		{ .name = SCEP_RA_PROFILE, .keys = ra_keys, .key_usage = both, .key_usage_no_rsa = signs,
+		  .ext_key_usage = mails, .lifetime_s = 365 * 86400 },
+	};
 
-	if (!core_find_profile(core, GATEWAY_TLS_PROFILE))
-		core->profiles[core->n_profiles++] = (struct ca_profile){
-			.name = GATEWAY_TLS_PROFILE,
-			.keys = keys,
-			.rsa_bits_min = 2048,
-			.renewal_key = "any",
-			.key_usage = usage,
-			.key_usage_no_rsa = usage,
-			.ext_key_usage = purpose,
-			.lifetime_s = 30 * 86400,
-			.backdate_s = 600,
-			.common_name = true,
-		};
-	return 0;
+	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++) {
+		struct ca_profile *p = &core->profiles[core->n_profiles];
+
+		if (core_find_profile(core, own[i].name))
+			continue;
+		*p = own[i];
+		p->rsa_bits_min = 2048;
+		p->renewal_key = "any";
+		p->backdate_s = 600;
+		p->common_name = true;
+		core->n_profiles++;
+	}
 }
 
 static void load_numbers(struct ca_settings *s, const struct conf_section *conf)
@@ -428,7 +437,7 @@ static int check_renewable(struct ca_core *core, struct conf_error *error)
 		for (size_t j = 0; conf && j < conf_count(conf, "renewable-from"); j++) {
 			const char *from = conf_str_at(conf, "renewable-from", j);
 
-			if (!core_find_profile(core, from) || strcmp(from, GATEWAY_TLS_PROFILE) == 0)
+			if (!core_find_profile(core, from) || core_is_own_profile(from))
 				return conf_refuse_at(conf, "renewable-from", j, error,
 						      "there is no profile '%s' of clients under profiles:", from);
 		}
@@ -512,7 +521,7 @@ int settings_load(struct ca_core *core, struct conf_error *error)
 
 	if (n_cas == 0)
 		return conf_refuse(core->conf, "cas", error, "at least one CA must be configured");
-	core->profiles = calloc(n_profiles + 1, sizeof(*core->profiles));
+	core->profiles = calloc(n_profiles + 2, sizeof(*core->profiles));
 	core->cas = calloc(n_cas, sizeof(*core->cas));
 	if (!core->profiles || !core->cas)
 		return -ENOMEM;
@@ -522,7 +531,7 @@ int settings_load(struct ca_core *core, struct conf_error *error)
 	for (size_t i = 0; !e && i < n_cas; i++)
 		e = load_ca(core, conf_section_at(core->conf, "cas", i), error);
 	if (!e)
-		e = add_gateway_profile(core);
+		add_own_profiles(core);
 	if (!e)
 		e = check_renewable(core, error);
 	if (!e)

@@ -305,7 +305,7 @@ static int judge_row(struct finding *f, const struct ca_request *row)
 
 	if (row->state != CA_STATE_ISSUED)
 		return not_good(f, row->state == CA_STATE_REVOKED ? "it is revoked" : "this core has not issued it");
-	if (strcmp(row->endpoint, INTERNAL_ENDPOINT) == 0 || strcmp(row->profile, GATEWAY_TLS_PROFILE) == 0)
+	if (strcmp(row->endpoint, INTERNAL_ENDPOINT) == 0 || core_is_own_profile(row->profile))
 		return not_good(f, "it is the gateway's own");
 	e = check_blocked(f, row->spki_hash);
 	if (e)

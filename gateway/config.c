@@ -135,6 +135,8 @@ static const struct conf_option process_rows[] = {
 	  .summary = "User of the process that holds the keys of CAs." },
 	{ .name = "validator-user", .type = CONF_STRING, .fallback = "gatehouse-va",
 	  .summary = "User of the process that contacts clients' machines." },
+	{ .name = "ra-signer-user", .type = CONF_STRING, .fallback = "gatehouse-ra",
+	  .summary = "User of the process that holds the keys of SCEP endpoints." },
 	{ 0 },
 };
 
@@ -519,6 +521,21 @@ static int check_certificate(const struct conf_section *root, const struct conf_
 	return 0;
 }
 
+static bool is_ra(const struct conf_section *endpoint)
+{
+	const struct proto_adapter *adapter = gw_config_adapter(conf_module(endpoint));
+
+	return adapter && adapter->caps & PROTO_CAP_RA;
+}
+
+bool gw_config_has_ra(const struct conf_section *root)
+{
+	for (size_t i = 0; i < conf_count(root, "endpoints"); i++)
+		if (is_ra(conf_section_at(root, "endpoints", i)))
+			return true;
+	return false;
+}
+
 bool gw_config_sees_peers(const struct conf_section *root, const struct conf_section *listener)
 {
 	for (size_t i = 0; i < conf_count(listener, "endpoints"); i++) {
@@ -649,6 +666,24 @@ static int check_core(const struct conf_section *root, struct conf_error *error)
 	return 0;
 }
 
+/* Only the gateway of its own daemon can have the core believe it which names are its own, and it needs one. */
+static int check_ra(const struct conf_section *root, struct conf_error *error)
+{
+	bool has_names = false;
+
+	if (!gw_config_has_ra(root) || !conf_count(root, "listeners"))
+		return 0;
+	if (gw_config_has_other_core(root))
+		return conf_refuse(root, "endpoints", error,
+				   "an endpoint of protocol scep has a certificate of its own, which a gateway with "
+				   "the core of another daemon cannot get: serve it there");
+	for (size_t i = 0; i < conf_count(root, "listeners"); i++)
+		has_names |= conf_count(conf_section_at(root, "listeners", i), "names") > 0;
+	return has_names ? 0 : conf_refuse(root, "listeners", error,
+					   "an endpoint of protocol scep needs a listener with 'names', which its "
+					   "certificate gets");
+}
+
 int gw_config_check(const struct conf_section *root, struct conf_error *error)
 {
 	size_t i;
@@ -664,5 +699,7 @@ int gw_config_check(const struct conf_section *root, struct conf_error *error)
 		r = check_public_url(root, conf_section_at(root, "cas", i), error);
 	if (!r)
 		r = check_ports(root, error);
+	if (!r)
+		r = check_ra(root, error);
 	return r ? r : check_core(root, error);
 }

@@ -15,6 +15,9 @@ int gw_config_check(const struct conf_section *root, struct conf_error *error);
 /* Is the core in another daemon? Then this one is only a gateway. */
 bool gw_config_has_other_core(const struct conf_section *root);
 
+/* Is one of its endpoints a registration authority? Then keys are needed for it. */
+bool gw_config_has_ra(const struct conf_section *root);
+
 /* How many event loops the gateway has: as configured, or one a core. */
 unsigned gw_config_loops(const struct conf_section *root);
 

@@ -58,6 +58,7 @@ static int init_adapter(struct gateway *gw, struct gw_endpoint *e, char *why, si
 		.validator = gw->validator,
 		.waits = &gw->waits,
 		.identity = &e->identity,
+		.ra = e->ra,
 	};
 	int r;
 
@@ -69,6 +70,14 @@ static int init_adapter(struct gateway *gw, struct gw_endpoint *e, char *why, si
 	r = e->adapter->init(&e->state, &env, e->conf, why, why_size);
 	e->has_state = r == 0;
 	return r;
+}
+
+static int become_ra(struct gateway *gw, struct gw_endpoint *e)
+{
+	if (!(e->adapter->caps & PROTO_CAP_RA))
+		return 0;
+	e->ra = gw_ras_add(gw->ras, e->mount.name, conf_str(e->conf, "ra-key"), e->ca);
+	return e->ra ? 0 : -ENOMEM;
 }
 
 int gw_endpoint_start(struct gateway *gw, struct gw_endpoint *e, const struct conf_section *conf,
@@ -90,8 +99,10 @@ int gw_endpoint_start(struct gateway *gw, struct gw_endpoint *e, const struct co
 	r = gw_locate(gw, &e->ca, conf_str(conf, "ca"), why, sizeof(why));
 	if (!r) {
 		log_info("adapter.locate", "endpoint", e->mount.name, "ca", ca_door_name(e->ca));
-		r = init_adapter(gw, e, why, sizeof(why));
+		r = become_ra(gw, e);
 	}
+	if (!r)
+		r = init_adapter(gw, e, why, sizeof(why));
 	if (r)
 		return conf_refuse(conf, NULL, error, "endpoint '%s': %s", e->mount.name, why);
 	e->mount.state = e->state;

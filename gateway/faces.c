@@ -186,6 +186,24 @@ static int start_metrics(struct gateway *gw, struct gw_face *face, const struct 
 	return r ? conf_refuse(conf, "port", error, "%s", why) : 0;
 }
 
+/* A registration authority is called what the listener is called that serves it, or another one when that has only a
+ * base URL. */
+static void name_authorities(struct gateway *gw)
+{
+	for (size_t i = 0; i < conf_count(gw->root, "listeners"); i++) {
+		const struct gw_face *face = &gw->faces[i];
+		const struct conf_section *conf = conf_section_at(gw->root, "listeners", i);
+
+		for (size_t k = 0; face->n_names && k < conf_count(conf, "endpoints"); k++)
+			gw_ras_set_names(gw->ras, conf_str_at(conf, "endpoints", k), (const char *const *)face->names,
+					 face->n_names);
+	}
+	for (size_t i = 0; i < gw->n_faces; i++)
+		for (size_t k = 0; gw->faces[i].n_names && k < gw->n_endpoints; k++)
+			gw_ras_set_names(gw->ras, gw->endpoints[k].mount.name,
+					 (const char *const *)gw->faces[i].names, gw->faces[i].n_names);
+}
+
 int gw_faces_start(struct gateway *gw, struct conf_error *error)
 {
 	const struct conf_section *metrics = conf_section(gw->root, "metrics");
@@ -199,6 +217,8 @@ int gw_faces_start(struct gateway *gw, struct conf_error *error)
 		r = start_face(gw, &gw->faces[gw->n_faces++], conf_section_at(gw->root, "listeners", i), error);
 	if (!r && conf_int(metrics, "port"))
 		r = start_metrics(gw, &gw->faces[gw->n_faces++], metrics, error);
+	if (!r)
+		name_authorities(gw);
 	return r;
 }
 

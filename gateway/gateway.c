@@ -58,6 +58,8 @@ static int make_parts(struct gateway *gw, struct conf_error *error)
 		r = gw_server_new(&gw->server, &server);
 	if (!r)
 		r = gw_certs_new(&gw->certs, gw->server, gw->folder);
+	if (!r)
+		r = gw_ras_new(&gw->ras, gw->ra_signer, gw->folder);
 	if (!r && !gw->validator) {
 		r = validator_new(&gw->own_validator, conf_section(gw->root, "validator"), error);
 		gw->validator = gw->own_validator;
@@ -142,7 +144,7 @@ static int start_threads(struct gateway *gw, struct conf_error *error)
 		r = gw_certs_start(gw->certs, why, sizeof(why));
 	if (r && *why)
 		return conf_refuse(gw->root, "listeners", error, "%s", why);
-	return r;
+	return r ? r : gw_ras_start(gw->ras);
 }
 
 static void log_listeners(const struct gateway *gw)
@@ -171,6 +173,7 @@ int gateway_start(struct gateway **out, const struct conf_section *root, const s
 	pthread_cond_init(&gw->wake, NULL);
 	gw->root = root;
 	gw->validator = env->validator;
+	gw->ra_signer = env->ra_signer;
 	gw->sockets = env->sockets;
 	gw->n_sockets = env->n_sockets;
 	gw->began_s = clock_wall_s();
@@ -215,12 +218,15 @@ void gateway_drop(struct gateway **gateway)
 		return;
 	if (gw->certs)
 		gw_certs_stop(gw->certs);
+	if (gw->ras)
+		gw_ras_stop(gw->ras);
 	if (gw->server)
 		gw_server_stop(gw->server,
 			       (unsigned)conf_duration_ms(conf_section(gw->root, "gateway"), "stop-timeout"));
 	stop_ticker(gw);
 	gw_certs_drop(&gw->certs);
 	pool_drop(&gw->workers);
+	gw_ras_drop(&gw->ras);
 	gw_server_drop(&gw->server);
 	gw_faces_stop(gw);
 	for (i = 0; i < gw->n_endpoints; i++)

@@ -11,6 +11,7 @@
 #include "core/base/conf.h"
 
 struct gateway;
+struct signer;
 struct validator;
 
 /* A listening socket that was opened for the gateway; several have the same name. */
@@ -21,6 +22,7 @@ struct gateway_socket {
 
 struct gateway_env {
 	const char *core;            /* address of the core (core/registry.h): "direct:", "link:" */
+	struct signer *ra_signer;    /* has the keys of registration authorities; borrowed */
 	struct validator *validator; /* borrowed; NULL: the gateway makes one in this process */
 	const struct gateway_socket *sockets; /* for the listeners; borrowed; none: each listener binds its own */
 	size_t n_sockets;

@@ -7,6 +7,7 @@
 #include "core/registry.h"
 #include "gateway/gateway.h"
 #include "gateway/loop.h"
+#include "gateway/ra.h"
 #include "gateway/server_cert.h"
 #include "gateway/validator/validator.h"
 
@@ -23,6 +24,7 @@ struct gw_endpoint {
 	struct gw_mount mount;
 	const struct gateway *gateway;
 	struct proto_identity identity; /* that it is known by to its clients */
+	const struct proto_ra *ra;      /* NULL: it is no registration authority */
 };
 
 /* What a listener of the configuration needs besides the server's part. */
@@ -46,6 +48,8 @@ struct gateway {
 	struct validator *validator;
 	struct validator *own_validator; /* NULL: somebody else's */
 	struct gw_certs *certs;
+	struct signer *ra_signer; /* borrowed */
+	struct gw_ras *ras;
 	struct gw_endpoint *endpoints;
 	size_t n_endpoints;
 	struct gw_face *faces; /* the listeners of the configuration, then the one for metrics */

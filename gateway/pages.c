@@ -22,6 +22,7 @@ static int get_health(void *state, const struct http_request *q, struct http_rep
 	if (lines.len && lines.ptr[lines.len - 1] != '\n')
 		buf_append_char(&lines, '\n');
 	is_well = gw_certs_health(gw->certs, &lines) && is_well;
+	is_well = gw_ras_health(gw->ras, &lines) && is_well;
 	is_well = validator_health(gw->validator, &lines) && is_well;
 	if (is_well)
 		return http_reply_text(r, 200, "ok");
@@ -139,6 +140,7 @@ static int get_metrics(void *state, const struct http_request *q, struct http_re
 				 "reply.\n"
 				 "# TYPE gatehouse_http_request_seconds histogram\n");
 	print_requests(gw, &r->body, gw_stats_print_times);
+	gw_ras_print_metrics(gw->ras, &r->body);
 	ca_door_metrics(gw->core, &r->body);
 	gw_endpoints_print_counters(gw->endpoints, gw->n_endpoints, &r->body);
 	return e ? e : buf_status(&r->body);

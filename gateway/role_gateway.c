@@ -12,6 +12,7 @@
 
 #include "core/base/secret.h"
 #include "core/registry.h"
+#include "core/signer/signer.h"
 #include "core/wire/control.h"
 #include "core/wire/link.h"
 #include "gateway/gateway.h"
@@ -23,7 +24,7 @@ struct gateway_process {
 	struct conf *conf;
 	struct gateway_env env;
 	struct gateway_socket *sockets;
-	struct link *validator;
+	struct link *validator, *ra_signer;
 	pthread_t listener; /* to the supervisor */
 };
 
@@ -60,6 +61,10 @@ static int take_link(void *arg, const char *text, int take_fd)
 		link_attach(p->validator, take_fd);
 		return 0;
 	}
+	if (strcmp(text, "ra-signer") == 0) {
+		link_attach(p->ra_signer, take_fd);
+		return 0;
+	}
 	close(take_fd);
 	return -EINVAL;
 }
@@ -92,6 +97,8 @@ static int start(struct gateway_process *p, struct gateway **gateway, struct con
 	if (!e)
 		e = validator_connect(&p->env.validator, p->validator);
 	if (!e)
+		e = signer_connect(&p->env.ra_signer, p->ra_signer);
+	if (!e)
 		e = gateway_start(gateway, conf_root(p->conf), &p->env, error);
 	/* The gateway has copies; the supervisor has the sockets themselves. */
 	for (size_t i = 0; i < p->env.n_sockets; i++)
@@ -102,7 +109,7 @@ static int start(struct gateway_process *p, struct gateway **gateway, struct con
 int role_gateway(void)
 {
 	struct gateway_process p = { .env = { .core = "link:" } };
-	struct link_options validator = { .window = VALIDATOR_WINDOW };
+	struct link_options validator = { .window = VALIDATOR_WINDOW }, ra_signer = { .window = SIGNER_WINDOW };
 	struct conf_error error = { 0 };
 	struct gateway *gateway = NULL;
 	int e;
@@ -112,6 +119,8 @@ int role_gateway(void)
 	if (!e)
 		e = link_new(&p.validator, &validator);
 	if (!e)
+		e = link_new(&p.ra_signer, &ra_signer);
+	if (!e)
 		e = start(&p, &gateway, &error);
 	if (e)
 		role_fail(&error, e);
@@ -119,8 +128,10 @@ int role_gateway(void)
 	pthread_join(p.listener, NULL);
 	gateway_drop(&gateway);
 	validator_drop(&p.env.validator);
+	signer_drop(&p.env.ra_signer);
 	ca_link_attach(-1);
 	link_drop(&p.validator);
+	link_drop(&p.ra_signer);
 	conf_drop(&p.conf);
 	free(p.sockets);
 	return 0;

@@ -11,6 +11,7 @@
 #include "core/base/conf.h"
 #include "core/submit.h"
 #include "protocols/http_msg.h"
+#include "protocols/ra.h"
 #include "protocols/validator.h"
 
 #define PROTO_ABI 1
@@ -43,6 +44,7 @@ struct proto_env {
 	const struct validator *validator; /* the gateway's only one; lives longer than the instance */
 	const struct proto_waits *waits;
 	const struct proto_identity *identity;
+	const struct proto_ra *ra;         /* NULL: it has not PROTO_CAP_RA */
 };
 
 /* `{name}` in a pattern matches one non-empty path segment as it was sent, `{name...}` at its end all that is left;
@@ -63,6 +65,7 @@ enum {
 	PROTO_CAP_LABELS = 1 << 4,          /* its endpoints differ by a label, the end of their paths (RFC 7030 3.2.2):
 					     * percent escapes in what a client sends are decoded, once, before it is
 					     * compared with the path, and no label is the first segment of a route */
+	PROTO_CAP_RA = 1 << 5,              /* is a registration authority, with keys of its own (protocols/ra.h) */
 };
 
 /* A number that only grows, told as the metric gatehouse_NAME_total{endpoint="…"}. Any thread may read it. */

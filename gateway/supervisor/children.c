@@ -32,6 +32,7 @@ static const struct {
 	[ROLE_SIGNER] = { "signer", "gatehouse-signer", false },
 	[ROLE_CORE] = { "core", NULL, true },
 	[ROLE_VALIDATOR] = { "validator", "gatehouse-validator", false },
+	[ROLE_RA_SIGNER] = { "ra-signer", "gatehouse-signer", false },
 	[ROLE_GATEWAY] = { "gateway", NULL, true },
 };
 
@@ -42,6 +43,7 @@ static const struct {
 	{ ROLE_CORE, ROLE_SIGNER },
 	{ ROLE_GATEWAY, ROLE_CORE },
 	{ ROLE_GATEWAY, ROLE_VALIDATOR },
+	{ ROLE_GATEWAY, ROLE_RA_SIGNER },
 };
 
 const char *role_name(enum role role)

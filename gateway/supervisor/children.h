@@ -4,10 +4,11 @@
  *     signer      gatehouse-signer                   core
  *     core        gatehoused           signer        gateway
  *     validator   gatehouse-validator                gateway
- *     gateway     gatehoused           core, validator
+ *     ra-signer   gatehouse-signer                   gateway
+ *     gateway     gatehoused           core, validator, ra-signer
  *
  * Each connection is a socketpair made here, anew whenever one of its sides is started. Core and gateway take a new end
- * while they run; signer and validator end with their only connection and are started again.
+ * while they run; the others end with their only connection and are started again.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -17,8 +18,8 @@
 
 #include <sys/types.h>
 
-enum role { ROLE_SIGNER, ROLE_CORE, ROLE_VALIDATOR, ROLE_GATEWAY, ROLES_ };
-#define ROLE_LINKS 3
+enum role { ROLE_SIGNER, ROLE_CORE, ROLE_VALIDATOR, ROLE_RA_SIGNER, ROLE_GATEWAY, ROLES_ };
+#define ROLE_LINKS 4
 
 enum child_state {
 	CHILD_DOWN,     /* not running; started again when `due_ms` has come */

@@ -21,6 +21,7 @@
 #include "core/base/log.h"
 #include "core/base/own.h"
 #include "core/base/sanitized.h"
+#include "core/base/secret.h"
 #include "core/core.h"
 #include "core/wire/control.h"
 #include "gateway/config.h"
@@ -149,14 +150,14 @@ static int give_config(const struct supervisor *s, int channel)
 	return control_send(channel, "config", s->path, s->setup.text_fd);
 }
 
-static int give_signer(struct supervisor *s, int channel)
+static int give_kek(const struct supervisor *s, const uint8_t kek[static CA_KEK_SIZE], int channel)
 {
 	char threads[24];
 	int pipe_fds[2], e;
 
 	if (pipe2(pipe_fds, O_CLOEXEC))
 		return -errno;
-	e = write(pipe_fds[1], s->kek, CA_KEK_SIZE) == CA_KEK_SIZE ? 0 : -EIO;
+	e = write(pipe_fds[1], kek, CA_KEK_SIZE) == CA_KEK_SIZE ? 0 : -EIO;
 	close(pipe_fds[1]);
 	if (!e)
 		e = control_send(channel, "kek", NULL, pipe_fds[0]);
@@ -166,6 +167,24 @@ static int give_signer(struct supervisor *s, int channel)
 	return e ? e : control_send(channel, "threads", threads, -1);
 }
 
+static int give_signer(struct supervisor *s, int channel)
+{
+	return give_kek(s, s->kek, channel);
+}
+
+/* The process that the gateway may use opens no key of a CA, not even with a copy of the store. */
+static int give_ra_signer(struct supervisor *s, int channel)
+{
+	uint8_t kek[SHA256_SIZE];
+	int e = secret_mac(bytes_of(s->kek, CA_KEK_SIZE), bytes_of_str("gatehouse keys of registration authorities"),
+			   kek);
+
+	if (!e)
+		e = give_kek(s, kek, channel);
+	explicit_bzero(kek, sizeof(kek));
+	return e;
+}
+
 /* The core must know its neighbours: their users have no business at its admin socket. */
 static int give_core(struct supervisor *s, int channel)
 {
@@ -173,8 +192,9 @@ static int give_core(struct supervisor *s, int channel)
 	char others[64];
 	int e = give_config(s, channel);
 
-	snprintf(others, sizeof(others), "%u %u %u", (unsigned)u->of[ROLE_GATEWAY].uid,
-		 (unsigned)u->of[ROLE_SIGNER].uid, (unsigned)u->of[ROLE_VALIDATOR].uid);
+	snprintf(others, sizeof(others), "%u %u %u %u", (unsigned)u->of[ROLE_GATEWAY].uid,
+		 (unsigned)u->of[ROLE_SIGNER].uid, (unsigned)u->of[ROLE_VALIDATOR].uid,
+		 (unsigned)u->of[ROLE_RA_SIGNER].uid);
 	if (!e && u->are_separated)
 		e = control_send(channel, "others", others, -1);
 	for (int i = 0; !e && i < CA_SOCKETS_; i++)
@@ -202,6 +222,7 @@ static int start_process(struct supervisor *s, enum role role)
 		[ROLE_SIGNER] = give_signer,
 		[ROLE_CORE] = give_core,
 		[ROLE_VALIDATOR] = give_validator,
+		[ROLE_RA_SIGNER] = give_ra_signer,
 		[ROLE_GATEWAY] = give_gateway,
 	};
 	int channel, e = children_spawn(&s->children, role);
@@ -251,7 +272,7 @@ static void look(struct supervisor *s, int64_t wait_ms)
 	children_reap(&s->children);
 }
 
-static const enum role start_order[] = { ROLE_SIGNER, ROLE_CORE, ROLE_VALIDATOR, ROLE_GATEWAY };
+static const enum role start_order[] = { ROLE_SIGNER, ROLE_CORE, ROLE_VALIDATOR, ROLE_RA_SIGNER, ROLE_GATEWAY };
 
 /* Start what ended and is due, and end what does not get ready; how long until there is something to do again. */
 static int64_t start_due(struct supervisor *s)
@@ -324,6 +345,8 @@ static bool is_wanted(const struct setup *setup, enum role role)
 	bool has_core = !gw_config_has_other_core(root);
 	bool has_gateway = conf_count(root, "listeners") || conf_int(conf_section(root, "metrics"), "port");
 
+	if (role == ROLE_RA_SIGNER)
+		return has_gateway && gw_config_has_ra(root);
 	return role == ROLE_SIGNER || role == ROLE_CORE ? has_core : has_gateway;
 }
 
@@ -357,8 +380,10 @@ static void stop_all(struct supervisor *s)
 
 	/* Those that end with the connection of whoever used them are not started again for nobody. */
 	s->children.all[ROLE_VALIDATOR].is_kept = false;
+	s->children.all[ROLE_RA_SIGNER].is_kept = false;
 	stop_one(s, ROLE_GATEWAY, conf_duration_ms(gateway, "stop-timeout") + OTHERS_STOP_MS);
 	stop_one(s, ROLE_VALIDATOR, OTHERS_STOP_MS);
+	stop_one(s, ROLE_RA_SIGNER, OTHERS_STOP_MS);
 	s->children.all[ROLE_SIGNER].is_kept = false;
 	stop_one(s, ROLE_CORE, CORE_STOP_MS);
 	stop_one(s, ROLE_SIGNER, OTHERS_STOP_MS);

@@ -15,11 +15,13 @@
 #include <unistd.h>
 
 #include "core/base/file.h"
+#include "gateway/config.h"
 
 static const char *const options[ROLES_] = {
 	[ROLE_SIGNER] = "signer-user",
 	[ROLE_CORE] = "core-user",
 	[ROLE_VALIDATOR] = "validator-user",
+	[ROLE_RA_SIGNER] = "ra-signer-user",
 	[ROLE_GATEWAY] = "gateway-user",
 };
 
@@ -51,6 +53,9 @@ int users_load(struct users *u, const struct conf_section *root, struct conf_err
 	for (int i = 0; u->are_separated && i < ROLES_; i++) {
 		const char *name = conf_str(conf, options[i]);
 
+		/* A house without such endpoints needs no such user. */
+		if (i == ROLE_RA_SIGNER && !gw_config_has_ra(root))
+			continue;
 		if (!look_up(name, &u->of[i].uid, &u->of[i].gid))
 			return conf_refuse(conf, options[i], error,
 					   "there is no user '%s'; make the users with systemd-sysusers, name "
@@ -72,7 +77,7 @@ bool users_are_same(const struct users *a, const struct users *b)
 	if (a->are_separated != b->are_separated)
 		return false;
 	for (int i = 0; a->are_separated && i < ROLES_; i++)
-		if (a->of[i].uid != b->of[i].uid || a->of[i].gid != b->of[i].gid)
+		if (a->of[i].uid && b->of[i].uid && (a->of[i].uid != b->of[i].uid || a->of[i].gid != b->of[i].gid))
 			return false;
 	return true;
 }

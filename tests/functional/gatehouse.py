@@ -41,7 +41,7 @@ RULES = """
 
 # Users of the processes when the tests run as root. Numbers need no entry in the system's list.
 ROLES = ("core", "gateway", "signer", "validator")
-USERS = {role: 61101 + i for i, role in enumerate(ROLES)} if os.geteuid() == 0 else {}
+USERS = {role: 61101 + i for i, role in enumerate(ROLES + ("ra-signer",))} if os.geteuid() == 0 else {}
 
 
 def free_ports(n):

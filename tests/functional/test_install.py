@@ -8,7 +8,7 @@ import tempfile
 from gatehouse import BUILD, check, main
 
 # The users of the processes, as section `processes` of the configuration names them.
-USERS = ("gatehouse", "gatehouse-gw", "gatehouse-sign", "gatehouse-va")
+USERS = ("gatehouse", "gatehouse-gw", "gatehouse-sign", "gatehouse-va", "gatehouse-ra")
 
 
 def find(root, name, is_program=False):
