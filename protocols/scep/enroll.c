@@ -1,0 +1,254 @@
+/* PKCSReq and RenewalReq (RFC 8894 3.3.1).
+ *
+ * Which of the two it is, the signer says and not the type: most clients send PKCSReq for both. A certificate that was
+ * made by its own key, that of the request, is an enrolment, for which a challenge speaks; any other is for the core to
+ * judge. Nothing is kept here: a repeat is known to the core by the transaction key.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "protocols/scep/scep_int.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "core/base/base64.h"
+#include "core/base/der.h"
+#include "core/base/digest.h"
+#include "protocols/bundle.h"
+#include "protocols/signed_der.h"
+
+#define COLLECT_S 600 /* how long a reply that was lost can be asked for again */
+#define KEY_HASH_SIZE 20
+
+const char *const scep_attribute_names[SCEP_ATTRIBUTES] = {
+	"scep-message-type", "scep-transaction-id", "scep-digest", "scep-cipher",
+};
+
+/* What the submission is made of. */
+struct enrolment {
+	struct proto_csr csr;
+	struct ca_credential_claim claim;
+	const char *requester;
+};
+
+/* ---- who asks ---- */
+
+/* RFC 8894 2.3: made by the key of the request. Its dates, its serial number and its subject say nothing. */
+static bool is_self_issued(struct bytes certificate)
+{
+	struct bytes info, issuer, subject, content;
+	unsigned tag;
+
+	if (signed_der_open(certificate, &info))
+		return false;
+	if (info.len && info.ptr[0] == DER_CONTEXT_0 && der_read(&info, &tag, &content, NULL))
+		return false;
+	return !der_expect(&info, DER_INTEGER, &content) && !der_expect(&info, DER_SEQUENCE, &content) &&
+	       !der_expect(&info, DER_SEQUENCE, &issuer) && !der_expect(&info, DER_SEQUENCE, &content) &&
+	       !der_expect(&info, DER_SEQUENCE, &subject) && bytes_equal(issuer, subject);
+}
+
+/* By the key that signed the message: it stays the same while a client polls, and no two clients have one. */
+static int name_by_key(struct scep_call *c, const char **requester)
+{
+	char text[2 * KEY_HASH_SIZE + 1];
+	uint8_t digest[SHA256_SIZE];
+	int e = digest_sha256(c->message.signer_spki, digest);
+
+	if (e)
+		return e;
+	*requester = arena_printf(c->q->arena, "scep:key:%s", hex_print(bytes_of(digest, KEY_HASH_SIZE), text));
+	return *requester ? 0 : -ENOMEM;
+}
+
+/* The core says whose certificate it is: who renews is who asked first. */
+static int name_by_certificate(struct scep_call *c, struct ca_credential_claim claim, const char **requester)
+{
+	struct ca_credential_answer *answer = arena_alloc(c->q->arena, sizeof(*answer));
+	int e;
+
+	if (!answer)
+		return -ENOMEM;
+	claim.endpoint = c->scep->endpoint;
+	claim.source_address = c->q->peer_address;
+	if (!scep_enter_wait(c))
+		return scep_later(c, 0);
+	e = ca_check_credential(c->scep->ca, &claim, answer);
+	scep_leave_wait(c);
+	if (e == CA_CALL_BUSY)
+		return scep_later(c, answer->retry_after_s);
+	*requester = answer->requester;
+	return e > 0 ? scep_fail(c, SCEP_BAD_MESSAGE_CHECK, answer->reason) : e;
+}
+
+static int identify(struct scep_call *c, struct enrolment *n)
+{
+	if (!is_self_issued(c->message.signer)) {
+		n->claim = (struct ca_credential_claim){ .kind = CA_EVIDENCE_CERTIFICATE,
+							 .certificate = c->message.signer,
+							 .chain = c->message.others, .use = CA_CERTIFICATE_RENEW };
+		return name_by_certificate(c, n->claim, &n->requester);
+	}
+	if (c->message.type != SCEP_PKCS_REQ)
+		return scep_fail(c, SCEP_BAD_MESSAGE_CHECK, "a renewal is signed with the certificate that it renews");
+	if (!bytes_equal(c->message.signer_spki, n->csr.spki))
+		return scep_fail(c, SCEP_BAD_MESSAGE_CHECK,
+				 "the message is signed by another key than that of the request");
+	if (!n->csr.challenge.len)
+		return scep_fail(c, SCEP_BAD_REQUEST, "the request has no challengePassword");
+	n->claim = (struct ca_credential_claim){ .kind = CA_EVIDENCE_CHALLENGE, .secret = n->csr.challenge };
+	return name_by_key(c, &n->requester);
+}
+
+/* ---- the submission ---- */
+
+static int transaction_key(const struct scep_call *c, const struct enrolment *n, uint8_t key[static SHA256_SIZE])
+{
+	struct bytes pieces[] = {
+		bytes_of_str("scep"), bytes_of_str(c->scep->endpoint), c->message.transaction_id, n->csr.spki,
+		c->message.signer_spki,
+	};
+
+	return digest_sha256_pieces(pieces, sizeof(pieces) / sizeof(*pieces), key);
+}
+
+/* The client's text as others may print it. */
+static const char *print_transaction_id(const struct scep_call *c)
+{
+	char *text = arena_strndup(c->q->arena, c->message.transaction_id);
+
+	for (char *t = text; t && *t; t++)
+		if (*t < ' ' || *t > '~' || *t == '"')
+			*t = '?';
+	return text;
+}
+
+/* Those of the configuration, and what only the adapter knows. NULL: no memory. */
+static const struct ca_attribute *attributes(const struct scep_call *c, size_t *n)
+{
+	const struct scep *s = c->scep;
+	const char *const values[SCEP_ATTRIBUTES] = {
+		arena_printf(c->q->arena, "%d", c->message.type), print_transaction_id(c), c->message.digest->word,
+		c->envelope.cipher->name,
+	};
+	struct ca_attribute *all = arena_alloc(c->q->arena, (s->n_attributes + SCEP_ATTRIBUTES) * sizeof(*all));
+
+	if (!all || !values[0] || !values[1])
+		return NULL;
+	for (*n = 0; *n < s->n_attributes; ++*n)
+		all[*n] = s->attributes[*n];
+	for (size_t i = 0; i < SCEP_ATTRIBUTES; i++)
+		if (*values[i])
+			all[(*n)++] = (struct ca_attribute){ scep_attribute_names[i], values[i] };
+	return all;
+}
+
+static int submit(struct scep_call *c, const struct enrolment *n, struct ca_outcome *out)
+{
+	const struct scep *s = c->scep;
+	struct ca_submission sub = {
+		.protocol = "scep",
+		.endpoint = s->endpoint,
+		.profile = s->profile,
+		.requester = n->requester,
+		.evidence = n->claim.kind,
+		.source_address = c->q->peer_address,
+		.received_ms = c->q->received_ms,
+		.request = n->csr.der,
+		.credential = &n->claim,
+		.retry_after_s = s->retry_after_s,
+		.collect_s = COLLECT_S,
+	};
+	int e = transaction_key(c, n, sub.transaction_key);
+
+	sub.attributes = attributes(c, &sub.n_attributes);
+	if (e || !sub.attributes)
+		return e ? e : -ENOMEM;
+	e = ca_submit(s->ca, &sub, out);
+	/* It waited, and now it arrives. Should the reply be lost, a repeat gets the same. */
+	if (!e && out->to_collect)
+		e = ca_retrieve(s->ca, sub.requester, out->id, out);
+	return e;
+}
+
+/* ---- the answer ---- */
+
+static const enum scep_fail fail_of[] = {
+	[CA_STATUS_NONE] = SCEP_BAD_REQUEST,
+	[CA_STATUS_BAD_REQUEST] = SCEP_BAD_REQUEST,
+	[CA_STATUS_BAD_SIGNATURE] = SCEP_BAD_MESSAGE_CHECK,
+	[CA_STATUS_BAD_KEY] = SCEP_BAD_ALG,
+	[CA_STATUS_BAD_NAME] = SCEP_BAD_REQUEST,
+	[CA_STATUS_POLICY_DENIED] = SCEP_BAD_REQUEST,
+	[CA_STATUS_ADMIN_DENIED] = SCEP_BAD_REQUEST,
+	[CA_STATUS_EXPIRED] = SCEP_BAD_REQUEST,
+	[CA_STATUS_SUPERSEDED] = SCEP_BAD_REQUEST,
+	[CA_STATUS_POLICY_FAILURE] = SCEP_BAD_REQUEST,
+	[CA_STATUS_SIGNER_FAILURE] = SCEP_BAD_REQUEST,
+	[CA_STATUS_BUILD_FAILURE] = SCEP_BAD_REQUEST,
+};
+
+static bool is_inside(enum ca_status status)
+{
+	return status == CA_STATUS_POLICY_FAILURE || status == CA_STATUS_SIGNER_FAILURE ||
+	       status == CA_STATUS_BUILD_FAILURE;
+}
+
+/* Failures of ours keep their reason inside. */
+static int take_refusal(struct scep_call *c, const struct ca_outcome *out)
+{
+	const char *text = out->disposition == CA_REVOKED ? "the certificate of this request was revoked" :
+			   is_inside(out->status) ? "the certificate authority could not process the request" :
+			   *out->reason ? arena_strdup(c->q->arena, out->reason) : "the request was refused";
+
+	return text ? scep_fail(c, fail_of[out->status], text) : -ENOMEM;
+}
+
+static int take_certificate(struct scep_call *c, const struct ca_outcome *out)
+{
+	OWNED_BUF all = BUF_INIT(c->bag.max);
+	int e = buf_append(&all, buf_bytes(&out->certificate));
+
+	if (!e && c->scep->bag == SCEP_BAG_CHAIN)
+		e = buf_append(&all, buf_bytes(&out->chain));
+	c->status = SCEP_SUCCESS;
+	return e ? e : bundle_write_certificates(buf_bytes(&all), &c->bag);
+}
+
+int scep_take_outcome(struct scep_call *c, int e, const struct ca_outcome *out)
+{
+	const char *reason;
+
+	if (e < 0)
+		return e;
+	if (e == CA_CALL_BUSY)
+		return scep_later(c, out->retry_after_s);
+	if (e) {
+		reason = arena_strdup(c->q->arena, out->reason);
+		return reason ? scep_fail(c, SCEP_BAD_REQUEST, reason) : -ENOMEM;
+	}
+	if (out->disposition == CA_ISSUED)
+		return take_certificate(c, out);
+	if (out->disposition != CA_UNDER_SUBMISSION && out->disposition != CA_INCOMPLETE)
+		return take_refusal(c, out);
+	c->status = SCEP_PENDING;
+	return 0;
+}
+
+int scep_enroll(struct scep_call *c)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	struct enrolment n = { 0 };
+	int e;
+
+	if (proto_csr_read(&n.csr, c->content))
+		return scep_refuse_content(c);
+	e = identify(c, &n);
+	if (e)
+		return e;
+	if (!scep_enter_wait(c))
+		return scep_later(c, 0);
+	e = submit(c, &n, &out);
+	scep_leave_wait(c);
+	return scep_take_outcome(c, e, &out);
+}

@@ -1,0 +1,382 @@
+/* Reading and checking a pkiMessage.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "protocols/scep/message.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include "core/base/der.h"
+#include "core/base/own.h"
+#include "protocols/scep/ber.h"
+#include "protocols/signed_der.h"
+
+#define CERTIFICATES 0xa0
+#define CRLS 0xa1
+#define KEY_IDENTIFIER 0x80
+#define SIGNED_ATTRIBUTES 0xa0
+#define UNSIGNED_ATTRIBUTES 0xa1
+#define PRINTABLE_STRING 0x13
+#define IA5_STRING 0x16
+#define UTF8_STRING 0x0c
+#define RSA_BITS_MIN 1024
+#define RSA_BITS_MAX 8192
+
+#define OID(text) { (const uint8_t *)(text), sizeof(text) - 1 }
+static const struct bytes oid_data = OID("\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01");
+static const struct bytes oid_signed_data = OID("\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02");
+
+/* What stands between the outer octets and the parts. */
+struct signed_data {
+	struct bytes content, certificates, signer;
+};
+
+/* A signer's name for his certificate: issuer and serial number, or key identifier. */
+struct signer_id {
+	struct bytes issuer, serial, key_identifier;
+};
+
+/* ---- SignedData (RFC 5652 5.1) ---- */
+
+/* The octets may be absent, as in a message without an envelope. */
+static int read_content(struct bytes in, struct bytes *content)
+{
+	struct bytes type, wrapped;
+
+	*content = bytes_of(NULL, 0);
+	if (der_expect(&in, DER_OID, &type) || !bytes_equal(type, oid_data))
+		return -EINVAL;
+	if (!in.len)
+		return 0;
+	return der_expect(&in, DER_CONTEXT_0, &wrapped) || in.len || der_expect(&wrapped, DER_OCTET_STRING, content) ||
+	       wrapped.len ? -EINVAL : 0;
+}
+
+/* One signer, and no more. */
+static int read_signed_data(struct bytes in, struct signed_data *s)
+{
+	struct bytes version, digests, content, signers, skipped, whole;
+	unsigned tag;
+
+	if (der_expect(&in, DER_INTEGER, &version) || der_expect(&in, DER_SET, &digests) ||
+	    der_expect(&in, DER_SEQUENCE, &content) || read_content(content, &s->content))
+		return -EINVAL;
+	s->certificates = bytes_of(NULL, 0);
+	if (in.len && in.ptr[0] == CERTIFICATES && der_expect(&in, CERTIFICATES, &s->certificates))
+		return -EINVAL;
+	if (in.len && in.ptr[0] == CRLS && der_read(&in, &tag, &skipped, &whole))
+		return -EINVAL;
+	return der_expect(&in, DER_SET, &signers) || in.len || der_expect(&signers, DER_SEQUENCE, &s->signer) ||
+	       signers.len ? -EINVAL : 0;
+}
+
+static int open_signed_data(struct bytes der, struct signed_data *s)
+{
+	struct bytes in, type, wrapped, content;
+
+	return der_expect(&der, DER_SEQUENCE, &in) || der.len || der_expect(&in, DER_OID, &type) ||
+	       !bytes_equal(type, oid_signed_data) || der_expect(&in, DER_CONTEXT_0, &wrapped) || in.len ||
+	       der_expect(&wrapped, DER_SEQUENCE, &content) || wrapped.len ? -EINVAL : read_signed_data(content, s);
+}
+
+/* ---- SignerInfo (5.3) ---- */
+
+static int read_signer_id(struct bytes *in, struct signer_id *id)
+{
+	struct bytes name, content, whole;
+	unsigned tag;
+
+	*id = (struct signer_id){ 0 };
+	if (in->len && in->ptr[0] == KEY_IDENTIFIER)
+		return der_expect(in, KEY_IDENTIFIER, &id->key_identifier);
+	return der_expect(in, DER_SEQUENCE, &name) || der_read(&name, &tag, &content, &whole) || tag != DER_SEQUENCE ||
+	       der_expect(&name, DER_INTEGER, &id->serial) || name.len ? -EINVAL : (id->issuer = whole, 0);
+}
+
+static int read_signer(struct scep_message *m, struct bytes in, struct signer_id *id)
+{
+	struct bytes version, content, whole;
+	unsigned tag;
+
+	if (der_expect(&in, DER_INTEGER, &version) || read_signer_id(&in, id) ||
+	    der_expect(&in, DER_SEQUENCE, &m->digest_algorithm) || der_read(&in, &tag, &content, &m->attributes) ||
+	    tag != SIGNED_ATTRIBUTES || der_expect(&in, DER_SEQUENCE, &m->signature_algorithm) ||
+	    der_expect(&in, DER_OCTET_STRING, &m->signature))
+		return -EINVAL;
+	/* What nobody has signed says nothing. */
+	if (in.len && (der_read(&in, &tag, &content, &whole) || tag != UNSIGNED_ATTRIBUTES))
+		return -EINVAL;
+	return in.len ? -EINVAL : 0;
+}
+
+/* ---- attributes ---- */
+
+static int take_text(struct bytes value, unsigned tag, struct bytes *out)
+{
+	if (out->ptr || (tag != PRINTABLE_STRING && tag != IA5_STRING && tag != UTF8_STRING) || !value.len)
+		return -EINVAL;
+	*out = value;
+	return 0;
+}
+
+static int take_octets(struct bytes value, unsigned tag, struct bytes *out)
+{
+	if (out->ptr || tag != DER_OCTET_STRING || !value.len)
+		return -EINVAL;
+	*out = value;
+	return 0;
+}
+
+/* What counts of the signed attributes; the rest may be there. */
+struct attributes {
+	struct bytes type, digest, message_type, transaction_id, sender_nonce;
+};
+
+static int take_type(struct bytes value, unsigned tag, struct bytes *out)
+{
+	if (out->ptr || tag != DER_OID || !bytes_equal(value, oid_data))
+		return -EINVAL;
+	*out = value;
+	return 0;
+}
+
+static const struct {
+	struct bytes oid;
+	size_t place;
+	int (*take)(struct bytes value, unsigned tag, struct bytes *out);
+} attribute_kinds[] = {
+	{ OID("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x03"), offsetof(struct attributes, type), take_type },
+	{ OID("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x04"), offsetof(struct attributes, digest), take_octets },
+	{ OID("\x60\x86\x48\x01\x86\xf8\x45\x01\x09\x02"), offsetof(struct attributes, message_type), take_text },
+	{ OID("\x60\x86\x48\x01\x86\xf8\x45\x01\x09\x07"), offsetof(struct attributes, transaction_id), take_text },
+	{ OID("\x60\x86\x48\x01\x86\xf8\x45\x01\x09\x05"), offsetof(struct attributes, sender_nonce), take_octets },
+};
+
+/* One value each, and none twice: of two, another reader might take the other. */
+static int read_attribute(struct bytes in, struct attributes *a)
+{
+	struct bytes oid, values, value;
+	unsigned tag;
+
+	if (der_expect(&in, DER_OID, &oid) || der_expect(&in, DER_SET, &values) || in.len)
+		return -EINVAL;
+	for (size_t i = 0; i < sizeof(attribute_kinds) / sizeof(*attribute_kinds); i++)
+		if (bytes_equal(attribute_kinds[i].oid, oid))
+			return der_read(&values, &tag, &value, NULL) || values.len ? -EINVAL :
+			       attribute_kinds[i].take(value, tag,
+						       (struct bytes *)((char *)a + attribute_kinds[i].place));
+	return 0;
+}
+
+/* Decimal, up to 255; -1: no such number. */
+static int read_message_type(struct bytes text)
+{
+	int n = 0;
+
+	if (text.len > 3)
+		return -1;
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.ptr[i] < '0' || text.ptr[i] > '9')
+			return -1;
+		n = 10 * n + (text.ptr[i] - '0');
+	}
+	return n > 255 ? -1 : n;
+}
+
+static int read_attributes(struct scep_message *m)
+{
+	struct bytes in = m->attributes, list, one;
+	struct attributes a = { 0 };
+
+	if (der_expect(&in, SIGNED_ATTRIBUTES, &list))
+		return -EINVAL;
+	while (list.len)
+		if (der_expect(&list, DER_SEQUENCE, &one) || read_attribute(one, &a))
+			return -EINVAL;
+	m->type = read_message_type(a.message_type);
+	m->transaction_id = a.transaction_id;
+	m->sender_nonce = a.sender_nonce;
+	m->message_digest = a.digest;
+	return !a.type.ptr || !a.digest.ptr || !a.message_type.ptr || m->type < 0 || !a.transaction_id.len ||
+	       a.transaction_id.len > SCEP_TRANSACTION_ID_MAX || a.sender_nonce.len > SCEP_NONCE_MAX ? -EINVAL : 0;
+}
+
+/* ---- the signer's certificate ---- */
+
+/* RFC 5280 4.1: version, serial number, algorithm, issuer, dates, subject, key. */
+static int read_certificate(struct bytes der, struct bytes *serial, struct bytes *issuer, struct bytes *spki)
+{
+	static const uint8_t between[] = { DER_SEQUENCE, DER_SEQUENCE };
+	struct bytes info, content;
+	unsigned tag;
+
+	if (signed_der_open(der, &info))
+		return -EINVAL;
+	if (info.len && info.ptr[0] == DER_CONTEXT_0 && der_read(&info, &tag, &content, NULL))
+		return -EINVAL;
+	return der_expect(&info, DER_INTEGER, serial) || der_read(&info, &tag, &content, NULL) ||
+	       tag != DER_SEQUENCE || der_read(&info, &tag, &content, issuer) || tag != DER_SEQUENCE ||
+	       signed_der_key(&info, between, sizeof(between), spki) ? -EINVAL : 0;
+}
+
+static bool has_key_identifier(struct bytes der, struct bytes identifier)
+{
+	const uint8_t *p = der.ptr;
+	X509 *x = d2i_X509(NULL, &p, (long)der.len);
+	const ASN1_OCTET_STRING *own = x ? X509_get0_subject_key_id(x) : NULL;
+	bool is_it = own && bytes_equal(bytes_of(ASN1_STRING_get0_data(own), (size_t)ASN1_STRING_length(own)),
+					identifier);
+
+	X509_free(x);
+	ERR_clear_error();
+	return is_it;
+}
+
+static bool is_named(const struct signer_id *id, struct bytes der, struct bytes serial, struct bytes issuer)
+{
+	if (id->key_identifier.ptr)
+		return has_key_identifier(der, id->key_identifier);
+	return bytes_equal(serial, id->serial) && bytes_equal(issuer, id->issuer);
+}
+
+/* The one that the signer names, and the others, which are moved together. */
+static int find_signer(struct scep_message *m, struct bytes certificates, const struct signer_id *id,
+		       struct arena *arena)
+{
+	uint8_t *others = arena_alloc(arena, certificates.len + 1);
+	struct bytes content, whole, serial, issuer, spki;
+	size_t n = 0, n_others = 0;
+	unsigned tag;
+
+	if (!others)
+		return -ENOMEM;
+	while (certificates.len) {
+		if (der_read(&certificates, &tag, &content, &whole) || ++n > SCEP_CERTIFICATES_MAX ||
+		    read_certificate(whole, &serial, &issuer, &spki))
+			return -EINVAL;
+		if (!m->signer.ptr && is_named(id, whole, serial, issuer)) {
+			m->signer = whole;
+			m->signer_spki = spki;
+			continue;
+		}
+		memcpy(others + n_others, whole.ptr, whole.len);
+		n_others += whole.len;
+	}
+	m->others = bytes_of(others, n_others);
+	return m->signer.ptr ? 0 : -EINVAL;
+}
+
+/* ---- the whole ---- */
+
+/* Most clients write DER; what is BER is written anew. */
+static int to_der(struct bytes octets, struct arena *arena, struct bytes *der)
+{
+	OWNED_BUF buf = BUF_INIT(octets.len + 64);
+	int e;
+
+	*der = octets;
+	if (der_check(octets, SCEP_BER_DEPTH) == 0)
+		return 0;
+	e = scep_ber_to_der(octets, &buf);
+	if (e)
+		return e == -ENOMEM ? e : -EINVAL;
+	*der = arena_copy(arena, buf_bytes(&buf));
+	return der->ptr ? 0 : -ENOMEM;
+}
+
+int scep_message_read(struct scep_message *out, struct bytes octets, struct arena *arena, const char **why)
+{
+	struct signed_data s;
+	struct signer_id id;
+	struct bytes der;
+	int e;
+
+	*out = (struct scep_message){ 0 };
+	*why = "the message is no SignedData in DER or BER (RFC 5652)";
+	e = octets.len > SCEP_MESSAGE_MAX ? -EINVAL : to_der(octets, arena, &der);
+	if (e)
+		return e;
+	if (open_signed_data(der, &s))
+		return -EINVAL;
+	out->content = s.content;
+	*why = "the message has no signed attributes, or no transactionID and messageType among them (RFC 8894 3.2.1)";
+	if (read_signer(out, s.signer, &id) || read_attributes(out))
+		return -EINVAL;
+	*why = "the certificate of its signer is not in the message";
+	return find_signer(out, s.certificates, &id, arena);
+}
+
+/* ---- the signature ---- */
+
+static bool is_key_taken(EVP_PKEY *key)
+{
+	int bits = EVP_PKEY_get_bits(key);
+
+	if (EVP_PKEY_is_a(key, "RSA"))
+		return bits >= RSA_BITS_MIN && bits <= RSA_BITS_MAX;
+	return EVP_PKEY_is_a(key, "EC") && (bits == 256 || bits == 384 || bits == 521);
+}
+
+static bool digests_to(const struct scep_message *m)
+{
+	uint8_t digest[EVP_MAX_MD_SIZE];
+	size_t n = 0;
+
+	return EVP_Q_digest(NULL, m->digest->name, NULL, m->content.ptr, m->content.len, digest, &n) == 1 &&
+	       bytes_equal(bytes_of(digest, n), m->message_digest);
+}
+
+/* What is signed has the tag of a SET (RFC 5652 5.4); the octets behind it as they were sent. */
+static bool verifies(const struct scep_message *m, EVP_PKEY *key)
+{
+	static const uint8_t set = DER_SET;
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	bool ok = ctx && EVP_DigestVerifyInit_ex(ctx, NULL, m->digest->name, NULL, NULL, key, NULL) == 1 &&
+		  EVP_DigestVerifyUpdate(ctx, &set, 1) == 1 &&
+		  EVP_DigestVerifyUpdate(ctx, m->attributes.ptr + 1, m->attributes.len - 1) == 1 &&
+		  EVP_DigestVerifyFinal(ctx, m->signature.ptr, m->signature.len) == 1;
+
+	EVP_MD_CTX_free(ctx);
+	return ok;
+}
+
+static int refuse(enum scep_fail *fail, const char **why, enum scep_fail what, const char *text)
+{
+	*fail = what;
+	*why = text;
+	return -EKEYREJECTED;
+}
+
+static int check_with(struct scep_message *m, EVP_PKEY *key, enum scep_fail *fail, const char **why)
+{
+	if (!key || !is_key_taken(key))
+		return refuse(fail, why, SCEP_BAD_ALG, "the key that signs messages is RSA of 1024 to 8192 bits, or EC "
+						       "of P-256, P-384 or P-521");
+	if (!scep_signature_fits(m->signature_algorithm, key, m->digest))
+		return refuse(fail, why, SCEP_BAD_ALG, "the message is signed with an algorithm not taken here");
+	if (!digests_to(m) || !verifies(m, key))
+		return refuse(fail, why, SCEP_BAD_MESSAGE_CHECK, "the signature of the message does not verify");
+	return 0;
+}
+
+int scep_message_check(struct scep_message *m, enum scep_legacy legacy, enum scep_fail *fail, const char **why)
+{
+	const uint8_t *p = m->signer_spki.ptr;
+	EVP_PKEY *key;
+	int e;
+
+	m->digest = scep_digest_find(m->digest_algorithm, legacy);
+	if (!m->digest)
+		return refuse(fail, why, SCEP_BAD_ALG, "the message is signed over a digest that is not taken here");
+	key = d2i_PUBKEY(NULL, &p, (long)m->signer_spki.len);
+	e = check_with(m, key, fail, why);
+	EVP_PKEY_free(key);
+	ERR_clear_error();
+	return e;
+}

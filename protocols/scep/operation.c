@@ -1,0 +1,220 @@
+/* PKIOperation (RFC 8894 4.3): what every message goes through.
+ *
+ * Size, shape, one signer and one recipient, algorithms, signature: all that comes before a key of ours is used.
+ * Whatever goes wrong while it is used has one answer.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "protocols/scep/scep_int.h"
+
+#include <errno.h>
+
+#include <openssl/crypto.h>
+
+#define REPLY_MAX ((size_t)1 << 20)
+#define RETRY_AFTER_S 5
+
+int scep_fail(struct scep_call *c, enum scep_fail fail, const char *text)
+{
+	c->status = SCEP_FAILURE;
+	c->fail = fail;
+	c->fail_text = text;
+	return SCEP_ANSWERED;
+}
+
+int scep_refuse_content(struct scep_call *c)
+{
+	atomic_fetch_add(&c->scep->n_undecrypted, 1);
+	return scep_fail(c, SCEP_BAD_MESSAGE_CHECK, "the message cannot be decrypted, or holds nothing of its type");
+}
+
+int scep_later(struct scep_call *c, unsigned retry_after_s)
+{
+	c->retry_after_s = retry_after_s ? retry_after_s : RETRY_AFTER_S;
+	return SCEP_ANSWERED;
+}
+
+bool scep_enter_wait(const struct scep_call *c)
+{
+	const struct proto_waits *waits = c->scep->waits;
+
+	return !waits || waits->enter(waits->state);
+}
+
+void scep_leave_wait(const struct scep_call *c)
+{
+	const struct proto_waits *waits = c->scep->waits;
+
+	if (waits)
+		waits->leave(waits->state);
+}
+
+/* ---- what each type is for ---- */
+
+static const struct operation {
+	int type;
+	const char *word;
+	int (*take)(struct scep_call *c);
+} operations[] = {
+	{ SCEP_PKCS_REQ, "PKCSReq", scep_enroll },
+	{ SCEP_RENEWAL_REQ, "RenewalReq", scep_enroll },
+	{ SCEP_UPDATE_REQ, "UpdateReq", scep_enroll },
+};
+
+/* NULL: refused. */
+static const struct operation *find_operation(int type)
+{
+	for (size_t i = 0; i < sizeof(operations) / sizeof(*operations); i++)
+		if (operations[i].type == type)
+			return &operations[i];
+	return NULL;
+}
+
+/* ---- decryption ---- */
+
+static bool find_key(struct scep_call *c, const struct proto_ra_key *keys, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (scep_envelope_is_for(&c->envelope, keys[i].certificate)) {
+			c->key = &keys[i];
+			return true;
+		}
+	return false;
+}
+
+/* A padding that is wrong, a key that is another one and a content that is garbage are the same failure: who could tell
+ * them apart would have the key open other people's messages for him. */
+static int decrypt(struct scep_call *c, struct buf *content, bool *is_open)
+{
+	const struct proto_ra *ra = c->scep->ra;
+	uint8_t key[PROTO_RA_UNWRAPPED_MAX];
+	int e = ra->unwrap(ra->state, c->key->number, c->envelope.wrapping, c->envelope.wrapped, key,
+			   c->envelope.cipher->key_size);
+
+	if (!e)
+		*is_open = scep_envelope_open(&c->envelope, key, content);
+	OPENSSL_cleanse(key, sizeof(key));
+	return e;
+}
+
+/* ---- the message ---- */
+
+static int take_content(struct scep_call *c, const struct operation *o)
+{
+	OWNED_BUF content = BUF_INIT(SCEP_MESSAGE_MAX + 64);
+	bool is_open = false;
+	int e = decrypt(c, &content, &is_open);
+
+	if (e == -EAGAIN)
+		return scep_later(c, RETRY_AFTER_S);
+	if (e)
+		return e;
+	c->content = buf_bytes(&content);
+	return is_open ? o->take(c) : scep_refuse_content(c);
+}
+
+static int take_envelope(struct scep_call *c, const struct operation *o, const struct proto_ra_key *keys, size_t n)
+{
+	int e = scep_envelope_read(&c->envelope, c->message.content, c->scep->legacy, c->scep->takes_oaep, c->q->arena);
+
+	if (e == SCEP_ENVELOPE_ALGORITHM)
+		return scep_fail(c, SCEP_BAD_ALG, "the message is encrypted with an algorithm that is not taken here");
+	if (e == -EINVAL)
+		return scep_fail(c, SCEP_BAD_REQUEST, "the message holds no EnvelopedData with one recipient");
+	if (e)
+		return e;
+	if (!find_key(c, keys, n))
+		return scep_fail(c, SCEP_BAD_ALG, "the message is encrypted for another certificate; fetch the one of "
+						  "this registration authority with GetCACert");
+	return take_content(c, o);
+}
+
+static int take_message(struct scep_call *c, const struct proto_ra_key *keys, size_t n)
+{
+	const struct operation *o = find_operation(c->message.type);
+	const char *why;
+	enum scep_fail fail;
+	int e = scep_message_check(&c->message, c->scep->legacy, &fail, &why);
+
+	c->key = &keys[0];
+	if (e == -EKEYREJECTED)
+		return scep_fail(c, fail, why);
+	if (e)
+		return e;
+	return o ? take_envelope(c, o, keys, n) :
+		   scep_fail(c, SCEP_BAD_REQUEST, "the message is of a type that is not served here");
+}
+
+/* ---- the answer ---- */
+
+static int write_answer(struct scep_call *c, struct buf *out)
+{
+	OWNED_BUF envelope = BUF_INIT(REPLY_MAX);
+	struct scep_reply reply = {
+		.to = &c->message, .status = c->status, .fail = c->fail, .fail_text = c->fail_text,
+	};
+	int e = 0;
+
+	if (c->status == SCEP_SUCCESS)
+		e = scep_envelope_write(c->message.signer, c->envelope.wrapping,
+					scep_cipher_for_reply(c->envelope.cipher), buf_bytes(&c->bag), &envelope);
+	reply.envelope = buf_bytes(&envelope);
+	return e ? e : scep_reply_write(c->scep->ra, c->key, &reply, c->q->arena, out);
+}
+
+static void count(struct scep_call *c)
+{
+	struct scep *s = c->scep;
+
+	atomic_fetch_add(c->status == SCEP_SUCCESS ? &s->n_issued : c->status == SCEP_PENDING ? &s->n_pending :
+										       &s->n_failed, 1);
+}
+
+static int refuse_later(struct scep_call *c, unsigned retry_after_s, const char *text)
+{
+	int e = http_reply_retry_after(c->r, retry_after_s);
+
+	return e ? e : http_reply_text(c->r, 503, text);
+}
+
+static int answer(struct scep_call *c)
+{
+	OWNED_BUF out = BUF_INIT(REPLY_MAX);
+	int e;
+
+	if (c->retry_after_s)
+		return refuse_later(c, c->retry_after_s, "the certificate authority does not answer at the moment");
+	e = write_answer(c, &out);
+	if (e == -EAGAIN)
+		return refuse_later(c, RETRY_AFTER_S, "the registration authority cannot sign at the moment");
+	if (e)
+		return e;
+	count(c);
+	return http_reply_body(c->r, 200, "application/x-pki-message", buf_bytes(&out));
+}
+
+int scep_operate(struct scep_call *c, struct bytes octets)
+{
+	const struct proto_ra *ra = c->scep->ra;
+	struct proto_ra_key *keys;
+	const char *why;
+	size_t n;
+	int e = scep_message_read(&c->message, octets, c->q->arena, &why);
+
+	if (e == -EINVAL) {
+		atomic_fetch_add(&c->scep->n_malformed, 1);
+		return http_reply_text(c->r, 400, why);
+	}
+	if (!e)
+		e = ra->list(ra->state, c->q->arena, &keys, &n);
+	if (e == -ENOENT)
+		return refuse_later(c, RETRY_AFTER_S, "this registration authority has no certificate yet");
+	if (e)
+		return e;
+	c->bag = BUF_INIT(REPLY_MAX);
+	e = take_message(c, keys, n);
+	if (e >= 0)
+		e = answer(c);
+	buf_fini(&c->bag);
+	return e;
+}

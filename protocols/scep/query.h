@@ -1,0 +1,21 @@
+/* The query of a SCEP request (RFC 8894 4.1), as clients write it.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "core/base/buf.h"
+
+#define SCEP_OPERATION_SIZE 32
+
+/* The value of a parameter as it was sent, not decoded: it ends at '&' or with the query. .ptr NULL: it is not there.
+ */
+struct bytes scep_query_find(const char *query, const char *name);
+
+/* `operation` without escapes. "": there is none, or none that could be known. */
+const char *scep_query_operation(const char *query, char out[static SCEP_OPERATION_SIZE]);
+
+/* A message in base64 inside a query, in each of the forms that clients use: percent escapes or not, '+' and '/' as
+ * they are, base64url, line breaks, with or without padding. A '+' never is a blank. 0; -EINVAL: it is none; -EMSGSIZE;
+ * -ENOMEM. */
+int scep_query_message(struct bytes value, struct buf *out);

@@ -1,0 +1,240 @@
+/* Writing CertReps.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "protocols/scep/reply.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+
+#include "core/base/der.h"
+#include "core/base/digest.h"
+#include "protocols/signed_der.h"
+
+#define NONCE_SIZE 16
+#define PART_MAX ((size_t)512 << 10)
+#define PRINTABLE_STRING 0x13
+#define UTF8_STRING 0x0c
+#define ATTRIBUTES_MAX 10
+#define CERTIFICATES 0xa0
+#define SIGNED_ATTRIBUTES 0xa0
+
+#define OCTETS(text) bytes_of(text, sizeof(text) - 1)
+#define SCEP_OID(n) "\x60\x86\x48\x01\x86\xf8\x45\x01\x09" n
+#define CONTENT_TYPE "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x03"
+#define MESSAGE_DIGEST "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x04"
+#define FAIL_INFO_TEXT "\x2b\x06\x01\x05\x05\x07\x18\x01"
+#define DATA "\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01"
+#define SIGNED_DATA "\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"
+/* Some clients take this and no other for an RSA signature (RFC 3370 3.2). */
+#define RSA_ENCRYPTION "\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00"
+
+/* ---- signed attributes ---- */
+
+struct list {
+	struct arena *arena;
+	struct bytes items[ATTRIBUTES_MAX];
+	size_t n;
+	int e; /* of the first that failed */
+};
+
+/* One value. */
+static void add(struct list *l, struct bytes oid, unsigned tag, struct bytes value)
+{
+	OWNED_BUF set = BUF_INIT(PART_MAX), attribute = BUF_INIT(PART_MAX), whole = BUF_INIT(PART_MAX);
+	int e = der_write(&set, tag, value);
+
+	if (!e)
+		e = der_write(&attribute, DER_OID, oid);
+	if (!e)
+		e = der_write(&attribute, DER_SET, buf_bytes(&set));
+	if (!e)
+		e = der_write(&whole, DER_SEQUENCE, buf_bytes(&attribute));
+	if (!e && l->n == ATTRIBUTES_MAX)
+		e = -EMSGSIZE;
+	if (!e) {
+		l->items[l->n] = arena_copy(l->arena, buf_bytes(&whole));
+		e = l->items[l->n++].ptr ? 0 : -ENOMEM;
+	}
+	if (e && !l->e)
+		l->e = e;
+}
+
+static void add_number(struct list *l, struct bytes oid, int number)
+{
+	char text[12];
+
+	snprintf(text, sizeof(text), "%d", number);
+	add(l, oid, PRINTABLE_STRING, bytes_of_str(text));
+}
+
+/* The order of a SET OF in DER (X.690 11.6). */
+static int by_octets(const void *x, const void *y)
+{
+	const struct bytes *a = x, *b = y;
+	int d = memcmp(a->ptr, b->ptr, a->len < b->len ? a->len : b->len);
+
+	return d ? d : a->len < b->len ? -1 : a->len > b->len;
+}
+
+static void add_fail(struct list *l, const struct scep_reply *r)
+{
+	size_t n = r->fail_text ? strlen(r->fail_text) : 0;
+
+	add_number(l, OCTETS(SCEP_OID("\x04")), r->fail);
+	while (n > SCEP_FAIL_TEXT_MAX || (n && (r->fail_text[n] & 0xc0) == 0x80))
+		n--;
+	if (n)
+		add(l, OCTETS(FAIL_INFO_TEXT), UTF8_STRING, bytes_of(r->fail_text, n));
+}
+
+/* The content of the SET. */
+static int write_attributes(const struct scep_reply *r, const struct scep_digest *digest, struct arena *arena,
+			    struct buf *out)
+{
+	struct list l = { .arena = arena };
+	uint8_t hash[EVP_MAX_MD_SIZE], nonce[NONCE_SIZE];
+	size_t n = 0;
+
+	if (EVP_Q_digest(NULL, digest->name, NULL, r->envelope.ptr, r->envelope.len, hash, &n) != 1 ||
+	    random_octets(nonce, sizeof(nonce)))
+		return -EIO;
+	add(&l, OCTETS(CONTENT_TYPE), DER_OID, OCTETS(DATA));
+	add(&l, OCTETS(MESSAGE_DIGEST), DER_OCTET_STRING, bytes_of(hash, n));
+	add_number(&l, OCTETS(SCEP_OID("\x02")), SCEP_CERT_REP);
+	add_number(&l, OCTETS(SCEP_OID("\x03")), (int)r->status);
+	if (r->status == SCEP_FAILURE)
+		add_fail(&l, r);
+	add(&l, OCTETS(SCEP_OID("\x05")), DER_OCTET_STRING, bytes_of(nonce, sizeof(nonce)));
+	if (r->to->sender_nonce.len)
+		add(&l, OCTETS(SCEP_OID("\x06")), DER_OCTET_STRING, r->to->sender_nonce);
+	add(&l, OCTETS(SCEP_OID("\x07")), PRINTABLE_STRING, r->to->transaction_id);
+	if (l.e)
+		return l.e;
+	qsort(l.items, l.n, sizeof(*l.items), by_octets);
+	for (size_t i = 0; i < l.n; i++)
+		buf_append(out, l.items[i]);
+	return buf_status(out);
+}
+
+/* ---- SignedData (RFC 5652 5.1) ---- */
+
+/* What is in `b` becomes the content of an element with this tag. */
+static int wrap(struct buf *b, unsigned tag)
+{
+	OWNED_BUF content = BUF_INIT(PART_MAX);
+	int e = buf_append(&content, buf_bytes(b));
+
+	buf_reset(b);
+	return e ? e : der_write(b, tag, buf_bytes(&content));
+}
+
+static int write_algorithm(struct buf *out, const struct scep_digest *digest)
+{
+	OWNED_BUF algorithm = BUF_INIT(64);
+	int e = der_write(&algorithm, DER_OID, digest->oid);
+
+	return e ? e : der_write(out, DER_SEQUENCE, buf_bytes(&algorithm));
+}
+
+/* IssuerAndSerialNumber of a certificate. */
+static int write_signer_id(struct buf *out, struct bytes certificate)
+{
+	OWNED_BUF id = BUF_INIT(PART_MAX);
+	struct bytes info, serial, issuer, content, whole;
+	unsigned tag;
+	int e;
+
+	if (signed_der_open(certificate, &info) || der_read(&info, &tag, &content, NULL) ||
+	    der_read(&info, &tag, &content, &serial) || der_read(&info, &tag, &content, &whole) ||
+	    der_read(&info, &tag, &content, &issuer))
+		return -EINVAL;
+	e = buf_append(&id, issuer);
+	if (!e)
+		e = buf_append(&id, serial);
+	return e ? e : der_write(out, DER_SEQUENCE, buf_bytes(&id));
+}
+
+static int write_signer(const struct proto_ra *ra, const struct proto_ra_key *key, const struct scep_digest *digest,
+			struct bytes attributes, struct buf *out)
+{
+	OWNED_BUF to_sign = BUF_INIT(PART_MAX), signature = BUF_INIT(1024);
+	int e = der_write(&to_sign, DER_SET, attributes);
+
+	if (!e)
+		e = ra->sign(ra->state, key->number, digest->name, buf_bytes(&to_sign), &signature);
+	if (!e)
+		e = der_write(out, DER_INTEGER, bytes_of("\x01", 1));
+	if (!e)
+		e = write_signer_id(out, key->certificate);
+	if (!e)
+		e = write_algorithm(out, digest);
+	if (!e)
+		e = der_write(out, SIGNED_ATTRIBUTES, attributes);
+	if (!e)
+		e = buf_append(out, OCTETS(RSA_ENCRYPTION));
+	if (!e)
+		e = der_write(out, DER_OCTET_STRING, buf_bytes(&signature));
+	if (!e)
+		e = wrap(out, DER_SEQUENCE);
+	return e ? e : wrap(out, DER_SET);
+}
+
+/* encapContentInfo: octets that are there, even when there are none of them. */
+static int write_content(struct bytes envelope, struct buf *out)
+{
+	OWNED_BUF octets = BUF_INIT(PART_MAX);
+	int e = der_write(&octets, DER_OCTET_STRING, envelope);
+
+	if (!e)
+		e = der_write(out, DER_OID, OCTETS(DATA));
+	if (!e)
+		e = der_write(out, DER_CONTEXT_0, buf_bytes(&octets));
+	return e ? e : wrap(out, DER_SEQUENCE);
+}
+
+static int write_signed_data(const struct scep_reply *r, const struct proto_ra_key *key,
+			     const struct scep_digest *digest, struct bytes signer, struct buf *out)
+{
+	OWNED_BUF digests = BUF_INIT(64), content = BUF_INIT(PART_MAX);
+	int e = write_algorithm(&digests, digest);
+
+	if (!e)
+		e = write_content(r->envelope, &content);
+	if (!e)
+		e = der_write(out, DER_INTEGER, bytes_of("\x01", 1));
+	if (!e)
+		e = der_write(out, DER_SET, buf_bytes(&digests));
+	if (!e)
+		e = buf_append(out, buf_bytes(&content));
+	if (!e)
+		e = der_write(out, CERTIFICATES, key->certificate);
+	if (!e)
+		e = buf_append(out, signer);
+	return e ? e : wrap(out, DER_SEQUENCE);
+}
+
+int scep_reply_write(const struct proto_ra *ra, const struct proto_ra_key *key, const struct scep_reply *r,
+		     struct arena *arena, struct buf *out)
+{
+	const struct scep_digest *digest = r->to->digest ? r->to->digest : scep_digest_default();
+	OWNED_BUF attributes = BUF_INIT(PART_MAX), signer = BUF_INIT(PART_MAX), data = BUF_INIT(PART_MAX);
+	OWNED_BUF whole = BUF_INIT(PART_MAX);
+	int e = write_attributes(r, digest, arena, &attributes);
+
+	if (!e)
+		e = write_signer(ra, key, digest, buf_bytes(&attributes), &signer);
+	if (!e)
+		e = write_signed_data(r, key, digest, buf_bytes(&signer), &data);
+	if (!e)
+		e = wrap(&data, DER_CONTEXT_0);
+	if (!e)
+		e = buf_append(&whole, OCTETS(SIGNED_DATA));
+	if (!e)
+		e = buf_append(&whole, buf_bytes(&data));
+	return e ? e : der_write(out, DER_SEQUENCE, buf_bytes(&whole));
+}

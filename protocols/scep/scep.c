@@ -1,0 +1,224 @@
+/* The SCEP adapter: its settings, its routes, its start and end.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "protocols/scep/scep.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/own.h"
+#include "protocols/scep/query.h"
+#include "protocols/scep/scep_int.h"
+
+static const struct conf_option scep_options[] = {
+	{ "ra-key", CONF_CHOICE, "rsa-2048|rsa-3072|rsa-4096", "rsa-2048",
+	  "Type of the key that clients encrypt to; a change counts from the next renewal of its certificate.", NULL,
+	  NULL },
+	{ "legacy", CONF_CHOICE, "none|sha1-3des|des", "none",
+	  "What old clients may sign and encrypt with besides: SHA-1 and Triple-DES, or single DES too, which anybody "
+	  "breaks. Answers have AES-128 at least.", NULL, NULL },
+	{ "oaep", CONF_BOOL, NULL, "false", "Take RSAES-OAEP besides PKCS #1 v1.5.", NULL, NULL },
+	{ "ca-certificates", CONF_CHOICE, "chain|ra|ca", "chain",
+	  "What GetCACert answers: the RA certificate with all above it, with its issuer alone, or the issuer alone "
+	  "without it, for clients that get the other one elsewhere.", NULL, NULL },
+	{ "reply", CONF_CHOICE, "leaf|chain", "leaf", "What comes with a new certificate: nothing, or those above it.",
+	  NULL, NULL },
+	{ "retry-after", CONF_DURATION, "1s..1h", NULL,
+	  "How soon a client whose request is held asks again, to the core's mind; absent: as the core says.", NULL,
+	  NULL },
+	{ "attributes", CONF_MAP, NULL, NULL, "Attributes that go with every request of this endpoint to the policy.",
+	  NULL, NULL },
+	{ 0 },
+};
+
+/* ---- routes ---- */
+
+static int operate(struct scep *s, const struct http_request *q, struct http_reply *r, struct bytes octets)
+{
+	struct scep_call c = { .scep = s, .q = q, .r = r };
+
+	return scep_operate(&c, octets);
+}
+
+static int operate_from_query(struct scep *s, const struct http_request *q, struct http_reply *r)
+{
+	OWNED_BUF octets = BUF_INIT(SCEP_MESSAGE_MAX);
+
+	if (scep_query_message(scep_query_find(q->query, "message"), &octets))
+		return http_reply_text(r, 400, "the query has no 'message' in base64");
+	return operate(s, q, r, buf_bytes(&octets));
+}
+
+static int get(void *state, const struct http_request *q, struct http_reply *r)
+{
+	struct scep *s = state;
+	char operation[SCEP_OPERATION_SIZE];
+
+	scep_query_operation(q->query, operation);
+	if (strcmp(operation, "GetCACaps") == 0)
+		return scep_get_capabilities(s, r);
+	if (strcmp(operation, "GetCACert") == 0)
+		return scep_get_certificates(s, q, r);
+	if (strcmp(operation, "PKIOperation") == 0)
+		return operate_from_query(s, q, r);
+	return http_reply_text(r, 400, "the operations are GetCACaps, GetCACert and PKIOperation");
+}
+
+/* RFC 8894 4.3: nothing else is posted, whatever the query says. */
+static int post(void *state, const struct http_request *q, struct http_reply *r)
+{
+	return operate(state, q, r, q->body);
+}
+
+static const struct proto_route scep_routes[] = {
+	{ "GET", "", get },
+	{ "POST", "", post },
+	{ "GET", "/{below...}", get },
+	{ "POST", "/{below...}", post },
+	{ 0 },
+};
+
+/* ---- start and end ---- */
+
+static void scep_drop(struct scep **sp)
+{
+	struct scep *s = *sp;
+
+	if (!s)
+		return;
+	for (size_t i = 0; i < s->n_attributes; i++) {
+		free((char *)s->attributes[i].name);
+		free((char *)s->attributes[i].value);
+	}
+	free(s->attributes);
+	free(s->endpoint);
+	free(s->profile);
+	free(s);
+	*sp = NULL;
+}
+
+/* The place of a word in the range of its option. */
+static unsigned choice(const struct conf_section *conf, const char *name, const char *const *words)
+{
+	unsigned i = 0;
+
+	while (strcmp(words[i], conf_str(conf, name)) != 0)
+		i++;
+	return i;
+}
+
+static void read_settings(struct scep *s, const struct conf_section *conf)
+{
+	static const char *const legacies[] = { "none", "sha1-3des", "des" };
+	static const char *const cacerts[] = { "chain", "ra", "ca" };
+	static const char *const bags[] = { "leaf", "chain" };
+
+	s->legacy = (enum scep_legacy)choice(conf, "legacy", legacies);
+	s->cacert = (enum scep_cacert)choice(conf, "ca-certificates", cacerts);
+	s->bag = (enum scep_bag)choice(conf, "reply", bags);
+	s->takes_oaep = conf_bool(conf, "oaep");
+	s->retry_after_s = (unsigned)(conf_duration_ms(conf, "retry-after") / 1000);
+}
+
+static int copy_attributes(struct scep *s, const struct conf_section *conf, char *why, size_t why_size)
+{
+	size_t n = conf_count(conf, "attributes");
+
+	s->attributes = calloc(n + 1, sizeof(*s->attributes));
+	if (!s->attributes)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		struct ca_attribute *a = &s->attributes[s->n_attributes++];
+
+		if (strncmp(conf_map_name(conf, "attributes", i), "scep", 4) == 0) {
+			snprintf(why, why_size, "the attribute '%s' is one that says what a client did",
+				 conf_map_name(conf, "attributes", i));
+			return -EINVAL;
+		}
+		a->name = strdup(conf_map_name(conf, "attributes", i));
+		a->value = strdup(conf_map_value(conf, "attributes", i));
+		if (!a->name || !a->value)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int scep_init(void **state, const struct proto_env *env, const struct conf_section *conf, char *why,
+		     size_t why_size)
+{
+	OWNED(scep) s = calloc(1, sizeof(*s));
+	int e;
+
+	snprintf(why, why_size, "no memory");
+	if (!s)
+		return -ENOMEM;
+	s->ca = env->ca;
+	s->waits = env->waits;
+	s->ra = env->ra;
+	s->endpoint = strdup(env->endpoint);
+	s->profile = strdup(env->profile);
+	if (!s->endpoint || !s->profile)
+		return -ENOMEM;
+	read_settings(s, conf);
+	e = copy_attributes(s, conf, why, why_size);
+	if (e)
+		return e;
+	*state = MOVE(s);
+	return 0;
+}
+
+static void scep_fini(void *state)
+{
+	struct scep *s = state;
+
+	scep_drop(&s);
+}
+
+static unsigned long long read_issued(void *state)
+{
+	return ((struct scep *)state)->n_issued;
+}
+
+static unsigned long long read_pending(void *state)
+{
+	return ((struct scep *)state)->n_pending;
+}
+
+static unsigned long long read_failed(void *state)
+{
+	return ((struct scep *)state)->n_failed;
+}
+
+static unsigned long long read_undecrypted(void *state)
+{
+	return ((struct scep *)state)->n_undecrypted;
+}
+
+static unsigned long long read_malformed(void *state)
+{
+	return ((struct scep *)state)->n_malformed;
+}
+
+static const struct proto_counter scep_counters[] = {
+	{ "scep_issued", "CertReps with SUCCESS, repeats too.", read_issued },
+	{ "scep_pending", "CertReps with PENDING.", read_pending },
+	{ "scep_failed", "CertReps with FAILURE.", read_failed },
+	{ "scep_undecrypted", "Messages that could not be decrypted.", read_undecrypted },
+	{ "scep_malformed", "Requests that were no SCEP message.", read_malformed },
+	{ 0 },
+};
+
+const struct proto_adapter proto_scep = {
+	.abi = PROTO_ABI,
+	.name = "scep",
+	.summary = "Simple Certificate Enrolment Protocol (RFC 8894).",
+	.caps = PROTO_CAP_PENDING | PROTO_CAP_PLAIN_HTTP | PROTO_CAP_RA,
+	.body_max = SCEP_BODY_MAX,
+	.options = scep_options,
+	.routes = scep_routes,
+	.init = scep_init,
+	.fini = scep_fini,
+	.counters = scep_counters,
+};

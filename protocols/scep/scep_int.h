@@ -1,0 +1,94 @@
+/* What the files of the SCEP adapter share.
+ *
+ * A message goes through protocols/scep/operation.c: read, checked, decrypted; then a function takes it, by its type,
+ * and fills in what is answered. It returns 0, or SCEP_ANSWERED when a function that it called has filled it in, or
+ * negative.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "protocols/adapter.h"
+#include "protocols/csr.h"
+#include "protocols/scep/envelope.h"
+#include "protocols/scep/message.h"
+#include "protocols/scep/reply.h"
+
+#include <stdatomic.h>
+
+#define SCEP_BODY_MAX SCEP_MESSAGE_MAX
+#define SCEP_ANSWERED 1 /* the answer stands in the call: end here */
+
+/* What goes back beside a new certificate. */
+enum scep_bag { SCEP_BAG_LEAF, SCEP_BAG_CHAIN };
+
+/* What GetCACert answers. */
+enum scep_cacert { SCEP_CACERT_CHAIN, SCEP_CACERT_RA, SCEP_CACERT_CA };
+
+struct scep {
+	struct ca_door *ca;
+	const struct proto_waits *waits;
+	const struct proto_ra *ra;
+	char *endpoint, *profile;
+	enum scep_legacy legacy;
+	bool takes_oaep;
+	enum scep_bag bag;
+	enum scep_cacert cacert;
+	unsigned retry_after_s;          /* 0: the core's own idea */
+	struct ca_attribute *attributes; /* of the configuration */
+	size_t n_attributes;
+	_Atomic unsigned long long n_issued, n_pending, n_failed, n_undecrypted, n_malformed;
+};
+
+/* One PKIOperation. */
+struct scep_call {
+	struct scep *scep;
+	const struct http_request *q;
+	struct http_reply *r;
+	struct scep_message message;
+	struct scep_envelope envelope;
+	const struct proto_ra_key *key;   /* to which the message was encrypted, and which answers */
+	struct bytes content;             /* what was encrypted */
+	/* The answer. */
+	enum scep_status status;
+	enum scep_fail fail;
+	const char *fail_text;
+	struct buf bag;                   /* SUCCESS: what is encrypted for the client; DER */
+	unsigned retry_after_s;           /* not 0: not now; no CertRep, but 503 */
+};
+
+/* ---- protocols/scep/operation.c ---- */
+
+int scep_operate(struct scep_call *c, struct bytes octets);
+
+/* The answer is a failure: always SCEP_ANSWERED. `text` lives as long as the request. */
+int scep_fail(struct scep_call *c, enum scep_fail fail, const char *text);
+
+/* Whatever was wrong with what was encrypted, and with its encryption: one answer, always SCEP_ANSWERED. */
+int scep_refuse_content(struct scep_call *c);
+
+/* The core did not answer: not now. Always SCEP_ANSWERED. */
+int scep_later(struct scep_call *c, unsigned retry_after_s);
+
+/* Ask before the core is asked, which may take a while (struct proto_waits). */
+bool scep_enter_wait(const struct scep_call *c);
+void scep_leave_wait(const struct scep_call *c);
+
+/* ---- protocols/scep/capabilities.c ---- */
+
+int scep_get_capabilities(struct scep *s, struct http_reply *r);
+
+/* ---- protocols/scep/cacert.c ---- */
+
+int scep_get_certificates(struct scep *s, const struct http_request *q, struct http_reply *r);
+
+/* ---- protocols/scep/enroll.c ---- */
+
+/* Attributes of a submission that the adapter adds: no other ones may have these names. */
+#define SCEP_ATTRIBUTES 4
+extern const char *const scep_attribute_names[SCEP_ATTRIBUTES];
+
+int scep_enroll(struct scep_call *c);
+
+/* What a call of the core came to (`e`), as an answer. */
+int scep_take_outcome(struct scep_call *c, int e, const struct ca_outcome *out);
