@@ -1,7 +1,12 @@
 #!/usr/bin/python3
 """A small intermediary: connects to a core, submits one PKCS#10 request, and prints the certificate.
 
-    intermediary.py SOCKET CA ENDPOINT PROFILE NAME REQUEST.pem
+    intermediary.py SOCKET CA ENDPOINT PROFILE NAME REQUEST.pem [CHALLENGE-FILE]
+
+Without the last word it vouches for the name itself, as an ACME server does that has looked. With it the client has shown
+a one-time challenge, as with SCEP (`gatehouse challenge create`): the intermediary passes it on, and the core checks it,
+uses it up, and holds the names of the request against its scope. It stands in a file ("-": standard input) because others
+can read command lines.
 
 SOCKET is the core's `core: socket:`. The core must know this user (`core: intermediaries:`, `user:`), and the endpoint
 must be one of its own; docs/intermediaries.md tells the whole story, core/wire/core.proto is the contract.
@@ -86,7 +91,7 @@ HELLO, LOCATE, SUBMIT, PEEK, RETRIEVE = 3, 4, 5, 6, 7  # Message.what, from us
 HELLO_REPLY, CA, OUTCOME = 16, 17, 18                  # from the core
 OK, BUSY, REFUSED, NOT_FOUND, FAILED = range(5)        # Call
 DNS = 1                                                # NameKind
-ACME_AUTHORIZATION = 1                                 # Evidence
+ACME_AUTHORIZATION, CHALLENGE = 1, 4                   # Evidence
 # Disposition
 INCOMPLETE, ERROR, DENIED, ISSUED, UNDER_SUBMISSION, REVOKED = 0, 1, 2, 3, 5, 6
 VERSION = 1
@@ -97,13 +102,15 @@ class Refused(Exception):
 
 
 def submission(ca, endpoint, profile, requester, names, request, transaction, protocol="acme",
-               evidence=ACME_AUTHORIZATION):
-    """A Submit. `transaction` is text that is the same whenever this client repeats this request."""
+               evidence=ACME_AUTHORIZATION, challenge=None):
+    """A Submit. `transaction` is text that is the same whenever this client repeats this request. With a challenge the
+    names are those of the request, and none are given here."""
     return message(
         (1, ca), (2, protocol), (3, endpoint), (4, profile), (5, requester), (6, evidence),
         (8, int(time.time() * 1000)), (9, request),
         (10, [message((1, DNS), (2, name), (3, evidence), (4, "checked by hand")) for name in names]),
-        (12, hashlib.sha256(transaction.encode()).digest()))
+        (12, hashlib.sha256(transaction.encode()).digest()),
+        (15, [message((1, CHALLENGE), (3, challenge))] if challenge else []))
 
 
 class Core:
@@ -215,14 +222,18 @@ def public_key(request):
 FINAL = {ERROR: "the request failed", DENIED: "the request was denied", REVOKED: "the certificate was revoked"}
 
 
-def enrol(core, ca, endpoint, profile, name, request):
-    """The certificate. Whoever asks is known before: here it is always the same person, who answers for the name."""
-    requester = "acme:example"
+def enrol(core, ca, endpoint, profile, name, request, challenge=None):
+    """The certificate. Whoever asks is known before: here it is always the same person, who answers for the name, or
+    whoever has the challenge, who is called by the key of his request."""
+    proof, names, requester = {}, [name], "acme:example"
+    if challenge:
+        proof = {"protocol": "scep", "evidence": CHALLENGE, "challenge": challenge}
+        names, requester = [], "scep:" + hashlib.sha256(public_key(request)).hexdigest()[:32]
     # Not of the request's octets: a client that signs the same request once more means the same request.
     transaction = f"{endpoint} {name} {hashlib.sha256(public_key(request)).hexdigest()}"
     while True:
         try:
-            outcome = core.submit(ca, endpoint, profile, requester, [name], request, transaction)
+            outcome = core.submit(ca, endpoint, profile, requester, names, request, transaction, **proof)
             call, disposition = first(outcome, 1, OK), first(outcome, 3, INCOMPLETE)
             if call == OK and disposition == ISSUED:
                 core.ask(RETRIEVE, ca, requester, first(outcome, 2, 0))
@@ -237,16 +248,22 @@ def enrol(core, ca, endpoint, profile, name, request):
         time.sleep(first(outcome, 6, 1))
 
 
-def main(path, ca, endpoint, profile, name, request):
+def read_challenge(path):
+    with sys.stdin if path == "-" else open(path) as f:
+        return f.readline().strip()
+
+
+def main(path, ca, endpoint, profile, name, request, challenge=None):
     try:
+        secret = read_challenge(challenge) if challenge else None
         core = Core(path)
         print(f"connected as {core.name}; CAs: {', '.join(core.cas)}", file=sys.stderr)
-        print(pem(enrol(core, ca, endpoint, profile, name, read_request(request))))
+        print(pem(enrol(core, ca, endpoint, profile, name, read_request(request), secret)))
     except (Refused, OSError, EOFError) as e:
         sys.exit(f"intermediary.py: {e}")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 7:
+    if len(sys.argv) not in (7, 8):
         sys.exit(__doc__.split("\n\n")[1].strip())
     main(*sys.argv[1:])

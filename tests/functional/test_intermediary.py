@@ -87,6 +87,35 @@ def the_example_gets_a_certificate():
                   for line in lines), f"the timeline does not name the intermediary: {lines}")
 
 
+def the_example_passes_a_challenge_on():
+    """It vouches for nothing: the core redeems the challenge, once, for the names of its scope."""
+    with Place() as p:
+        secret = p.g.tool_json("challenge", "create", "--endpoint", "acme", "--scope", NAME)["secret"]
+
+        def enrol(name, given):
+            path, _ = p.request(name)
+            return subprocess.run([sys.executable, EXAMPLE, p.socket, "test ca", "acme", "server", name, path, "-"],
+                                  input=given + "\n", capture_output=True, text=True, timeout=60)
+
+        done = enrol(NAME, "not-the-challenge")
+        check(done.returncode != 0 and "credential" in done.stderr, done.stderr)
+        check(p.rows() == [], "a wrong challenge makes no row")
+        done = enrol("b.print.example", secret)
+        check(done.returncode != 0 and "does not prove" in done.stderr, done.stderr)
+        done = enrol(NAME, secret)
+        check(done.returncode == 0, done.stderr)
+        certificate = os.path.join(p.g.folder, "certificate.pem")
+        with open(certificate, "w") as f:
+            f.write(done.stdout)
+        p.g.verify(certificate)
+        issued = [r for r in p.rows() if r["state"] == "issued"]
+        check(len(issued) == 1 and issued[0]["requester"].startswith("scep:"), str(issued))
+        check(issued[0]["names"] == [NAME], str(issued))
+        check(any(line["text"].startswith('proven by="challenge') for line in p.g.timeline(issued[0]["id"])), "by what")
+        done = enrol(NAME, secret)
+        check(done.returncode != 0 and "used up" in done.stderr, f"a second use: {done.stderr}")
+
+
 def a_held_request_is_collected_after_approval():
     with Place() as p:
         core = ex.Core(p.socket)
@@ -331,7 +360,7 @@ def who_says_nothing_is_cut_and_takes_no_place():
 
 
 if __name__ == "__main__":
-    main([the_example_gets_a_certificate, a_held_request_is_collected_after_approval,
+    main([the_example_gets_a_certificate, the_example_passes_a_challenge_on, a_held_request_is_collected_after_approval,
           the_example_takes_a_final_answer_for_one, the_example_connects_again_and_repeats,
           a_request_that_is_signed_again_is_the_same_transaction, a_peer_that_is_not_configured_is_told_so,
           what_lies_outside_the_binding_is_refused,
