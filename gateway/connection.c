@@ -462,8 +462,11 @@ static void print_reply(struct gw_connection *c)
 	}
 	c->large = options.is_head || r->status == 304 ? NULL : MOVE(r->large);
 	c->large_sent = 0;
+	/* It may have had a secret in it, and the connection may be idle from now on. */
 	if (r->body.capacity > KEEP_CAPACITY)
 		buf_fini(&r->body);
+	else
+		buf_reset(&r->body);
 	c->x.version = c->http.is_http10 ? GW_HTTP_1_0 : GW_HTTP_1_1;
 	gw_exchange_end(&c->x, c->http.method, c->http.method ? c->http.path : NULL);
 	arena_drop(&c->x.arena);

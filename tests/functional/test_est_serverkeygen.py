@@ -352,6 +352,14 @@ def encrypted_for_bouncy_castle(g, keys, password):
 
 # ---- nowhere ----
 
+def left_idle(g, keys, password):
+    """A client that got its key and keeps the connection."""
+    est = Est(g, user=("dev", password))
+    _, _, der, _ = read_reply(enroll(est, "idle.example.com"))
+    keys.add("the key of an idle connection", der)
+    return est
+
+
 def nowhere(g, keys):
     """S29."""
     for path in [g.log_path, g.trace, *glob.glob(os.path.join(g.data, "**", "*"), recursive=True)]:
@@ -404,7 +412,9 @@ def keys_that_the_server_makes():
         denied(g, password)
         encrypted(g, keys, password)
         encrypted_for_bouncy_castle(g, keys, password)
+        idle = left_idle(g, keys, password)
         nowhere(g, keys)
+        idle.close()
 
 
 if __name__ == "__main__":
