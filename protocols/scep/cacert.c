@@ -27,7 +27,7 @@ static int reply_bag(struct scep *s, const struct proto_ra_key *key, struct http
 	if (!e)
 		e = buf_append(&all, s->cacert == SCEP_CACERT_CHAIN ? key->chain : first_of(key->chain));
 	if (!e)
-		e = bundle_write_certificates(buf_bytes(&all), &bag);
+		e = bundle_write_in_order(buf_bytes(&all), &bag);
 	return e ? e : http_reply_body(r, 200, "application/x-x509-ca-ra-cert", buf_bytes(&bag));
 }
 

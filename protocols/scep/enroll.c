@@ -212,7 +212,7 @@ static int take_certificate(struct scep_call *c, const struct ca_outcome *out)
 	if (!e && c->scep->bag == SCEP_BAG_CHAIN)
 		e = buf_append(&all, buf_bytes(&out->chain));
 	c->status = SCEP_SUCCESS;
-	return e ? e : bundle_write_certificates(buf_bytes(&all), &c->bag);
+	return e ? e : bundle_write_in_order(buf_bytes(&all), &c->bag);
 }
 
 int scep_take_outcome(struct scep_call *c, int e, const struct ca_outcome *out)

@@ -60,7 +60,33 @@ static X509_CRL *make_crl(void)
 	return crl;
 }
 
-static void certificates_are_read_in_their_order(void **unused)
+/* X.690 11.6, whatever the order in which they came. */
+static void certificates_stand_in_the_order_of_der(void **unused)
+{
+	static const char *const orders[] = {
+		"\x30\x01" "b" "\x30\x02" "aa" "\x30\x01" "a", "\x30\x02" "aa" "\x30\x01" "a" "\x30\x01" "b",
+		"\x30\x01" "a" "\x30\x01" "b" "\x30\x02" "aa",
+	};
+
+	for (size_t i = 0; i < sizeof(orders) / sizeof(*orders); i++) {
+		OWNED_BUF bundle = BUF_INIT(128);
+
+		assert_int_equal(bundle_write_certificates(bytes_of_str(orders[i]), &bundle), 0);
+		assert_non_null(memmem(bundle.ptr, bundle.len, orders[2], strlen(orders[2])));
+		buf_reset(&bundle);
+		assert_int_equal(bundle_write_in_order(bytes_of_str(orders[i]), &bundle), 0);
+		assert_non_null(memmem(bundle.ptr, bundle.len, orders[i], strlen(orders[i])));
+	}
+}
+
+static void what_is_no_certificate_makes_no_bundle(void **unused)
+{
+	OWNED_BUF bundle = BUF_INIT(128);
+
+	assert_int_equal(bundle_write_certificates(bytes_of_str("\x30\x01" "a" "\x30"), &bundle), -EBADMSG);
+}
+
+static void certificates_are_read_twice_if_they_are_there_twice(void **unused)
 {
 	OWNED_BUF both = BUF_INIT(65536), bundle = BUF_INIT(65536);
 	X509 *x = make_certificate();
@@ -112,13 +138,15 @@ static void an_empty_one_and_one_that_does_not_fit(void **unused)
 	read = read_bundle(&bundle);
 	assert_null(CMS_get1_certs(read));
 	CMS_ContentInfo_free(read);
-	assert_int_equal(bundle_write_certificates(bytes_of_str("0123456789"), &small), -EMSGSIZE);
+	assert_int_equal(bundle_write_certificates(bytes_of_str("\x30\x08" "12345678"), &small), -EMSGSIZE);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(certificates_are_read_in_their_order),
+		cmocka_unit_test(certificates_are_read_twice_if_they_are_there_twice),
+		cmocka_unit_test(certificates_stand_in_the_order_of_der),
+		cmocka_unit_test(what_is_no_certificate_makes_no_bundle),
 		cmocka_unit_test(lists_are_read_too),
 		cmocka_unit_test(an_empty_one_and_one_that_does_not_fit),
 	};
