@@ -294,6 +294,10 @@ static int judge(const struct judging *j)
 	struct ca_request *r = j->r;
 	int e = j->renewed ? begin_renewal(j) : 0;
 
+	/* RFC 6402 2.8: it is about a certificate, and none is there. Nobody may get the old names unasked. */
+	if (!j->renewed && r->csr.wanted)
+		e = refuse(j->why, "ChangeSubjectName is for who renews by the certificate whose names change; others "
+				   "ask for the new names in the request itself", "", "");
 	if (!e)
 		e = take_names(j);
 	/* However the request writes them, they are the same names to rules about renewals. */
