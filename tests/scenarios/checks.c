@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -220,6 +221,18 @@ static void check_value(struct scenario *s, const char *what, const struct buf *
 		scenario_fail(s, "%s is '%s', expected %s '%s'", what, buf_str(got), relation, wanted);
 }
 
+/* Over a link the answer "busy" may come before the row is written: what a submission began goes on without who asked. */
+static void wait_for_row(struct scenario *s, long long id)
+{
+	OWNED_BUF sql = BUF_INIT(256), n = BUF_INIT(256);
+
+	buf_printf(&sql, "SELECT count(*) FROM requests WHERE id=%lld", id);
+	for (int tries = 0; tries < 500 && query(s, buf_str(&sql), &n) && strcmp(buf_str(&n), "0") == 0; tries++) {
+		buf_reset(&n);
+		usleep(20000);
+	}
+}
+
 /* row ID COLUMN = VALUE; also != and ~ (holds). States may be written as words. */
 void step_row(struct scenario *s, const struct step *step)
 {
@@ -238,6 +251,7 @@ void step_row(struct scenario *s, const struct step *step)
 			wanted = number;
 			break;
 		}
+	wait_for_row(s, strtoll(step->words[1], NULL, 10));
 	buf_printf(&sql, "SELECT %s FROM requests WHERE id=%lld", step->words[2], strtoll(step->words[1], NULL, 10));
 	if (query(s, buf_str(&sql), &got))
 		check_value(s, step->words[2], &got, step->words[3], wanted);
