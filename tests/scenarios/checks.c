@@ -221,7 +221,8 @@ static void check_value(struct scenario *s, const char *what, const struct buf *
 		scenario_fail(s, "%s is '%s', expected %s '%s'", what, buf_str(got), relation, wanted);
 }
 
-/* Over a link the answer "busy" may come before the row is written: what a submission began goes on without who asked. */
+/* Over a link the answer "busy" may come before the row is written: what a submission began goes on without who asked.
+ */
 static void wait_for_row(struct scenario *s, long long id)
 {
 	OWNED_BUF sql = BUF_INIT(256), n = BUF_INIT(256);
