@@ -337,14 +337,17 @@ class History:
             number, date, found = self.read_list(der)
             check(number > self.list_number and date >= self.list_date, f"list {number} of {date} comes after list "
                   f"{self.list_number} of {self.list_date}")
+            entries = dict(found)
             bounds = self.list_date, self.list_date if number == self.list_number + 1 else date
             for c in self.all:
                 self.check_entry(c, found.pop(c.serial, None), date, bounds, seen)
             check(not found, f"the list has what nobody issued: {found}")
             self.list_number, self.list_date = number, date
             self.asked["openssl crl"] += 1
-            # What changed before the second in which it was begun is in it: that was checked just now.
-            for c in [c for c, acked in self.unlisted.items() if acked < date]:
+            # What changed before the second in which it was begun is in it: that was checked just now. And of that
+            # second, what it says as it is now: after the last change there is no further list.
+            for c in [c for c, acked in self.unlisted.items()
+                      if acked < date or entries.get(c.serial, GOOD) == c.status()]:
                 self.told("openssl crl", c, seen)
         late = [c for c, acked in self.unlisted.items() if seen - acked > CRL_LATE_S]
         check(not late, f"not in a list after {CRL_LATE_S} s: {[c.describe() for c in late]}")
