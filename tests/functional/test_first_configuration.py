@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 
 from gatehouse import DAEMON, SKIP, TOOL, check, main
@@ -75,6 +76,14 @@ def crl_of(leaf):
     return [word[4:] for word in text.split() if word.startswith("URI:")][0]
 
 
+def fetches(url, media_type):
+    try:
+        with urllib.request.urlopen(url, timeout=30) as reply:
+            return reply.headers["Content-Type"] == media_type
+    except urllib.error.HTTPError:
+        return False
+
+
 def inside(folder):
     furnish(folder)
     config, root, leaf, log = (os.path.join(folder, name) for name in ("gatehouse.yaml", "root.pem", "leaf.pem", "log"))
@@ -100,8 +109,8 @@ def inside(folder):
             # The responder gets its certificate as soon as the CA works.
             wait_for(lambda: f"{leaf}: good" in ask(leaf, root), f"the answer is not good: {ask(leaf, root)}")
             check("Response verify OK" in ask(leaf, root), ask(leaf, root))
-        with urllib.request.urlopen(crl_of(leaf), timeout=30) as reply:
-            check(reply.status == 200 and reply.headers["Content-Type"] == "application/pkix-crl", str(reply.headers))
+        # So it is with the first list.
+        wait_for(lambda: fetches(crl_of(leaf), "application/pkix-crl"), "there is no list")
         with urllib.request.urlopen(f"https://{HOST}/acme/directory", timeout=30, context=context) as reply:
             check(reply.status == 200, "the ACME directory")
         serial = run("openssl", "x509", "-in", leaf, "-noout", "-serial").strip().split("=")[1]
