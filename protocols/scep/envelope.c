@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include <openssl/cms.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
@@ -231,7 +232,8 @@ bool scep_envelope_open(const struct scep_envelope *envelope, const uint8_t *key
 {
 	const EVP_CIPHER *cipher = scep_cipher_get(envelope->cipher);
 	EVP_CIPHER_CTX *ctx = cipher ? EVP_CIPHER_CTX_new() : NULL;
-	uint8_t *to = buf_room(out, envelope->content.len + EVP_MAX_BLOCK_LENGTH);
+	size_t size = envelope->content.len + EVP_MAX_BLOCK_LENGTH;
+	uint8_t *to = buf_room(out, size);
 	int n = 0, last = 0;
 	bool ok = ctx && to && EVP_DecryptInit_ex2(ctx, cipher, key, envelope->iv.ptr, NULL) == 1 &&
 		  EVP_DecryptUpdate(ctx, to, &n, envelope->content.ptr, (int)envelope->content.len) == 1 &&
@@ -239,6 +241,8 @@ bool scep_envelope_open(const struct scep_envelope *envelope, const uint8_t *key
 
 	if (ok)
 		buf_added(out, (size_t)(n + last));
+	else if (to)
+		OPENSSL_cleanse(to, size); /* blocks before the wrong one may be a client's */
 	EVP_CIPHER_CTX_free(ctx);
 	ERR_clear_error();
 	return ok;

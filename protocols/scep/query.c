@@ -79,6 +79,8 @@ static int letter_of(int c)
 		return '+';
 	case '_':
 		return '/';
+	case 0:
+		return -1;
 	default:
 		return c;
 	}
