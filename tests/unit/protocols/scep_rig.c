@@ -39,7 +39,7 @@ void scep_client_make(struct scep_client *c, const char *kind, const char *name)
 	uint8_t *der = NULL;
 	int n;
 
-	c->key = *kind == 'P' ? EVP_EC_gen(kind) : EVP_RSA_gen((unsigned)atoi(kind));
+	c->key = *kind == 'P' ? EVP_EC_gen(kind) : EVP_RSA_gen((unsigned)strtol(kind, NULL, 10));
 	assert_non_null(c->key);
 	X509_set_version(x, 2);
 	ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
