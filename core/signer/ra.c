@@ -47,7 +47,7 @@ static int set_padding(EVP_PKEY_CTX *ctx, enum signer_wrapping wrapping)
 }
 
 /* The whole block of PKCS #1 v1.5, or the message of OAEP; how many octets, 0: what was wrapped is no number below
- * the modulus, which everybody can see, or OAEP's padding, which libcrypto checks in constant time, is wrong. */
+ * the modulus, or OAEP's padding, which libcrypto checks in constant time, is wrong. */
 static size_t decrypt(EVP_PKEY *pkey, enum signer_wrapping wrapping, struct bytes wrapped,
 		      uint8_t out[static MODULUS_MAX])
 {
@@ -59,6 +59,19 @@ static size_t decrypt(EVP_PKEY *pkey, enum signer_wrapping wrapping, struct byte
 	EVP_PKEY_CTX_free(ctx);
 	ERR_clear_error();
 	return ok ? n : 0;
+}
+
+/* What is no number for the key could be refused at once, and everybody can see that it is none; yet with one time for
+ * all that fails there is nothing to reason about. */
+static int spend_time(EVP_PKEY *pkey, size_t size)
+{
+	uint8_t wrapped[MODULUS_MAX] = { 0 }, message[MODULUS_MAX];
+
+	if (random_octets(wrapped + 1, size - 1))
+		return -EIO;
+	(void)decrypt(pkey, SIGNER_WRAPPING_PKCS1, bytes_of(wrapped, size), message);
+	OPENSSL_cleanse(message, sizeof(message));
+	return 0;
 }
 
 int ra_unwrap(EVP_PKEY *pkey, enum signer_wrapping wrapping, struct bytes wrapped, uint8_t *out, size_t n)
@@ -73,6 +86,8 @@ int ra_unwrap(EVP_PKEY *pkey, enum signer_wrapping wrapping, struct bytes wrappe
 	if (random_octets(out, n))
 		return -EIO;
 	got = wrapped.len == size ? decrypt(pkey, wrapping, wrapped, message) : 0;
+	if ((wrapped.len != size || (!got && wrapping == SIGNER_WRAPPING_PKCS1)) && spend_time(pkey, size))
+		return -EIO;
 	if (wrapping == SIGNER_WRAPPING_PKCS1 && got == size) {
 		good = check_padding(message, size, n);
 		found = message + size - n;

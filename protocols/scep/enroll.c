@@ -11,6 +11,9 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include <openssl/err.h>
+#include <openssl/x509.h>
+
 #include "core/base/base64.h"
 #include "core/base/der.h"
 #include "core/base/digest.h"
@@ -46,6 +49,28 @@ static bool is_self_issued(struct bytes certificate)
 	return !der_expect(&info, DER_INTEGER, &content) && !der_expect(&info, DER_SEQUENCE, &content) &&
 	       !der_expect(&info, DER_SEQUENCE, &issuer) && !der_expect(&info, DER_SEQUENCE, &content) &&
 	       !der_expect(&info, DER_SEQUENCE, &subject) && bytes_equal(issuer, subject);
+}
+
+static bool is_signed_by_itself(struct bytes request)
+{
+	const uint8_t *p = request.ptr;
+	X509_REQ *req = d2i_X509_REQ(NULL, &p, (long)request.len);
+	EVP_PKEY *key = req ? X509_REQ_get0_pubkey(req) : NULL;
+	bool is_it = key && X509_REQ_verify(req, key) == 1;
+
+	X509_REQ_free(req);
+	ERR_clear_error();
+	return is_it;
+}
+
+/* Is it a request of this sender, as he wrote it? Whoever has seen the envelope of somebody else can sign it anew, with
+ * a key of his own and the envelope as it was or bent. Were he told how far each of them comes, he would learn from the
+ * answers what is inside (Vaudenay 2002): he is told what he is told of garbage. */
+static bool read_request(const struct scep_call *c, struct proto_csr *csr)
+{
+	return proto_csr_read(csr, c->content) == 0 &&
+	       (!is_self_issued(c->message.signer) || bytes_equal(c->message.signer_spki, csr->spki)) &&
+	       is_signed_by_itself(csr->der);
 }
 
 /* By the key that signed the message: it stays the same while a client polls, and no two clients have one. */
@@ -91,9 +116,6 @@ static int identify(struct scep_call *c, struct enrolment *n)
 	}
 	if (c->message.type != SCEP_PKCS_REQ)
 		return scep_fail(c, SCEP_BAD_MESSAGE_CHECK, "a renewal is signed with the certificate that it renews");
-	if (!bytes_equal(c->message.signer_spki, n->csr.spki))
-		return scep_fail(c, SCEP_BAD_MESSAGE_CHECK,
-				 "the message is signed by another key than that of the request");
 	if (!n->csr.challenge.len)
 		return scep_fail(c, SCEP_BAD_REQUEST, "the request has no challengePassword");
 	n->claim = (struct ca_credential_claim){ .kind = CA_EVIDENCE_CHALLENGE, .secret = n->csr.challenge };
@@ -241,7 +263,7 @@ int scep_enroll(struct scep_call *c)
 	struct enrolment n = { 0 };
 	int e;
 
-	if (proto_csr_read(&n.csr, c->content))
+	if (!read_request(c, &n.csr))
 		return scep_refuse_content(c);
 	e = identify(c, &n);
 	if (e)

@@ -25,7 +25,8 @@ int scep_fail(struct scep_call *c, enum scep_fail fail, const char *text)
 int scep_refuse_content(struct scep_call *c)
 {
 	atomic_fetch_add(&c->scep->n_undecrypted, 1);
-	return scep_fail(c, SCEP_BAD_MESSAGE_CHECK, "the message cannot be decrypted, or holds nothing of its type");
+	return scep_fail(c, SCEP_BAD_MESSAGE_CHECK, "the message cannot be decrypted, or holds nothing of its type that "
+						    "its sender signed");
 }
 
 int scep_later(struct scep_call *c, unsigned retry_after_s)

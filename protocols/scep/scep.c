@@ -205,7 +205,7 @@ static const struct proto_counter scep_counters[] = {
 	{ "scep_issued", "CertReps with SUCCESS, repeats too.", read_issued },
 	{ "scep_pending", "CertReps with PENDING.", read_pending },
 	{ "scep_failed", "CertReps with FAILURE.", read_failed },
-	{ "scep_undecrypted", "Messages that could not be decrypted.", read_undecrypted },
+	{ "scep_undecrypted", "Messages that could not be decrypted, or held nothing of their sender.", read_undecrypted },
 	{ "scep_malformed", "Requests that were no SCEP message.", read_malformed },
 	{ 0 },
 };
