@@ -125,10 +125,10 @@ static int refuse(char why[static CA_REASON_SIZE], const struct ca_profile *p, c
 	return CA_STATUS_BAD_REQUEST;
 }
 
-/* Their names are in the order of their strength. */
+/* Their names are in the order of their strength. SHA-1 is not among "any". */
 static bool is_weaker(const char *digest, const char *weakest)
 {
-	return digest && weakest && strcmp(digest, weakest) < 0;
+	return digest && strcmp(digest, weakest ? weakest : "sha256") < 0;
 }
 
 int request_form_check(const struct ca_profile *p, const struct csr *csr, char why[static CA_REASON_SIZE])
@@ -145,6 +145,6 @@ int request_form_check(const struct ca_profile *p, const struct csr *csr, char w
 	if (!is_weaker(csr->digest, weakest_digest(p)))
 		return 0;
 	snprintf(why, CA_REASON_SIZE, "the request is signed with %s; profile %s wants %s or better", csr->digest,
-		 p->name, weakest_digest(p));
+		 p->name, weakest_digest(p) ? weakest_digest(p) : "sha256");
 	return CA_STATUS_BAD_SIGNATURE;
 }

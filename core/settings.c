@@ -209,9 +209,10 @@ const struct conf_option ca_profile_rows[] = {
 	 .summary = "OIDs of attributes that a PKCS#10 must have."},
 	{.name = "request-digest",
 	 .type = CONF_CHOICE,
-	 .range = "any|sha256|sha384|sha512",
+	 .range = "any|sha1|sha256|sha384|sha512",
 	 .fallback = "any",
-	 .summary = "The weakest digest under the signature of a PKCS#10."},
+	 .summary = "The weakest digest under the signature of a PKCS#10; any: SHA-256 and all that are better. What "
+		    "sha1 takes besides, with RSA keys, is what old SCEP clients sign with."},
 	{0},
 };
 

@@ -346,7 +346,7 @@ struct ca_form_part {
 struct ca_request_form {
 	const char *const *key_types; /* "rsa", "ec-p256", "ec-p384", "ed25519": one of them; ends with NULL */
 	unsigned rsa_bits;            /* smallest RSA key */
-	const char *digest;           /* "sha256", "sha384", "sha512": weakest for its signature; NULL: any */
+	const char *digest;           /* "sha1", "sha256", …: weakest for its signature; NULL: from sha256 on */
 	const struct ca_form_part *subject;
 	size_t n_subject;
 	const char *const *attributes; /* dotted types of attributes that it must have; ends with NULL */

@@ -48,6 +48,7 @@ static const struct proof {
 	{ "1.2.840.113549.1.1.11", "RSA", EVP_sha256, "sha256", true }, /* sha256WithRSAEncryption */
 	{ "1.2.840.113549.1.1.12", "RSA", EVP_sha384, "sha384", true },
 	{ "1.2.840.113549.1.1.13", "RSA", EVP_sha512, "sha512", true },
+	{ "1.2.840.113549.1.1.5", "RSA", EVP_sha1, "sha1", true },      /* only where a profile takes it */
 	{ "1.3.101.112", "ED25519", NULL, NULL, false },
 };
 

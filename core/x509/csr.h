@@ -42,7 +42,7 @@ struct csr {
 	struct csr_name *names;        /* of the SAN extension, duplicates removed */
 	size_t n_names;
 	struct bytes attributes;       /* content of its attributes */
-	const char *digest;            /* "sha256", …: of the signature; NULL: its algorithm hashes by itself */
+	const char *digest;            /* "sha1", "sha256", …: of the signature; NULL: its algorithm hashes by itself */
 	bool has_other_names;          /* a SAN form other than dNSName, iPAddress, rfc822Name, URI */
 	struct ca_extension extensions[CSR_EXTENSIONS_MAX]; /* flags: critical bit only */
 	size_t n_extensions;

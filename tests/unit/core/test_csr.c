@@ -49,6 +49,7 @@ static void accepts_each_key_type_and_says_what_was_asked(void **state)
 		{ "ec-p256", "sha256", "ec-p256", 256 }, { "ec-p384", "sha384", "ec-p384", 384 },
 		{ "ec-p256", "sha512", "ec-p256", 256 }, { "rsa", "sha256", "rsa", 2048 },
 		{ "rsa", "sha512", "rsa", 2048 },        { "ed25519", NULL, "ed25519", 253 },
+		{ "rsa", "sha1", "rsa", 2048 }, /* for the profile to judge */
 	};
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
@@ -115,8 +116,6 @@ static void refuses_a_bad_signature_and_weak_algorithms(void **state)
 	assert_int_equal(gate_spec(&(struct csr_spec){ NAMES("a.example"), .is_signature_bad = true }),
 			 CA_STATUS_BAD_SIGNATURE);
 	assert_int_equal(gate_spec(&(struct csr_spec){ NAMES("a.example"), .digest = "sha1" }),
-			 CA_STATUS_BAD_SIGNATURE);
-	assert_int_equal(gate_spec(&(struct csr_spec){ NAMES("a.example"), .key = "rsa", .digest = "sha1" }),
 			 CA_STATUS_BAD_SIGNATURE);
 	assert_int_equal(gate_spec(&(struct csr_spec){ NAMES("a.example"), .key = "rsa", .digest = "md5" }),
 			 CA_STATUS_BAD_SIGNATURE);
