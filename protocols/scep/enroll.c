@@ -124,11 +124,14 @@ static int identify(struct scep_call *c, struct enrolment *n)
 
 /* ---- the submission ---- */
 
+/* Clients make the transaction's name of the key, and some keep the key when they renew: what is renewed tells such a
+ * request from the one before. A certificate that a client made by itself may be another one each time he asks. */
 static int transaction_key(const struct scep_call *c, const struct enrolment *n, uint8_t key[static SHA256_SIZE])
 {
+	bool is_renewal = n->claim.kind == CA_EVIDENCE_CERTIFICATE;
 	struct bytes pieces[] = {
 		bytes_of_str("scep"), bytes_of_str(c->scep->endpoint), c->message.transaction_id, n->csr.spki,
-		c->message.signer_spki,
+		is_renewal ? c->message.signer : c->message.signer_spki,
 	};
 
 	return digest_sha256_pieces(pieces, sizeof(pieces) / sizeof(*pieces), key);
