@@ -43,7 +43,9 @@ int scep_get_certificates(struct scep *s, const struct http_request *q, struct h
 	}
 	if (e)
 		return e;
-	return s->cacert == SCEP_CACERT_CA ?
-		       http_reply_body(r, 200, "application/x-x509-ca-cert", first_of(keys[0].chain)) :
-		       reply_bag(s, &keys[0], r);
+	if (s->cacert == SCEP_CACERT_CA)
+		return http_reply_body(r, 200, "application/x-x509-ca-cert", first_of(keys[0].chain));
+	if (s->cacert == SCEP_CACERT_RA_ONLY)
+		return http_reply_body(r, 200, "application/x-x509-ca-cert", keys[0].certificate);
+	return reply_bag(s, &keys[0], r);
 }

@@ -11,6 +11,8 @@
 
 #include <openssl/crypto.h>
 
+#include "core/base/log.h"
+
 #define REPLY_MAX ((size_t)1 << 20)
 #define RETRY_AFTER_S 5
 
@@ -163,6 +165,21 @@ static int write_answer(struct scep_call *c, struct buf *out)
 	return e ? e : scep_reply_write(c->scep->ra, c->key, &reply, c->q->arena, out);
 }
 
+static const char *const fail_words[] = {
+	[SCEP_BAD_ALG] = "badAlg",   [SCEP_BAD_MESSAGE_CHECK] = "badMessageCheck", [SCEP_BAD_REQUEST] = "badRequest",
+	[SCEP_BAD_TIME] = "badTime", [SCEP_BAD_CERT_ID] = "badCertId",
+};
+
+/* Most clients print the failInfo at best, and never its text. */
+static void tell(const struct scep_call *c)
+{
+	const struct operation *o = find_operation(c->message.type);
+
+	if (c->status == SCEP_FAILURE)
+		log_info("scep.refused", "endpoint", c->scep->endpoint, "from", c->q->peer_address, "type",
+			 o ? o->word : "unknown", "fail", fail_words[c->fail], "reason", c->fail_text);
+}
+
 static void count(struct scep_call *c)
 {
 	struct scep *s = c->scep;
@@ -191,6 +208,7 @@ static int answer(struct scep_call *c)
 	if (e)
 		return e;
 	count(c);
+	tell(c);
 	return http_reply_body(c->r, 200, "application/x-pki-message", buf_bytes(&out));
 }
 

@@ -20,9 +20,10 @@ static const struct conf_option scep_options[] = {
 	  "What old clients may sign and encrypt with besides: SHA-1 and Triple-DES, or single DES too, which anybody "
 	  "breaks. Answers have AES-128 at least.", NULL, NULL },
 	{ "oaep", CONF_BOOL, NULL, "false", "Take RSAES-OAEP besides PKCS #1 v1.5.", NULL, NULL },
-	{ "ca-certificates", CONF_CHOICE, "chain|ra|ca", "chain",
-	  "What GetCACert answers: the RA certificate with all above it, with its issuer alone, or the issuer alone "
-	  "without it, for clients that get the other one elsewhere.", NULL, NULL },
+	{ "ca-certificates", CONF_CHOICE, "chain|ra|ra-only|ca", "chain",
+	  "What GetCACert answers: the RA certificate with all above it, with its issuer alone, by itself (for clients "
+	  "that encrypt to every certificate they get), or the issuer alone without it, for clients that get the other "
+	  "one elsewhere.", NULL, NULL },
 	{ "reply", CONF_CHOICE, "leaf|chain", "leaf", "What comes with a new certificate: nothing, or those above it.",
 	  NULL, NULL },
 	{ "retry-after", CONF_DURATION, "1s..1h", NULL,
@@ -112,7 +113,7 @@ static unsigned choice(const struct conf_section *conf, const char *name, const 
 static void read_settings(struct scep *s, const struct conf_section *conf)
 {
 	static const char *const legacies[] = { "none", "sha1-3des", "des" };
-	static const char *const cacerts[] = { "chain", "ra", "ca" };
+	static const char *const cacerts[] = { "chain", "ra", "ra-only", "ca" };
 	static const char *const bags[] = { "leaf", "chain" };
 
 	s->legacy = (enum scep_legacy)choice(conf, "legacy", legacies);

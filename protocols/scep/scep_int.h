@@ -23,7 +23,7 @@
 enum scep_bag { SCEP_BAG_LEAF, SCEP_BAG_CHAIN };
 
 /* What GetCACert answers. */
-enum scep_cacert { SCEP_CACERT_CHAIN, SCEP_CACERT_RA, SCEP_CACERT_CA };
+enum scep_cacert { SCEP_CACERT_CHAIN, SCEP_CACERT_RA, SCEP_CACERT_RA_ONLY, SCEP_CACERT_CA };
 
 struct scep {
 	struct ca_door *ca;
