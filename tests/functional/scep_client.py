@@ -2,6 +2,8 @@
 import os
 import subprocess
 
+from cryptography import x509
+
 from gatehouse import check, free_ports
 
 
@@ -10,8 +12,10 @@ def add_scep(g, endpoints, listener="", profiles=""):
     (g.scep_port,) = free_ports(1)
     text = ""
     for name, more in endpoints.items():
-        more = "".join(f"    {line}\n" for line in more.splitlines())
-        text += f"  - name: {name}\n    protocol: scep\n    path: /scep/{name}\n    ca: Test CA\n    profile: server\n{more}"
+        if "profile:" not in more:
+            more += "\nprofile: server"
+        more = "".join(f"    {line}\n" for line in more.splitlines() if line)
+        text += f"  - name: {name}\n    protocol: scep\n    path: /scep/{name}\n    ca: Test CA\n{more}"
     with open(g.config, encoding="utf-8") as f:
         config = f.read()
     listener = "".join(f"    {line}\n" for line in listener.splitlines())
@@ -37,6 +41,11 @@ def url(g, name):
 def create_challenge(g, endpoint, *scope, more=()):
     words = [word for s in scope for word in ("--scope", s)]
     return g.tool_json("challenge", "create", "--endpoint", endpoint, *words, *more)["secret"]
+
+
+def read_certificate(path):
+    with open(path, "rb") as f:
+        return x509.load_pem_x509_certificate(f.read())
 
 
 def run(*words, code=0, **options):
@@ -77,3 +86,17 @@ class Strongswan:
         """The file of the certificate, and that of its key."""
         key = self.key(name)
         return self.save(name + ".pem", run(*self.command(key, name, challenge, more))), key
+
+    def start(self, name, challenge, more=()):
+        return subprocess.Popen(self.command(self.key(name), name, challenge, more), stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def end(self, process):
+        out, said = process.communicate(timeout=120)
+        return process.returncode, out, said.decode(errors="replace")
+
+    def fail(self, name, challenge, more=()):
+        """What it says when it gets nothing."""
+        code, out, said = self.end(self.start(name, challenge, more))
+        check(code != 0 and not out, f"pki --scep for {name} ended with {code}: {out}{said}{self.g.log_tail()}")
+        return said

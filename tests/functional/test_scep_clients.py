@@ -1,15 +1,192 @@
 #!/usr/bin/python3
-"""SCEP clients of Debian, unmodified, against one listener: strongSwan's pki."""
+"""SCEP clients of Debian, unmodified, all against one listener: strongSwan's pki, certmonger and micromdm's."""
+import os
+import shutil
+import subprocess
+import time
+
+from certmonger import Certmonger
 from gatehouse import check, gatehouse, main
-from scep_client import Strongswan, add_scep, create_challenge
+from scep_client import Strongswan, add_scep, create_challenge, read_certificate, url
+
+ENDPOINTS = {"scep": "retry-after: 1s", "scep-other": "", "scep-old": "legacy: sha1-3des\nprofile: old",
+             "scep-chain": "reply: chain", "scep-new": "ca-certificates: ra-only",
+             "scep-3des": "ca-certificates: ra-only\nlegacy: sha1-3des",
+             "scep-des": "ca-certificates: ra-only\nlegacy: des"}
 
 
-def strongswan_enrols():
-    with gatehouse(lambda g: add_scep(g, {"scep": ""})) as g:
-        client = Strongswan(g, "scep")
-        challenge = create_challenge(g, "scep", "dns:*.example")
-        pem, _ = client.enrol("router.example", challenge)
+def set_up(g):
+    add_scep(g, ENDPOINTS, profiles="  - name: old\n    request-digest: sha1\n")
+
+
+
+def issued(g):
+    return g.metric("gatehouse_scep_issued_total")
+
+
+# ---- strongSwan ----
+
+def strongswan_enrols(g, pki):
+    for endpoint in ("scep", "scep-chain"):
+        client = pki if endpoint == "scep" else Strongswan(g, endpoint)
+        pem, _ = client.enrol("router.example", create_challenge(g, endpoint, "dns:*.example"))
         g.verify(pem)
 
 
-main([strongswan_enrols])
+def strongswan_with_every_algorithm(g, pki):
+    old = Strongswan(g, "scep-old")
+    for client, endpoint, more in [(pki, "scep", ("--digest", d)) for d in ("sha256", "sha384", "sha512")] + \
+            [(old, "scep-old", ("--digest", "sha1")), (old, "scep-old", ("--cipher", "des3")),
+             (old, "scep-old", ("--digest", "sha1", "--cipher", "des3"))]:
+        pem, _ = client.enrol("algorithms.example", create_challenge(g, endpoint, "dns:*.example"), more)
+        g.verify(pem)
+
+
+def strongswan_is_refused(g, pki):
+    """Without an algorithm that is taken here, with challenges that are none, and with a name that policy denies."""
+    spent = create_challenge(g, "scep", "dns:*.example")
+    pki.enrol("first.example", spent)
+    good = create_challenge(g, "scep", "dns:*.example")
+    before = issued(g)
+    for name, challenge, more in (
+            ("no.example", "wrong-challenge", ()),
+            ("no.example", None, ()),
+            ("no.example", spent, ()),
+            ("no.example", create_challenge(g, "scep-other", "dns:*.example"), ()),
+            ("no.elsewhere", good, ()),
+            ("deny-no.example", good, ())):
+        pki.fail(name, challenge, more)
+    check(issued(g) == before, f"issued all the same: {g.log_tail()}")
+
+
+def wait_for_polls(g, n):
+    """Until so many clients were told to come back."""
+    end = time.monotonic() + 120
+    before = g.metric("gatehouse_scep_pending_total")
+    while g.metric("gatehouse_scep_pending_total") < before + n:
+        check(time.monotonic() < end, f"nobody asks again: {g.log_tail()}")
+        time.sleep(0.1)
+
+
+def strongswan_renews(g, pki):
+    """With a key of its own and the certificate that is replaced: no challenge is needed."""
+    name = "renew.example"
+    pem, key = pki.enrol(name, create_challenge(g, "scep", "dns:*.example"))
+    first = read_certificate(pem)
+    old_pem, old_key = shutil.copy(pem, pki.file("old.pem")), shutil.copy(key, pki.file("old.key"))
+    pem, key = pki.enrol(name, None, ("--cert", old_pem, "--key", old_key))
+    g.verify(pem)
+    second = read_certificate(pem)
+    check(second.serial_number != first.serial_number and second.public_key() != first.public_key(), "it is a new one")
+    pki.fail("another.example", None, ("--cert", pem, "--key", key))
+
+
+def strongswan(g):
+    pki = Strongswan(g, "scep")
+    for test in (strongswan_enrols, strongswan_with_every_algorithm, strongswan_is_refused, strongswan_renews):
+        test(g, pki)
+
+
+# ---- certmonger ----
+
+def certmonger_enrols_and_renews(g, monger):
+    name = "monger.example"
+    pem = monger.request("gatehouse", name, create_challenge(g, "scep", "dns:*.example"))
+    monger.wait_state(name, "MONITORING")
+    g.verify(pem)
+    first = read_certificate(pem)
+    # It sends the spent challenge again, which says nothing: the certificate speaks.
+    for words in (("resubmit", "-i", name), ("rekey", "-i", name)):
+        before = read_certificate(pem)
+        monger.getcert(*words)
+        monger.wait(lambda before=before: read_certificate(pem).serial_number != before.serial_number, "renewed one")
+        monger.wait_state(name, "MONITORING")
+        g.verify(pem)
+    check(read_certificate(pem).public_key() != first.public_key(), "another key")
+
+
+def certmonger_waits_for_approval(g, monger):
+    """The daemon is started again in between, and asks for the same request."""
+    name = "hold-monger.example"
+    pem = monger.request("gatehouse", name, create_challenge(g, "scep", "dns:*.example"))
+    request = g.wait_pending(name)
+    monger.wait_state(name, "CA_WORKING")
+    monger.stop()
+    monger.start()
+    monger.getcert("refresh", "-i", name)
+    wait_for_polls(g, 1)
+    check([r["id"] for r in g.pending() if name in r["names"]] == [request["id"]], "it is one request")
+    g.run_tool("approve", str(request["id"]), "--yes")
+    monger.getcert("refresh", "-i", name)
+    monger.wait_state(name, "MONITORING")
+    g.verify(pem)
+
+
+def certmonger_is_refused(g, monger):
+    for name, challenge in (("no-challenge.example", None), ("wrong-monger.example", "wrong-challenge"),
+                            ("deny-monger.example", create_challenge(g, "scep", "dns:*.example"))):
+        pem = monger.request("gatehouse", name, challenge)
+        monger.wait_state(name, "CA_REJECTED")
+        check(not os.path.exists(pem), f"{name} was issued")
+    name = "hold-no-monger.example"
+    monger.request("gatehouse", name, create_challenge(g, "scep", "dns:*.example"))
+    request = g.wait_pending(name)
+    monger.wait_state(name, "CA_WORKING")
+    g.run_tool("deny", str(request["id"]), "--reason", "not this one")
+    monger.getcert("refresh", "-i", name)
+    monger.wait_state(name, "CA_REJECTED")
+
+
+def certmonger(g):
+    folder = os.path.join(g.folder, "certmonger")
+    os.makedirs(folder)
+    monger = Certmonger(folder)
+    try:
+        monger.add_ca("gatehouse", url(g, "scep"))
+        for test in (certmonger_enrols_and_renews, certmonger_waits_for_approval, certmonger_is_refused):
+            test(g, monger)
+    finally:
+        monger.stop()
+
+
+# ---- micromdm ----
+
+class Micromdm:
+    """It signs with SHA-1 and encrypts with DES, whatever the capabilities say."""
+
+    def __init__(self, g):
+        self.g = g
+
+    def run(self, endpoint, name, challenge):
+        """(code, what it said, file of the certificate)"""
+        folder = os.path.join(self.g.folder, "micromdm-" + endpoint)  # where it keeps its request, too
+        os.makedirs(folder)
+        pem = os.path.join(folder, name + ".pem")
+        done = subprocess.run(["scepclient", "-server-url", url(self.g, endpoint), "-challenge", challenge, "-cn", name,
+                               "-private-key", os.path.join(folder, name + ".key"), "-certificate", pem],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, cwd=folder,
+                              check=False)
+        return done.returncode, done.stdout + done.stderr, pem
+
+
+def micromdm(g):
+    """It encrypts to every certificate that GetCACert brings, so this is the RA certificate by itself."""
+    client = Micromdm(g)
+    for endpoint in ("scep-new", "scep-3des"):
+        at = os.path.getsize(g.log_path)
+        code, said, pem = client.run(endpoint, "old.example", create_challenge(g, endpoint, "any"))
+        check(code != 0 and not os.path.exists(pem), f"{endpoint} took it: {said}")
+        line = g.wait_log("scep.refused", at)
+        check("badAlg" in said and "fail=badAlg" in line and "not taken here" in line, f"{said}{line}")
+    code, said, pem = client.run("scep-des", "old.example", create_challenge(g, "scep-des", "any"))
+    check(code == 0, f"scepclient ended with {code}: {said}{g.log_tail()}")
+    g.verify(pem)
+
+
+def clients_enrol():
+    with gatehouse(set_up) as g:
+        for test in (strongswan, certmonger, micromdm):
+            test(g)
+
+
+main([clients_enrol])
