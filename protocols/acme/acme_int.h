@@ -15,12 +15,12 @@
 
 #include "protocols/acme/account_cache.h"
 #include "protocols/acme/identifier.h"
-#include "protocols/acme/limit.h"
 #include "protocols/acme/nonce.h"
 #include "protocols/acme/store.h"
 #include "protocols/adapter.h"
 #include "protocols/jose/json_write.h"
 #include "protocols/jose/jws.h"
+#include "protocols/limit.h"
 
 #define ACME_BODY_MAX 65536
 #define ACME_TOKEN_SIZE 23 /* 22 letters and the NUL */

@@ -27,8 +27,8 @@ int scep_fail(struct scep_call *c, enum scep_fail fail, const char *text)
 int scep_refuse_content(struct scep_call *c)
 {
 	atomic_fetch_add(&c->scep->n_undecrypted, 1);
-	return scep_fail(c, SCEP_BAD_MESSAGE_CHECK, "the message cannot be decrypted, or holds nothing of its type that "
-						    "its sender signed");
+	return scep_fail(c, SCEP_BAD_MESSAGE_CHECK,
+			 "the message cannot be decrypted, or holds nothing of its type that its sender signed");
 }
 
 int scep_later(struct scep_call *c, unsigned retry_after_s)
@@ -113,7 +113,9 @@ static int take_content(struct scep_call *c, const struct operation *o)
 	if (e)
 		return e;
 	c->content = buf_bytes(&content);
-	return is_open ? o->take(c) : scep_refuse_content(c);
+	e = is_open ? o->take(c) : scep_refuse_content(c);
+	c->content = bytes_of(NULL, 0);
+	return e;
 }
 
 static int take_envelope(struct scep_call *c, const struct operation *o, const struct proto_ra_key *keys, size_t n)
@@ -188,11 +190,11 @@ static void count(struct scep_call *c)
 										       &s->n_failed, 1);
 }
 
-static int refuse_later(struct scep_call *c, unsigned retry_after_s, const char *text)
+static int refuse(struct scep_call *c, int status, unsigned retry_after_s, const char *text)
 {
 	int e = http_reply_retry_after(c->r, retry_after_s);
 
-	return e ? e : http_reply_text(c->r, 503, text);
+	return e ? e : http_reply_text(c->r, status, text);
 }
 
 static int answer(struct scep_call *c)
@@ -201,10 +203,10 @@ static int answer(struct scep_call *c)
 	int e;
 
 	if (c->retry_after_s)
-		return refuse_later(c, c->retry_after_s, "the certificate authority does not answer at the moment");
+		return refuse(c, 503, c->retry_after_s, "the certificate authority does not answer at the moment");
 	e = write_answer(c, &out);
 	if (e == -EAGAIN)
-		return refuse_later(c, RETRY_AFTER_S, "the registration authority cannot sign at the moment");
+		return refuse(c, 503, RETRY_AFTER_S, "the registration authority cannot sign at the moment");
 	if (e)
 		return e;
 	count(c);
@@ -212,28 +214,46 @@ static int answer(struct scep_call *c)
 	return http_reply_body(c->r, 200, "application/x-pki-message", buf_bytes(&out));
 }
 
-int scep_operate(struct scep_call *c, struct bytes octets)
+/* Before any key is used, and every message that is refused costs two uses: a message pays when it comes, and who did
+ * not fail is paid back. */
+static int operate(struct scep_call *c)
 {
 	const struct proto_ra *ra = c->scep->ra;
 	struct proto_ra_key *keys;
-	const char *why;
+	unsigned retry_after_s;
 	size_t n;
+	int e;
+
+	if (!limit_take(c->scep->failure_limit, c->q->peer_address, 1, &retry_after_s)) {
+		atomic_fetch_add(&c->scep->n_limited, 1);
+		return refuse(c, 429, retry_after_s, "too many messages from this address were refused");
+	}
+	e = ra->list(ra->state, c->q->arena, &keys, &n);
+	if (e == -ENOENT)
+		return refuse(c, 503, RETRY_AFTER_S, "this registration authority has no certificate yet");
+	if (e)
+		return e;
+	e = take_message(c, keys, n);
+	if (e >= 0)
+		e = answer(c);
+	if (c->status != SCEP_FAILURE)
+		limit_give_back(c->scep->failure_limit, c->q->peer_address, 1);
+	return e;
+}
+
+int scep_operate(struct scep_call *c, struct bytes octets)
+{
+	const char *why;
 	int e = scep_message_read(&c->message, octets, c->q->arena, &why);
 
 	if (e == -EINVAL) {
 		atomic_fetch_add(&c->scep->n_malformed, 1);
 		return http_reply_text(c->r, 400, why);
 	}
-	if (!e)
-		e = ra->list(ra->state, c->q->arena, &keys, &n);
-	if (e == -ENOENT)
-		return refuse_later(c, RETRY_AFTER_S, "this registration authority has no certificate yet");
 	if (e)
 		return e;
 	c->bag = BUF_INIT(REPLY_MAX);
-	e = take_message(c, keys, n);
-	if (e >= 0)
-		e = answer(c);
+	e = operate(c);
 	buf_fini(&c->bag);
 	return e;
 }

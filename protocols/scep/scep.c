@@ -29,6 +29,11 @@ static const struct conf_option scep_options[] = {
 	{ "retry-after", CONF_DURATION, "1s..1h", NULL,
 	  "How soon a client whose request is held asks again, to the core's mind; absent: as the core says.", NULL,
 	  NULL },
+	{ "failures-per-minute", CONF_INTEGER, "1..1000000", "600",
+	  "Messages from one address that may go on being answered with FAILURE each minute; more are not looked at.",
+	  NULL, NULL },
+	{ "failures-burst", CONF_INTEGER, "1..1000000", "1000",
+	  "Messages from one address that may be answered with FAILURE at once.", NULL, NULL },
 	{ "attributes", CONF_MAP, NULL, NULL, "Attributes that go with every request of this endpoint to the policy.",
 	  NULL, NULL },
 	{ 0 },
@@ -93,6 +98,7 @@ static void scep_drop(struct scep **sp)
 		free((char *)s->attributes[i].name);
 		free((char *)s->attributes[i].value);
 	}
+	limit_drop(&s->failure_limit);
 	free(s->attributes);
 	free(s->endpoint);
 	free(s->profile);
@@ -163,6 +169,10 @@ static int scep_init(void **state, const struct proto_env *env, const struct con
 	if (!s->endpoint || !s->profile)
 		return -ENOMEM;
 	read_settings(s, conf);
+	e = limit_new(&s->failure_limit, (unsigned)conf_int(conf, "failures-per-minute") * 60,
+		      (unsigned)conf_int(conf, "failures-burst"));
+	if (e)
+		return e;
 	e = copy_attributes(s, conf, why, why_size);
 	if (e)
 		return e;
@@ -202,12 +212,19 @@ static unsigned long long read_malformed(void *state)
 	return ((struct scep *)state)->n_malformed;
 }
 
+static unsigned long long read_limited(void *state)
+{
+	return ((struct scep *)state)->n_limited;
+}
+
 static const struct proto_counter scep_counters[] = {
 	{ "scep_issued", "CertReps with SUCCESS, repeats too.", read_issued },
 	{ "scep_pending", "CertReps with PENDING.", read_pending },
 	{ "scep_failed", "CertReps with FAILURE.", read_failed },
-	{ "scep_undecrypted", "Messages that could not be decrypted, or held nothing of their sender.", read_undecrypted },
+	{ "scep_undecrypted", "Messages that could not be decrypted, or held nothing of their sender.",
+	  read_undecrypted },
 	{ "scep_malformed", "Requests that were no SCEP message.", read_malformed },
+	{ "scep_limited", "Messages refused because too many from their address had failed.", read_limited },
 	{ 0 },
 };
 

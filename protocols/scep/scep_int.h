@@ -10,6 +10,7 @@
 
 #include "protocols/adapter.h"
 #include "protocols/csr.h"
+#include "protocols/limit.h"
 #include "protocols/scep/envelope.h"
 #include "protocols/scep/message.h"
 #include "protocols/scep/reply.h"
@@ -37,7 +38,8 @@ struct scep {
 	unsigned retry_after_s;          /* 0: the core's own idea */
 	struct ca_attribute *attributes; /* of the configuration */
 	size_t n_attributes;
-	_Atomic unsigned long long n_issued, n_pending, n_failed, n_undecrypted, n_malformed;
+	struct limit *failure_limit;
+	_Atomic unsigned long long n_issued, n_pending, n_failed, n_undecrypted, n_malformed, n_limited;
 };
 
 /* One PKIOperation. */
@@ -48,7 +50,7 @@ struct scep_call {
 	struct scep_message message;
 	struct scep_envelope envelope;
 	const struct proto_ra_key *key;   /* to which the message was encrypted, and which answers */
-	struct bytes content;             /* what was encrypted */
+	struct bytes content;             /* what was encrypted, while it is taken */
 	/* The answer. */
 	enum scep_status status;
 	enum scep_fail fail;

@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "protocols/acme/limit.h"
+#include "protocols/limit.h"
 
 #include "core/base/clock.h"
 #include "tests/test.h"
@@ -83,6 +83,33 @@ static void counts_an_ipv6_network_as_one(void **state)
 	limit_drop(&l);
 }
 
+static void counts_an_ipv4_address_as_one_however_it_is_written(void **state)
+{
+	struct limit *l = make(1, 1);
+	unsigned wait_s = 0;
+
+	assert_true(limit_take(l, "::ffff:192.0.2.1", 1, &wait_s));
+	assert_false(limit_take(l, "192.0.2.1", 1, &wait_s));
+	assert_true(limit_take(l, "::ffff:192.0.2.2", 1, &wait_s));
+	limit_drop(&l);
+}
+
+static void gives_back_what_was_not_used(void **state)
+{
+	struct limit *l = make(1, 2);
+	unsigned wait_s = 0;
+
+	for (int i = 0; i < 100; i++) {
+		assert_true(limit_take(l, "192.0.2.1", 1, &wait_s));
+		limit_give_back(l, "192.0.2.1", 1);
+	}
+	/* Never more than the burst. */
+	limit_give_back(l, "192.0.2.1", 5);
+	assert_true(limit_take(l, "192.0.2.1", 2, &wait_s));
+	assert_false(limit_take(l, "192.0.2.1", 1, &wait_s));
+	limit_drop(&l);
+}
+
 static void remembers_a_busy_address_among_many_quiet_ones(void **state)
 {
 	struct limit *l = make(3600, 1000);
@@ -106,6 +133,8 @@ int main(void)
 		cmocka_unit_test(takes_several_at_once),
 		cmocka_unit_test(counts_each_address_by_itself),
 		cmocka_unit_test(counts_an_ipv6_network_as_one),
+		cmocka_unit_test(counts_an_ipv4_address_as_one_however_it_is_written),
+		cmocka_unit_test(gives_back_what_was_not_used),
 		cmocka_unit_test(remembers_a_busy_address_among_many_quiet_ones),
 	};
 

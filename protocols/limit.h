@@ -18,3 +18,6 @@ void limit_drop(struct limit **l);
 /* Take `n` tokens of `who`, an address or any other text. True: go on. False: too many, try again after
  * `*retry_after_s`. */
 bool limit_take(struct limit *l, const char *who, unsigned n, unsigned *retry_after_s);
+
+/* They were not used after all. */
+void limit_give_back(struct limit *l, const char *who, unsigned n);

@@ -2,14 +2,14 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "protocols/acme/limit.h"
+#include "protocols/limit.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
 
 #include "core/base/clock.h"
 #include "core/base/digest.h"
+#include "core/base/ip.h"
 #include "core/base/own.h"
 
 #define TABLE_SIZE 16384 /* a power of two */
@@ -58,12 +58,15 @@ void limit_drop(struct limit **l)
 /* A number for the text, or for the /64 it is in; never 0. */
 static uint64_t number_of(const struct limit *l, const char *who)
 {
-	uint8_t octets[16], digest[SHA256_SIZE];
 	struct bytes pieces[2] = { bytes_of(l->seed, sizeof(l->seed)), bytes_of_str(who) };
+	uint8_t digest[SHA256_SIZE];
+	struct ip_address address;
 	uint64_t n = 0;
 
-	if (inet_pton(AF_INET6, who, octets) == 1)
-		pieces[1] = bytes_of(octets, 8);
+	if (ip_address_parse(&address, who) == 0) {
+		address = ip_address_unmap(&address);
+		pieces[1] = bytes_of(address.octets, address.len == 16 ? 8 : 4);
+	}
 	if (digest_sha256_pieces(pieces, 2, digest))
 		return 1;
 	memcpy(&n, digest, sizeof(n));
@@ -96,6 +99,17 @@ static struct bucket *find(struct limit *l, uint64_t who, int64_t now_ms)
 	}
 	*place = (struct bucket){ .who = who, .tokens = l->burst, .at_ms = now_ms };
 	return place;
+}
+
+void limit_give_back(struct limit *l, const char *who, unsigned n)
+{
+	uint64_t number = number_of(l, who ? who : "");
+	struct bucket *b;
+
+	pthread_mutex_lock(&l->lock);
+	b = find(l, number, clock_mono_ms());
+	b->tokens = b->tokens + n < l->burst ? b->tokens + n : l->burst;
+	pthread_mutex_unlock(&l->lock);
 }
 
 bool limit_take(struct limit *l, const char *who, unsigned n, unsigned *retry_after_s)
