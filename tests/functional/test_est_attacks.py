@@ -38,7 +38,7 @@ class Place:
 
     def count(self):
         """Of certificates that clients have."""
-        return sum(r["status"] == "issued" and "localhost" not in r["names"] for r in self.g.requests())
+        return sum(r["state"] == "issued" and "localhost" not in r["names"] for r in self.g.requests())
 
     @contextlib.contextmanager
     def nothing_is_issued(self, what):

@@ -1,0 +1,306 @@
+#!/usr/bin/python3
+"""What SCEP must withstand, with raw messages: types that are none, challenges used again, transactions of others, envelopes
+that do not open, renewals with certificates that are not for it. After each the store has no certificate more than before."""
+import base64
+import concurrent.futures
+import contextlib
+import os
+import statistics
+import time
+
+from cryptography.hazmat.primitives.asymmetric import padding
+
+from gatehouse import LONG, check, gatehouse, main
+from scep_client import add_scep, create_challenge
+from scep_raw import (BAD_ALG, BAD_MESSAGE_CHECK, BAD_REQUEST, CERT_POLL, FAILURE, PKCS_REQ, RENEWAL_REQ, SUCCESS, Scep,
+                      Sender, encrypt, make_csr, new_key, pki_message, quote)
+
+MD5, SHA1 = "1.2.840.113549.2.5", "1.3.14.3.2.26"
+LOOSE = "failures-burst: 1000000"
+SCOPE = "dns:*.example"
+
+
+class Place:
+    """The daemon, an endpoint of it, and a sender with a request that lacks nothing but a challenge."""
+
+    def __init__(self, g, endpoint="scep"):
+        self.g, self.endpoint, self.scep = g, endpoint, Scep(g, endpoint)
+        self.sender = Sender()
+
+    def challenge(self, *more):
+        return create_challenge(self.g, self.endpoint, SCOPE, more=more)
+
+    def csr(self, challenge=None, text="good.example"):
+        return make_csr(self.sender.key, text, challenge)
+
+    def count(self):
+        """Of certificates that clients have."""
+        return sum(r["state"] == "issued" and any("example" in n for n in r["names"]) for r in self.g.requests())
+
+    @contextlib.contextmanager
+    def nothing_is_issued(self, what, n=0):
+        before = self.count()
+        yield
+        check(self.count() == before + n, f"{what}: {self.count() - before} were issued, and not {n}")
+
+
+def refused(reply, *fails):
+    check(reply.status == FAILURE and reply.fail in (fails or (BAD_REQUEST, BAD_MESSAGE_CHECK)),
+          f"{reply.status} {reply.fail} {reply.fail_text}")
+    check(reply.content == b"", "a failure has content")
+
+
+# ---- S30: types ----
+
+def s30_types(p):
+    """Every number, and what is none, with a good challenge that stays good; RenewalReq without a certificate does not
+    enrol, whatever its challenge is (CVE-2026-30836)."""
+    challenge = p.challenge()
+    octets = p.csr(challenge)
+    with p.nothing_is_issued("S30"):
+        for number in range(256):
+            if str(number) == PKCS_REQ:
+                continue
+            refused(p.scep.send(p.sender, octets, kind=str(number)), "0", "1", "2", "3", "4")
+        for kind in (b"256", b"19 ", b" 19", b"-1", b"+19", b"0x13", b"", b"PKCSReq", b"1.9", b"19\0", b"\xb1\xb9", b"0019"):
+            reply = p.scep.post(pki_message(p.sender, p.scep.envelope(octets), kind=kind))
+            check(reply.code == 400, f"type {kind}: {reply.code}")
+        for text in (None, "", "wrong", challenge[:-1]):
+            for kind in (PKCS_REQ, RENEWAL_REQ, "18", CERT_POLL):
+                refused(p.scep.send(p.sender, p.csr(text), kind=kind), "0", "1", "2", "3", "4")
+    with p.nothing_is_issued("the challenge", 1):
+        check(p.scep.send(p.sender, octets).status == SUCCESS, "the challenge was spent by a message of another type")
+
+
+# ---- S31, S32: challenges and transactions ----
+
+def s31_a_challenge_is_spent_once(p):
+    """By 32 at once, with keys and transactions of their own."""
+    challenge = p.challenge()
+    senders = [Sender(new_key("ec")) for _ in range(32)]
+    messages = [pki_message(s, p.scep.envelope(make_csr(s.key, f"n{i}.example", challenge)))
+                for i, s in enumerate(senders)]
+    with p.nothing_is_issued("S31", 1), concurrent.futures.ThreadPoolExecutor(32) as pool:
+        replies = [r.read(p.scep.ra) for r in pool.map(p.scep.post, messages)]
+        check(sum(r.status == SUCCESS for r in replies) == 1, str([r.status for r in replies]))
+        for reply in replies:
+            if reply.status != SUCCESS:
+                refused(reply)
+    with p.nothing_is_issued("S31 afterwards"):
+        refused(p.scep.send(p.sender, p.csr(challenge)))
+    for what, more, text in (("of other names", (), "other.test"), ("of another endpoint", ("--endpoint", "other"), None)):
+        with p.nothing_is_issued(f"a challenge {what}"):
+            secret = p.challenge() if text else create_challenge(p.g, "other", SCOPE)
+            refused(p.scep.send(p.sender, make_csr(p.sender.key, text or "good.example", secret)))
+
+
+def s32_a_repeat_is_the_same_request(p):
+    """A captured message brings what it brought, encrypted to the key that signed it; and with another key nothing."""
+    challenge, transaction = p.challenge(), b"captured"
+    octets = p.scep.envelope(p.csr(challenge, "captured.example"))
+    message = pki_message(p.sender, octets, transaction=transaction)
+    with p.nothing_is_issued("the request", 1):
+        first = p.scep.post(message).read(p.scep.ra).certificates(p.sender)
+    with p.nothing_is_issued("S32"):
+        for _ in range(3):
+            again = p.scep.post(message).read(p.scep.ra)
+            check(again.certificates(p.sender) == first, "a repeat brings another certificate")
+        thief = Sender()
+        refused(p.scep.post(pki_message(thief, octets, transaction=transaction)).read(p.scep.ra), BAD_MESSAGE_CHECK)
+        for text in (challenge, None):
+            own = make_csr(thief.key, "captured.example", text)
+            refused(p.scep.send(thief, own, transaction=transaction))
+            refused(p.scep.send(thief, own, transaction=transaction, kind=CERT_POLL), "0", "1", "2", "3", "4")
+
+
+# ---- S33, S41: proofs of possession ----
+
+def s33_the_key_of_the_request_signs(p):
+    with p.nothing_is_issued("S33"):
+        challenge = p.challenge()
+        refused(p.scep.send(Sender(), p.csr(challenge)), BAD_MESSAGE_CHECK)
+        # Of the same subject, with the key of the request inside, but made by another key.
+        other = Sender()
+        made = Sender(other.key, p.sender.make("sender", by=other.key))
+        refused(p.scep.send(made, p.csr(challenge)), BAD_MESSAGE_CHECK)
+        # A certificate of another issuer is no self-issued one.
+        refused(p.scep.send(Sender(p.sender.key, p.sender.make("sender", "other", other.key)), p.csr(challenge)))
+        bent = bytearray(p.csr(challenge))
+        bent[-1] ^= 1
+        refused(p.scep.send(p.sender, bytes(bent)), BAD_MESSAGE_CHECK)
+
+
+# ---- S34: renewals ----
+
+def s34_renewals(p):
+    """By a certificate of this endpoint's CA for these names and none other."""
+    owner, _ = p.scep.enrol("owner.example", p.challenge())
+    key = new_key()
+    octets = make_csr(key, "owner.example")
+    for kind in PKCS_REQ, RENEWAL_REQ, "18":
+        with p.nothing_is_issued("S34"):
+            refused(p.scep.send(owner, make_csr(key, "another.example"), kind=kind))
+            refused(p.scep.send(owner, make_csr(key, "owner.example", dns=["owner.example", "more.example"]), kind=kind))
+            bent = bytearray(octets)
+            bent[-1] ^= 1
+            refused(p.scep.send(owner, bytes(bent), kind=kind), BAD_MESSAGE_CHECK)
+            # The RA's own certificate is public, its key is not.
+            refused(p.scep.send(Sender(new_key(), p.scep.ra), octets, kind=kind), BAD_MESSAGE_CHECK)
+            # A CA that has the name of this one.
+            issuer = Sender()
+            false = issuer.make("Test CA")
+            forged = Sender(key)
+            forged.certificate = forged.make("owner.example", "Test CA", issuer.key)
+            refused(p.scep.post(pki_message(forged, p.scep.envelope(octets), kind=kind, others=[false])).read(p.scep.ra))
+    short, _ = Place(p.g, "short").scep.enrol("short.example", create_challenge(p.g, "short", SCOPE))
+    with p.nothing_is_issued("a certificate of another profile"):
+        refused(p.scep.send(short, make_csr(key, "short.example")))
+    serial = format(owner.certificate.serial_number, "x")
+    p.g.run_tool("revoke", serial.zfill(len(serial) + len(serial) % 2), "--reason", "keyCompromise")
+    with p.nothing_is_issued("a revoked certificate"):
+        refused(p.scep.send(owner, octets, kind=RENEWAL_REQ))
+        refused(p.scep.send(owner, make_csr(key, "owner.example", p.challenge())))
+
+
+# ---- S37: downgrades ----
+
+def s37_downgrades(p):
+    octets = p.csr(p.challenge())
+    with p.nothing_is_issued("S37"):
+        for cipher in ("1.2.840.113549.3.7", "1.3.14.3.2.7", "1.3.6.1.4.1.3029.1.2", "1.2.840.113549.3.2"):
+            reply = p.scep.post(pki_message(p.sender, p.scep.envelope(octets, cipher=cipher))).read(p.scep.ra)
+            refused(reply, BAD_ALG)
+        for digest in MD5, SHA1:
+            refused(p.scep.send(p.sender, octets, algorithm=digest), BAD_ALG)
+
+
+# ---- S38: the decryption oracle ----
+
+def kinds_of_failure(p):
+    """What goes wrong at another place each: (envelope, who signs)"""
+    scep, ra, octets = p.scep, p.scep.ra, p.csr("a challenge of sixteen")
+    key, size = os.urandom(16), 256
+    good = ra.public_key().encrypt(key, padding.PKCS1v15())
+    number = ra.public_key().public_numbers()
+
+    def raw(block):
+        return pow(int.from_bytes(block, "big"), number.e, number.n).to_bytes(size, "big")
+
+    def bent(at):
+        content = bytearray(encrypt(octets, key, bytes(16)))
+        content[at] ^= 1
+        return bytes(content)
+
+    other = Sender()
+    return {
+        "padding of block type 1": lambda: scep.envelope(octets, wrapped=raw(b"\0\1" + b"\xff" * 237 + b"\0" + key)),
+        "padding that has no end": lambda: scep.envelope(octets, wrapped=raw(b"\0\2" + b"\x55" * 254)),
+        "padding that ends too soon": lambda: scep.envelope(octets, wrapped=raw(b"\0\2\5\0" + b"\x55" * 235 + b"\0" + key)),
+        "no padding": lambda: scep.envelope(octets, wrapped=b"\0" + os.urandom(255)),
+        "a key of another size": lambda: scep.envelope(octets, wrapped=ra.public_key().encrypt(os.urandom(24), padding.PKCS1v15())),
+        "another key": lambda: scep.envelope(octets, wrapped=ra.public_key().encrypt(os.urandom(16), padding.PKCS1v15())),
+        "another recipient's key": lambda: scep.envelope(octets, wrapped=b"\0" + other.key.public_key().encrypt(
+            key, padding.PKCS1v15())[1:]),
+        "a wrapped key too short": lambda: scep.envelope(octets, wrapped=good[:-1]),
+        "a wrapped key too long": lambda: scep.envelope(octets, wrapped=good + b"\0"),
+        "no number below the modulus": lambda: scep.envelope(octets, wrapped=b"\xff" * size),
+        "bent in the first block": lambda: scep.envelope(octets, key=key, wrapped=good, content=bent(0)),
+        "bent in the last block": lambda: scep.envelope(octets, key=key, wrapped=good, content=bent(-1)),
+        "content of no whole block": lambda: scep.envelope(octets, key=key, content=os.urandom(len(octets) // 16 * 16 + 1)),
+        "no content": lambda: scep.envelope(octets, key=key, content=b""),
+        "content that is no request": lambda: scep.envelope(os.urandom(len(octets))),
+        "somebody else's request": lambda: scep.envelope(make_csr(other.key, "good.example", "a challenge of sixteen")),
+    }
+
+
+def s38_every_failure_is_one(p):
+    """Whatever does not open, or is not the sender's, has one answer: octet by octet, but for nonces, signature and
+    transaction; those of one transaction too."""
+    with p.nothing_is_issued("S38"):
+        answers = {}
+        for what, make in kinds_of_failure(p).items():
+            reply = p.scep.post(pki_message(p.sender, make(), transaction=b"one", nonce=b"n" * 16)).read(p.scep.ra)
+            refused(reply, BAD_MESSAGE_CHECK)
+            check(reply.attributes["recipient_nonce"] == b"n" * 16, "the nonce is not that of the request")
+            answers[what] = reply.constant()
+        first = next(iter(answers.values()))
+        for what, answer in answers.items():
+            check(answer == first, f"{what}: {answer} and not {first}")
+
+
+def s38_no_failure_takes_its_time(p):
+    """The kinds one after the other, again and again. What is compared is the least that each takes in a round of many,
+    which the noise of a machine only ever makes more; and the median of all rounds of it."""
+    n_each, rounds = (10000 // 16 + 1, 5) if LONG else (30, 3)
+    messages = {what: [pki_message(p.sender, make()) for _ in range(2)] for what, make in kinds_of_failure(p).items()}
+    least = {what: [] for what in messages}
+    for _ in range(rounds):
+        times = {what: [] for what in messages}
+        for i in range(n_each):
+            for what, two in messages.items():
+                begin = time.perf_counter()
+                p.scep.post(two[i % 2])
+                times[what].append(time.perf_counter() - begin)
+        for what, all_times in times.items():
+            least[what].append(statistics.quantiles(all_times, n=10)[0])
+    typical = {what: statistics.median(values) for what, values in least.items()}
+    middle = statistics.median(typical.values())
+    far = {what: round(value / middle - 1, 4) for what, value in typical.items()}
+    print(f"S38: {rounds * n_each * len(messages)} tries, {middle * 1000:.2f} ms, farthest "
+          f"{max(far.values(), key=abs):+.2%}")
+    bound = 0.05 if LONG else 0.25
+    check(all(abs(value) <= bound for value in far.values()), f"times tell kinds of failure apart: {far}")
+
+
+# ---- S40: GET ----
+
+def s40_get_and_post(p):
+    message = base64.b64encode(pki_message(p.sender, p.scep.envelope(p.csr("wrong")))).decode()
+    lines = "\n".join(message[i:i + 64] for i in range(0, len(message), 64)) + "\n"
+    with p.nothing_is_issued("S40"):
+        for what, text in (("every escape", quote(message)), ("none but '='", message.replace("=", "%3D")), ("lines", quote(lines)),
+                           ("base64url", message.replace("+", "-").replace("/", "_")), ("no padding", quote(message.rstrip("="))),
+                           ("blanks", message.replace("+", "%20"))):
+            reply = p.scep.get("PKIOperation", text).read(p.scep.ra)
+            check(reply.status == FAILURE and reply.fail == BAD_REQUEST, f"{what}: {reply.fail} {reply.fail_text}")
+        for text in ("", "%", "%4", "%zz", "!!!!", quote(quote(message)), message[:-8] + "%00" + message[-8:], "AAAA", "*" * 20000):
+            reply = p.scep.get("PKIOperation", text)
+            check(reply.code == 400, f"{text[:40]}: {reply.code}")
+        for body in (b"", b"\0", b"\x30\x80", os.urandom(4000), b"\x30" * 4000, b"\x30\x80" * 4000, message.encode()):
+            reply = p.scep.post(body)
+            check(reply.code == 400, f"{body[:20]}: {reply.code}")
+        check(p.scep.post(bytes(70000)).code == 413, "70,000 octets are read")
+
+
+# ---- the limit ahead of decryption ----
+
+def too_many_failures_wait(p):
+    """Of one address, and only what fails: a good one is not counted, whoever fails is not even decrypted."""
+    place = Place(p.g, "tight")
+    messages = [pki_message(p.sender, place.scep.envelope(b"nothing")) for _ in range(3)]
+    for _ in range(30):
+        place.scep.enrol("many.example", create_challenge(p.g, "tight", SCOPE))
+    codes = [place.scep.post(messages[i % 3]).code for i in range(40)]
+    check(codes.count(200) in range(20, 23) and set(codes) == {200, 429}, str(codes))
+    before = p.g.metric('gatehouse_scep_undecrypted_total{endpoint="tight"}')
+    reply = place.scep.post(messages[0])
+    check(reply.code == 429 and 1 <= int(reply.headers["Retry-After"]) <= 61, f"{reply.code} {reply.headers}")
+    check(p.g.metric('gatehouse_scep_undecrypted_total{endpoint="tight"}') == before, "it was decrypted")
+    check(p.g.metric('gatehouse_scep_limited_total{endpoint="tight"}') >= 18, "the metric does not count")
+    check(Place(p.g, "scep").scep.post(messages[0]).code == 200, "another endpoint waits too")
+
+
+def scep_withstands():
+    endpoints = {"scep": LOOSE, "other": LOOSE, "short": "profile: short", "tight": "failures-burst: 20\nfailures-per-minute: 1"}
+    profiles = "  - name: short\n    lifetime: 1h\n    keys: [rsa]\n"
+    with gatehouse(lambda g: add_scep(g, endpoints, profiles=profiles)) as g:
+        p = Place(g)
+        for test in (s30_types, s31_a_challenge_is_spent_once, s32_a_repeat_is_the_same_request,
+                     s33_the_key_of_the_request_signs, s34_renewals, s37_downgrades, s38_every_failure_is_one,
+                     s38_no_failure_takes_its_time, s40_get_and_post, too_many_failures_wait):
+            begin = time.monotonic()
+            test(p)
+            print(f"  {test.__name__} ({time.monotonic() - begin:.1f} s)", flush=True)
+
+
+main([scep_withstands])
