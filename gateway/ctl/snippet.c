@@ -7,12 +7,16 @@
 
 #include <string.h>
 
+#include "core/base/digest.h"
+
 #define ROWS(array) (sizeof(array) / sizeof(*(array)))
 #define EST_PREFIX "/.well-known/est"
 #define ROOT_TEXT "# root.pem: gatehouse trust show --pem\n"
 #define USER_TEXT "gatehouse est-user create NAME --endpoint ENDPOINT --scope NAME --generate\n"
+#define CHALLENGE_TEXT "gatehouse challenge create --endpoint ENDPOINT --scope NAME\n"
+#define COMPARE_TEXT "compare the fingerprint of the CA that it shows with: gatehouse trust show\n"
 
-/* Words in capitals are filled in (see `fill`). A line that begins with '?' is for labels only. */
+/* Words in capitals are filled in (see `fill`), but behind '^'. A line that begins with '?' is for labels only. */
 static const struct snippet {
 	const char *protocol, *client;
 	bool has_no_labels; /* of EST: it knows the default one */
@@ -87,6 +91,115 @@ static const struct snippet {
 	  "exit\n"
 	  "crypto pki authenticate gatehouse\n"
 	  "crypto pki enroll gatehouse\n" },
+	{ "scep", "strongswan", false,
+	  "# challenge: " CHALLENGE_TEXT
+	  "pki --scepca --url URL --caout ca.pem --raout ra.pem --outform pem\n"
+	  "# And " COMPARE_TEXT
+	  "(umask 077; pki --gen --type rsa --size 2048 --outform pem > NAME.key)\n"
+	  "(umask 077; printf -- '--password %s\\n' \"$challenge\" > NAME.opt)\n"
+	  "pki --scep --options NAME.opt --url URL --in NAME.key --dn CN=NAME --san NAME \\\n"
+	  "\t--cacert-enc ra.pem --cacert-sig ca.pem --outform pem > NAME.pem\n"
+	  "rm NAME.opt\n"
+	  "# Later, with a key of its own, and with ra.pem fetched anew:\n"
+	  "#   pki --scep --url URL --in new.key --dn CN=NAME --san NAME --cert NAME.pem --key NAME.key \\\n"
+	  "#\t--cacert-enc ra.pem --cacert-sig ca.pem --outform pem > new.pem\n" },
+	{ "scep", "certmonger", false,
+	  "# challenge: " CHALLENGE_TEXT
+	  "# When this is https: add -R and the file of gatehouse trust show --pem.\n"
+	  "getcert add-scep-ca -c ENDPOINT -u URL\n"
+	  "(umask 077; printf %s \"$challenge\" > \"$PWD/NAME.challenge\")\n"
+	  "getcert request -w -c ENDPOINT -I NAME -k \"$PWD/NAME.key\" -f \"$PWD/NAME.pem\" \\\n"
+	  "\t-N CN=NAME -D NAME -l \"$PWD/NAME.challenge\"\n"
+	  "# It renews by itself. A held request is looked at with: getcert refresh -i NAME\n" },
+	{ "scep", "sscep", false,
+	  "# challenge: " CHALLENGE_TEXT
+	  "sscep getca -u URL -c ca.crt\n"
+	  "# And " COMPARE_TEXT
+	  "(umask 077; printf '[req]\\nprompt = no\\ndistinguished_name = dn\\nattributes = more\\nreq_extensions = ext\\n"
+	  "[dn]\\nCN = NAME\\n[ext]\\nsubjectAltName = DNS:NAME\\n[more]\\nchallengePassword = %s\\n' \"$challenge\" \\\n"
+	  "\t> NAME.cnf; openssl req -new -newkey rsa:2048 -nodes -config NAME.cnf -keyout NAME.key -out NAME.csr)\n"
+	  "rm NAME.cnf\n"
+	  "sscep enroll -u URL -c ca.crt-0 -E aes -S sha256 -k NAME.key -r NAME.csr -l NAME.pem -t 60 -n 60\n"
+	  "# Later, with a key and a request of its own: the same with -O NAME.pem -K NAME.key\n" },
+	{ "scep", "ios", false,
+	  "! It asks for the challenge: " CHALLENGE_TEXT
+	  "! At \"authenticate\" " COMPARE_TEXT
+	  "crypto key generate rsa modulus 2048 label gatehouse\n"
+	  "crypto pki trustpoint gatehouse\n"
+	  " enrollment mode ra\n"
+	  " enrollment url URL\n"
+	  " fqdn NAME\n"
+	  " subject-name CN=NAME\n"
+	  " hash sha256\n"
+	  " rsakeypair gatehouse 2048\n"
+	  " revocation-check crl\n"
+	  " auto-enroll 70 regenerate\n"
+	  "exit\n"
+	  "crypto pki authenticate gatehouse\n"
+	  "crypto pki enroll gatehouse\n" },
+	{ "scep", "junos", false,
+	  "# CHALLENGE: " CHALLENGE_TEXT
+	  "# At \"ca-certificate enroll\" " COMPARE_TEXT
+	  "set security pki ca-profile gatehouse ca-identity ENDPOINT\n"
+	  "set security pki ca-profile gatehouse enrollment url URL\n"
+	  "set security pki ca-profile gatehouse enrollment retry 30 retry-interval 60\n"
+	  "commit\n"
+	  "run request security pki ca-certificate enroll ca-profile gatehouse\n"
+	  "run request security pki generate-key-pair certificate-id gatehouse type rsa size 2048\n"
+	  "run request security pki local-certificate enroll certificate-id gatehouse ca-profile gatehouse \\\n"
+	  "\tdomain-name NAME subject CN=NAME challenge-password CHALLENGE\n" },
+	{ "scep", "jamf", false,
+	  "# A configuration profile of Jamf Pro with the payload SCEP:\n"
+	  "^URL                            URL\n"
+	  "Name                           ENDPOINT\n"
+	  "Subject                        CN=NAME\n"
+	  "Subject Alternative Name Type  DNS Name\n"
+	  "Subject Alternative Name Value NAME\n"
+	  "Challenge Type                 Static, or Dynamic with the webhook SCEPChallenge\n"
+	  "Challenge                      " CHALLENGE_TEXT
+	  "Key Size                       2048\n"
+	  "Use as digital signature       yes\n"
+	  "Use for key encipherment       yes\n"
+	  "Fingerprint                    that of: gatehouse trust show\n" },
+	{ "scep", "intune", false,
+	  "# A device configuration profile \"Trusted certificate\" with the file of: gatehouse trust show --pem\n"
+	  "# A device configuration profile \"SCEP certificate\":\n"
+	  "Certificate type            Device\n"
+	  "Subject name format         CN={{FullyQualifiedDomainName}}\n"
+	  "Subject alternative name    DNS {{FullyQualifiedDomainName}}, as NAME\n"
+	  "Key usage                   Digital signature, Key encipherment\n"
+	  "Key size (bits)             2048\n"
+	  "Hash algorithm              SHA-2\n"
+	  "Root Certificate            the trusted certificate above\n"
+	  "SCEP Server ^URLs            URL\n" },
+	{ "scep", "mobileconfig", false,
+	  "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+	  "<!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" \"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n"
+	  "<!-- CHALLENGE: " CHALLENGE_TEXT
+	  "     The file is a secret until it was used. -->\n"
+	  "<plist version=\"1.0\"><dict>\n"
+	  "<key>PayloadType</key><string>Configuration</string>\n"
+	  "<key>PayloadVersion</key><integer>1</integer>\n"
+	  "<key>PayloadIdentifier</key><string>gatehouse.ENDPOINT</string>\n"
+	  "<key>PayloadUUID</key><string>ID1</string>\n"
+	  "<key>PayloadDisplayName</key><string>NAME</string>\n"
+	  "<key>PayloadContent</key><array><dict>\n"
+	  "<key>PayloadType</key><string>com.apple.security.scep</string>\n"
+	  "<key>PayloadVersion</key><integer>1</integer>\n"
+	  "<key>PayloadIdentifier</key><string>gatehouse.ENDPOINT.scep</string>\n"
+	  "<key>PayloadUUID</key><string>ID2</string>\n"
+	  "<key>PayloadContent</key><dict>\n"
+	  "<key>^URL</key><string>URL</string>\n"
+	  "<key>Name</key><string>ENDPOINT</string>\n"
+	  "<key>Subject</key><array><array><array><string>CN</string><string>NAME</string></array></array></array>\n"
+	  "<key>SubjectAltName</key><dict><key>dNSName</key><string>NAME</string></dict>\n"
+	  "<key>Challenge</key><string>CHALLENGE</string>\n"
+	  "<key>Key Type</key><string>RSA</string>\n"
+	  "<key>Keysize</key><integer>2048</integer>\n"
+	  "<key>Key Usage</key><integer>5</integer>\n"
+	  "<key>Retries</key><integer>30</integer>\n"
+	  "<key>RetryDelay</key><integer>60</integer>\n"
+	  "</dict></dict></array></dict></plist>\n" },
 };
 
 struct span {
@@ -149,8 +262,29 @@ static struct span label_of(const struct snippet_words *w)
 	return all_of(strncmp(w->path, EST_PREFIX "/", n + 1) == 0 ? w->path + n + 1 : "");
 }
 
+/* A UUID of version 8 (RFC 9562 5.8): the same for the same endpoint and name, so that a profile that is made again
+ * replaces the one before. */
+struct profile_id {
+	char text[37];
+};
+
+static struct profile_id make_id(const struct snippet_words *w, const char *salt)
+{
+	struct bytes pieces[] = { bytes_of_str(w->url), bytes_of_str(w->name), bytes_of_str(salt) };
+	uint8_t d[SHA256_SIZE] = { 0 };
+	struct profile_id id;
+
+	if (digest_sha256_pieces(pieces, ROWS(pieces), d))
+		return (struct profile_id){ "" };
+	d[6] = 0x80 | (d[6] & 0x0f);
+	d[8] = 0x80 | (d[8] & 0x3f);
+	snprintf(id.text, sizeof(id.text), "%02X%02X%02X%02X-%02X%02X-%02X%02X-%02X%02X-%02X%02X%02X%02X%02X%02X",
+		 d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7], d[8], d[9], d[10], d[11], d[12], d[13], d[14], d[15]);
+	return id;
+}
+
 /* How far `at` is a word to fill in, and with what; 0: it is none. */
-static size_t fill(const char *at, const struct snippet_words *w, struct span *with)
+static size_t fill(const char *at, const struct snippet_words *w, const struct profile_id *ids, struct span *with)
 {
 	const struct {
 		const char *word;
@@ -158,7 +292,7 @@ static size_t fill(const char *at, const struct snippet_words *w, struct span *w
 	} words[] = {
 		{ "URL", all_of(w->url) }, { "NAME", all_of(w->name) }, { "ENDPOINT", all_of(w->endpoint) },
 		{ "BASE", base_of(w) },	   { "HOST", host_of(w) },      { "PORT", port_of(w) },
-		{ "LABEL", label_of(w) },
+		{ "LABEL", label_of(w) },  { "ID1", all_of(ids[0].text) }, { "ID2", all_of(ids[1].text) },
 	};
 
 	for (size_t i = 0; i < ROWS(words); i++)
@@ -171,9 +305,12 @@ static size_t fill(const char *at, const struct snippet_words *w, struct span *w
 
 static void print_line(FILE *to, const char *at, size_t n, const struct snippet_words *words)
 {
+	const struct profile_id ids[] = { make_id(words, "1"), make_id(words, "2") };
+
 	for (const char *end = at + n; at < end;) {
-		struct span with = { at, 1 };
-		size_t taken = fill(at, words, &with);
+		bool is_literal = *at == '^';
+		struct span with = { at += is_literal, 1 };
+		size_t taken = is_literal ? 0 : fill(at, words, ids, &with);
 
 		fwrite(with.at, 1, with.len, to);
 		at += taken ? taken : 1;

@@ -122,3 +122,13 @@ def uacme(g, name):
     client = Uacme(g)
     client.must("new")
     return client.issue(name)
+
+
+def told_of(folder, *programs):
+    """A folder for PATH in which these programs write down their arguments; and the file that these are in."""
+    place, log = os.path.join(folder, "bin"), os.path.join(folder, "arguments")
+    os.makedirs(place)
+    for program in programs:
+        with open(os.open(os.path.join(place, program), os.O_CREAT | os.O_WRONLY, 0o755), "w", encoding="ascii") as f:
+            f.write(f'#!/bin/sh\necho "$0 $*" >> {log}\nexec /usr/bin/{program} "$@"\n')
+    return place, log

@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from bouncy_castle import BouncyCastle
+from clients import told_of
 from est_client import PREFIX, add_est, create_user, names_of, run
 from gatehouse import check, gatehouse, main
 
@@ -150,16 +151,6 @@ def strongswan():
 
 
 # ---- what people are told to type ----
-
-def told_of(folder, *programs):
-    """A folder for PATH in which these programs write down their arguments; and the file that these are in."""
-    place, log = os.path.join(folder, "bin"), os.path.join(folder, "arguments")
-    os.makedirs(place)
-    for program in programs:
-        with open(os.open(os.path.join(place, program), os.O_CREAT | os.O_WRONLY, 0o755), "w", encoding="ascii") as f:
-            f.write(f'#!/bin/sh\necho "$0 $*" >> {log}\nexec /usr/bin/{program} "$@"\n')
-    return place, log
-
 
 def snippets_run_as_they_are_printed(g):
     folder = os.path.join(g.folder, "typed")

@@ -6,8 +6,9 @@ import subprocess
 import time
 
 from certmonger import Certmonger
+from clients import told_of
 from gatehouse import check, gatehouse, main
-from scep_client import Strongswan, add_scep, create_challenge, read_certificate, url
+from scep_client import Strongswan, add_scep, create_challenge, read_certificate, run, url
 
 ENDPOINTS = {"scep": "retry-after: 1s", "scep-other": "", "scep-old": "legacy: sha1-3des\nprofile: old",
              "scep-chain": "reply: chain", "scep-new": "ca-certificates: ra-only",
@@ -59,11 +60,14 @@ def strongswan_is_refused(g, pki):
     check(issued(g) == before, f"issued all the same: {g.log_tail()}")
 
 
+def polls(g):
+    return g.metric("gatehouse_scep_pending_total")
+
+
 def wait_for_polls(g, n):
-    """Until so many clients were told to come back."""
+    """Until so many times somebody was told to come back."""
     end = time.monotonic() + 120
-    before = g.metric("gatehouse_scep_pending_total")
-    while g.metric("gatehouse_scep_pending_total") < before + n:
+    while polls(g) < n:
         check(time.monotonic() < end, f"nobody asks again: {g.log_tail()}")
         time.sleep(0.1)
 
@@ -111,10 +115,11 @@ def certmonger_waits_for_approval(g, monger):
     pem = monger.request("gatehouse", name, create_challenge(g, "scep", "dns:*.example"))
     request = g.wait_pending(name)
     monger.wait_state(name, "CA_WORKING")
+    before = polls(g)
     monger.stop()
     monger.start()
     monger.getcert("refresh", "-i", name)
-    wait_for_polls(g, 1)
+    wait_for_polls(g, before + 1)
     check([r["id"] for r in g.pending() if name in r["names"]] == [request["id"]], "it is one request")
     g.run_tool("approve", str(request["id"]), "--yes")
     monger.getcert("refresh", "-i", name)
@@ -183,9 +188,42 @@ def micromdm(g):
     g.verify(pem)
 
 
+# ---- what the tool tells people to type ----
+
+def type_snippet(g, client, folder, name, **more):
+    said = g.run_tool("endpoint", "snippet", "scep", client, "--domain", name).stdout
+    create = [line for line in said.splitlines() if "gatehouse challenge create" in line][0].split("gatehouse ")[1]
+    challenge = g.tool_json(*create.split())["secret"]
+    place, log = told_of(folder, "pki", "getcert")
+    env = {**os.environ, **more, "challenge": challenge, "PATH": f"{place}:{os.environ['PATH']}"}
+    run("sh", "-euc", said, cwd=folder, env=env)
+    with open(log, encoding="utf-8") as f:
+        arguments = f.read()
+    check(name in arguments and challenge not in arguments, f"a challenge on a command line: {arguments}")
+    g.verify(os.path.join(folder, name + ".pem"))
+
+
+def snippets_run_as_they_are_printed(g):
+    folder = os.path.join(g.folder, "typed")
+    os.makedirs(folder)
+    type_snippet(g, "strongswan", folder, "typed-swan.example")
+    later = [line[1:] for line in g.run_tool("endpoint", "snippet", "scep", "strongswan").stdout.splitlines()]
+    check(any("--cert www.example.com.pem --key www.example.com.key" in line for line in later), str(later))
+    folder = os.path.join(g.folder, "typed-monger")
+    os.makedirs(folder)
+    monger = Certmonger(folder)
+    try:
+        type_snippet(g, "certmonger", folder, "typed-monger.example",
+                     CERTMONGER_PVT_ADDRESS=monger.environment["CERTMONGER_PVT_ADDRESS"])
+    finally:
+        monger.stop()
+    for client in "sscep", "ios", "junos", "jamf", "intune", "mobileconfig":
+        check(url(g, "scep") in g.run_tool("endpoint", "snippet", "scep", client).stdout, client)
+
+
 def clients_enrol():
     with gatehouse(set_up) as g:
-        for test in (strongswan, certmonger, micromdm):
+        for test in (strongswan, certmonger, micromdm, snippets_run_as_they_are_printed):
             test(g)
 
 

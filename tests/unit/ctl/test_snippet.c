@@ -24,19 +24,21 @@ static char *print(const char *protocol, const char *client, const struct snippe
 
 static void fills_in_every_word(void **state)
 {
-	static const char *const words[] = { "URL", "NAME", "ENDPOINT", "BASE", "HOST", "PORT", "LABEL" };
-	static const char *const protocols[] = { "acme", "est" };
+	/* Behind a blank, '=' or '>'; that of a property list is no word. */
+	static const char *const words[] = { " URL\n", "=NAME", ">NAME", "ENDPOINT", "BASE", "HOST", "PORT", "LABEL",
+					     ">URL</string", "ID1", "ID2", "^" };
+	static const char *const protocols[] = { "acme", "est", "scep" };
 	const char *client;
 
 	(void)state;
-	for (size_t p = 0; p < 2; p++)
+	for (size_t p = 0; p < 3; p++)
 		for (size_t i = 0; (client = snippet_client_at(protocols[p], i)); i++) {
 			char *text = print(protocols[p], client, &plain, 0);
 
 			assert_non_null(strstr(text, "www.example.com"));
 			for (size_t w = 0; w < sizeof(words) / sizeof(*words); w++)
 				assert_null(strstr(text, words[w]));
-			assert_null(strchr(text, '?'));
+			assert_true(strncmp(text, "<?xml", 5) == 0 || !strchr(text, '?'));
 			assert_int_equal(text[strlen(text) - 1], '\n');
 			free(text);
 		}
@@ -63,13 +65,30 @@ static void tells_host_port_and_label_apart(void **state)
 	free(text);
 }
 
+static void a_profile_for_apple_is_the_same_each_time(void **state)
+{
+	char *one = print("scep", "mobileconfig", &plain, 0), *two = print("scep", "mobileconfig", &plain, 0);
+	struct snippet_words other = plain;
+	char *three;
+
+	(void)state;
+	assert_string_equal(one, two);
+	assert_non_null(strstr(one, "<key>URL</key><string>https://ca.example.com/.well-known/est</string>"));
+	other.name = "other.example.com";
+	three = print("scep", "mobileconfig", &other, 0);
+	assert_int_not_equal(strncmp(strstr(one, "PayloadUUID"), strstr(three, "PayloadUUID"), 60), 0);
+	free(one);
+	free(two);
+	free(three);
+}
+
 static void says_what_it_has_not(void **state)
 {
 	(void)state;
 	free(print("est", "strongswan", &labelled, SNIPPET_NO_LABEL));
 	free(print("est", "certbot", &plain, SNIPPET_NO_CLIENT));
 	free(print("scep", "curl", &plain, SNIPPET_NO_CLIENT));
-	assert_null(snippet_client_at("scep", 0));
+	assert_null(snippet_client_at("cmp", 0));
 	assert_string_equal(snippet_client_at(NULL, 0), "certbot");
 	assert_string_equal(snippet_client_at("est", 0), "strongswan");
 }
@@ -79,6 +98,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fills_in_every_word),
 		cmocka_unit_test(tells_host_port_and_label_apart),
+		cmocka_unit_test(a_profile_for_apple_is_the_same_each_time),
 		cmocka_unit_test(says_what_it_has_not),
 	};
 
