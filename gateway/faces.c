@@ -68,6 +68,34 @@ static int make_router(struct gateway *gw, struct gw_face *face, const struct co
 	return r;
 }
 
+static const struct gw_mount *find_mount(struct gateway *gw, const struct conf_section *conf, const char *path)
+{
+	for (size_t i = 0; i < conf_count(conf, "endpoints"); i++) {
+		const struct gw_mount *m = &find_endpoint(gw, conf_str_at(conf, "endpoints", i))->mount;
+
+		if (strcmp(m->prefix, path) == 0)
+			return m;
+	}
+	return NULL;
+}
+
+/* RFC 7030 3.2.2 wants a server to be there with and without a label. A house where no CA is that of everybody serves
+ * labels alone, and means it; whoever does not is told. */
+static void look_for_default_label(struct gateway *gw, const struct conf_section *conf)
+{
+	for (size_t i = 0; i < conf_count(conf, "endpoints"); i++) {
+		const struct gw_endpoint *e = find_endpoint(gw, conf_str_at(conf, "endpoints", i));
+		const char *path = e->adapter->default_path;
+
+		if (!path || find_mount(gw, conf, path))
+			continue;
+		log_warn("listener.default-label.none", "listener", conf_str(conf, "name"), "endpoint", e->mount.name,
+			 "consequence", "clients that know of no label find nobody", "next",
+			 "an endpoint with this path", "path", path);
+		return;
+	}
+}
+
 static int read_ca_names(struct gw_face *face, const struct conf_section *conf, struct conf_error *error)
 {
 	const char *path = conf_str(conf, "client-ca-names");
@@ -158,6 +186,7 @@ static int start_face(struct gateway *gw, struct gw_face *face, const struct con
 		r = read_ca_names(face, conf, error);
 	if (r)
 		return r;
+	look_for_default_label(gw, conf);
 	options = options_of(gw, face, conf);
 	r = listen_with(gw, &options, &face->listener, why, sizeof(why));
 	if (r)

@@ -86,6 +86,8 @@ struct proto_adapter {
 	const char *name;                  /* the word after `protocol:` */
 	const char *summary;
 	unsigned caps;
+	const char *default_path;          /* PROTO_CAP_LABELS: of the endpoint without a label, which clients ask that
+					    * know of none (RFC 7030 3.2.2) */
 	size_t body_max;                   /* octets of a request body; more is 413 */
 	const struct conf_option *options; /* rows of the endpoint section besides the common ones; NULL: none */
 	const struct proto_route *routes;  /* ends with {0} */

@@ -381,6 +381,7 @@ const struct proto_adapter proto_est = {
 	.name = "est",
 	.summary = "Enrollment over Secure Transport (RFC 7030, RFC 8951).",
 	.caps = PROTO_CAP_PENDING | PROTO_CAP_TLS_CLIENT_AUTH | PROTO_CAP_LABELS,
+	.default_path = PREFIX,
 	.body_max = BODY_MAX,
 	.options = est_options,
 	.routes = est_routes,

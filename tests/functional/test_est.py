@@ -464,8 +464,25 @@ def certificates_after_a_rollover(g, password):
         time.sleep(0.2)
 
 
+def says_labels_alone(g):
+    with open(g.log_path, encoding="utf-8") as f:
+        return [line for line in f if "listener.default-label.none" in line]
+
+
+def labels_alone():
+    """A house may serve labels alone, and is told once what that means."""
+    with gatehouse(set_up=lambda g: add_est(g, {"est-a": ("a", ""), "est-b": ("b", "")})) as g:
+        for path, expected in (("a/cacerts", 200), ("b/cacerts", 200), ("cacerts", 404)):
+            status, _, body = curl(g, "/.well-known/est/" + path)
+            check(status == expected, f"{path}: {status} {body}")
+        lines = says_labels_alone(g)
+        check(len(lines) == 1 and "est-a" in lines[0] and "/.well-known/est" in lines[0], f"it is told: {lines}")
+
+
 def est_with_curl_and_python():
+    labels_alone()
     with gatehouse(set_up=lambda g: add_est(g, ENDPOINTS), rules=RULES, core="  administrators: [root]\n") as g:
+        check(not says_labels_alone(g), "there is an endpoint without a label")
         password = create_user(g, "dev", ["est"], "*.example.com")
         curl_and_openssl(g, password)
         enrolled_on_one_connection(g, password)
