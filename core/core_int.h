@@ -36,7 +36,6 @@ struct ca_profile {
 	const char *const *ext_key_usage;
 	int64_t lifetime_s, backdate_s;
 	const char *const *renewable_from;  /* profiles whose certificates may ask for one of this, NULL-terminated */
-	int64_t renewal_grace_s;            /* how long after its end a certificate can be renewed */
 	const char *renewal_key;            /* "any", "new", "same" */
 	bool lets_officers_name;            /* they may decide about names that nothing proves */
 	bool holds_any_scope;               /* what a credential for any name asks for waits for a person */

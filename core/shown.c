@@ -250,12 +250,13 @@ static bool is_profile_taken(const struct finding *f, const char *profile)
 static int check_own(struct finding *f, const struct ca_request *row, const struct device *shown)
 {
 	bool renews = f->claim->use == CA_CERTIFICATE_RENEW;
+	int64_t grace_s = renews ? conf_duration_ms(f->endpoint, "renewal-grace") / 1000 : 0;
 
 	if (strcasecmp(row->ca, conf_str(f->endpoint, "ca")) != 0)
 		return not_good(f, "another CA of this core has issued it");
 	if (!is_profile_taken(f, row->profile))
 		return not_good(f, "it was issued under another profile; see profiles: renewable-from");
-	return check_time(f, shown->not_before_s, shown->not_after_s, renews ? f->profile->renewal_grace_s : 0);
+	return check_time(f, shown->not_before_s, shown->not_after_s, grace_s);
 }
 
 /* "est:ra:NAME": a registration authority, whose devices must not speak in its name. */

@@ -29,6 +29,8 @@ static const struct conf_option log_rows[] = {
 
 /* The row of an adapter that submits something. */
 #define PROFILE_ROW "profile"
+/* The row of one whose clients renew by certificate. All have it: the core reads it of whatever endpoint is named. */
+#define GRACE_ROW "renewal-grace"
 
 static const struct conf_option endpoint_rows[] = {
 	{ .name = "name", .type = CONF_STRING, .fallback = CONF_NEEDED,
@@ -39,6 +41,9 @@ static const struct conf_option endpoint_rows[] = {
 	  .summary = "The profile that its requests name." },
 	{ .name = "path", .type = CONF_STRING, .fallback = CONF_NEEDED,
 	  .summary = "Where it is mounted, as in /acme." },
+	{ .name = GRACE_ROW, .type = CONF_DURATION, .range = "0s..365d", .fallback = "0s",
+	  .summary = "How long after its end a certificate can still be renewed by itself, where the protocol knows "
+		     "renewals by certificate." },
 };
 
 static const struct conf_option listener_rows[] = {
@@ -415,6 +420,7 @@ static int check_by_adapter(const struct conf_section *endpoint, struct conf_err
 static int check_endpoint(const struct conf_section *root, const struct conf_section *endpoint,
 			  struct conf_error *error)
 {
+	const struct proto_adapter *adapter = gw_config_adapter(conf_module(endpoint));
 	const char *ca = conf_str(endpoint, "ca");
 	int r;
 
@@ -426,6 +432,9 @@ static int check_endpoint(const struct conf_section *root, const struct conf_sec
 		return conf_refuse(endpoint, PROFILE_ROW, error,
 				   "an endpoint of protocol '%s' submits nothing; leave the profile out",
 				   conf_module(endpoint));
+	if (conf_is_set(endpoint, GRACE_ROW) && !(adapter->caps & PROTO_CAP_RENEWAL))
+		return conf_refuse(endpoint, GRACE_ROW, error,
+				   "nobody renews by certificate over protocol '%s'; leave it out", adapter->name);
 	r = check_path(endpoint, error);
 	if (!r)
 		r = check_label(endpoint, error);

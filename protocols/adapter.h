@@ -66,6 +66,7 @@ enum {
 					     * percent escapes in what a client sends are decoded, once, before it is
 					     * compared with the path, and no label is the first segment of a route */
 	PROTO_CAP_RA = 1 << 5,              /* is a registration authority, with keys of its own (protocols/ra.h) */
+	PROTO_CAP_RENEWAL = 1 << 6,         /* its clients renew by certificate (enum ca_certificate_use) */
 };
 
 /* A number that only grows, told as the metric gatehouse_NAME_total{endpoint="…"}. Any thread may read it. */

@@ -28,6 +28,7 @@ static const struct conf_option endpoint_rows[] = {
 	{ .name = "name", .type = CONF_STRING, .fallback = CONF_NEEDED },
 	{ .name = "ca", .type = CONF_STRING, .fallback = CONF_NEEDED },
 	{ .name = "profile", .type = CONF_STRING, .fallback = CONF_NEEDED },
+	{ .name = "renewal-grace", .type = CONF_DURATION, .range = "0s..365d", .fallback = "0s" },
 	{ 0 },
 };
 

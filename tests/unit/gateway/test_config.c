@@ -175,6 +175,8 @@ static void refuses_mistakes_with_their_place(void **state)
 		  "g.yaml:3:59: 'certs' is the name of an operation, and cannot be a label" },
 		{ CAS "endpoints:\n  - {protocol: mutual, name: m, ca: CA, profile: p, path: /m/enroll}\n",
 		  "g.yaml:3:59: 'enroll' is the name of an operation, and cannot be a label" },
+		{ CAS "endpoints:\n  - {protocol: safe, name: s, ca: CA, profile: p, path: /s, renewal-grace: 7d}\n",
+		  "g.yaml:3:76: nobody renews by certificate over protocol 'safe'; leave it out" },
 		{ CAS "endpoints:\n  - {protocol: safe, name: s, ca: CA, profile: p, path: /s, color: mauve}\n",
 		  "g.yaml:3:5: endpoint 's': mauve does not suit it" },
 		{ PUBLIC, NOBODY },
