@@ -115,8 +115,9 @@ static const struct snippet {
 	  "# challenge: " CHALLENGE_TEXT
 	  "sscep getca -u URL -c ca.crt\n"
 	  "# And " COMPARE_TEXT
-	  "(umask 077; printf '[req]\\nprompt = no\\ndistinguished_name = dn\\nattributes = more\\nreq_extensions = ext\\n"
-	  "[dn]\\nCN = NAME\\n[ext]\\nsubjectAltName = DNS:NAME\\n[more]\\nchallengePassword = %s\\n' \"$challenge\" \\\n"
+	  "(umask 077; printf '[req]\\nprompt = no\\ndistinguished_name = dn\\nattributes = more\\n"
+	  "req_extensions = ext\\n[dn]\\nCN = NAME\\n[ext]\\nsubjectAltName = DNS:NAME\\n"
+	  "[more]\\nchallengePassword = %s\\n' \"$challenge\" \\\n"
 	  "\t> NAME.cnf; openssl req -new -newkey rsa:2048 -nodes -config NAME.cnf -keyout NAME.key -out NAME.csr)\n"
 	  "rm NAME.cnf\n"
 	  "sscep enroll -u URL -c ca.crt-0 -E aes -S sha256 -k NAME.key -r NAME.csr -l NAME.pem -t 60 -n 60\n"
