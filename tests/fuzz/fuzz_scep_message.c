@@ -1,4 +1,4 @@
-/* SCEP messages: whole ones, or signed attributes inside a message that is good otherwise, which the first octet chooses.
+/* SCEP messages: whole ones, or, after an 'a', signed attributes inside a message that is good otherwise.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
