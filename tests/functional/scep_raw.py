@@ -112,9 +112,9 @@ def encrypt(octets, key, iv, pads=True):
     return aes.update(octets) + aes.finalize()
 
 
-def envelope(ra, octets, key=None, wrapped=None, content=None, recipient=None, cipher=None):
+def envelope(ra, octets, key=None, wrapped=None, content=None, recipient=None, cipher=None, iv=None):
     """EnvelopedData for an RA. `wrapped`, `content`: what stands there in place of what should."""
-    key, iv = key or os.urandom(16), os.urandom(16)
+    key, iv = key or os.urandom(16), iv or os.urandom(16)
     if wrapped is None:
         wrapped = ra.public_key().encrypt(key, padding.PKCS1v15())
     if content is None:
@@ -184,9 +184,9 @@ class Reply:
         enveloped = list(parts(read(read(list(parts(read(self.content)[1]))[1][1])[2])[1]))
         to = list(parts(read(enveloped[1][1])[1]))
         body = list(parts(enveloped[2][1]))
-        key = sender.key.decrypt(to[3][1], padding.PKCS1v15())
+        self.key = sender.key.decrypt(to[3][1], padding.PKCS1v15())
         iv = list(parts(body[1][1]))[1][1]
-        aes = Cipher(algorithms.AES(key), modes.CBC(iv)).decryptor()
+        aes = Cipher(algorithms.AES(self.key), modes.CBC(iv)).decryptor()
         unpadder = block_padding.PKCS7(128).unpadder()
         padded = aes.update(body[2][1]) + aes.finalize()
         return bag(unpadder.update(padded) + unpadder.finalize())

@@ -180,7 +180,7 @@ def s37_downgrades(p):
 def kinds_of_failure(p):
     """What goes wrong at another place each: (envelope, who signs)"""
     scep, ra, octets = p.scep, p.scep.ra, p.csr("a challenge of sixteen")
-    key, size = os.urandom(16), 256
+    key, iv, size = os.urandom(16), os.urandom(16), 256
     good = ra.public_key().encrypt(key, padding.PKCS1v15())
     number = ra.public_key().public_numbers()
 
@@ -188,7 +188,7 @@ def kinds_of_failure(p):
         return pow(int.from_bytes(block, "big"), number.e, number.n).to_bytes(size, "big")
 
     def bent(at):
-        content = bytearray(encrypt(octets, key, bytes(16)))
+        content = bytearray(encrypt(octets, key, iv))
         content[at] ^= 1
         return bytes(content)
 
@@ -205,8 +205,8 @@ def kinds_of_failure(p):
         "a wrapped key too short": lambda: scep.envelope(octets, wrapped=good[:-1]),
         "a wrapped key too long": lambda: scep.envelope(octets, wrapped=good + b"\0"),
         "no number below the modulus": lambda: scep.envelope(octets, wrapped=b"\xff" * size),
-        "bent in the first block": lambda: scep.envelope(octets, key=key, wrapped=good, content=bent(0)),
-        "bent in the last block": lambda: scep.envelope(octets, key=key, wrapped=good, content=bent(-1)),
+        "bent in the first block": lambda: scep.envelope(octets, key=key, iv=iv, wrapped=good, content=bent(0)),
+        "bent in the last block": lambda: scep.envelope(octets, key=key, iv=iv, wrapped=good, content=bent(-1)),
         "content of no whole block": lambda: scep.envelope(octets, key=key, content=os.urandom(len(octets) // 16 * 16 + 1)),
         "no content": lambda: scep.envelope(octets, key=key, content=b""),
         "content that is no request": lambda: scep.envelope(os.urandom(len(octets))),

@@ -15,7 +15,11 @@ import struct
 import subprocess
 import time
 
-from gatehouse import TOOL, check, main
+from cryptography.hazmat.primitives.asymmetric import padding
+
+from gatehouse import TOOL, check, gatehouse, main
+from scep_client import add_scep, create_challenge
+from scep_raw import BAD_MESSAGE_CHECK, FAILURE, SUCCESS, Scep, Sender, encrypt, make_csr, pki_message
 from test_intermediary import Place, ex
 
 PASSWORD = "c4nary-pa55word-of-alice"
@@ -234,6 +238,52 @@ def the_search_finds_what_is_there():
     check(is_in(secret, b"Authorization: Basic " + base64.b64encode(b"alice:" + kept[0])), "Basic is not recognised")
 
 
+class ScepSecrets:
+    """Messages of SCEP, and what is secret in each: the key of its content, and the challenge; as octets."""
+
+    def __init__(self, g):
+        self.g, self.scep, self.secrets = g, Scep(g, "scep"), {}
+
+    def send(self, what, challenge, bent=False):
+        sender, key, iv = Sender(), os.urandom(16), bytes(16)
+        self.secrets[f"content key of {what}"] = key
+        self.secrets[f"challenge of {what}"] = challenge.encode()
+        content = bytearray(encrypt(make_csr(sender.key, "s.example", challenge), key, iv))
+        if bent:
+            content[-17] ^= 0x80  # the padding is none: all before it is decrypted
+        wrapped = self.scep.ra.public_key().encrypt(key, padding.PKCS1v15())
+        envelope = self.scep.envelope(None, key=key, iv=iv, wrapped=wrapped, content=bytes(content))
+        reply = self.scep.post(pki_message(sender, envelope)).read(self.scep.ra)
+        if reply.status == SUCCESS:
+            reply.certificates(sender)
+            self.secrets[f"content key of the reply to {what}"] = reply.key
+        return reply
+
+    def check_nowhere(self, where, octets, without=()):
+        for what, secret in self.secrets.items():
+            shapes = {secret, secret.hex().encode(), base64.b64encode(secret).rstrip(b"=")}
+            check(not any(shape in octets for shape in shapes), f"the {what} stands in {where}")
+
+
+def scep_secrets_are_nowhere():
+    with gatehouse(lambda g: add_scep(g, {"scep": ""})) as g:
+        secrets = ScepSecrets(g)
+        reply = secrets.send("an enrolment", create_challenge(g, "scep", "dns:s.example"))
+        check(reply.status == SUCCESS, f"{reply.fail} {reply.fail_text}")
+        for what, challenge, bent in (("a guess", "c4nary-of-scep-that-is-wrong", False),
+                                      ("a bent message", "c4nary-of-scep-that-is-bent", True)):
+            reply = secrets.send(what, challenge, bent)
+            check(reply.status == FAILURE and (not bent or reply.fail == BAD_MESSAGE_CHECK), f"{reply.fail} {what}")
+        secrets.check_nowhere("the log", read(g.log_path))
+        secrets.check_nowhere("the trace", read(g.trace))
+        for path in glob.glob(os.path.join(g.data, "**", "*"), recursive=True):
+            if os.path.isfile(path):
+                secrets.check_nowhere(path, read(path))
+        if os.geteuid() == 0:
+            for role in ("core", "gateway", "validator", "signer"):
+                look_at_memory(secrets, role, g.processes()[role])
+
+
 def a_password_is_no_argument():
     with Place() as p:
         done = p.g.run_tool("user", "create", "carol", *WITHIN, code=2)
@@ -244,4 +294,4 @@ def a_password_is_no_argument():
 
 
 if __name__ == "__main__":
-    main([the_search_finds_what_is_there, a_password_is_no_argument, known_secrets_are_nowhere])
+    main([the_search_finds_what_is_there, a_password_is_no_argument, known_secrets_are_nowhere, scep_secrets_are_nowhere])
