@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/x509.h>
@@ -27,6 +29,7 @@
 #define UTF8_STRING 0x0c
 #define RSA_BITS_MIN 1024
 #define RSA_BITS_MAX 8192
+#define RSA_EXPONENT_BITS_MAX 64
 
 #define OID(text) { (const uint8_t *)(text), sizeof(text) - 1 }
 static const struct bytes oid_data = OID("\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01");
@@ -314,13 +317,42 @@ int scep_message_read(struct scep_message *out, struct bytes octets, struct aren
 
 /* ---- the signature ---- */
 
+/* By name: a curve of the sender's own making, or another one of the same size, is none of these. */
+static bool is_curve_taken(EVP_PKEY *key)
+{
+	static const char *const curves[] = { SN_X9_62_prime256v1, SN_secp384r1, SN_secp521r1 };
+	int is_explicit = 0;
+	char name[32];
+	size_t n;
+
+	if (EVP_PKEY_get_group_name(key, name, sizeof(name), &n) != 1 ||
+	    EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &is_explicit) != 1 ||
+	    is_explicit)
+		return false;
+	for (size_t i = 0; i < sizeof(curves) / sizeof(*curves); i++)
+		if (strcmp(curves[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* An exponent as long as the modulus would cost as much as a private key. */
+static bool is_exponent_taken(EVP_PKEY *key)
+{
+	BIGNUM *e = NULL;
+	bool is_taken = EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e) == 1 &&
+			BN_num_bits(e) <= RSA_EXPONENT_BITS_MAX;
+
+	BN_free(e);
+	return is_taken;
+}
+
 static bool is_key_taken(EVP_PKEY *key)
 {
 	int bits = EVP_PKEY_get_bits(key);
 
 	if (EVP_PKEY_is_a(key, "RSA"))
-		return bits >= RSA_BITS_MIN && bits <= RSA_BITS_MAX;
-	return EVP_PKEY_is_a(key, "EC") && (bits == 256 || bits == 384 || bits == 521);
+		return bits >= RSA_BITS_MIN && bits <= RSA_BITS_MAX && is_exponent_taken(key);
+	return EVP_PKEY_is_a(key, "EC") && is_curve_taken(key);
 }
 
 static bool digests_to(const struct scep_message *m)
@@ -356,8 +388,8 @@ static int refuse(enum scep_fail *fail, const char **why, enum scep_fail what, c
 static int check_with(struct scep_message *m, EVP_PKEY *key, enum scep_fail *fail, const char **why)
 {
 	if (!key || !is_key_taken(key))
-		return refuse(fail, why, SCEP_BAD_ALG, "the key that signs messages is RSA of 1024 to 8192 bits, or EC "
-						       "of P-256, P-384 or P-521");
+		return refuse(fail, why, SCEP_BAD_ALG, "the key that signs messages is RSA of 1024 to 8192 bits with "
+						       "an exponent of up to 64, or EC of P-256, P-384 or P-521");
 	if (!scep_signature_fits(m->signature_algorithm, key, m->digest))
 		return refuse(fail, why, SCEP_BAD_ALG, "the message is signed with an algorithm not taken here");
 	if (!digests_to(m) || !verifies(m, key))

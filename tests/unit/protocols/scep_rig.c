@@ -8,6 +8,7 @@
 #include "tests/test.h"
 
 #include <openssl/cms.h>
+#include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
@@ -32,6 +33,34 @@ static void add_key_identifier(X509 *x)
 	X509_EXTENSION_free(extension);
 }
 
+/* With one number that is not the usual one. */
+static EVP_PKEY *make_odd_key(const char *algorithm, OSSL_PARAM *params)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, algorithm, NULL);
+	EVP_PKEY *key = NULL;
+
+	assert_int_equal(EVP_PKEY_keygen_init(ctx), 1);
+	assert_int_equal(EVP_PKEY_CTX_set_params(ctx, params), 1);
+	assert_int_equal(EVP_PKEY_generate(ctx, &key), 1);
+	EVP_PKEY_CTX_free(ctx);
+	return key;
+}
+
+static EVP_PKEY *make_key(const char *kind)
+{
+	static const uint8_t exponent[] = { 1, 0, 0, 0, 0, 0, 0, 0, 1 };
+	char curve[] = "P-256", encoding[] = OSSL_PKEY_EC_ENCODING_EXPLICIT;
+	OSSL_PARAM ec[] = { OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, curve, 0),
+			    OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_EC_ENCODING, encoding, 0), OSSL_PARAM_END };
+	OSSL_PARAM rsa[] = { OSSL_PARAM_BN(OSSL_PKEY_PARAM_RSA_E, (void *)exponent, sizeof(exponent)), OSSL_PARAM_END };
+
+	if (strcmp(kind, "explicit") == 0)
+		return make_odd_key("EC", ec);
+	if (strcmp(kind, "exponent") == 0)
+		return make_odd_key("RSA", rsa);
+	return *kind >= '0' && *kind <= '9' ? EVP_RSA_gen((unsigned)strtol(kind, NULL, 10)) : EVP_EC_gen(kind);
+}
+
 void scep_client_make(struct scep_client *c, const char *kind, const char *name)
 {
 	X509 *x = X509_new();
@@ -39,7 +68,7 @@ void scep_client_make(struct scep_client *c, const char *kind, const char *name)
 	uint8_t *der = NULL;
 	int n;
 
-	c->key = *kind == 'P' ? EVP_EC_gen(kind) : EVP_RSA_gen((unsigned)strtol(kind, NULL, 10));
+	c->key = make_key(kind);
 	assert_non_null(c->key);
 	X509_set_version(x, 2);
 	ASN1_INTEGER_set(X509_get_serialNumber(x), 1);

@@ -18,7 +18,8 @@ struct scep_client {
 	struct buf der;          /* the same */
 };
 
-/* `kind`: "P-256" or another curve, or the bits of an RSA key. */
+/* `kind`: "P-256" or another curve, or the bits of an RSA key; "explicit": P-256 with its parameters in place of its
+ * name; "exponent": RSA with a long one. */
 void scep_client_make(struct scep_client *c, const char *kind, const char *name);
 void scep_client_fini(struct scep_client *c);
 
