@@ -1,8 +1,8 @@
 /* Certificates that clients show: whose they are, and what they prove (core/submit.h, CA_EVIDENCE_CERTIFICATE).
  *
  *     OWN      this core issued it to a client: the octets are those of its row, the row is ISSUED, the certificate is
- *              in force (or, to be renewed, ended within the endpoint's `renewal-grace`), and it was issued by the CA of
- *              the endpoint, under its profile or one that this lists in `renewable-from`. It proves its own names.
+ *              in force (or, to be renewed, ended within the endpoint's `renewal-grace`), and it was issued by the CA
+ *              of the endpoint, under its profile or one that this lists in `renewable-from`. It proves its own names.
  *     RA       clientAuth and id-kp-cmcRA, and an administrator listed it (kind `ra`), by its key or by issuer and
  *              subject. It proves what the scope says.
  *     VENDOR   of a device, under an anchor that an administrator listed for its maker (kind `vendor`), and fit to
