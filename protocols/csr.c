@@ -51,14 +51,24 @@ static int read_extensions(struct proto_csr *csr, struct bytes values)
 	return 0;
 }
 
-/* RFC 2985 5.4.1: one value, a string of whatever kind. */
-static int read_challenge(struct proto_csr *csr, struct bytes values)
+/* One value, a string of whatever kind. */
+static int read_string(struct bytes values, struct bytes *out)
 {
 	unsigned tag;
 
-	if (csr->challenge.ptr || der_read(&values, &tag, &csr->challenge, NULL) || values.len)
+	if (out->ptr || der_read(&values, &tag, out, NULL) || values.len)
 		return -EINVAL;
 	return tag & CONSTRUCTED ? -EINVAL : 0;
+}
+
+static int read_challenge(struct proto_csr *csr, struct bytes values)
+{
+	return read_string(values, &csr->challenge);
+}
+
+static int read_link(struct proto_csr *csr, struct bytes values)
+{
+	return read_string(values, &csr->link);
 }
 
 /* One value of this tag, which is not empty. */
@@ -91,6 +101,7 @@ static const struct {
 	{ BYTES("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x07"), read_challenge },
 	{ BYTES("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x0e"), read_extensions },
 	{ BYTES("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x02\x25"), read_shared_key },
+	{ BYTES("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x02\x3a"), read_link },
 	{ BYTES("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x02\x36"), read_public_key },
 	{ BYTES("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x0f"), read_capabilities },
 };

@@ -14,6 +14,7 @@ struct proto_csr {
 	struct bytes subject, spki; /* whole elements */
 	struct bytes alt_names;     /* the content of the SAN that it asks for; empty: none */
 	struct bytes challenge;     /* challengePassword (RFC 2985 5.4.1); .ptr NULL: none */
+	struct bytes link;          /* estIdentityLinking (RFC 7894 3.3); .ptr NULL: none */
 	/* For keys that the server makes (RFC 7030 4.4.1); .ptr NULL: none. */
 	struct bytes shared_key;    /* DecryptKeyIdentifier (RFC 4108 2.2.5): with which shared key it is encrypted */
 	struct bytes public_key;    /* AsymmetricDecryptKeyIdentifier: or with which public key */

@@ -101,6 +101,9 @@ static const char *const private_attributes[] = {
 	"1.2.840.113549.1.9.15",      /* SMIMECapabilities */
 	"1.2.840.113549.1.9.16.2.37", /* DecryptKeyIdentifier */
 	"1.2.840.113549.1.9.16.2.54", /* AsymmetricDecryptKeyIdentifier */
+	"1.2.840.113549.1.9.16.2.56", /* otpChallenge (RFC 7894) */
+	"1.2.840.113549.1.9.16.2.57", /* revocationChallenge */
+	"1.2.840.113549.1.9.16.2.58", /* estIdentityLinking */
 };
 
 static int delete_attribute(X509_REQ *request, const char *dotted)

@@ -59,7 +59,7 @@ def new_key():
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def make_csr(key, cn=None, dns=(), challenge=None, **more):
+def make_csr(key, cn=None, dns=(), challenge=None, attributes=(), **more):
     """A PKCS#10 request in DER."""
     parts = [x509.NameAttribute(NameOID.COMMON_NAME, cn)] if cn else []
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(parts + more.get("subject", [])))
@@ -67,6 +67,8 @@ def make_csr(key, cn=None, dns=(), challenge=None, **more):
         builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in dns]), critical=False)
     if challenge is not None:
         builder = builder.add_attribute(AttributeOID.CHALLENGE_PASSWORD, challenge)
+    for oid, value in attributes:
+        builder = builder.add_attribute(x509.ObjectIdentifier(oid), value)
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 
 

@@ -17,6 +17,7 @@ from est_client import (CSR, Est, add_est, base64_lines, basic, create_token, cr
                         run, save, self_signed)
 from gatehouse import check, gatehouse, main
 
+OTP, REVOCATION, LINKING = [f"1.2.840.113549.1.9.16.2.{n}" for n in (56, 57, 58)]  # RFC 7894
 ENDPOINTS = {"est": ("", ""), "est-held": ("held", "attributes: {hold: 'yes'}"), "est-colon": ("ca:1", ""),
              "est-linked": ("linked", "pop: require"), "est-ignore": ("ignore", "challenge-password: ignore"),
              "est-secret": ("secret", "challenge-password: secret"),
@@ -285,6 +286,29 @@ def linked_to_the_connection(g):
     check(Est(g, "ignore", user=user).enroll(make_csr(new_key(), name, [name], challenge=b"x")).certificate(), "ignored")
 
 
+def linked_by_the_attribute_of_rfc_7894(g):
+    """It links whatever the challengePassword is for; where both link, both must be good."""
+    user = ("attribute", create_user(g, "attribute", ["est", "est-linked", "est-ignore"], "*.example.com"))
+    for label in ("", "linked", "ignore"):
+        est = Est(g, label, user=user, tls=ssl.TLSVersion.TLSv1_2)
+        name, key = f"attribute-{label}x.example.com", new_key()
+        binding = base64.b64encode(est.connect().get_channel_binding("tls-unique"))
+
+        def ask(link, **more):
+            return est.enroll(make_csr(key, name, [name], attributes=[(LINKING, link)], **more))
+        check(ask(b"x" * len(binding)).status == 400, f"a wrong one over '{label}'")
+        check(ask(b"", challenge=binding).status == 400, f"an empty one beside a good one over '{label}'")
+        reply = ask(binding, challenge=b"x" * len(binding))
+        check(reply.status == (200 if label == "ignore" else 400), f"beside a wrong one over '{label}': {reply.status}")
+        others = [(oid, b"anything") for oid in (OTP, REVOCATION)]
+        csr = make_csr(key, name, [name], attributes=[(LINKING, binding), *others])
+        check(est.enroll(csr).certificate(), f"the value of this connection over '{label}'")
+        est.close()
+        row = [r["id"] for r in g.requests() if name in r["names"]][-1]
+        shown = str(g.tool_json("show", str(row))["request"])
+        check("pop-linked" in shown and "'yes'" in shown, shown)
+
+
 def a_token_inside_the_request(g):
     """For clients that have no other place for it. It is used up, and what it asked for can still be asked about."""
     token = create_token(g, ["est-secret"], "*.example.com", more=("--uses", "1"))
@@ -492,6 +516,7 @@ def est_with_curl_and_python():
         held_then_denied(g, password)
         held_by_label(g)
         linked_to_the_connection(g)
+        linked_by_the_attribute_of_rfc_7894(g)
         a_token_inside_the_request(g)
         by_certificate(g, password)
         by_a_foreign_certificate(g, password)

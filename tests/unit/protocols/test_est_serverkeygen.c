@@ -64,6 +64,9 @@ static void make_request(struct buf *der)
 	X509_REQ_add1_attr_by_txt(request, "1.2.840.113549.1.9.15", V_ASN1_SEQUENCE, capabilities,
 				  sizeof(capabilities));
 	X509_REQ_add1_attr_by_txt(request, "1.2.840.113549.1.9.16.2.37", V_ASN1_OCTET_STRING, (const uint8_t *)"id", 2);
+	X509_REQ_add1_attr_by_txt(request, "1.2.840.113549.1.9.16.2.56", V_ASN1_UTF8STRING, (const uint8_t *)"otp", 3);
+	X509_REQ_add1_attr_by_txt(request, "1.2.840.113549.1.9.16.2.57", V_ASN1_UTF8STRING, (const uint8_t *)"rev", 3);
+	X509_REQ_add1_attr_by_txt(request, "1.2.840.113549.1.9.16.2.58", V_ASN1_UTF8STRING, (const uint8_t *)"link", 4);
 	assert_true(X509_REQ_sign(request, key, EVP_sha256()) > 0);
 	n = i2d_X509_REQ(request, &out);
 	assert_true(n > 0);
@@ -111,6 +114,7 @@ static void a_request_is_written_anew_for_the_key(void **unused)
 	make_request(&client);
 	assert_int_equal(proto_csr_read(&csr, buf_bytes(&client)), 0);
 	assert_true(bytes_equal_str(csr.challenge, "secret"));
+	assert_true(bytes_equal_str(csr.link, "link"));
 	assert_true(bytes_equal_str(csr.shared_key, "id"));
 	assert_int_equal(csr.capabilities.len, 13);
 	assert_null(csr.public_key.ptr);
