@@ -217,11 +217,11 @@ struct broken_signer {
 	_Atomic bool was_missed; /* a certificate was to be signed while it was away */
 };
 
-/* The core's own threads ask now and then. They do not find out before the submission does that the scenario is about:
- * the core plans nothing more once it knows. */
+/* The core's own threads ask now and then. Of one that is "away" they do not find out before the submission does that
+ * the scenario is about: the core plans nothing more once it knows. One that is "gone" is so for all. */
 static bool is_known_away(const struct broken_signer *b)
 {
-	return strcmp(b->way, "away") == 0 && b->was_missed;
+	return strcmp(b->way, "gone") == 0 || (strcmp(b->way, "away") == 0 && b->was_missed);
 }
 
 static int broken_sign(struct signer *s, uint64_t key, struct bytes tbs, struct buf *signature,
@@ -230,7 +230,7 @@ static int broken_sign(struct signer *s, uint64_t key, struct bytes tbs, struct 
 	struct broken_signer *b = (struct broken_signer *)s;
 	int e;
 
-	if (strcmp(b->way, "away") == 0) {
+	if (strcmp(b->way, "away") == 0 || strcmp(b->way, "gone") == 0) {
 		b->was_missed = true;
 		return -EIO;
 	}
@@ -257,7 +257,7 @@ static int broken_begin(struct signer *s, uint64_t key, enum signer_stream_kind 
 {
 	struct broken_signer *b = (struct broken_signer *)s;
 
-	return strcmp(b->way, "away") == 0 ? -EIO : b->real->ways->stream_begin(b->real, key, kind, stream, why);
+	return is_known_away(b) ? -EIO : b->real->ways->stream_begin(b->real, key, kind, stream, why);
 }
 
 static int broken_data(struct signer *s, uint64_t stream, struct bytes piece, char why[static SIGNER_WHY_SIZE])
@@ -302,6 +302,16 @@ static void broken_drop(struct signer *s)
 	free(b);
 }
 
+/* A thread of the core that was told a moment ago that the signer is away may say so after it is back: who believes it
+ * would plan nothing. Two looks, since it may say so after the first. */
+static void wait_until_believed(const struct ca_core *core)
+{
+	for (int looks = 0, tries = 0; looks < 2 && tries < 1000; tries++) {
+		looks = core->is_signer_failing ? 0 : looks + 1;
+		usleep(20000);
+	}
+}
+
 /* Once put before the real signer, it stays there until the core is dropped. */
 static void step_signer(struct scenario *s, const struct step *step)
 {
@@ -316,7 +326,7 @@ static void step_signer(struct scenario *s, const struct step *step)
 		.ask_memory = broken_ask_memory,
 		.drop = broken_drop,
 	};
-	static const char *const words[] = { "away", "refuses", "wrong", "back" };
+	static const char *const words[] = { "away", "gone", "refuses", "wrong", "back" };
 	struct broken_signer *b = (struct broken_signer *)s->rig.core->signer;
 
 	for (size_t i = 0; step->n > 1 && i < sizeof(words) / sizeof(*words); i++) {
@@ -329,11 +339,13 @@ static void step_signer(struct scenario *s, const struct step *step)
 			*b = (struct broken_signer){ { &ways }, s->rig.core->signer, "back", false };
 			s->rig.core->signer = &b->face;
 		}
+		if (strcmp(words[i], "away") == 0)
+			wait_until_believed(s->rig.core);
 		b->was_missed = false;
 		b->way = words[i];
 		return;
 	}
-	scenario_fail(s, "signer: away, refuses, wrong or back");
+	scenario_fail(s, "signer: away, gone, refuses, wrong or back");
 }
 
 /* ---- the script of the modules ---- */
