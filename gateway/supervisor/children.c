@@ -27,13 +27,14 @@
 static const struct {
 	const char *name;
 	const char *program;  /* NULL: this one, told its role */
+	const char *shown;    /* what the system lists it as */
 	bool takes_links;     /* while it runs */
 } roles[ROLES_] = {
-	[ROLE_SIGNER] = { "signer", "gatehouse-signer", false },
-	[ROLE_CORE] = { "core", NULL, true },
-	[ROLE_VALIDATOR] = { "validator", "gatehouse-validator", false },
-	[ROLE_RA_SIGNER] = { "ra-signer", "gatehouse-signer", false },
-	[ROLE_GATEWAY] = { "gateway", NULL, true },
+	[ROLE_SIGNER] = { "signer", "gatehouse-signer", "gatehouse-signer", false },
+	[ROLE_CORE] = { "core", NULL, "gatehoused", true },
+	[ROLE_VALIDATOR] = { "validator", "gatehouse-validator", "gatehouse-validator", false },
+	[ROLE_RA_SIGNER] = { "ra-signer", "gatehouse-signer", "gatehouse-ra-signer", false },
+	[ROLE_GATEWAY] = { "gateway", NULL, "gatehoused", true },
 };
 
 /* Who asks whom. Each side knows the connection by the name of the other. */
@@ -88,9 +89,8 @@ static void find_program(const char *name, char out[static PATH_MAX])
  * next daemon begins when the last process of this one has gone. Never returns. */
 static void become(enum role role, const char *path, int channel, int lock_fd)
 {
-	const char *program = roles[role].program;
-	char *const self[] = { (char *)"gatehoused", (char *)"--role", (char *)roles[role].name, NULL };
-	char *const other[] = { (char *)program, NULL };
+	char *const self[] = { (char *)roles[role].shown, (char *)"--role", (char *)roles[role].name, NULL };
+	char *const other[] = { (char *)roles[role].shown, NULL };
 	/* Out of the way first: either may have the number that is meant for the other. */
 	int high_channel = fcntl(channel, F_DUPFD, LOCK_AT + 1), high_lock = fcntl(lock_fd, F_DUPFD, LOCK_AT + 1);
 	sigset_t none;
@@ -102,7 +102,7 @@ static void become(enum role role, const char *path, int channel, int lock_fd)
 		/* Libraries are bound at the start: binding at the first call saves all vector registers on the stack,
 		 * with whatever was copied through them last, a password perhaps. */
 		setenv("LD_BIND_NOW", "1", 1);
-		execv(path, program ? other : self);
+		execv(path, roles[role].program ? other : self);
 	}
 	_exit(127);
 }

@@ -9,6 +9,7 @@ KINDS = {
     "core": "gatehoused core",
     "gateway": "gatehoused gateway",
     "signer": "gatehouse-signer",
+    "ra-signer": "gatehouse-ra-signer",
     "validator": "gatehouse-validator",
 }
 
