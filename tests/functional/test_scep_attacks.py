@@ -4,15 +4,17 @@ that do not open, renewals with certificates that are not for it. After each the
 import base64
 import concurrent.futures
 import contextlib
+import glob
 import os
 import random
 import statistics
 import time
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from gatehouse import LONG, check, gatehouse, main
-from scep_client import add_scep, create_challenge
+from scep_client import add_scep, create_challenge, run
 from scep_raw import (BAD_ALG, BAD_MESSAGE_CHECK, BAD_REQUEST, CERT_POLL, FAILURE, PKCS_REQ, RENEWAL_REQ, SUCCESS, Scep,
                       Sender, encrypt, make_csr, new_key, pki_message, quote)
 
@@ -229,28 +231,56 @@ def s38_every_failure_is_one(p):
             check(answer == first, f"{what}: {answer} and not {first}")
 
 
+def time_each(p, messages, n, times):
+    """In an order that is another one each time: what runs beside the test meets all alike."""
+    for i in range(n):
+        for what, two in random.sample(list(messages.items()), len(messages)):
+            begin = time.perf_counter()
+            p.scep.post(two[i % 2])
+            times[what].append(time.perf_counter() - begin)
+
+
 def s38_no_failure_takes_its_time(p):
-    """The kinds one after the other, again and again. What is compared is the least that each takes in a round of many,
-    which the noise of a machine only ever makes more; and the median of all rounds of it."""
-    n_each, rounds = (10000 // 16 + 1, 5) if LONG else (30, 3)
+    """What is compared are the least times of a kind, which the noise of a machine hardly reaches. On a busy one it takes more
+    of them; a difference that is really there stays however many they are."""
+    n_each, rounds, bound = (10000 // 16 + 1, 1, 0.05) if LONG else (30, 12, 0.15)
     messages = {what: [pki_message(p.sender, make()) for _ in range(2)] for what, make in kinds_of_failure(p).items()}
-    least = {what: [] for what in messages}
+    times = {what: [] for what in messages}
     for _ in range(rounds):
-        times = {what: [] for what in messages}
-        for i in range(n_each):
-            for what, two in random.sample(list(messages.items()), len(messages)):
-                begin = time.perf_counter()
-                p.scep.post(two[i % 2])
-                times[what].append(time.perf_counter() - begin)
-        for what, all_times in times.items():
-            least[what].append(statistics.quantiles(all_times, n=10)[0])
-    typical = {what: statistics.median(values) for what, values in least.items()}
-    middle = statistics.median(typical.values())
-    far = {what: round(value / middle - 1, 4) for what, value in typical.items()}
-    print(f"S38: {rounds * n_each * len(messages)} tries, {middle * 1000:.2f} ms, farthest "
-          f"{max(far.values(), key=abs):+.2%}")
-    bound = 0.05 if LONG else 0.25
-    check(all(abs(value) <= bound for value in far.values()), f"times tell kinds of failure apart: {far}")
+        time_each(p, messages, n_each, times)
+        typical = {what: statistics.mean(sorted(values)[:max(5, len(values) // 20)]) for what, values in times.items()}
+        middle = statistics.median(typical.values())
+        far = {what: round(value / middle - 1, 4) for what, value in typical.items()}
+        farthest = max(far.values(), key=abs)
+        if abs(farthest) <= bound:
+            break
+    print(f"S38: {sum(len(v) for v in times.values())} tries, {middle * 1000:.2f} ms, farthest {farthest:+.2%}", flush=True)
+    check(abs(farthest) <= bound, f"times tell kinds of failure apart: {far}")
+
+
+# ---- S39: the keys of the RA ----
+
+def s39_the_ra_is_not_the_ca(p):
+    """It has a key of its own, for no other use, in a process of its own; when that ends, messages wait and then go on."""
+    usage = p.scep.ra.extensions.get_extension_for_class(x509.KeyUsage).value
+    check(usage.digital_signature and usage.key_encipherment and not usage.key_cert_sign and not usage.crl_sign, str(usage))
+    with open(p.g.root, "rb") as f:
+        root = x509.load_pem_x509_certificate(f.read())
+    check(root.public_key().public_numbers() != p.scep.ra.public_key().public_numbers(), "the CA's key is the RA's")
+    before, message = p.g.processes(), pki_message(p.sender, p.scep.envelope(p.csr("wrong")))
+    check(len({before[role] for role in ("core", "gateway", "signer", "ra-signer")}) == 4, str(before))
+    p.g.kill_role("ra-signer")
+    end = time.monotonic() + 30
+    while (reply := p.scep.post(message)).code == 503 and time.monotonic() < end:
+        check("Retry-After" in reply.headers, str(reply.headers))
+        time.sleep(0.1)
+    refused(reply.read(p.scep.ra), BAD_REQUEST)
+    check(p.g.wait_role("ra-signer", before["ra-signer"]) and p.g.processes()["gateway"] == before["gateway"],
+          "the gateway ended with the signer")
+    for path in glob.glob(os.path.join(p.g.data, "**", "ra-*"), recursive=True):
+        with open(path, "rb") as f:
+            text = f.read()
+        check(b"PRIVATE KEY" not in text and b"BEGIN GATEHOUSE SEALED KEY" in text, f"{path} is not sealed")
 
 
 # ---- S40: GET ----
@@ -273,6 +303,19 @@ def s40_get_and_post(p):
         check(p.scep.post(bytes(70000)).code == 413, "70,000 octets are read")
 
 
+# ---- replies ----
+
+def openssl_reads_replies(p):
+    """By both of its readers, SUCCESS and FAILURE."""
+    for reply in (p.scep.enrol("read.example", p.challenge())[1], p.scep.send(p.sender, p.csr("wrong"))):
+        path = os.path.join(p.g.folder, "reply")
+        with open(path, "wb") as f:
+            f.write(reply.body)
+        for reader in "cms", "smime":
+            said = run("openssl", reader, "-verify", "-noverify", "-binary", "-inform", "DER", "-in", path)
+            check(said == reply.content, f"{reader}: {len(said)} octets")
+
+
 # ---- the limit ahead of decryption ----
 
 def too_many_failures_wait(p):
@@ -280,7 +323,9 @@ def too_many_failures_wait(p):
     place = Place(p.g, "tight")
     messages = [pki_message(p.sender, place.scep.envelope(b"nothing")) for _ in range(3)]
     for _ in range(30):
-        place.scep.enrol("many.example", create_challenge(p.g, "tight", SCOPE))
+        device = Sender(new_key("ec"))
+        octets = make_csr(device.key, "many.example", create_challenge(p.g, "tight", SCOPE))
+        check(place.scep.send(device, octets).status == SUCCESS, "a good one is refused")
     codes = [place.scep.post(messages[i % 3]).code for i in range(40)]
     check(codes.count(200) in range(20, 23) and set(codes) == {200, 429}, str(codes))
     before = p.g.metric('gatehouse_scep_undecrypted_total{endpoint="tight"}')
@@ -298,7 +343,8 @@ def scep_withstands():
         p = Place(g)
         for test in (s30_types, s31_a_challenge_is_spent_once, s32_a_repeat_is_the_same_request,
                      s33_the_key_of_the_request_signs, s34_renewals, s37_downgrades, s38_every_failure_is_one,
-                     s38_no_failure_takes_its_time, s40_get_and_post, too_many_failures_wait):
+                     s38_no_failure_takes_its_time, s39_the_ra_is_not_the_ca, s40_get_and_post,
+                     openssl_reads_replies, too_many_failures_wait):
             begin = time.monotonic()
             test(p)
             print(f"  {test.__name__} ({time.monotonic() - begin:.1f} s)", flush=True)
