@@ -112,6 +112,7 @@ int decide_prepare(struct ca *ca, struct ca_request *r)
 	r->shown.not_after_s = r->not_after_s;
 	r->shown.template_s = r->template_s;
 	memcpy(r->shown.digest, r->digest, SHA256_SIZE);
+	memcpy(r->shown.keyless_digest, r->keyless_digest, SHA256_SIZE);
 	r->shown.verdict = r->verdict;
 	decide_use_profile(r, p);
 	r->template_s = p->lifetime_s;
@@ -318,6 +319,7 @@ static void restore_shown(struct ca_request *r)
 	r->not_after_s = r->shown.not_after_s;
 	r->template_s = r->shown.template_s;
 	memcpy(r->digest, r->shown.digest, SHA256_SIZE);
+	memcpy(r->keyless_digest, r->shown.keyless_digest, SHA256_SIZE);
 	r->verdict = r->shown.verdict;
 	buf_reset(&r->tbs);
 }

@@ -39,6 +39,8 @@ struct ca_verdict {
 	char rule[CA_RULE_SIZE];       /* name of the rule that decided; "" when the module has none */
 	char reason[CA_REASON_SIZE];   /* for the client and the queue */
 	unsigned approvals;            /* with PEND: distinct officers whose approval lets it pass; 0: unknown */
+	bool keeps_approvals;          /* with PEND: approvals for this rule go on to a newer request that takes the
+					* place of this one, when it differs in its key alone */
 	char trace[1024];              /* how it came about, stored with the request */
 };
 

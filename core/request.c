@@ -276,7 +276,7 @@ static void sort_rows(const struct ca_request *r, struct ca_attribute *attribute
 
 int request_hash_template(struct ca_request *r)
 {
-	size_t max = 64 + 2 * CA_ATTRIBUTES_MAX + 3 * REQUEST_EXTENSIONS_MAX, n = 0;
+	size_t max = 64 + 2 * CA_ATTRIBUTES_MAX + 3 * REQUEST_EXTENSIONS_MAX, n = 0, key;
 	struct bytes *pieces = arena_alloc(r->arena, max * sizeof(*pieces));
 	/* What ends when an officer says so has no length that stays the same. */
 	bool is_until = r->officer_not_after_s && r->not_after_s == r->officer_not_after_s;
@@ -308,11 +308,15 @@ int request_hash_template(struct ca_request *r)
 	}
 	if (digest_sha256_pieces(pieces, n, r->template_hash))
 		return -EIO;
-	pieces[n++] = r->server_key ? bytes_of_str("a key that is made when it is collected") : r->csr.spki;
+	key = n++;
+	pieces[key] = bytes_of(NULL, 0);
 	for (size_t i = 0; i < r->n_attributes; i++) {
 		pieces[n++] = bytes_of_str(attributes[i].name);
 		pieces[n++] = bytes_of_str(attributes[i].value);
 	}
+	if (digest_sha256_pieces(pieces, n, r->keyless_digest))
+		return -EIO;
+	pieces[key] = r->server_key ? bytes_of_str("a key that is made when it is collected") : r->csr.spki;
 	return digest_sha256_pieces(pieces, n, r->digest);
 }
 

@@ -92,6 +92,7 @@ struct ca_request {
 	char reason[CA_REASON_SIZE];
 	uint8_t digest[SHA256_SIZE]; /* of what an officer sees and approves */
 	uint8_t template_hash[SHA256_SIZE]; /* of what the certificate says, whatever its key */
+	uint8_t keyless_digest[SHA256_SIZE]; /* of what an officer sees but for the key */
 	uint8_t serial[SERIAL_SIZE];
 	unsigned crl_partition;   /* of the CRLs of that key, as the certificate names it; 0: the one about all */
 	struct buf tbs;
@@ -121,7 +122,7 @@ struct ca_request {
 	struct {
 		const char *subject_text;
 		int64_t not_before_s, not_after_s, template_s;
-		uint8_t digest[SHA256_SIZE];
+		uint8_t digest[SHA256_SIZE], keyless_digest[SHA256_SIZE];
 		struct ca_verdict verdict;
 	} shown;
 	bool has_failed;          /* policy answered, but no certificate could be made: the request is pending again */

@@ -131,9 +131,9 @@ static int insert_request(struct db_conn *conn, const struct apply *a)
 			"status, reason, rule, trace, digest, serial, tbs, key_id, crl_partition, not_before_s, "
 			"not_after_s, template_s, edited, key_type, key_bits, credential_id, credential, any_scope,"
 			" approvals_needed, server_key, also_id, also, certificate_id, name_change, limit_id,"
-			" limit_text)"
+			" limit_text, keyless_digest)"
 			" VALUES(?,?,1,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-			"?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			"?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 			DB_INT(r->id), DB_INT(r->state), DB_TEXT(r->ca), DB_TEXT(r->protocol), DB_TEXT(r->endpoint),
 			DB_TEXT(r->profile), DB_TEXT(r->requester), DB_TEXT(r->intermediary),
 			DB_TEXT(r->source_address), DB_INT(r->evidence), DB_INT(r->received_ms),
@@ -152,7 +152,8 @@ static int insert_request(struct db_conn *conn, const struct apply *a)
 			DB_TEXT(r->credential_text), DB_INT(r->is_any_scope), DB_INT(r->verdict.approvals),
 			DB_INT(r->server_key), r->also_id ? DB_INT(r->also_id) : DB_NULL, DB_TEXT(r->also_text),
 			r->certificate_id ? DB_INT(r->certificate_id) : DB_NULL, DB_INT(r->name_change),
-			r->limit_id ? DB_INT(r->limit_id) : DB_NULL, DB_TEXT(r->limit_text));
+			r->limit_id ? DB_INT(r->limit_id) : DB_NULL, DB_TEXT(r->limit_text),
+			DB_BLOB(bytes_of(r->keyless_digest, SHA256_SIZE)));
 	if (!e)
 		e = store_write_names(conn, r);
 	return e ? e : write_rows(conn, r);
@@ -179,7 +180,7 @@ static int update_request(struct db_conn *conn, const struct apply *a)
 		"UPDATE requests SET state=?, version=version+1, resolved_ms=?, key_until_ms=?, status=?, reason=?,"
 		" rule=?, trace=?, digest=?, serial=?, tbs=?, key_id=?, crl_partition=?, not_before_s=?,"
 		" not_after_s=?, template_s=?, edited=?, subject=?, officer_lifetime_s=?, officer_not_after_s=?,"
-		" approvals_needed=?, server_key=?"
+		" approvals_needed=?, server_key=?, keyless_digest=?"
 		" WHERE id=? AND version=? AND state=?",
 		DB_INT(r->state), DB_INT(r->resolved_ms), DB_INT(a->change->key_until_ms), DB_INT(r->status),
 		DB_TEXT(r->reason), DB_TEXT(r->verdict.rule), DB_TEXT(r->verdict.trace),
@@ -187,7 +188,7 @@ static int update_request(struct db_conn *conn, const struct apply *a)
 		key_of(r), DB_INT(r->crl_partition), DB_INT(r->not_before_s), DB_INT(r->not_after_s),
 		DB_INT(r->template_s), DB_INT(r->is_edited), DB_TEXT(request_subject_text(r)),
 		DB_INT(r->officer_lifetime_s), DB_INT(r->officer_not_after_s), DB_INT(r->verdict.approvals),
-		DB_INT(r->server_key), DB_INT(r->id),
+		DB_INT(r->server_key), DB_BLOB(bytes_of(r->keyless_digest, SHA256_SIZE)), DB_INT(r->id),
 		DB_INT(r->version), DB_INT(a->change->from));
 
 	if (!e && db_changes(conn) != 1)
@@ -337,6 +338,42 @@ static int write_approval(struct db_conn *conn, const struct apply *a)
 		      DB_BLOB(bytes_of(r->digest, SHA256_SIZE)), DB_INT(a->now_ms));
 }
 
+/* One record for each officer: that he approved this request, who reads the trail looks for. */
+static int record_kept(struct db_conn *conn, const struct apply *a, const char *text)
+{
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows, "SELECT officer FROM approvals WHERE request_id=?", DB_INT(a->change->r->id));
+
+	while (!e && (e = db_next(rows)) == DB_ROW)
+		e = audit_append(conn, &(struct audit_record){ .at_ms = a->now_ms, .actor = db_col_text(rows, 0),
+							       .action = "keep-approval",
+							       .request_id = a->change->r->id, .before = "pending",
+							       .after = "pending", .detail = text });
+	return e;
+}
+
+/* Approvals that still count for the older request, by a rule that cares for everything but the key. */
+static int carry_approvals(struct db_conn *conn, const struct apply *a)
+{
+	const struct ca_request *r = a->change->r;
+	char text[CA_RULE_SIZE + 96];
+	int64_t n;
+	int e = db_run(conn,
+		       "INSERT INTO approvals(request_id, officer, rule, digest, at_ms)"
+		       " SELECT ?, a.officer, a.rule, ?, a.at_ms FROM approvals a JOIN requests q ON q.id=a.request_id"
+		       " WHERE q.id=? AND a.rule=? AND a.digest=q.digest AND q.keyless_digest=?",
+		       DB_INT(r->id), DB_BLOB(bytes_of(r->digest, SHA256_SIZE)), DB_INT(a->change->supersedes),
+		       DB_TEXT(r->verdict.rule), DB_BLOB(bytes_of(r->keyless_digest, SHA256_SIZE)));
+
+	n = e ? 0 : db_changes(conn);
+	if (!n)
+		return e;
+	snprintf(text, sizeof(text), "approvals kept=%lld rule=%s from=%lld", (long long)n, r->verdict.rule,
+		 (long long)a->change->supersedes);
+	e = store_write_line(conn, r->id, a->now_ms, text);
+	return e ? e : record_kept(conn, a, text);
+}
+
 /* Used with the row, and given back when the row comes to nothing: a request that failed cost nobody his challenge. */
 static int settle_credential(struct db_conn *conn, const struct apply *a)
 {
@@ -375,7 +412,11 @@ static int apply(struct db_conn *conn, void *arg)
 		e = store_write_lines(conn, c->r->id, c->r->lines);
 	if (!e)
 		e = store_write_events(conn, a->ca, c->r->id, c->r->events, 0, a->now_ms);
-	return e ? e : store_audit_change(conn, c, a->now_ms);
+	if (!e)
+		e = store_audit_change(conn, c, a->now_ms);
+	if (!e && c->supersedes && c->r->verdict.keeps_approvals && c->r->state == CA_STATE_PENDING)
+		e = carry_approvals(conn, a);
+	return e;
 }
 
 /* DB_CONFLICT and STORE_CHANGED come out of the same call; here they are told apart. */

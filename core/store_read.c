@@ -87,6 +87,7 @@ static void read_request(struct ca_request *r, struct db_rows *rows)
 	r->officer_not_after_s = db_col_int(rows, 52);
 	r->limit_id = db_col_int(rows, 53);
 	r->limit_text = copy_text(r, rows, 54);
+	copy_digest(rows, 55, r->keyless_digest, SHA256_SIZE);
 }
 
 static int load_names(struct db_conn *conn, struct ca_request *r)
@@ -158,7 +159,7 @@ static int load_request(struct db_conn *conn, void *arg)
 		" r.key_bits, r.key_id, c.revoked_ms, c.revoked_reason, r.credential_id, r.credential, r.any_scope,"
 		" r.crl_partition, r.officer_lifetime_s, r.approvals_needed, c.collected_ms, r.server_key,"
 		" r.also_id, r.also, r.certificate_id, r.name_change, r.officer_not_after_s, r.limit_id,"
-		" r.limit_text"
+		" r.limit_text, r.keyless_digest"
 		" FROM requests r LEFT JOIN certificates c ON c.request_id=r.id WHERE r.id=?",
 		DB_INT(l->id));
 

@@ -100,7 +100,7 @@ static const struct {
 		       " FROM approvals WHERE request_id || ' ' || officer NOT IN (SELECT (payload->>'request')"
 		       " || ' ' ||"
 		       " (payload->>'actor') FROM audit WHERE json_valid(payload) AND"
-		       " payload->>'action'='approve')" },
+		       " payload->>'action' IN ('approve', 'keep-approval'))" },
 	{ "revocation", "SELECT 'request ' || id || ' is revoked and its certificate is not' FROM requests"
 			" JOIN certificates ON request_id=id WHERE state=21 AND revoked_ms IS NULL" },
 	{ "revocation", "SELECT 'request ' || id || ' is in state ' || state || ' and its certificate is revoked'"

@@ -301,6 +301,7 @@ static int decide(const struct rule *r, struct ca_policy_view *v, struct trace *
 	snprintf(out->rule, sizeof(out->rule), "%s", r->name);
 	snprintf(out->reason, sizeof(out->reason), "%s", reason_of(r, kind));
 	out->approvals = kind == CA_VERDICT_PEND ? r->approvals : 0;
+	out->keeps_approvals = kind == CA_VERDICT_PEND && r->keeps_approvals;
 	out->kind = (int)kind;
 	return 0;
 }

@@ -55,6 +55,8 @@ static const struct conf_option rule_rows[] = {
 	  .summary = "With pend: distinct approvals after which the rule issues." },
 	{ .name = "renewal", .type = CONF_BOOL, .fallback = "false",
 	  .summary = "With pend: issue at once when the requester renews what it holds." },
+	{ .name = "other-key", .type = CONF_BOOL, .fallback = "false",
+	  .summary = "With pend: approvals go on counting when the requester asks for the same with another key." },
 	{ .name = "set", .type = CONF_SECTION, .rows = set_rows, .summary = "Changes to what will be issued." },
 	{ 0 },
 };
@@ -325,6 +327,8 @@ static int check_rule(const struct conf_section *conf, const struct rules *all, 
 		return conf_refuse(conf, "approvals", error, "only a rule that pends counts approvals");
 	if (conf_is_set(conf, "renewal") && strcmp(then, "pend") != 0)
 		return conf_refuse(conf, "renewal", error, "only a rule that pends can let renewals pass");
+	if (conf_is_set(conf, "other-key") && strcmp(then, "pend") != 0)
+		return conf_refuse(conf, "other-key", error, "only a rule that pends has approvals to keep");
 	if (conf_is_set(conf, "set") && strcmp(then, "deny") == 0)
 		return conf_refuse(conf, "set", error, "a rule that denies changes nothing");
 	return check_lists(conf_section(conf, "when"), error);
@@ -348,6 +352,7 @@ static int read_rule(struct rules *all, const struct conf_section *conf, struct 
 	r->then = verdict_of(conf_str(conf, "then"));
 	r->approvals = (unsigned)conf_int(conf, "approvals");
 	r->frees_renewals = conf_bool(conf, "renewal");
+	r->keeps_approvals = conf_bool(conf, "other-key");
 	all->n++;
 	return 0;
 }

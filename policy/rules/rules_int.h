@@ -50,6 +50,7 @@ struct rule {
 	const char *reason;    /* NULL: none given */
 	unsigned approvals;    /* of a pend rule */
 	bool frees_renewals;   /* of a pend rule */
+	bool keeps_approvals;  /* of a pend rule */
 	struct set set;
 };
 

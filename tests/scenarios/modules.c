@@ -97,6 +97,7 @@ static const struct {
 	{ "deny", 0, CA_VERDICT_DENY, false },   { "fail", -EIO, CA_VERDICT_ISSUE, false },
 	{ "nothing", 0, 0, true },               { "unknown", 0, 99, false },
 	{ "zero", 0, 0, false },                 { "approved", 0, CA_VERDICT_PEND, false },
+	{ "kept", 0, CA_VERDICT_PEND, false },
 };
 
 static bool fill_say(struct say *s, const char *verdict, const char *rule, const char *reason, unsigned n)
@@ -160,7 +161,9 @@ static int answer(const struct ca_policy_view *v, const struct say *s, struct ca
 		*out = (struct ca_verdict){ .kind = verdict_words[i].kind };
 		if (strcmp(s->verdict, "zero") == 0)
 			return 0;
-		if (strcmp(s->verdict, "approved") == 0 && ca_policy_count_approvals(v, s->rule) >= s->n)
+		out->keeps_approvals = strcmp(s->verdict, "kept") == 0;
+		if ((out->keeps_approvals || strcmp(s->verdict, "approved") == 0) &&
+		    ca_policy_count_approvals(v, s->rule) >= s->n)
 			out->kind = CA_VERDICT_ISSUE;
 		snprintf(out->rule, sizeof(out->rule), "%s", s->rule);
 		snprintf(out->reason, sizeof(out->reason), "%s", s->reason);

@@ -14,7 +14,8 @@
 void script_reset(void);
 
 /* Add a verdict for one of the next calls: "issue", "pend", "deny", "fail", "nothing", "unknown", "zero", or
- * "approved" (pend until `n` officers approved for `rule`, then issue). False for an unknown word. */
+ * "approved" (pend until `n` officers approved for `rule`, then issue), "kept" (the same, for other keys too). False
+ * for an unknown word. */
 bool script_say(const char *verdict, const char *rule, const char *reason, unsigned n);
 
 /* What is said when the list is empty. */

@@ -243,6 +243,16 @@ static void lets_renewals_pass_when_the_rule_says_so(void **state)
 	assert_string_equal(out.trace, "hold: yes -> issue, approvals 0 of 1, renewal");
 }
 
+static void keeps_approvals_for_another_key_when_the_rule_says_so(void **state)
+{
+	static const char keeps[] = "rules: [{name: hold, then: pend, other-key: true}]";
+	static const char voids[] = "rules: [{name: hold, then: pend}]";
+	struct ca_policy_view v = request("hold.example");
+
+	assert_true(ask(keeps, &v, CA_VERIFY_NEW).keeps_approvals);
+	assert_false(ask(voids, &v, CA_VERIFY_NEW).keeps_approvals);
+}
+
 static void decides_otherwise_when_an_attribute_changed(void **state)
 {
 	static const char conf[] = "rules:\n"
@@ -424,6 +434,7 @@ int main(void)
 		cmocka_unit_test(issues_after_enough_approvals_for_that_rule),
 		cmocka_unit_test(keeps_a_deny_above_every_approval),
 		cmocka_unit_test(lets_renewals_pass_when_the_rule_says_so),
+		cmocka_unit_test(keeps_approvals_for_another_key_when_the_rule_says_so),
 		cmocka_unit_test(decides_otherwise_when_an_attribute_changed),
 		cmocka_unit_test(traces_why_each_rule_above_did_not_match),
 		cmocka_unit_test(escapes_text_of_the_requester_in_the_trace),
