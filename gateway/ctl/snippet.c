@@ -156,23 +156,14 @@ static const struct snippet {
 	  "Subject                        CN=NAME\n"
 	  "Subject Alternative Name Type  DNS Name\n"
 	  "Subject Alternative Name Value NAME\n"
-	  "Challenge Type                 Static, or Dynamic with the webhook SCEPChallenge\n"
-	  "Challenge                      " CHALLENGE_TEXT
+	  "Challenge Type                 Static\n"
+	  "Challenge                      for all devices of the profile, as many as N, within 30 days:\n"
+	  "                               gatehouse challenge create --endpoint ENDPOINT --scope NAME \\\n"
+	  "                               \t--uses N --ttl 30d\n"
 	  "Key Size                       2048\n"
 	  "Use as digital signature       yes\n"
 	  "Use for key encipherment       yes\n"
 	  "Fingerprint                    that of: gatehouse trust show\n" },
-	{ "scep", "intune", false,
-	  "# A device configuration profile \"Trusted certificate\" with the file of: gatehouse trust show --pem\n"
-	  "# A device configuration profile \"SCEP certificate\":\n"
-	  "Certificate type            Device\n"
-	  "Subject name format         CN={{FullyQualifiedDomainName}}\n"
-	  "Subject alternative name    DNS {{FullyQualifiedDomainName}}, as NAME\n"
-	  "Key usage                   Digital signature, Key encipherment\n"
-	  "Key size (bits)             2048\n"
-	  "Hash algorithm              SHA-2\n"
-	  "Root Certificate            the trusted certificate above\n"
-	  "SCEP Server ^URLs            URL\n" },
 	{ "scep", "mobileconfig", false,
 	  "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
 	  "<!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" \"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n"

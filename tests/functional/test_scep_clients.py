@@ -217,7 +217,7 @@ def snippets_run_as_they_are_printed(g):
                      CERTMONGER_PVT_ADDRESS=monger.environment["CERTMONGER_PVT_ADDRESS"])
     finally:
         monger.stop()
-    for client in "sscep", "ios", "junos", "jamf", "intune", "mobileconfig":
+    for client in "sscep", "ios", "junos", "jamf", "mobileconfig":
         check(url(g, "scep") in g.run_tool("endpoint", "snippet", "scep", client).stdout, client)
 
 
