@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -27,6 +28,8 @@
 #define FIRST_RETRY_MS 1000
 #define LAST_RETRY_MS 60000
 #define LOOK_EVERY_MS 60000
+#define AWAY_PATIENCE_MS 1500
+#define AWAY_PAUSE_MS 20
 #define FILE_MAX ((size_t)1 << 20)
 #define ID_SIZE 17 /* 16 hex digits of the SHA-256 of a public key */
 
@@ -139,8 +142,15 @@ static int use(struct authority *a, struct key *key, struct work *w, char why[st
 	return e;
 }
 
+static void pause_for_signer(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = AWAY_PAUSE_MS * 1000000L }, NULL);
+}
+
+/* A signer that ended is there again in no time, and most clients know no "later". */
 static int use_numbered(struct authority *a, unsigned number, struct work *w)
 {
+	int64_t give_up_ms = clock_mono_ms() + AWAY_PATIENCE_MS;
 	char why[SIGNER_WHY_SIZE] = "";
 	unsigned n;
 	int e;
@@ -150,7 +160,8 @@ static int use_numbered(struct authority *a, unsigned number, struct work *w)
 	pthread_mutex_unlock(&a->ras->lock);
 	if (number >= n)
 		return -ENOENT;
-	e = use(a, &a->keys[number], w, why);
+	while (is_away(e = use(a, &a->keys[number], w, why)) && clock_mono_ms() < give_up_ms)
+		pause_for_signer();
 	if (is_away(e))
 		return -EAGAIN;
 	if (e > 0)
@@ -316,7 +327,7 @@ static struct bytes first_of(struct bytes chain)
 	return der_read(&chain, &tag, &content, &whole) ? bytes_of(NULL, 0) : whole;
 }
 
-/* Has any key of the CA this certificate? The store may be another one than when the file was written. */
+/* Is this a certificate of any key of the CA? The store may be another one than when the file was written. */
 static bool is_of_ca(const struct authority *a, struct bytes issuer)
 {
 	OWNED_BUF chain = BUF_INIT(GW_RA_CHAIN_MAX);
@@ -325,7 +336,7 @@ static bool is_of_ca(const struct authority *a, struct bytes issuer)
 	for (unsigned i = 0; !e && i < 256; i++) {
 		buf_reset(&chain);
 		e = ca_get_key_chain(a->ca, i, &chain);
-		if (!e && bytes_equal(first_of(buf_bytes(&chain)), issuer))
+		if (!e && gw_ra_is_same_issuer(first_of(buf_bytes(&chain)), issuer))
 			return true;
 	}
 	return false;
@@ -524,7 +535,7 @@ static bool is_due(struct authority *a)
 	if (clock_wall_s() >= k->not_before_s + (k->not_after_s - k->not_before_s) / 3 * 2)
 		return true;
 	return ca_get_chain(a->ca, &chain) == 0 &&
-	       !bytes_equal(first_of(buf_bytes(&chain)), first_of(buf_bytes(&k->chain)));
+	       !gw_ra_is_same_issuer(first_of(buf_bytes(&chain)), first_of(buf_bytes(&k->chain)));
 }
 
 static void look_after(struct authority *a)

@@ -139,6 +139,19 @@ int gw_ra_key_take(struct gw_ra_key *key, struct bytes certificate, struct bytes
 	return e;
 }
 
+bool gw_ra_is_same_issuer(struct bytes a, struct bytes b)
+{
+	const uint8_t *p = a.ptr, *q = b.ptr;
+	X509 *x = d2i_X509(NULL, &p, (long)a.len), *y = d2i_X509(NULL, &q, (long)b.len);
+	bool is_same = x && y && X509_NAME_cmp(X509_get_subject_name(x), X509_get_subject_name(y)) == 0 &&
+		       EVP_PKEY_eq(X509_get0_pubkey(x), X509_get0_pubkey(y)) == 1;
+
+	X509_free(x);
+	X509_free(y);
+	ERR_clear_error();
+	return is_same;
+}
+
 /* ---- the request ---- */
 
 #define OID_COMMON_NAME "\x06\x03\x55\x04\x03"

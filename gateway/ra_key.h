@@ -9,6 +9,8 @@
 #include "core/base/buf.h"
 #include "core/signer/signer.h"
 
+#include <stdbool.h>
+
 #define GW_RA_CERTIFICATE_MAX 65536
 #define GW_RA_CHAIN_MAX 262144
 
@@ -32,6 +34,9 @@ int gw_ra_key_read(struct gw_ra_key *key, struct bytes pem);
 
 /* Take the certificate and its chain, of which the dates are read. 0; -EINVAL: it is none, or not for this key. */
 int gw_ra_key_take(struct gw_ra_key *key, struct bytes certificate, struct bytes chain);
+
+/* Two certificates (DER) of one key and name: after a rollover a CA has crossed ones besides. */
+bool gw_ra_is_same_issuer(struct bytes a, struct bytes b);
 
 /* PKCS#10 with the names (DNS names and addresses), signed by the key `number` of the signer. 0; the outcomes of
  * signer_sign_request(). */

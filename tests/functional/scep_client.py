@@ -1,4 +1,5 @@
 """SCEP for tests: endpoints of a daemon."""
+import glob
 import os
 import subprocess
 
@@ -59,9 +60,9 @@ def run(*words, code=0, **options):
 class Strongswan:
     """strongSwan's pki: it fetches the certificates, then enrols with keys of its own."""
 
-    def __init__(self, g, endpoint):
+    def __init__(self, g, endpoint, name=None):
         self.g, self.url = g, url(g, endpoint)
-        self.folder = os.path.join(g.folder, "strongswan-" + endpoint)
+        self.folder = os.path.join(g.folder, "strongswan-" + (name or endpoint))
         os.makedirs(self.folder)
         run("pki", "--scepca", "--url", self.url, "--caout", self.file("ca.pem"), "--raout", self.file("ra.pem"),
             "--outform", "pem")
@@ -80,6 +81,9 @@ class Strongswan:
     def command(self, key, name, challenge=None, more=()):
         words = ["pki", "--scep", "--url", self.url, "--in", key, "--dn", f"CN={name}", "--san", name,
                  "--cacert-enc", self.file("ra.pem"), "--cacert-sig", self.file("ca.pem"), "--outform", "pem", *more]
+        # After a rollover of the CA's key: those between the RA and the one that is trusted.
+        for above in sorted(glob.glob(self.file("ca-*.pem"))):
+            words += ["--cacert", above]
         return words + (["--password", challenge] if challenge else [])
 
     def enrol(self, name, challenge, more=()):
