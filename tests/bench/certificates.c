@@ -43,7 +43,8 @@ static const char *check_leaf(X509 *leaf, const struct result *r, struct serial 
 	memcpy(serial->octets + SERIAL_SIZE - number->length, number->data, (size_t)number->length);
 	if (X509_check_host(leaf, r->name, 0, X509_CHECK_FLAG_NO_WILDCARDS, NULL) != 1)
 		return "certificate: another name";
-	if (point->length != KEYS_POINT_SIZE || memcmp(point->data, r->point, KEYS_POINT_SIZE) != 0)
+	if (point->length < KEYS_POINT_SIZE ||
+	    memcmp(point->data + point->length - KEYS_POINT_SIZE, r->point, KEYS_POINT_SIZE) != 0)
 		return "certificate: another key";
 	return NULL;
 }

@@ -25,6 +25,12 @@ EST_LISTENER = """  - name: est
     names: [localhost, 127.0.0.1]
     endpoints: [est]
 """
+SCEP_ENDPOINT = """  - name: scep
+    protocol: scep
+    path: /scep
+    ca: Test CA
+    profile: server
+"""
 STATUS_ENDPOINT = """  - name: status
     protocol: status
     path: /status
@@ -42,10 +48,11 @@ STATUS_LISTENER = """  - name: status
 class Loaded(gatehouse.Gatehouse):
     """A daemon that issues everything: no trace, and an exit module only if asked for."""
 
-    def __init__(self, has_exit=False, has_est=False, has_status=False):
+    def __init__(self, has_exit=False, has_est=False, has_status=False, has_scep=False, key_type="ec-p256"):
         self.has_exit, self.has_est, self.has_status, self.est_user = has_exit, has_est, has_status, None
+        self.has_scep, self.scep_challenge = has_scep, None
         self.est_port, self.status_port = gatehouse.free_ports(2)
-        super().__init__()
+        super().__init__(key_type=key_type)
         self.sync_counts = None
 
     def start_counting(self, sync_delay_ms=0):
@@ -59,8 +66,9 @@ class Loaded(gatehouse.Gatehouse):
                                "SYNC_DELAY_MS": str(sync_delay_ms)})
 
     def write_config(self, core, policy, lifetime):
-        administrators = "  administrators: [root]\n" if self.has_est else ""
+        administrators = "  administrators: [root]\n" if self.has_est or self.has_scep else ""
         endpoint, listener = (EST_ENDPOINT, EST_LISTENER.format(port=self.est_port)) if self.has_est else ("", "")
+        endpoint += SCEP_ENDPOINT if self.has_scep else ""
         url = ""
         if self.has_status:
             endpoint, listener = endpoint + STATUS_ENDPOINT, listener + STATUS_LISTENER.format(port=self.status_port)
@@ -89,7 +97,7 @@ endpoints:
     address: 127.0.0.1
     port: {self.port}
     names: [localhost, 127.0.0.1]
-    endpoints: [acme]
+    endpoints: [acme{", scep" if self.has_scep else ""}]
 metrics:
   port: {self.metrics_port}
 validator:
@@ -101,7 +109,12 @@ validator:
 {gatehouse.user_config(separates=False)}""")
 
     def where(self, connections):
-        """What tells the load where to go: to ACME, or to EST on connections of this kind."""
+        """What tells the load where to go: to ACME, or to EST on connections of this kind; or to SCEP."""
+        if connections == "scep":
+            if not self.scep_challenge:
+                self.scep_challenge = self.tool_json("challenge", "create", "--endpoint", "scep", "--scope",
+                                                     f"*.{gatehouse.DOMAIN}", "--uses", "1000000")["secret"]
+            return ["--scep", f"https://localhost:{self.port}/scep", "--challenge", self.scep_challenge]
         if not connections:
             return ["--directory", self.directory, "--http01-port", str(self.http01_port)]
         if not self.est_user:

@@ -20,6 +20,7 @@
 
 #include <openssl/ec.h>
 #include <openssl/evp.h>
+#include <openssl/rsa.h>
 
 #define ATTACH_TRIES 500
 #define ATTACH_PAUSE_NS 10000000
@@ -253,8 +254,9 @@ static int64_t thread_cpu_ns(void)
 struct server_unit {
 	pthread_t thread;
 	EVP_PKEY *key;
-	EVP_PKEY_CTX *verifier;
-	uint8_t digest[32], signature[80];
+	EVP_PKEY_CTX *signer, *verifier;
+	uint8_t digest[32], signature[256];
+	bool is_rsa;
 	size_t n; /* octets of the signature */
 	atomic_bool is_ending;
 	int64_t used_ns;
@@ -263,17 +265,26 @@ struct server_unit {
 
 static void unit_drop(struct server_unit *u)
 {
+	EVP_PKEY_CTX_free(u->signer);
 	EVP_PKEY_CTX_free(u->verifier);
 	EVP_PKEY_free(u->key);
 	free(u);
 }
 
-static bool verify_some(struct server_unit *u)
+static bool do_one(struct server_unit *u)
+{
+	size_t n = sizeof(u->signature);
+
+	return u->is_rsa ? EVP_PKEY_sign(u->signer, u->signature, &n, u->digest, sizeof(u->digest)) == 1 :
+			   EVP_PKEY_verify(u->verifier, u->signature, u->n, u->digest, sizeof(u->digest)) == 1;
+}
+
+static bool do_some(struct server_unit *u)
 {
 	int64_t begin = thread_cpu_ns();
 
 	for (int i = 0; i < VERIFY_ROUNDS; i++, u->rounds++)
-		if (EVP_PKEY_verify(u->verifier, u->signature, u->n, u->digest, sizeof(u->digest)) != 1)
+		if (!do_one(u))
 			return false;
 	u->used_ns += thread_cpu_ns() - begin;
 	return true;
@@ -284,26 +295,25 @@ static void *measure_unit(void *arg)
 	const struct timespec pause = { .tv_nsec = VERIFY_PAUSE_NS };
 	struct server_unit *u = arg;
 
-	while (verify_some(u) && !atomic_load(&u->is_ending))
+	while (do_some(u) && !atomic_load(&u->is_ending))
 		nanosleep(&pause, NULL);
 	return NULL;
 }
 
-struct server_unit *server_unit_start(void)
+struct server_unit *server_unit_start(bool is_rsa)
 {
 	struct server_unit *u = calloc(1, sizeof(*u));
-	EVP_PKEY_CTX *signer;
 	bool ok;
 
 	if (!u)
 		return NULL;
 	u->n = sizeof(u->signature);
-	u->key = EVP_EC_gen("P-256");
+	u->is_rsa = is_rsa;
+	u->key = is_rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256");
 	u->verifier = u->key ? EVP_PKEY_CTX_new(u->key, NULL) : NULL;
-	signer = u->key ? EVP_PKEY_CTX_new(u->key, NULL) : NULL;
-	ok = signer && u->verifier && EVP_PKEY_sign_init(signer) == 1 && EVP_PKEY_verify_init(u->verifier) == 1 &&
-	     EVP_PKEY_sign(signer, u->signature, &u->n, u->digest, sizeof(u->digest)) == 1 && verify_some(u);
-	EVP_PKEY_CTX_free(signer);
+	u->signer = u->key ? EVP_PKEY_CTX_new(u->key, NULL) : NULL;
+	ok = u->signer && u->verifier && EVP_PKEY_sign_init(u->signer) == 1 && EVP_PKEY_verify_init(u->verifier) == 1 &&
+	     EVP_PKEY_sign(u->signer, u->signature, &u->n, u->digest, sizeof(u->digest)) == 1 && do_some(u);
 	u->used_ns = u->rounds = 0; /* the first ones fill caches */
 	if (ok && pthread_create(&u->thread, NULL, measure_unit, u) == 0)
 		return u;

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -34,10 +35,11 @@ long server_trace_stop(struct server_trace *t);
 /* The sum in the file of count_syncs.c; negative: it cannot be read. */
 long server_read_syncs(const char *path);
 
-/* The unit: CPU time of one ECDSA P-256 verification, measured a few at a time from the start to the stop. A processor
- * that is shared makes the daemon slower, and the unit as well. NULL: it cannot be measured. */
+/* The unit: CPU time of one ECDSA P-256 verification, or of one RSA-2048 signature, measured a few at a time from the
+ * start to the stop. A processor that is shared makes the daemon slower, and the unit as well. NULL: it cannot be
+ * measured. */
 struct server_unit;
-struct server_unit *server_unit_start(void);
+struct server_unit *server_unit_start(bool is_rsa);
 
 /* In microseconds; frees `unit`. */
 double server_unit_stop(struct server_unit *unit);

@@ -36,6 +36,13 @@ def enrols_on_connections_of_each_kind():
             check(report["resumed"] >= 4 if kind == "resumed" else report["resumed"] == 0, f"{kind}: {report}")
 
 
+def enrols_over_scep():
+    with rig.loaded(has_scep=True) as g:
+        code, line, report = g.bench(2, 60, "--orders", "6", connections="scep")
+        check(code == 0 and report["orders"] == report["certificates_good"] == 6, line)
+        check(report["server"]["units_per_order"] > 0, line)
+
+
 def says_that_a_load_failed():
     with rig.loaded() as g:
         g.http01_port = next(p for p in free_ports(2) if p != g.http01_port)  # the validator does not look there
@@ -55,4 +62,4 @@ def tells_what_an_ocsp_answer_costs():
 
 if __name__ == "__main__":
     main([reports_a_short_load, ends_after_a_number_of_orders, enrols_on_connections_of_each_kind,
-          says_that_a_load_failed, tells_what_an_ocsp_answer_costs])
+          enrols_over_scep, says_that_a_load_failed, tells_what_an_ocsp_answer_costs])

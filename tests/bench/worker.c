@@ -1,4 +1,4 @@
-/* One client: ACME (RFC 8555 7.1, the whole of it, as a real client does it), and what it has in common with EST.
+/* One client: ACME (RFC 8555 7.1, the whole of it, as a real client does it), and what all clients have in common.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -336,18 +336,28 @@ static bool make_known(struct worker *w)
 	return true;
 }
 
+static bool prepare(struct worker *w)
+{
+	return w->load->est ? make_known(w) : w->load->scep ? worker_scep_prepare(w) == 0 : make_account(w) == 0;
+}
+
+static int make_one(struct worker *w, unsigned number)
+{
+	return w->load->est ? worker_enrol(w, number) : w->load->scep ? worker_scep(w, number) : run_order(w, number);
+}
+
 static void *run(void *arg)
 {
 	struct worker *w = arg;
 
-	w->out->has_account = w->load->est ? make_known(w) : make_account(w) == 0;
+	w->out->has_account = prepare(w);
 	if (!w->out->has_account)
 		tally_add(&w->load->errors, w->why);
 	pthread_barrier_wait(&w->load->ready);
 	pthread_barrier_wait(&w->load->start);
 	w->https.requests = 0;
 	for (unsigned i = 0; w->out->has_account && worker_now_ns() < w->load->end_ns && take_order(w->load); i++)
-		if (w->load->est ? worker_enrol(w, i) : run_order(w, i)) {
+		if (make_one(w, i)) {
 			tally_add(&w->load->errors, w->why);
 			pause_ms(PAUSE_AFTER_ERROR_MS);
 		}
@@ -369,7 +379,8 @@ struct worker *worker_start(struct load *load, size_t number, struct worker_resu
 	w->number = number;
 	w->out = out;
 	w->https.ctx = load->tls;
-	w->https.content_type = load->est ? "application/pkcs10" : "application/jose+json";
+	w->https.content_type = load->est  ? "application/pkcs10" :
+				load->scep ? "application/x-pki-message" : "application/jose+json";
 	w->https.authorization = load->authorization;
 	w->https.resumes = load->connections == CONNECTIONS_RESUMED;
 	if (pthread_create(&w->thread, NULL, run, w)) {
@@ -383,6 +394,8 @@ void worker_join(struct worker *w)
 {
 	pthread_join(w->thread, NULL);
 	EVP_PKEY_free(w->key);
+	X509_free(w->ra);
+	X509_free(w->signer);
 	free(w);
 }
 

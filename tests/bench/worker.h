@@ -1,4 +1,4 @@
-/* One client, of ACME or of EST: one certificate after the other until the time is up.
+/* One client, of ACME, EST or SCEP: one certificate after the other until the time is up.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -22,8 +22,9 @@ enum connections { CONNECTIONS_KEPT, CONNECTIONS_NEW, CONNECTIONS_RESUMED };
 
 /* What all workers share; read-only while they run, but for what has a lock. */
 struct load {
-	const char *directory, *domain; /* of ACME: NULL with EST */
-	const char *est;                /* where simpleenroll is; NULL with ACME */
+	const char *directory, *domain; /* of ACME: NULL with others */
+	const char *est;                /* where simpleenroll is; NULL with others */
+	const char *scep, *challenge;   /* where PKIOperation is, and what it proves; NULL with others */
 	const char *authorization;      /* of EST */
 	enum connections connections;   /* of EST; ACME keeps its own */
 	unsigned poll_ms;
@@ -40,8 +41,8 @@ struct load {
 struct result {
 	int64_t took_ns;
 	char name[WORKER_NAME_SIZE];
-	uint8_t point[KEYS_POINT_SIZE]; /* the key that was certified */
-	char *chain;                    /* PEM; of EST the certs-only message, in base64 */
+	uint8_t point[KEYS_POINT_SIZE]; /* the key that was certified; of RSA its last octets */
+	char *chain;                    /* PEM; of EST and SCEP the certs-only message, in base64 */
 };
 
 struct worker; /* one thread */

@@ -14,6 +14,7 @@ struct worker {
 	pthread_t thread;
 	struct https https;
 	EVP_PKEY *key;
+	X509 *ra, *signer; /* of SCEP: encrypted to; made by the key itself */
 	char jwk[KEYS_JWK_SIZE], thumbprint[KEYS_THUMBPRINT_SIZE];
 	char new_nonce[HTTPS_URL_SIZE], new_account[HTTPS_URL_SIZE], new_order[HTTPS_URL_SIZE];
 	char kid[HTTPS_URL_SIZE]; /* "": no account yet */
@@ -34,3 +35,11 @@ int worker_keep(struct worker *w, const char *name, const uint8_t point[static K
 
 /* One simpleenroll. 0; -1 after worker_fail(). */
 int worker_enrol(struct worker *w, unsigned number);
+
+/* ---- worker_scep.c ---- */
+
+/* Key and certificates, before the clock runs. 0; -1 after worker_fail(). */
+int worker_scep_prepare(struct worker *w);
+
+/* One PKCSReq. 0; -1 after worker_fail(). */
+int worker_scep(struct worker *w, unsigned number);
