@@ -44,6 +44,9 @@ RESULT_BEFORE_COMMIT = """	if (!first->next%s) {
 		run_alone(db, first);
 """
 
+# What comes behind the function that applies a change.
+OUTCOME = "/* DB_CONFLICT and STORE_CHANGED come out of the same call; here they are told apart. */\n"
+
 MUTANTS = [
     Mutant(
         "sync-off", "a commit is written and not synced",
@@ -81,11 +84,11 @@ MUTANTS = [
     Mutant(
         "outbox-apart", "exit events have a transaction of their own",
         [("core/store.c",
-          "	if (!e)\n		e = store_write_events(conn, a->ca, c->r->id, c->r->events, 0, a->now_ms);\n"
-          "	return e ? e : store_audit_change(conn, c, a->now_ms);\n}\n",
-          "	return e ? e : store_audit_change(conn, c, a->now_ms);\n}\n\n"
+          "	if (!e)\n		e = store_write_events(conn, a->ca, c->r->id, c->r->events, 0, a->now_ms);\n", ""),
+         ("core/store.c", OUTCOME,
           "static int apply_events(struct db_conn *conn, void *arg)\n{\n	const struct apply *a = arg;\n\n"
-          "	return store_write_events(conn, a->ca, a->change->r->id, a->change->r->events, 0, a->now_ms);\n}\n"),
+          "	return store_write_events(conn, a->ca, a->change->r->id, a->change->r->events, 0, a->now_ms);\n}\n\n"
+          + OUTCOME),
          ("core/store.c", "	e = db_write(ca->core->db, apply, &a);\n",
           "	e = db_write(ca->core->db, apply, &a);\n"
           "	if (!e)\n		e = db_write(ca->core->db, apply_events, &a);\n")],
@@ -93,10 +96,10 @@ MUTANTS = [
     Mutant(
         "audit-apart", "audit records have a transaction of their own",
         [("core/store.c",
-          "	return e ? e : store_audit_change(conn, c, a->now_ms);\n}\n",
-          "	return e;\n}\n\n"
+          "	if (!e)\n		e = store_audit_change(conn, c, a->now_ms);\n", ""),
+         ("core/store.c", OUTCOME,
           "static int apply_audit(struct db_conn *conn, void *arg)\n{\n	const struct apply *a = arg;\n\n"
-          "	return store_audit_change(conn, a->change, a->now_ms);\n}\n"),
+          "	return store_audit_change(conn, a->change, a->now_ms);\n}\n\n" + OUTCOME),
          ("core/store.c", "	e = db_write(ca->core->db, apply, &a);\n",
           "	e = db_write(ca->core->db, apply, &a);\n"
           "	if (!e)\n		e = db_write(ca->core->db, apply_audit, &a);\n")],
