@@ -187,6 +187,8 @@ int settings_check_profile(const struct conf_section *conf, struct conf_error *e
 int pipeline_submit(struct ca *ca, const struct binding *by, const struct ca_submission *s, struct ca_outcome *out);
 int pipeline_ask(struct ca *ca, const struct binding *by, const char *requester, int64_t id, bool collect,
 		 struct ca_outcome *out);
+int pipeline_poll(struct ca *ca, const struct binding *by, const char *endpoint, const uint8_t *poll_key,
+		  struct ca_outcome *out);
 
 /* What would come of a submission, and no row of it: all that a new one meets but its credential, and what the store
  * knows of earlier ones (the same transaction, a denial, a grant, a quota). `s` has a request, an endpoint, its

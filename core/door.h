@@ -10,6 +10,7 @@
 struct ca_door_calls {
 	int (*submit)(struct ca_door *door, const struct ca_submission *submission, struct ca_outcome *out);
 	int (*ask)(struct ca_door *door, const char *requester, int64_t id, bool collects, struct ca_outcome *out);
+	int (*poll)(struct ca_door *door, const char *endpoint, const uint8_t *poll_key, struct ca_outcome *out);
 	int (*revoke)(struct ca_door *door, const struct ca_revocation *revocation, struct ca_outcome *out);
 	int (*withdraw)(struct ca_door *door, const char *endpoint, const char *requester, const char *reason,
 			struct ca_outcome *out);

@@ -191,6 +191,18 @@ static void retrieve(struct answer *a)
 	ask(a, a->call->retrieve, true);
 }
 
+static void poll_request(struct answer *a)
+{
+	const Gatehouse__Core__Poll *q = a->call->poll;
+	struct ca *ca = find_ca(a, q->ca);
+
+	if (q->poll_key.len != CA_POLL_KEY_SIZE)
+		reply_outcome(a, refuse(a, "a poll key has 32 octets"));
+	else
+		reply_outcome(a, ca ? pipeline_poll(ca, a->by, q->endpoint, q->poll_key.data, &a->out) :
+				      CA_CALL_NOT_FOUND);
+}
+
 static void revoke_certificate(struct answer *a)
 {
 	struct ca *ca = find_ca(a, a->call->revoke->ca);
@@ -338,6 +350,7 @@ static const struct {
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_SUBMIT, submit },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_PEEK, peek },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_RETRIEVE, retrieve },
+	{ GATEHOUSE__CORE__MESSAGE__WHAT_POLL, poll_request },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_REVOKE, revoke_certificate },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_WITHDRAW, withdraw },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_CHECK_CREDENTIAL, check_credential },

@@ -212,6 +212,8 @@ int message_from_submission(struct arena *arena, const struct ca_submission *s, 
 	out->received_ms = s->received_ms;
 	out->request = data_of(s->request);
 	out->transaction_key = data_of(bytes_of(s->transaction_key, sizeof(s->transaction_key)));
+	if (s->has_poll_key)
+		out->poll_key = data_of(bytes_of(s->poll_key, sizeof(s->poll_key)));
 	out->retry_after_s = s->retry_after_s;
 	out->collect_s = s->collect_s;
 	out->is_server_key = s->is_server_key;
@@ -270,6 +272,8 @@ int message_to_submission(struct arena *arena, const Gatehouse__Core__Submit *m,
 	*why = NULL;
 	if (m->transaction_key.len != CA_TRANSACTION_KEY_SIZE)
 		*why = "a transaction key has 32 octets";
+	else if (m->poll_key.len && m->poll_key.len != CA_POLL_KEY_SIZE)
+		*why = "a poll key has 32 octets";
 	else if (m->request.len > CA_REQUEST_MAX)
 		*why = "a PKCS#10 request has at most 65536 octets";
 	else if (m->n_names > CA_NAMES_MAX || m->n_attributes > CA_ATTRIBUTES_MAX)
@@ -289,10 +293,13 @@ int message_to_submission(struct arena *arena, const Gatehouse__Core__Submit *m,
 		.collect_s = at_most(m->collect_s, COLLECT_MAX_S),
 		.is_server_key = m->is_server_key,
 		.is_key_to_come = m->is_key_to_come,
+		.has_poll_key = m->poll_key.len != 0,
 		.names = message_to_names(arena, m->names, m->n_names),
 		.n_names = m->n_names,
 	};
 	memcpy(out->transaction_key, m->transaction_key.data, CA_TRANSACTION_KEY_SIZE);
+	if (out->has_poll_key)
+		memcpy(out->poll_key, m->poll_key.data, CA_POLL_KEY_SIZE);
 	if (!out->names)
 		return -ENOMEM;
 	e = take_claim(arena, m->credential, &out->credential, why);

@@ -275,6 +275,8 @@ static int make_request(struct ca *ca, const struct binding *by, const struct ca
 	r->is_key_to_come = s->is_key_to_come;
 	r->collect_ms = s->collect_s ? (int64_t)s->collect_s * 1000 : settings->collect_ms;
 	memcpy(r->transaction_key, s->transaction_key, sizeof(r->transaction_key));
+	r->has_poll_key = s->has_poll_key;
+	memcpy(r->poll_key, s->poll_key, sizeof(r->poll_key));
 	if (!r->protocol || !r->endpoint || !r->profile || !r->requester || !r->intermediary)
 		return -ENOMEM;
 	e = copy_names(r, s);
@@ -693,18 +695,11 @@ static int collect(struct ca *ca, struct ca_request *r)
 	return store_collected(ca, r);
 }
 
-int pipeline_ask(struct ca *ca, const struct binding *by, const char *requester, int64_t id, bool collects,
-		 struct ca_outcome *out)
+/* What becomes known to the requester of a row. */
+static int answer_requester(struct ca *ca, struct ca_request *r, bool collects, struct ca_outcome *out)
 {
-	OWNED(ca_request) r = NULL;
-	int e = store_load(ca->core, id, &r);
+	int e = collects ? collect(ca, r) : 0;
 
-	if (e)
-		return e;
-	if (strcmp(r->requester, requester) != 0 || strcasecmp(r->ca, ca->name) != 0 || !pipeline_is_business_of(by, r))
-		return CA_CALL_NOT_FOUND;
-	if (collects)
-		e = collect(ca, r);
 	if (e == STORE_CHANGED)
 		return busy(ca, out, 1, "the certificate was revoked just now; ask again");
 	if (may_pass(e))
@@ -713,6 +708,41 @@ int pipeline_ask(struct ca *ca, const struct binding *by, const char *requester,
 		worker_kick(ca->core->outbox);
 	out->to_collect = !collects && r->state == CA_STATE_ISSUED && !r->collected_ms;
 	return e ? e : answer(ca, r, out);
+}
+
+static bool is_of(const struct ca *ca, const struct binding *by, const struct ca_request *r)
+{
+	return strcasecmp(r->ca, ca->name) == 0 && pipeline_is_business_of(by, r);
+}
+
+int pipeline_ask(struct ca *ca, const struct binding *by, const char *requester, int64_t id, bool collects,
+		 struct ca_outcome *out)
+{
+	OWNED(ca_request) r = NULL;
+	int e = store_load(ca->core, id, &r);
+
+	if (e)
+		return e;
+	if (strcmp(r->requester, requester) != 0 || !is_of(ca, by, r))
+		return CA_CALL_NOT_FOUND;
+	return answer_requester(ca, r, collects, out);
+}
+
+/* It arrives once: who asks again and again writes nothing. */
+int pipeline_poll(struct ca *ca, const struct binding *by, const char *endpoint, const uint8_t *poll_key,
+		  struct ca_outcome *out)
+{
+	OWNED(ca_request) r = NULL;
+	int64_t id;
+	int e = store_find_polled(ca->core, endpoint, poll_key, &id);
+
+	if (!e)
+		e = store_load(ca->core, id, &r);
+	if (e)
+		return e;
+	if (!is_of(ca, by, r))
+		return CA_CALL_NOT_FOUND;
+	return answer_requester(ca, r, r->state == CA_STATE_ISSUED && !r->collected_ms, out);
 }
 
 /* ---- a submission that nobody sends ---- */

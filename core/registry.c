@@ -88,6 +88,13 @@ static int direct_ask(struct ca_door *door, const char *requester, int64_t id, b
 	return pipeline_ask(d->ca, &d->intermediary, requester, id, collects, out);
 }
 
+static int direct_poll(struct ca_door *door, const char *endpoint, const uint8_t *poll_key, struct ca_outcome *out)
+{
+	const struct direct_door *d = (struct direct_door *)door;
+
+	return pipeline_poll(d->ca, &d->intermediary, endpoint, poll_key, out);
+}
+
 static int direct_revoke(struct ca_door *door, const struct ca_revocation *revocation, struct ca_outcome *out)
 {
 	const struct direct_door *d = (struct direct_door *)door;
@@ -160,6 +167,7 @@ static void direct_drop(struct ca_door *door)
 static const struct ca_door_calls direct_calls = {
 	.submit = direct_submit,
 	.ask = direct_ask,
+	.poll = direct_poll,
 	.revoke = direct_revoke,
 	.withdraw = direct_withdraw,
 	.check_credential = direct_check_credential,
@@ -387,6 +395,12 @@ int ca_peek(struct ca_door *door, const char *requester, int64_t id, struct ca_o
 int ca_retrieve(struct ca_door *door, const char *requester, int64_t id, struct ca_outcome *out)
 {
 	return door->calls->ask(door, requester, id, true, out);
+}
+
+int ca_poll(struct ca_door *door, const char *endpoint, const uint8_t poll_key[static CA_POLL_KEY_SIZE],
+	    struct ca_outcome *out)
+{
+	return door->calls->poll(door, endpoint, poll_key, out);
 }
 
 int ca_revoke(struct ca_door *door, const struct ca_revocation *revocation, struct ca_outcome *out)

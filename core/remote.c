@@ -282,6 +282,22 @@ static int remote_ask(struct ca_door *door, const char *requester, int64_t id, b
 	return call_for_outcome(d->remote, &m, ASK_PATIENCE_MS, &arena, out);
 }
 
+static int remote_poll(struct ca_door *door, const char *endpoint, const uint8_t *poll_key, struct ca_outcome *out)
+{
+	struct remote_door *d = (struct remote_door *)door;
+	Gatehouse__Core__Poll poll = GATEHOUSE__CORE__POLL__INIT;
+	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
+	OWNED(arena) arena = NULL;
+
+	poll.ca = d->name;
+	poll.endpoint = (char *)(uintptr_t)endpoint;
+	poll.poll_key.data = (uint8_t *)(uintptr_t)poll_key;
+	poll.poll_key.len = CA_POLL_KEY_SIZE;
+	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_POLL;
+	m.poll = &poll;
+	return call_for_outcome(d->remote, &m, ASK_PATIENCE_MS, &arena, out);
+}
+
 static int remote_revoke(struct ca_door *door, const struct ca_revocation *v, struct ca_outcome *out)
 {
 	struct remote_door *d = (struct remote_door *)door;
@@ -503,6 +519,7 @@ static int remote_check_credential(struct ca_door *door, const struct ca_credent
 static const struct ca_door_calls remote_calls = {
 	.submit = remote_submit,
 	.ask = remote_ask,
+	.poll = remote_poll,
 	.revoke = remote_revoke,
 	.withdraw = remote_withdraw,
 	.check_credential = remote_check_credential,

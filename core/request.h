@@ -67,6 +67,8 @@ struct ca_request {
 	uint8_t names_key[SHA256_SIZE]; /* digest of the sorted names */
 	uint8_t spki_hash[SHA256_SIZE];
 	uint8_t transaction_key[CA_TRANSACTION_KEY_SIZE];
+	bool has_poll_key;
+	uint8_t poll_key[CA_POLL_KEY_SIZE]; /* written with a new row and not read again */
 	const char *raw_attributes; /* as submitted, one "name:value" a line; never changed */
 	struct ca_attribute attributes[CA_ATTRIBUTES_MAX]; /* parsed, and as officers changed them */
 	size_t n_attributes;

@@ -131,9 +131,9 @@ static int insert_request(struct db_conn *conn, const struct apply *a)
 			"status, reason, rule, trace, digest, serial, tbs, key_id, crl_partition, not_before_s, "
 			"not_after_s, template_s, edited, key_type, key_bits, credential_id, credential, any_scope,"
 			" approvals_needed, server_key, also_id, also, certificate_id, name_change, limit_id,"
-			" limit_text, keyless_digest)"
+			" limit_text, keyless_digest, poll_key)"
 			" VALUES(?,?,1,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-			"?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			"?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 			DB_INT(r->id), DB_INT(r->state), DB_TEXT(r->ca), DB_TEXT(r->protocol), DB_TEXT(r->endpoint),
 			DB_TEXT(r->profile), DB_TEXT(r->requester), DB_TEXT(r->intermediary),
 			DB_TEXT(r->source_address), DB_INT(r->evidence), DB_INT(r->received_ms),
@@ -153,7 +153,8 @@ static int insert_request(struct db_conn *conn, const struct apply *a)
 			DB_INT(r->server_key), r->also_id ? DB_INT(r->also_id) : DB_NULL, DB_TEXT(r->also_text),
 			r->certificate_id ? DB_INT(r->certificate_id) : DB_NULL, DB_INT(r->name_change),
 			r->limit_id ? DB_INT(r->limit_id) : DB_NULL, DB_TEXT(r->limit_text),
-			DB_BLOB(bytes_of(r->keyless_digest, SHA256_SIZE)));
+			DB_BLOB(bytes_of(r->keyless_digest, SHA256_SIZE)),
+			r->has_poll_key ? DB_BLOB(bytes_of(r->poll_key, sizeof(r->poll_key))) : DB_NULL);
 	if (!e)
 		e = store_write_names(conn, r);
 	return e ? e : write_rows(conn, r);

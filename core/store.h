@@ -28,6 +28,9 @@ struct store_precedent {
 /* Fills `p`, and in `r`: is_renewal, and grant_id with its approvals when a grant matches. */
 int store_find_precedent(struct ca_core *core, struct ca_request *r, struct store_precedent *p);
 
+/* core/store_poll.c: the newest request of this poll key at this endpoint. 0; CA_CALL_NOT_FOUND. */
+int store_find_polled(struct ca_core *core, const char *endpoint, const uint8_t *poll_key, int64_t *id);
+
 /* Read a request whole. 0; CA_CALL_NOT_FOUND. */
 int store_load(struct ca_core *core, int64_t id, struct ca_request **out);
 

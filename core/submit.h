@@ -165,6 +165,7 @@ static inline bool ca_answer_is_outside(const struct ca_credential_answer *a, si
 }
 
 #define CA_TRANSACTION_KEY_SIZE 32
+#define CA_POLL_KEY_SIZE 32
 #define CA_REQUEST_MAX 65536 /* octets of a PKCS#10 */
 #define CA_ATTRIBUTES_MAX 64
 
@@ -188,6 +189,10 @@ struct ca_submission {
 	const struct ca_attribute *attributes;
 	size_t n_attributes;
 	uint8_t transaction_key[CA_TRANSACTION_KEY_SIZE]; /* SHA-256 of what makes this request the same request */
+	/* For protocols whose clients ask again without their request: SHA-256 of what they bring then, of which
+	 * something must be proven that only the requester has. See ca_poll(). */
+	bool has_poll_key;
+	uint8_t poll_key[CA_POLL_KEY_SIZE];
 	bool is_server_key;         /* the key pair was made by the intermediary, for this call alone (RFC 7030 4.4):
 				     * while the request is held nobody keeps it, and each repeat brings another */
 	bool is_key_to_come;        /* with is_server_key: the key is not made yet, and that of `request` stands for it.
@@ -241,6 +246,12 @@ int ca_peek(struct ca_door *ca, const char *requester, int64_t id, struct ca_out
 
 /* The same, and the exit modules that asked for it are told that the requester collected the result. */
 int ca_retrieve(struct ca_door *ca, const char *requester, int64_t id, struct ca_outcome *out);
+
+/* What became of the newest request that was submitted with this poll key at this endpoint. Whoever has the key counts
+ * as its requester. Issued, and not collected before: as ca_retrieve(); otherwise as ca_peek(). CA_CALL_NOT_FOUND:
+ * there is none, or it is not for this intermediary. */
+int ca_poll(struct ca_door *ca, const char *endpoint, const uint8_t poll_key[static CA_POLL_KEY_SIZE],
+	    struct ca_outcome *out);
 
 /* This requester is no more: what is held for him at this endpoint becomes DENIED, with `reason`, and nobody is asked.
  * 0, also when nothing was; CA_CALL_BUSY: not all of it; ask again. CA_CALL_REFUSED. */

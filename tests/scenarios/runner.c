@@ -502,7 +502,7 @@ static const struct {
 	{ "peek", step_ask, true },          { "retrieve", step_ask, true },       { "admin", step_admin, true },
 	{ "remember", step_remember, true }, { "expect", step_expect, false },     { "row", step_row, false },
 	{ "sql", step_sql, false },          { "tamper", step_tamper, false },     { "cert", step_cert, false },
-	{ "withdraw", step_withdraw, true },
+	{ "poll", step_poll, true },         { "withdraw", step_withdraw, true },
 	{ "revoke", step_revoke, true },     { "timeline", step_timeline, false }, { "mark", step_mark, false },
 	{ "crl", step_crl, true },           { "import", step_import, true },     { "purge", step_purge, true },
 	{ "status", step_status, true },

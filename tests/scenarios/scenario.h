@@ -68,7 +68,7 @@ const char *step_next_value(const struct step *step, const char *name, size_t *a
 bool step_has(const struct step *step, const char *word);
 
 /* steps.c: what acts on the core. */
-step_fn step_csr, step_submit, step_ask, step_revoke, step_withdraw, step_admin, step_remember;
+step_fn step_csr, step_submit, step_ask, step_poll, step_revoke, step_withdraw, step_admin, step_remember;
 
 /* "officer,admin,auditor" as bits. */
 unsigned scenario_roles(const char *words);

@@ -342,10 +342,14 @@ static int submit(struct scenario *s, const struct step *step, struct bytes der,
 		.is_server_key = step_has(step, "server-key") || step_has(step, "key-to-come"),
 		.is_key_to_come = step_has(step, "key-to-come"),
 	};
+	const char *poll_key = step_value(step, "poll-key");
 	struct ca_credential_claim claim, also;
 	struct ca_door *door = NULL;
 	int e = 0;
 
+	sub.has_poll_key = poll_key;
+	if (poll_key)
+		rig_key(poll_key, sub.poll_key);
 	snprintf(key, sizeof(key), "made %u", ++s->n_keys);
 	rig_key(given ? given : key, sub.transaction_key);
 	words_split(words, value_or(step, "names", "a.example"));
@@ -421,6 +425,18 @@ void step_ask(struct scenario *s, const struct step *step)
 	int e = strcmp(step->words[0], "peek") == 0 ? ca_peek(s->rig.door, requester, id, &out) :
 						      ca_retrieve(s->rig.door, requester, id, &out);
 
+	check_answer(s, step, call_word(e, &out), &out);
+}
+
+/* poll KEY */
+void step_poll(struct scenario *s, const struct step *step)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	uint8_t key[CA_POLL_KEY_SIZE];
+	int e;
+
+	rig_key(step->n > 1 ? step->words[1] : "", key);
+	e = ca_poll(s->rig.door, value_or(step, "endpoint", RIG_ENDPOINT), key, &out);
 	check_answer(s, step, call_word(e, &out), &out);
 }
 

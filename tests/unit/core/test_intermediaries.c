@@ -313,6 +313,49 @@ static void a_user_gets_what_the_core_binds_it_to(void **state)
 	rig_fini(&rig);
 }
 
+static void submit_polled(struct ca_door *door, const char *name, const uint8_t *poll_key)
+{
+	OWNED_BUF der = BUF_INIT(CA_REQUEST_MAX);
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	struct ca_name proven = { CA_NAME_DNS, name, CA_EVIDENCE_ACME_AUTHORIZATION, "" };
+	struct ca_submission s = { .protocol = "acme", .endpoint = RIG_ENDPOINT, .profile = RIG_PROFILE,
+				   .requester = "acme:1", .evidence = CA_EVIDENCE_ACME_AUTHORIZATION,
+				   .names = &proven, .n_names = 1, .has_poll_key = true };
+
+	assert_int_equal(csr_make(&(struct csr_spec){ .names = &name, .n_names = 1 }, &der), 0);
+	s.request = buf_bytes(&der);
+	rig_key(name, s.transaction_key);
+	memcpy(s.poll_key, poll_key, sizeof(s.poll_key));
+	assert_int_equal(ca_submit(door, &s, &out), 0);
+	assert_int_equal(out.disposition, CA_ISSUED);
+}
+
+/* At the same endpoint, by somebody who knows the key. */
+static void nobody_polls_for_what_he_may_not_ask_for(void **state)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	uint8_t theirs[CA_POLL_KEY_SIZE] = { 1 }, ours[CA_POLL_KEY_SIZE] = { 2 };
+	struct ca_door *door = NULL;
+	char entry[256];
+
+	snprintf(entry, sizeof(entry), "{name: printers, user: %u, endpoints: acme, names: ['*.print.example']}",
+		 (unsigned)getuid());
+	start_with_socket(entry);
+	assert_int_equal(locate(&door, RIG_CA), 0);
+	submit_polled(rig.door, "a.example", theirs);
+	submit_polled(door, "one.print.example", ours);
+	assert_int_equal(ca_poll(door, RIG_ENDPOINT, theirs, &out), CA_CALL_NOT_FOUND);
+	assert_int_equal(out.certificate.len, 0);
+	assert_int_equal(ca_poll(door, "other", ours, &out), CA_CALL_NOT_FOUND);
+	assert_int_equal(ca_poll(door, RIG_ENDPOINT, ours, &out), 0);
+	assert_int_equal(out.disposition, CA_ISSUED);
+	assert_int_equal(out.id, 2);
+	assert_true(out.certificate.len > 0);
+	assert_int_equal(rig_number(&rig, "SELECT count(*) FROM certificates WHERE collected_ms IS NOT NULL"), 1);
+	ca_door_drop(&door);
+	rig_fini(&rig);
+}
+
 static void a_stranger_is_told_that_nobody_knows_him(void **state)
 {
 	OWNED_BUF text = BUF_INIT(65536);
@@ -715,6 +758,7 @@ int main(void)
 		cmocka_unit_test(a_slow_policy_gives_the_worker_back_and_the_repeat_finds_the_row),
 		cmocka_unit_test(a_call_that_found_no_thread_in_time_is_dropped),
 		cmocka_unit_test(a_user_gets_what_the_core_binds_it_to),
+		cmocka_unit_test(nobody_polls_for_what_he_may_not_ask_for),
 		cmocka_unit_test(a_stranger_is_told_that_nobody_knows_him),
 		cmocka_unit_test(an_inherited_gateway_can_be_narrowed),
 		cmocka_unit_test(only_the_inherited_connection_speaks_for_the_listeners),
