@@ -137,6 +137,16 @@ static int transaction_key(const struct scep_call *c, const struct enrolment *n,
 	return digest_sha256_pieces(pieces, sizeof(pieces) / sizeof(*pieces), key);
 }
 
+int scep_poll_key(const struct scep_call *c, uint8_t key[static CA_POLL_KEY_SIZE])
+{
+	struct bytes pieces[] = {
+		bytes_of_str("scep"), bytes_of_str(c->scep->endpoint), c->message.transaction_id,
+		c->message.signer_spki,
+	};
+
+	return digest_sha256_pieces(pieces, sizeof(pieces) / sizeof(*pieces), key);
+}
+
 /* The client's text as others may print it. */
 static const char *print_transaction_id(const struct scep_call *c)
 {
@@ -183,9 +193,12 @@ static int submit(struct scep_call *c, const struct enrolment *n, struct ca_outc
 		.credential = &n->claim,
 		.retry_after_s = s->retry_after_s,
 		.collect_s = COLLECT_S,
+		.has_poll_key = true,
 	};
 	int e = transaction_key(c, n, sub.transaction_key);
 
+	if (!e)
+		e = scep_poll_key(c, sub.poll_key);
 	sub.attributes = attributes(c, &sub.n_attributes);
 	if (e || !sub.attributes)
 		return e ? e : -ENOMEM;

@@ -58,10 +58,12 @@ static const struct operation {
 	int type;
 	const char *word;
 	int (*take)(struct scep_call *c);
+	bool is_opened; /* it counts what is in the envelope */
 } operations[] = {
-	{ SCEP_PKCS_REQ, "PKCSReq", scep_enroll },
-	{ SCEP_RENEWAL_REQ, "RenewalReq", scep_enroll },
-	{ SCEP_UPDATE_REQ, "UpdateReq", scep_enroll },
+	{ SCEP_PKCS_REQ, "PKCSReq", scep_enroll, true },
+	{ SCEP_RENEWAL_REQ, "RenewalReq", scep_enroll, true },
+	{ SCEP_UPDATE_REQ, "UpdateReq", scep_enroll, true },
+	{ SCEP_CERT_POLL, "CertPoll", scep_poll, false },
 };
 
 /* NULL: refused. */
@@ -131,7 +133,7 @@ static int take_envelope(struct scep_call *c, const struct operation *o, const s
 	if (!find_key(c, keys, n))
 		return scep_fail(c, SCEP_BAD_ALG, "the message is encrypted for another certificate; fetch the one of "
 						  "this registration authority with GetCACert");
-	return take_content(c, o);
+	return o->is_opened ? take_content(c, o) : o->take(c);
 }
 
 static int take_message(struct scep_call *c, const struct proto_ra_key *keys, size_t n)

@@ -92,5 +92,12 @@ extern const char *const scep_attribute_names[SCEP_ATTRIBUTES];
 
 int scep_enroll(struct scep_call *c);
 
+/* By what a client is known who asks again without his request: the transaction, and the key that signs. */
+int scep_poll_key(const struct scep_call *c, uint8_t key[static CA_POLL_KEY_SIZE]);
+
 /* What a call of the core came to (`e`), as an answer. */
 int scep_take_outcome(struct scep_call *c, int e, const struct ca_outcome *out);
+
+/* ---- protocols/scep/poll.c ---- */
+
+int scep_poll(struct scep_call *c);

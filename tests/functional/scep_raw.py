@@ -221,9 +221,10 @@ class Scep:
     def envelope(self, octets, **options):
         return envelope(self.ra, octets, **options)
 
-    def send(self, sender, octets, **options):
+    def send(self, sender, octets, wrapped=None, content=None, **options):
         """A message around an envelope of these octets, and the reply to it."""
-        return self.post(pki_message(sender, self.envelope(octets), **options)).read(self.ra)
+        inside = self.envelope(octets, wrapped=wrapped, content=content)
+        return self.post(pki_message(sender, inside, **options)).read(self.ra)
 
     def enrol(self, text, challenge, **options):
         """(sender with the new certificate, the reply)"""

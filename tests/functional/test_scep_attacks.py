@@ -13,10 +13,11 @@ import time
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import padding
 
+from der import tlv
 from gatehouse import LONG, check, gatehouse, main
 from scep_client import add_scep, create_challenge, run
-from scep_raw import (BAD_ALG, BAD_MESSAGE_CHECK, BAD_REQUEST, CERT_POLL, FAILURE, PKCS_REQ, RENEWAL_REQ, SUCCESS, Scep,
-                      Sender, encrypt, make_csr, new_key, pki_message, quote)
+from scep_raw import (BAD_ALG, BAD_CERT_ID, BAD_MESSAGE_CHECK, BAD_REQUEST, CERT_POLL, FAILURE, PENDING, PKCS_REQ,
+                      RENEWAL_REQ, SUCCESS, Scep, Sender, encrypt, make_csr, name, new_key, pki_message, quote)
 
 MD5, SHA1 = "1.2.840.113549.2.5", "1.3.14.3.2.26"
 LOOSE = "failures-burst: 1000000"
@@ -114,6 +115,66 @@ def s32_a_repeat_is_the_same_request(p):
             own = make_csr(thief.key, "captured.example", text)
             refused(p.scep.send(thief, own, transaction=transaction))
             refused(p.scep.send(thief, own, transaction=transaction, kind=CERT_POLL), "0", "1", "2", "3", "4")
+
+
+# ---- S35: polls ----
+
+def issuer_and_subject(p, text):
+    return tlv(0x30, p.scep.ra.issuer.public_bytes(), name(text).public_bytes())
+
+
+def s35_a_poll_is_by_the_key_of_its_request(p):
+    """The transaction's name is no secret. And what stands in a poll's envelope changes no answer: it could be somebody
+    else's, bent."""
+    transaction, thief, text = b"polled", Sender(), "hold-polled.example"
+    octets = p.scep.envelope(make_csr(p.sender.key, text, p.challenge()))
+    message = pki_message(p.sender, octets, transaction=transaction)
+    asked = issuer_and_subject(p, text)
+
+    def poll(sender, content=asked, of=transaction, scep=p.scep, **options):
+        return scep.send(sender, content, kind=CERT_POLL, transaction=of, **options)
+
+    refused(poll(p.sender), BAD_CERT_ID)
+    with p.nothing_is_issued("a request that is held"):
+        check(p.scep.post(message).read(p.scep.ra).status == PENDING, "it is not held")
+        number = p.g.wait_pending(text)["id"]
+        for _ in range(3):
+            check(poll(p.sender).status == PENDING, "its sender is told something else")
+        for reply in (poll(thief), poll(p.sender, of=b"polled2"), poll(p.sender, of=b"polle"),
+                      poll(p.sender, scep=Scep(p.g, "other"))):
+            refused(reply, BAD_CERT_ID)
+            check(reply.fail_text == poll(thief).fail_text, f"another text: {reply.fail_text}")
+        # A certificate of the thief's key with the sender's name, and the sender's certificate behind it.
+        named = Sender(thief.key, thief.make("sender"))
+        refused(p.scep.post(pki_message(named, p.scep.envelope(asked), kind=CERT_POLL, transaction=transaction,
+                                        others=(p.sender.certificate,))).read(p.scep.ra), BAD_CERT_ID)
+    bent = (asked, b"", b"\x30", os.urandom(64), make_csr(thief.key, text, "wrong"))
+    for content in bent:
+        check(poll(p.sender, content).constant() == poll(p.sender).constant(), f"{content[:9]} changes the answer")
+        check(poll(thief, content).constant() == poll(thief).constant(), f"{content[:9]} changes the answer")
+    for more in ({"content": encrypt(asked, os.urandom(16), os.urandom(16))}, {"wrapped": os.urandom(256)},
+                 {"content": os.urandom(16)}):
+        check(poll(p.sender, **more).constant() == poll(p.sender).constant(), f"a bent {list(more)[0]} changes the answer")
+    undecrypted = p.g.metric('gatehouse_scep_undecrypted_total{endpoint="scep"}')
+    p.g.run_tool("approve", str(number), "--yes")
+    check(p.g.metric('gatehouse_scep_undecrypted_total{endpoint="scep"}') == undecrypted, "a poll was opened")
+    with p.nothing_is_issued("polls of what is issued"):
+        refused(poll(thief), BAD_CERT_ID)
+        first = poll(p.sender).certificates(p.sender)
+        check(text in first[0].extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(
+            x509.DNSName), "it is the certificate of another request")
+        check(poll(p.sender).certificates(p.sender) == first, "another certificate for the same transaction")
+    check(sum("retrieved" in line["text"] for line in p.g.timeline(number)) == 1, str(p.g.timeline(number)))
+
+
+def s35_a_poll_is_told_of_a_denial(p):
+    text, reason = "hold-denied.example", "no such device is known here"
+    check(p.scep.send(p.sender, make_csr(p.sender.key, text, p.challenge()), transaction=b"denied").status == PENDING,
+          "it is not held")
+    p.g.run_tool("deny", str(p.g.wait_pending(text)["id"]), "--reason", reason)
+    reply = p.scep.send(p.sender, issuer_and_subject(p, text), kind=CERT_POLL, transaction=b"denied")
+    refused(reply, BAD_REQUEST)
+    check(reason in reply.fail_text, reply.fail_text)
 
 
 # ---- S33, S41: proofs of possession ----
@@ -342,6 +403,7 @@ def scep_withstands():
     with gatehouse(lambda g: add_scep(g, endpoints, profiles=profiles)) as g:
         p = Place(g)
         for test in (s30_types, s31_a_challenge_is_spent_once, s32_a_repeat_is_the_same_request,
+                     s35_a_poll_is_by_the_key_of_its_request, s35_a_poll_is_told_of_a_denial,
                      s33_the_key_of_the_request_signs, s34_renewals, s37_downgrades, s38_every_failure_is_one,
                      s38_no_failure_takes_its_time, s39_the_ra_is_not_the_ca, s40_get_and_post,
                      openssl_reads_replies, too_many_failures_wait):

@@ -72,6 +72,36 @@ def wait_for_polls(g, n):
         time.sleep(0.1)
 
 
+def strongswan_polls_until_it_is_approved(g, pki):
+    """By CertPoll, which is one request however often it comes."""
+    name = "hold-swan.example"
+    before = polls(g)
+    process = pki.start(name, create_challenge(g, "scep", "dns:*.example"), ("--interval", "1", "--maxpolltime", "100"))
+    request = g.wait_pending(name)
+    wait_for_polls(g, before + 3)
+    check(process.poll() is None and [r["id"] for r in g.pending() if name in r["names"]] == [request["id"]],
+          f"it ended, or it is not one request: {g.log_tail()}")
+    g.run_tool("approve", str(request["id"]), "--yes")
+    code, out, said = pki.end(process)
+    check(code == 0, f"pki --scep ended with {code}: {said}{g.log_tail()}")
+    g.verify(pki.save(name + ".pem", out))
+    check(any("retrieved state=issued" in line["text"] for line in g.timeline(request["id"])), "nobody collected it")
+
+
+def strongswan_is_denied_while_it_polls(g, pki):
+    name = "hold-no-swan.example"
+    before = polls(g)
+    process = pki.start(name, create_challenge(g, "scep", "dns:*.example"), ("--interval", "1", "--maxpolltime", "100"))
+    request = g.wait_pending(name)
+    wait_for_polls(g, before + 2)
+    g.run_tool("deny", str(request["id"]), "--reason", "not this swan")
+    code, out, said = pki.end(process)
+    check(code != 0 and not out, f"denied while it polls: {code} {out}{said}")
+    with open(g.log_path, encoding="utf-8", errors="replace") as f:
+        refusals = [line for line in f if "event=scep.refused" in line and "not this swan" in line]
+    check(len(refusals) == 1 and "type=CertPoll" in refusals[0], f"{refusals} {said}{g.log_tail()}")
+
+
 def strongswan_renews(g, pki):
     """With a key of its own and the certificate that is replaced: no challenge is needed."""
     name = "renew.example"
@@ -87,7 +117,8 @@ def strongswan_renews(g, pki):
 
 def strongswan(g):
     pki = Strongswan(g, "scep")
-    for test in (strongswan_enrols, strongswan_with_every_algorithm, strongswan_is_refused, strongswan_renews):
+    for test in (strongswan_enrols, strongswan_with_every_algorithm, strongswan_is_refused,
+                 strongswan_polls_until_it_is_approved, strongswan_is_denied_while_it_polls, strongswan_renews):
         test(g, pki)
 
 

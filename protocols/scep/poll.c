@@ -1,0 +1,26 @@
+/* CertPoll (RFC 8894 3.3.3, 4.4): what became of a transaction, asked without its request.
+ *
+ * Transaction and signer key say which it is. The content, two names, says nothing more, and it is not opened: whoever
+ * has a transaction of his own could put somebody else's envelope in it, bent, and would learn from the answers what is
+ * inside.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "protocols/scep/scep_int.h"
+
+int scep_poll(struct scep_call *c)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	uint8_t key[CA_POLL_KEY_SIZE];
+	int e = scep_poll_key(c, key);
+
+	if (e)
+		return e;
+	if (!scep_enter_wait(c))
+		return scep_later(c, 0);
+	e = ca_poll(c->scep->ca, c->scep->endpoint, key, &out);
+	scep_leave_wait(c);
+	if (e == CA_CALL_NOT_FOUND)
+		return scep_fail(c, SCEP_BAD_CERT_ID, "no request of this transaction was signed with this key");
+	return scep_take_outcome(c, e, &out);
+}
