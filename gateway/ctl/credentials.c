@@ -357,10 +357,11 @@ int ctl_listed_add(struct ctl *ctl)
 	Gatehouse__Admin__CreateCredential q = GATEHOUSE__ADMIN__CREATE_CREDENTIAL__INIT;
 	OWNED_BUF certificates = BUF_INIT(CERTIFICATES_MAX);
 	int e = file_read(ctl->arguments[1], &certificates);
+	char failed[256];
 
+	snprintf(failed, sizeof(failed), "cannot read the certificates in %.200s", ctl->arguments[1]);
 	if (e)
-		return ctl_fail(CTL_FAILED, "cannot read the certificates", ctl->arguments[1],
-				e == -EMSGSIZE ? "a file has at most 64 KiB" : strerror(-e));
+		return ctl_fail(CTL_FAILED, failed, e == -EMSGSIZE ? "a file has at most 64 KiB" : strerror(-e), NULL);
 	q.name = (char *)(uintptr_t)ctl->arguments[0];
 	q.certificates.data = certificates.ptr;
 	q.certificates.len = certificates.len;
