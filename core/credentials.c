@@ -538,15 +538,32 @@ static int hold_up(struct ca_core *core, const struct ca_credential_claim *c, co
 	return *pause_s ? CREDENTIAL_LATER : 0;
 }
 
-static void note_failure(struct ca_core *core, const struct ca_credential_claim *c, const char *source,
-			 const struct credential_found *found, const char *text)
+/* For the log; the client is told the same sentence for all of it. NULL: nothing. */
+static const char *find_fault(const struct credential_row *row, bool is_right, const char *endpoint,
+			      const char *profile)
+{
+	if (!row->id)
+		return "it is not known";
+	if (!is_right)
+		return "it is wrong";
+	if (row->revoked_ms)
+		return "it is revoked";
+	if (!credential_is_line(row->endpoints, endpoint))
+		return "it is not for this endpoint";
+	return profile && !credential_is_line(row->profiles, profile) ?
+		       "it is not for the profile that this endpoint has now" : NULL;
+}
+
+static void note_failure(struct ca_core *core, const struct ca_credential_claim *c, const char *endpoint,
+			 const char *source, const char *text, const char *why)
 {
 	/* What is unknown may be a password in the wrong field. */
-	const char *known = found->row.id ? text : credential_kind_word(c->kind);
+	const char *known = *text ? text : credential_kind_word(c->kind);
 	int e = 0;
 
 	if (credential_guard_failed(core->credential_guard, source, credential_has_name(c->kind) ? c->name : NULL)) {
-		log_warn("credential.refused", "credential", known, "source", source);
+		log_warn("credential.refused", "credential", known, "endpoint", endpoint, "why", why, "source",
+			 source);
 		e = store_credential_failed(core, known, source, clock_wall_ms());
 	}
 	if (e)
@@ -607,6 +624,7 @@ int credentials_find(struct ca_core *core, const struct ca_credential_claim *cla
 {
 	struct credential_found found = { 0 };
 	const struct credential_row *row = &found.row;
+	const char *fault;
 	bool is_right = false;
 	int e;
 
@@ -624,13 +642,13 @@ int credentials_find(struct ca_core *core, const struct ca_credential_claim *cla
 		if (e)
 			return e;
 	}
-	if (row->id && is_right && !row->revoked_ms && credential_is_line(row->endpoints, endpoint) &&
-	    (!profile || credential_is_line(row->profiles, profile)))
+	fault = find_fault(row, is_right, endpoint, profile);
+	if (!fault)
 		return 0;
 	e = is_right ? 0 : hold_up(core, claim, source, pause_s);
 	if (e)
 		return e;
-	note_failure(core, claim, source, &found, row->id ? out->text : "");
+	note_failure(core, claim, endpoint, source, row->id ? out->text : "", fault);
 	return CREDENTIAL_REFUSED;
 }
 

@@ -419,6 +419,14 @@ bool pipeline_is_business_of(const struct binding *by, const struct ca_request *
 	return binding_has_endpoint(by, row->endpoint) && binding_has_profile(by, row->profile);
 }
 
+/* Clients are told the same whatever is wrong with a credential; who runs the CA is told this. */
+static int refused_over(const struct ca_request *r, struct ca_outcome *out)
+{
+	log_warn("credential.refused", "credential", r->credential_text, "beside", r->also_text, "endpoint",
+		 r->endpoint, "why", "it has expired or is used up", "source", r->source_address);
+	return refused(out, CREDENTIAL_REFUSED_TEXT);
+}
+
 static int answer_from_row(struct ca *ca, const struct ca_request *asker, int64_t id, bool same_key,
 			   struct ca_outcome *out)
 {
@@ -433,7 +441,7 @@ static int answer_from_row(struct ca *ca, const struct ca_request *asker, int64_
 		return refused(out, "this transaction belongs to another requester");
 	if (asker->is_credential_over &&
 	    (row->credential_id != asker->credential_id || row->also_id != asker->also_id))
-		return refused(out, CREDENTIAL_REFUSED_TEXT);
+		return refused_over(asker, out);
 	if (same_key && !bytes_equal(row->csr.spki, asker->csr.spki))
 		return refused(out, "this transaction belongs to another public key");
 	e = answer(ca, row, out);
@@ -625,7 +633,7 @@ static int decide_new(struct ca *ca, struct ca_request *r, struct bytes der, cha
 	if (e == DECIDE_KEY_WANTED)
 		return key_wanted(out);
 	if (e == STORE_SPENT)
-		return refused(out, CREDENTIAL_REFUSED_TEXT);
+		return refused_over(r, out);
 	if (e == DECIDE_QUOTA)
 		return busy(ca, out, 60, "too many requests of this requester are waiting for a person");
 	/* Somebody was faster: the same call finds what was written. */
@@ -649,7 +657,7 @@ static int submit_in_flight(struct ca *ca, struct ca_request *r, const struct ca
 	if (e || !go_on)
 		return e;
 	if (r->is_credential_over)
-		return refused(out, CREDENTIAL_REFUSED_TEXT);
+		return refused_over(r, out);
 	/* A dead signer is found out before anything is written; the finisher notices when it is back. */
 	away = keys_away(ca);
 	if (away)

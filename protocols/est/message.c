@@ -5,6 +5,9 @@
 #include "protocols/est/est_int.h"
 
 #include <errno.h>
+#include <stdio.h>
+
+#include "core/base/log.h"
 
 int est_read_body(struct est_call *c, const char *type, struct bytes *der)
 {
@@ -13,7 +16,7 @@ int est_read_body(struct est_call *c, const char *type, struct bytes *der)
 	int e;
 
 	if (!http_request_has_type(c->q, type)) {
-		snprintf(text, sizeof(text), "the body of this request has the type %s", type);
+		snprintf(text, sizeof(text), "the Content-Type of this request has to be %s", type);
 		return est_refuse(c, 415, text);
 	}
 	e = est_base64_read(c->q->body, &octets);
@@ -53,12 +56,22 @@ int est_reply_base64(struct est_call *c, int status, const char *type, struct by
 	return e ? e : est_base64_write(c, der, &c->r->body);
 }
 
+/* Many clients print the status at best. Only of those who may ask, and not of what comes later: nobody else may fill
+ * the disk with it. */
+static void tell(const struct est_call *c, int status, const char *text)
+{
+	if (c->client.requester && status != 503)
+		log_info("est.refused", "endpoint", c->est->endpoint, "from", c->q->peer_address, "requester",
+			 c->client.requester, "path", c->q->path, "status", LOG_NUMBER(status), "reason", text);
+}
+
 int est_refuse(struct est_call *c, int status, const char *text)
 {
 	int e = c->client.confirm ? c->client.confirm(c) : 0;
 
 	if (e)
 		return e;
+	tell(c, status, text);
 	atomic_fetch_add(&c->est->n_refused, 1);
 	e = http_reply_text(c->r, status, text);
 	return e ? e : EST_ANSWERED;

@@ -170,6 +170,38 @@ def who_may_ask(g, password):
     est.close()
 
 
+def the_log_says_why(g, password):
+    """What the client is not told, and what it does not print. One line a minute for an address."""
+    token = create_token(g, ["est"], "*.example.com", more=("--uses", "1"))
+    gone = "gone", create_user(g, "gone", ["est"], "*.example.com")
+    held = "elsewhere", create_user(g, "elsewhere", ["est-held"], "*.example.com")
+    g.run_tool("user", "revoke", "gone")
+    bearer = {"Authorization": "Bearer " + token}
+    check(Est(g).enroll(make_csr(new_key(), "once.example.com"), headers=bearer).certificate(), "its only use")
+    for n, (why, named, headers) in enumerate((
+            ("it is wrong", '"user dev"', basic("dev", "wrong-canary")),
+            ("it is not known", "user", basic("nobody-canary", password)),
+            ("it is revoked", '"user gone"', basic(*gone)),
+            ("it is not for this endpoint", '"user elsewhere"', basic(*held)),
+            ("it has expired or is used up", '"token ', bearer))):
+        at, source = os.path.getsize(g.log_path), f"127.0.0.{20 + n}"
+        reply = Est(g, source=source).enroll(make_csr(new_key(), "log.example.com"), headers=headers)
+        check(reply.status == 401 and not reply.body, f"{why}: {reply}")
+        line = g.wait_log("credential.refused", at)
+        for word in f'why="{why}"', f"credential={named}", "endpoint=est ", f"source={source}":
+            check(word in line + " ", f"{word}: {line}")
+        check("canary" not in line, line)
+    for why, status, der, kind in (("Content-Type", 415, make_csr(new_key(), "log.example.com"), "text/plain"),
+                                   ("log.example.org", 403, make_csr(new_key(), "log.example.org"), CSR)):
+        at = os.path.getsize(g.log_path)
+        reply = Est(g, user=("dev", password)).request("POST", "simpleenroll", base64.b64encode(der),
+                                                       {"Content-Type": kind})
+        check(reply.status == status and why in reply.body.decode(), f"{why}: {reply}")
+        line = g.wait_log("est.refused", at)
+        for word in "endpoint=est ", "requester=est:user:dev ", f"status={status} ", "from=127.0.0.1 ", why:
+            check(word in line, f"{word}: {line}")
+
+
 # ---- held requests ----
 
 def held_then_approved(g, password):
@@ -512,6 +544,7 @@ def est_with_curl_and_python():
         enrolled_on_one_connection(g, password)
         as_old_clients_write(g, password)
         who_may_ask(g, password)
+        the_log_says_why(g, password)
         held_then_approved(g, password)
         held_then_denied(g, password)
         held_by_label(g)
