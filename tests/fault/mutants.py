@@ -33,7 +33,7 @@ RESULT_BEFORE_COMMIT = """	if (!first->next%s) {
 			if (!db_conn_call(conn, first->fn, first->arg)) {
 				first->result = 0;
 				sem_post(&first->done);
-				(void)sqlite3_sleep(80);
+				(void)sqlite3_sleep(500);
 				(void)db_conn_commit(conn);
 				return;
 			}
