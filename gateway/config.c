@@ -41,6 +41,9 @@ static const struct conf_option endpoint_rows[] = {
 	  .summary = "The profile that its requests name." },
 	{ .name = "path", .type = CONF_STRING, .fallback = CONF_NEEDED,
 	  .summary = "Where it is mounted, as in /acme." },
+	{ .name = "body-max", .type = CONF_SIZE, .range = "1KiB..64KiB",
+	  .summary = "Largest body of a request to it, where that is less than its protocol has; more is answered "
+		     "413." },
 	{ .name = GRACE_ROW, .type = CONF_DURATION, .range = "0s..365d", .fallback = "0s",
 	  .summary = "How long after its end a certificate can still be renewed by itself, where the protocol knows "
 		     "renewals by certificate." },
@@ -447,6 +450,7 @@ static int check_reference(const struct conf_section *root, const struct conf_se
 {
 	const char *name = conf_str_at(listener, "endpoints", i);
 	const struct conf_section *endpoint = gw_config_endpoint(root, name), *other;
+	const struct proto_adapter *adapter;
 	size_t k;
 
 	if (!endpoint)
@@ -458,8 +462,14 @@ static int check_reference(const struct conf_section *root, const struct conf_se
 					      "the path %s of '%s' is taken on this listener",
 					      conf_str(endpoint, "path"), name);
 	}
-	if (!conf_bool(listener, "tls") && !(gw_config_adapter(conf_module(endpoint))->caps & PROTO_CAP_PLAIN_HTTP))
+	adapter = gw_config_adapter(conf_module(endpoint));
+	if (!conf_bool(listener, "tls") && !(adapter->caps & PROTO_CAP_PLAIN_HTTP))
 		return conf_refuse_at(listener, "endpoints", i, error, "'%s' must not be served without TLS", name);
+	if (!conf_bool(listener, "client-certificates") && adapter->needs_certificate &&
+	    adapter->needs_certificate(endpoint))
+		return conf_refuse_at(listener, "endpoints", i, error,
+				      "clients of '%s' need a certificate, and this listener asks for none: "
+				      "client-certificates: true", name);
 	return 0;
 }
 
@@ -597,7 +607,7 @@ static int check_listener(const struct conf_section *root, const struct conf_sec
 	return r ? r : check_identity(l, error);
 }
 
-static bool is_listed(const struct conf_section *root, const char *endpoint)
+bool gw_config_is_served(const struct conf_section *root, const char *endpoint)
 {
 	for (size_t i = 0; i < conf_count(root, "listeners"); i++) {
 		const struct conf_section *l = conf_section_at(root, "listeners", i);
@@ -621,7 +631,7 @@ static int check_public_url(const struct conf_section *root, const struct conf_s
 		const struct conf_section *e = conf_section_at(root, "endpoints", i);
 
 		if (is_status(e) && strcasecmp(conf_str(e, "ca"), conf_str(ca, "name")) == 0 &&
-		    (conf_count(root, "listeners") == 0 || is_listed(root, conf_str(e, "name"))))
+		    (conf_count(root, "listeners") == 0 || gw_config_is_served(root, conf_str(e, "name"))))
 			return 0;
 	}
 	return conf_refuse(status, "public-url", error,

@@ -36,6 +36,9 @@ const struct proto_adapter *gw_config_adapter(const char *protocol);
 /* The endpoint section of that name; NULL: unknown. */
 const struct conf_section *gw_config_endpoint(const struct conf_section *root, const char *name);
 
+/* Does a listener name the endpoint? */
+bool gw_config_is_served(const struct conf_section *root, const char *endpoint);
+
 /* Is an endpoint of this listener told of its clients' certificates and of the channel? */
 bool gw_config_sees_peers(const struct conf_section *root, const struct conf_section *listener);
 

@@ -80,6 +80,13 @@ static int become_ra(struct gateway *gw, struct gw_endpoint *e)
 	return e->ra ? 0 : -ENOMEM;
 }
 
+static size_t body_max_of(const struct proto_adapter *adapter, const struct conf_section *conf)
+{
+	size_t max = (size_t)conf_int(conf, "body-max");
+
+	return max && max < adapter->body_max ? max : adapter->body_max;
+}
+
 int gw_endpoint_start(struct gateway *gw, struct gw_endpoint *e, const struct conf_section *conf,
 		      struct conf_error *error)
 {
@@ -92,7 +99,8 @@ int gw_endpoint_start(struct gateway *gw, struct gw_endpoint *e, const struct co
 	e->identity = (struct proto_identity){ get_identity, e };
 	e->mount = (struct gw_mount){
 		.name = conf_str(conf, "name"), .prefix = conf_str(conf, "path"), .routes = e->adapter->routes,
-		.body_max = e->adapter->body_max, .sees_peer = e->adapter->caps & PROTO_CAP_TLS_CLIENT_AUTH,
+		.body_max = body_max_of(e->adapter, conf),
+		.sees_peer = e->adapter->caps & PROTO_CAP_TLS_CLIENT_AUTH,
 		.decodes_prefix = e->adapter->caps & PROTO_CAP_LABELS, .stats = &e->stats,
 		.refusal = e->adapter->refusal,
 	};

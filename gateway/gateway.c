@@ -83,6 +83,14 @@ static int find_core(struct gateway *gw, const struct gateway_env *env, struct c
 	return r ? conf_refuse(conf, "core-tls", error, "the gateway cannot speak TLS with the core: %s", why) : 0;
 }
 
+/* The section may stand there for the gateway of another daemon, whose core this is. */
+static void look_for_listener(const struct gateway *gw, const char *endpoint)
+{
+	if (!gw_config_is_served(gw->root, endpoint))
+		log_warn("endpoint.unserved", "endpoint", endpoint, "consequence", "no listener here serves it", "next",
+			 "name it under endpoints: of a listener");
+}
+
 static int start_endpoints(struct gateway *gw, struct conf_error *error)
 {
 	size_t n = conf_count(gw->root, "endpoints");
@@ -94,7 +102,7 @@ static int start_endpoints(struct gateway *gw, struct conf_error *error)
 	while (!r && gw->n_endpoints < n) {
 		r = gw_endpoint_start(gw, &gw->endpoints[gw->n_endpoints],
 				      conf_section_at(gw->root, "endpoints", gw->n_endpoints), error);
-		gw->n_endpoints++;
+		look_for_listener(gw, gw->endpoints[gw->n_endpoints++].mount.name);
 	}
 	return r;
 }

@@ -95,6 +95,8 @@ struct proto_adapter {
 	/* Is the section right, as far as that shows before anything starts? 0, or negative with a sentence in `why`.
 	 * Asked wherever a configuration is read; NULL: the rows of the options say all. */
 	int (*check)(const struct conf_section *conf, char *why, size_t why_size);
+	/* Is an endpoint with this section of no use where clients are not asked for a certificate? NULL: none is. */
+	bool (*needs_certificate)(const struct conf_section *conf);
 	/* 0, or negative with a sentence in `why`. */
 	int (*init)(void **state, const struct proto_env *env, const struct conf_section *conf, char *why,
 		    size_t why_size);

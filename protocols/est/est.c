@@ -281,9 +281,22 @@ static int read_section(struct est *est, const struct conf_section *conf, char *
 static int est_check(const struct conf_section *conf, char *why, size_t why_size)
 {
 	OWNED(est) est = calloc(1, sizeof(*est));
+	int e;
 
 	snprintf(why, why_size, "no memory");
-	return est ? read_section(est, conf, why, why_size) : -ENOMEM;
+	if (!est)
+		return -ENOMEM;
+	e = read_section(est, conf, why, why_size);
+	return e ? e : est_shared_keys_new(&est->shared_keys, conf, "decrypt-keys", why, why_size);
+}
+
+static bool est_needs_certificate(const struct conf_section *conf)
+{
+	struct est est = { 0 };
+
+	read_auth(&est, conf);
+	return est.auth[EST_AUTH_CERTIFICATE] &&
+	       (est.needs_all || (!est.auth[EST_AUTH_BASIC] && !est.auth[EST_AUTH_TOKEN]));
 }
 
 static int est_init(void **state, const struct proto_env *env, const struct conf_section *conf, char *why,
@@ -386,6 +399,7 @@ const struct proto_adapter proto_est = {
 	.options = est_options,
 	.routes = est_routes,
 	.check = est_check,
+	.needs_certificate = est_needs_certificate,
 	.init = est_init,
 	.fini = est_fini,
 	.counters = est_counters,

@@ -520,25 +520,40 @@ def certificates_after_a_rollover(g, password):
         time.sleep(0.2)
 
 
-def says_labels_alone(g):
+def lines_with(g, event):
     with open(g.log_path, encoding="utf-8") as f:
-        return [line for line in f if "listener.default-label.none" in line]
+        return [line for line in f if event in line]
+
+
+def set_up_labels(g):
+    add_est(g, {"est-a": ("a", ""), "est-b": ("b", "body-max: 1KiB"), "est-c": ("c", "")})
+    with open(g.config, encoding="utf-8") as f:
+        text = f.read()
+    check(text.count("est-b, est-c]") == 1, "the list of the listener")
+    with open(g.config, "w", encoding="utf-8") as f:
+        f.write(text.replace("est-b, est-c]", "est-b]"))
 
 
 def labels_alone():
-    """A house may serve labels alone, and is told once what that means."""
-    with gatehouse(set_up=lambda g: add_est(g, {"est-a": ("a", ""), "est-b": ("b", "")})) as g:
+    """A house may serve labels alone, and is told once what that means; so is one that serves an endpoint nowhere.
+    A label may take smaller bodies than others."""
+    with gatehouse(set_up=set_up_labels) as g:
         for path, expected in (("a/cacerts", 200), ("b/cacerts", 200), ("cacerts", 404)):
             status, _, body = curl(g, "/.well-known/est/" + path)
             check(status == expected, f"{path}: {status} {body}")
-        lines = says_labels_alone(g)
+        for label, size, status in ("a", 1025, 401), ("a", 65537, 413), ("b", 1024, 401), ("b", 1025, 413):
+            reply = Est(g, label).request("POST", "simpleenroll", b"A" * size, {"Content-Type": CSR})
+            check(reply.status == status, f"{size} octets for {label}: {reply.status}")
+        lines = lines_with(g, "endpoint.unserved")
+        check(len(lines) == 1 and "est-c" in lines[0], f"it is told: {lines}")
+        lines = lines_with(g, "listener.default-label.none")
         check(len(lines) == 1 and "est-a" in lines[0] and "/.well-known/est" in lines[0], f"it is told: {lines}")
 
 
 def est_with_curl_and_python():
     labels_alone()
     with gatehouse(set_up=lambda g: add_est(g, ENDPOINTS), rules=RULES, core="  administrators: [root]\n") as g:
-        check(not says_labels_alone(g), "there is an endpoint without a label")
+        check(not lines_with(g, "listener.default-label.none"), "there is an endpoint without a label")
         password = create_user(g, "dev", ["est"], "*.example.com")
         curl_and_openssl(g, password)
         enrolled_on_one_connection(g, password)

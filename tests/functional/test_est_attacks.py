@@ -300,6 +300,11 @@ def s29_a_label_is_its_own(p):
         config_is_refused(p.g, lambda text, label=label: text.replace("/est/short", f"/est/{label}"), "label")
     config_is_refused(p.g, lambda text: text.replace("pop: require", "pop: require\n    challenge-password: ignore"),
                       "needs challenge-password: linking")
+    config_is_refused(p.g, lambda text: text.replace("pop: require", "decrypt-keys: {a: /nowhere}"),
+                      "/nowhere: No such file or directory")
+    config_is_refused(p.g, lambda text: text.replace("pop: require", "auth: [certificate]").replace(
+        "  - name: est\n    address:", "  - name: est\n    client-certificates: false\n    address:"),
+        "need a certificate, and this listener asks for none")
 
 
 def est_withstands():

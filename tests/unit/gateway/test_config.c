@@ -41,7 +41,14 @@ static const struct proto_route mutual_routes[] = {
 };
 static const struct proto_adapter mutual = { .abi = PROTO_ABI, .name = "mutual", .routes = mutual_routes,
 					     .caps = PROTO_CAP_TLS_CLIENT_AUTH | PROTO_CAP_LABELS };
-const struct proto_adapter *const proto_adapters[] = { &safe, &shy, &status, &mutual, NULL };
+static bool needs_certificate(const struct conf_section *conf)
+{
+	return strcmp(conf_str(conf, "name"), "strict") == 0;
+}
+
+static const struct proto_adapter known = { .abi = PROTO_ABI, .name = "known", .caps = PROTO_CAP_TLS_CLIENT_AUTH,
+					    .needs_certificate = needs_certificate };
+const struct proto_adapter *const proto_adapters[] = { &safe, &shy, &status, &mutual, &known, NULL };
 
 static const struct conf_option no_rows[] = { { 0 } };
 static const struct ca_policy_module policy = { .abi = CA_POLICY_ABI, .name = "any", .options = no_rows };
@@ -211,6 +218,12 @@ static void refuses_mistakes_with_their_place(void **state)
 		  "g.yaml:6:50: a base URL is http(s)://host[:port], in lower case, without a path" },
 		{ LISTENERS "  - {name: web, port: 443, names: [a], endpoints: [h], client-ca-names: f}\n",
 		  "g.yaml:6:73: no client of this listener is asked for a certificate" },
+		{ CAS "endpoints:\n  - {protocol: known, name: strict, ca: CA, profile: p, path: /s}\n"
+		  "listeners: [{name: web, port: 9, names: [a], client-certificates: false, endpoints: [strict]}]\n",
+		  "g.yaml:4:88: clients of 'strict' need a certificate, and this listener asks for none: "
+		  "client-certificates: true" },
+		{ CAS "endpoints:\n  - {protocol: safe, name: s, ca: CA, profile: p, path: /s, body-max: 2MiB}\n",
+		  "g.yaml:3:71: option 'body-max': '2MiB' is outside 1KiB..64KiB" },
 		{ LISTENERS WEB "  - {name: w2, port: 443, names: [a.example]}\n",
 		  "g.yaml:7:22: another listener has this address and port" },
 		{ LISTENERS WEB WEB, "g.yaml:7:12: the name 'web' is taken" },
