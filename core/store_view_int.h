@@ -13,7 +13,8 @@
 #define VIEW_REQUEST_COLUMNS \
 	"q.id, q.state, q.protocol, q.endpoint, q.profile, q.ca, q.requester, q.source_address, q.subject, q.digest," \
 	" q.submitted_ms, q.first_seen_ms, coalesce(q.resolved_ms, 0), q.rule, q.reason, q.status, q.serial," \
-	" q.version, q.spki_hash, q.edited, q.approvals_needed," \
+	" q.version, CASE WHEN q.server_key=0 OR q.serial IS NOT NULL THEN q.spki_hash END, q.edited," \
+	" q.approvals_needed," \
 	" CASE WHEN q.state=9 THEN (SELECT count(*) FROM approvals a WHERE a.request_id=q.id AND a.digest=q.digest" \
 	" AND a.rule=q.rule) ELSE 0 END"
 #define VIEW_CERTIFICATE_COLUMNS \

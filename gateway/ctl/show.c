@@ -27,7 +27,7 @@ Reply *requests_detail(struct ctl *ctl, int64_t id, bool timeline, int *code)
 	call.show_request = &show;
 	reply = ctl_call(ctl, &call);
 	snprintf(what, sizeof(what), "show %lld", (long long)id);
-	*code = reply ? ctl_outcome(reply, what) : CTL_UNREACHABLE;
+	*code = reply ? ctl_outcome(ctl, reply, what) : CTL_UNREACHABLE;
 	return reply;
 }
 
@@ -194,7 +194,8 @@ void requests_show_template(struct ctl *ctl, const Detail *d)
 	       q->source[0] ? print_text(q->source) : "-");
 	field("requester", print_text(q->requester));
 	printf("%-12s %s, profile %s\n", "ca", print_text(q->ca), print_text(q->profile));
-	printf("%-12s %s %u bits\n", "key", print_text(d->key_type), d->key_bits);
+	printf("%-12s %s %u bits%s\n", "key", print_text(d->key_type), d->key_bits,
+	       q->key_hash.len ? "" : ", made for the client when it collects");
 	field("key hash", print_hex(q->key_hash));
 	printf("%-12s %s to %s\n", "validity", print_time_s(d->not_before_s), print_time_s(d->not_after_s));
 	for (size_t i = 0; i < d->n_attributes; i++)

@@ -189,6 +189,9 @@ def approved_while_the_client_polls(g, keys, password):
     check(enroll(est, name).status == 202, "still held")
     check([r["id"] for r in g.requests() if name in r["names"]] == [number], "a repeat is the same request")
     check(keys_made(g) == before, "a key was made for a request that is held")
+    check("key_hash" not in g.tool_json("show", str(number)), "the key that is shown is not the one that will be")
+    shown = g.run_tool("show", str(number)).stdout
+    check("made for the client when it collects" in shown and "key hash" not in shown, shown)
     said = g.run_tool("approve", str(number), "--yes", code=5).stdout
     check("approved; its key is made when its client asks next" in said, said)
     part, _, der, certificate = read_reply(poll(est, name))
