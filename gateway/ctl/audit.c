@@ -62,7 +62,7 @@ static Reply *ask(struct ctl *ctl, Query *query, int *code)
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_LIST_AUDIT;
 	call.list_audit = query;
 	reply = ctl_call(ctl, &call);
-	*code = reply ? ctl_outcome(reply, "read the audit trail") : CTL_UNREACHABLE;
+	*code = reply ? ctl_outcome(ctl, reply, "read the audit trail") : CTL_UNREACHABLE;
 	return reply;
 }
 
@@ -243,7 +243,7 @@ static int walk_chain(struct ctl *ctl, struct verdict *v)
 	while (!code && more && !v->bad) {
 		OWNED_REPLY *reply = ctl_call(ctl, &call);
 
-		code = reply ? ctl_outcome(reply, "verify the audit trail") : CTL_UNREACHABLE;
+		code = reply ? ctl_outcome(ctl, reply, "verify the audit trail") : CTL_UNREACHABLE;
 		if (code || !reply->trail || reply->trail->hash.len != sizeof(hash))
 			return code ? code : CTL_FAILED;
 		memcpy(hash, reply->trail->hash.data, sizeof(hash));
@@ -267,7 +267,7 @@ static int check_anchor(struct ctl *ctl, struct verdict *v)
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_VERIFY_ANCHOR;
 	call.verify_anchor = &query;
 	reply = ctl_call(ctl, &call);
-	code = reply ? ctl_outcome(reply, "verify the anchor") : CTL_UNREACHABLE;
+	code = reply ? ctl_outcome(ctl, reply, "verify the anchor") : CTL_UNREACHABLE;
 	if (code || !reply->trail)
 		return code ? code : CTL_FAILED;
 	v->anchored = reply->trail->last;
@@ -328,5 +328,5 @@ int ctl_accept_clock(struct ctl *ctl)
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_ACCEPT_CLOCK;
 	call.accept_clock = &query;
 	reply = ctl_call(ctl, &call);
-	return reply ? ctl_outcome(reply, "accept the clock") : CTL_UNREACHABLE;
+	return reply ? ctl_outcome(ctl, reply, "accept the clock") : CTL_UNREACHABLE;
 }

@@ -103,7 +103,7 @@ static Reply *ask_piece(struct archive *a, uint64_t number, unsigned file, uint6
 	query.file = file;
 	query.offset = offset;
 	reply = ctl_call(a->ctl, &call);
-	*code = reply ? ctl_outcome(reply, "read the backup") : CTL_UNREACHABLE;
+	*code = reply ? ctl_outcome(a->ctl, reply, "read the backup") : CTL_UNREACHABLE;
 	return reply;
 }
 
@@ -287,7 +287,7 @@ static int fill_archive(struct archive *a)
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_BEGIN_BACKUP;
 	call.begin_backup = &begin;
 	reply = ctl_call(a->ctl, &call);
-	code = reply ? ctl_outcome(reply, "backup") : CTL_UNREACHABLE;
+	code = reply ? ctl_outcome(a->ctl, reply, "backup") : CTL_UNREACHABLE;
 	if (!code)
 		code = reply->backup ? take_core(a, reply->backup) : CTL_FAILED;
 	return code ? code : end_archive(a);

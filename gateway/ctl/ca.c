@@ -72,9 +72,9 @@ int ca_tell_failure(int e, const char *what, const char *why)
 /* ---- import ---- */
 
 /* It is done, and something is to be said of it: not where a program reads the answer. */
-static int tell_outcome(const Gatehouse__Admin__Reply *reply, const char *what)
+static int tell_outcome(const struct ctl *ctl, const Gatehouse__Admin__Reply *reply, const char *what)
 {
-	int code = ctl_outcome(reply, what);
+	int code = ctl_outcome(ctl, reply, what);
 
 	if (!code && reply->reason[0])
 		fprintf(stderr, "note: %s\n", print_text(reply->reason));
@@ -93,7 +93,7 @@ static int import_online(struct ctl *ctl, const char *name, const struct buf *de
 	call.import_ca = &import;
 	OWNED_REPLY *reply = ctl_call(ctl, &call);
 
-	return reply ? tell_outcome(reply, "import the certificate of the CA") : CTL_UNREACHABLE;
+	return reply ? tell_outcome(ctl, reply, "import the certificate of the CA") : CTL_UNREACHABLE;
 }
 
 /* The daemon works with the folder, or this user may not: then the core is asked. */
@@ -163,8 +163,8 @@ int ca_make_online(struct ctl *ctl, Gatehouse__Admin__MakeCa *make, bool is_new)
 	else
 		call.rollover_ca = make;
 	OWNED_REPLY *reply = ctl_call(ctl, &call);
-	int code =
-		reply ? tell_outcome(reply, is_new ? "create the CA" : "replace the key of the CA") : CTL_UNREACHABLE;
+	const char *what = is_new ? "create the CA" : "replace the key of the CA";
+	int code = reply ? tell_outcome(ctl, reply, what) : CTL_UNREACHABLE;
 
 	if (code || !reply->made)
 		return code ? code : CTL_FAILED;

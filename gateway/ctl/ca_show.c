@@ -101,7 +101,7 @@ int ctl_ca_show(struct ctl *ctl)
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_SHOW_CA;
 	call.show_ca = &query;
 	OWNED_REPLY *reply = ctl_call(ctl, &call);
-	int code = reply ? ctl_outcome(reply, "show the CA") : CTL_UNREACHABLE;
+	int code = reply ? ctl_outcome(ctl, reply, "show the CA") : CTL_UNREACHABLE;
 
 	if (code)
 		return code;

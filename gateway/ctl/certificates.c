@@ -88,7 +88,7 @@ static int fetch(struct ctl *ctl, const char *filter, const Gatehouse__Admin__Li
 	call.list_certificates = &query;
 	while (more) {
 		OWNED_REPLY *reply = ctl_call(ctl, &call);
-		int code = reply ? ctl_outcome(reply, "list certificates") : CTL_UNREACHABLE;
+		int code = reply ? ctl_outcome(ctl, reply, "list certificates") : CTL_UNREACHABLE;
 
 		if (code)
 			return code;

@@ -128,7 +128,7 @@ static const struct {
 	int code;
 	const char *next;
 } outcomes[] = {
-	{ CA_ADMIN_NOT_FOUND, CTL_NOT_FOUND, "gatehouse pending" },
+	{ CA_ADMIN_NOT_FOUND, CTL_NOT_FOUND, NULL },
 	{ CA_ADMIN_BAD_STATE, CTL_WRONG_STATE, "gatehouse show ID --timeline" },
 	{ CA_ADMIN_CHANGED, CTL_WRONG_STATE, "gatehouse show ID, and approve what it shows now" },
 	{ CA_ADMIN_NOT_PERMITTED, CTL_NOT_PERMITTED, "gatehouse status says who the core takes you for" },
@@ -140,7 +140,15 @@ static const struct {
 	{ CA_ADMIN_NO_ANSWER, CTL_FAILED, "gatehouse show ID --timeline, then try again" },
 };
 
-int ctl_outcome(const Gatehouse__Admin__Reply *reply, const char *what)
+/* What to type next; NULL: nothing is known to help. */
+static const char *next_of(const struct ctl *ctl, uint32_t outcome, const char *next)
+{
+	const struct noun_row *noun = noun_find(ctl->command->noun);
+
+	return outcome == CA_ADMIN_NOT_FOUND && noun ? noun->known : next;
+}
+
+int ctl_outcome(const struct ctl *ctl, const Gatehouse__Admin__Reply *reply, const char *what)
 {
 	char failed[256];
 
@@ -149,7 +157,8 @@ int ctl_outcome(const Gatehouse__Admin__Reply *reply, const char *what)
 	snprintf(failed, sizeof(failed), "cannot %s", what);
 	for (size_t i = 0; i < sizeof(outcomes) / sizeof(*outcomes); i++)
 		if (outcomes[i].outcome == reply->outcome)
-			return ctl_fail(outcomes[i].code, failed, reply->reason, outcomes[i].next);
+			return ctl_fail(outcomes[i].code, failed, reply->reason,
+					next_of(ctl, reply->outcome, outcomes[i].next));
 	return ctl_fail(CTL_FAILED, failed, reply->outcome > 100 ? strerror((int)reply->outcome - 100) : reply->reason,
 			"look at the log of gatehoused");
 }

@@ -50,7 +50,8 @@ struct command {
 
 struct noun_row {
 	const char *name, *summary;
-	const char *also; /* another word for it, or NULL */
+	const char *also;  /* another word for it, or NULL */
+	const char *known; /* the command line that says which there are, or NULL */
 };
 
 struct exit_row {

@@ -117,7 +117,7 @@ static int fetch(struct ctl *ctl, struct list *list, int64_t after)
 	call.list_credentials = &query;
 	while (more) {
 		OWNED_REPLY *reply = ctl_call(ctl, &call);
-		int code = reply ? ctl_outcome(reply, "list credentials") : CTL_UNREACHABLE;
+		int code = reply ? ctl_outcome(ctl, reply, "list credentials") : CTL_UNREACHABLE;
 
 		if (code)
 			return code;
@@ -259,7 +259,7 @@ static int show_made(const struct ctl *ctl, const Gatehouse__Admin__CredentialMa
 static int make(struct ctl *ctl, const Call *call, const char *what)
 {
 	OWNED_REPLY *reply = ctl_call(ctl, call);
-	int code = reply ? ctl_outcome(reply, what) : CTL_UNREACHABLE;
+	int code = reply ? ctl_outcome(ctl, reply, what) : CTL_UNREACHABLE;
 
 	if (!code && !reply->credential_made)
 		return ctl_fail(CTL_FAILED, "the core sent no credential", NULL, NULL);
@@ -398,7 +398,7 @@ static int revoke_one(struct ctl *ctl, const char *name)
 	call.revoke_credential = &q;
 	OWNED_REPLY *reply = ctl_call(ctl, &call);
 	snprintf(what, sizeof(what), "revoke %s %.80s", q.kind, name);
-	return reply ? ctl_outcome(reply, what) : CTL_UNREACHABLE;
+	return reply ? ctl_outcome(ctl, reply, what) : CTL_UNREACHABLE;
 }
 
 int ctl_credential_revoke(struct ctl *ctl)

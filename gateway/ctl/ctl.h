@@ -143,7 +143,7 @@ Gatehouse__Admin__Reply *ctl_call(struct ctl *ctl, const Gatehouse__Admin__Call 
 
 /* The exit code of a Reply's outcome; tells the user on standard error when it is not CTL_DONE. `what` is what was
  * tried: "approve 41". */
-int ctl_outcome(const Gatehouse__Admin__Reply *reply, const char *what);
+int ctl_outcome(const struct ctl *ctl, const Gatehouse__Admin__Reply *reply, const char *what);
 
 /* Three lines on standard error: what failed, why, what to do next (NULL: nothing more to say). Returns `code`. */
 int ctl_fail(int code, const char *what, const char *why, const char *next);

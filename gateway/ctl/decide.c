@@ -58,7 +58,7 @@ Reply *decide_call(struct decide_run *run, const struct target *t, const Call *c
 	char what[64];
 
 	snprintf(what, sizeof(what), "%s %lld", run->verb, (long long)t->id);
-	*code = reply ? ctl_outcome(reply, what) : CTL_UNREACHABLE;
+	*code = reply ? ctl_outcome(run->ctl, reply, what) : CTL_UNREACHABLE;
 	return reply;
 }
 

@@ -84,7 +84,7 @@ static int explain(struct ctl *ctl, Gatehouse__Admin__Explain *query)
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_EXPLAIN;
 	call.explain = query;
 	OWNED_REPLY *reply = ctl_call(ctl, &call);
-	code = reply ? ctl_outcome(reply, "ask policy") : CTL_UNREACHABLE;
+	code = reply ? ctl_outcome(ctl, reply, "ask policy") : CTL_UNREACHABLE;
 	if (code)
 		return code;
 	if (!reply->explanation)
@@ -170,7 +170,7 @@ static int test_policy(struct ctl *ctl, Gatehouse__Admin__TestPolicy *query)
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_TEST_POLICY;
 	call.test_policy = query;
 	OWNED_REPLY *reply = ctl_call(ctl, &call);
-	code = reply ? ctl_outcome(reply, "test the policy") : CTL_UNREACHABLE;
+	code = reply ? ctl_outcome(ctl, reply, "test the policy") : CTL_UNREACHABLE;
 	if (code)
 		return code;
 	if (!reply->explanation)

@@ -44,7 +44,7 @@ static Reply *next_lines(struct watch *w, int *code)
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_WATCH;
 	call.watch = &query;
 	reply = ctl_call(w->ctl, &call);
-	*code = reply ? ctl_outcome(reply, "watch") : CTL_UNREACHABLE;
+	*code = reply ? ctl_outcome(w->ctl, reply, "watch") : CTL_UNREACHABLE;
 	if (!*code && !reply->watched)
 		*code = ctl_fail(CTL_FAILED, "the core does not say what happened", NULL, NULL);
 	if (!*code)

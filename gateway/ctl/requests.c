@@ -108,7 +108,7 @@ int requests_fetch(struct ctl *ctl, const char *filter, const struct requests_pa
 	call.list_requests = &query;
 	while (more) {
 		OWNED_REPLY *reply = ctl_call(ctl, &call);
-		int code = reply ? ctl_outcome(reply, "list requests") : CTL_UNREACHABLE;
+		int code = reply ? ctl_outcome(ctl, reply, "list requests") : CTL_UNREACHABLE;
 
 		if (code)
 			return code;

@@ -82,7 +82,7 @@ static int change_one(struct ctl *ctl, const struct change *change, const char *
 	snprintf(what, sizeof(what), "%s %.80s", change->verb, argument);
 	if (!code) {
 		reply = ctl_call(ctl, change->call);
-		code = reply ? ctl_outcome(reply, what) : CTL_UNREACHABLE;
+		code = reply ? ctl_outcome(ctl, reply, what) : CTL_UNREACHABLE;
 	}
 	if (!change->results)
 		return code ? code : tell_changed(ctl, reply, change->done);
@@ -195,7 +195,7 @@ int ctl_cert_status(struct ctl *ctl)
 	{
 		OWNED_REPLY *reply = ctl_call(ctl, &call);
 
-		code = reply ? ctl_outcome(reply, "ask for the status of a certificate") : CTL_UNREACHABLE;
+		code = reply ? ctl_outcome(ctl, reply, "ask for the status of a certificate") : CTL_UNREACHABLE;
 		if (!code && reply->cert_status)
 			code = print_status(ctl, reply->cert_status);
 	}
@@ -221,7 +221,7 @@ int ctl_cert_import(struct ctl *ctl)
 	{
 		OWNED_REPLY *reply = ctl_call(ctl, &call);
 
-		code = reply ? ctl_outcome(reply, "import the certificate") : CTL_UNREACHABLE;
+		code = reply ? ctl_outcome(ctl, reply, "import the certificate") : CTL_UNREACHABLE;
 		if (!code)
 			code = tell_changed(ctl, reply, "imported");
 	}
@@ -275,7 +275,7 @@ static int publish_crl(struct ctl *ctl, char *ca)
 	{
 		OWNED_REPLY *reply = ctl_call(ctl, &call);
 
-		return reply ? ctl_outcome(reply, "publish the CRL") : CTL_UNREACHABLE;
+		return reply ? ctl_outcome(ctl, reply, "publish the CRL") : CTL_UNREACHABLE;
 	}
 }
 
@@ -297,7 +297,7 @@ int ctl_ca_crl(struct ctl *ctl)
 	{
 		OWNED_REPLY *reply = ctl_call(ctl, &call);
 
-		code = reply ? ctl_outcome(reply, "list the CRLs") : CTL_UNREACHABLE;
+		code = reply ? ctl_outcome(ctl, reply, "list the CRLs") : CTL_UNREACHABLE;
 		for (size_t i = 0; !code && i < reply->n_crls; i++)
 			if (!list_add(list, crl_json(reply->crls[i])))
 				break;
@@ -314,7 +314,7 @@ static int purge(struct ctl *ctl, Call *call)
 
 	while (more) {
 		OWNED_REPLY *reply = ctl_call(ctl, call);
-		int code = reply ? ctl_outcome(reply, "purge") : CTL_UNREACHABLE;
+		int code = reply ? ctl_outcome(ctl, reply, "purge") : CTL_UNREACHABLE;
 
 		if (code)
 			return code;

@@ -44,7 +44,7 @@ static Gatehouse__Admin__Reply *fetch_status(struct ctl *ctl, int *code)
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_GET_STATUS;
 	call.get_status = &query;
 	reply = ctl_call(ctl, &call);
-	*code = reply ? ctl_outcome(reply, "get the status") : CTL_UNREACHABLE;
+	*code = reply ? ctl_outcome(ctl, reply, "get the status") : CTL_UNREACHABLE;
 	if (!*code && !reply->status)
 		*code = ctl_fail(CTL_FAILED, "the core sent no status", NULL, NULL);
 	return reply;
@@ -211,7 +211,7 @@ static void check_all(struct doctor *d)
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_SHOW_CA;
 	call.show_ca = &query;
 	cas = ctl_call(d->ctl, &call);
-	if (!cas || ctl_outcome(cas, "show the CAs"))
+	if (!cas || ctl_outcome(d->ctl, cas, "show the CAs"))
 		find(d, LEVEL_WARN, "ca certificate", "is not told to this user", "gatehouse status");
 	for (size_t i = 0; cas && i < cas->n_cas; i++)
 		check_ca(d, cas->cas[i]);

@@ -57,7 +57,7 @@ static Reply *fetch(struct ctl *ctl, const char *list, int *code)
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_LIST_SECTIONS;
 	call.list_sections = &query;
 	reply = ctl_call(ctl, &call);
-	*code = reply ? ctl_outcome(reply, "read the configuration") : CTL_UNREACHABLE;
+	*code = reply ? ctl_outcome(ctl, reply, "read the configuration") : CTL_UNREACHABLE;
 	return reply;
 }
 

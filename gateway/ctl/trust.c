@@ -33,7 +33,7 @@ int ctl_trust_show(struct ctl *ctl)
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_SHOW_CA;
 	call.show_ca = &query;
 	OWNED_REPLY *reply = ctl_call(ctl, &call);
-	int code = reply ? ctl_outcome(reply, "show what to trust") : CTL_UNREACHABLE;
+	int code = reply ? ctl_outcome(ctl, reply, "show what to trust") : CTL_UNREACHABLE;
 
 	if (code)
 		return code;

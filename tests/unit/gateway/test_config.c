@@ -220,7 +220,7 @@ static void refuses_mistakes_with_their_place(void **state)
 		  "g.yaml:6:73: no client of this listener is asked for a certificate" },
 		{ CAS "endpoints:\n  - {protocol: known, name: strict, ca: CA, profile: p, path: /s}\n"
 		  "listeners: [{name: web, port: 9, names: [a], client-certificates: false, endpoints: [strict]}]\n",
-		  "g.yaml:4:88: clients of 'strict' need a certificate, and this listener asks for none: "
+		  "g.yaml:4:86: clients of 'strict' need a certificate, and this listener asks for none: "
 		  "client-certificates: true" },
 		{ CAS "endpoints:\n  - {protocol: safe, name: s, ca: CA, profile: p, path: /s, body-max: 2MiB}\n",
 		  "g.yaml:3:71: option 'body-max': '2MiB' is outside 1KiB..64KiB" },
