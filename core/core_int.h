@@ -211,6 +211,10 @@ int pipeline_revoke(struct ca *ca, const struct binding *by, const struct ca_rev
 int pipeline_withdraw(struct ca *ca, const struct binding *by, const char *endpoint, const char *requester,
 		      const char *reason, struct ca_outcome *out);
 
+/* core/lookup.c. Contract as ca_get_certificate(). */
+int pipeline_get_certificate(struct ca *ca, const struct binding *by, const struct ca_certificate_id *id,
+			     struct ca_certificate *out);
+
 /* core/decide.c: from a loaded or new request to a verdict and to its durable consequence. */
 
 /* Subject and widest validity, from profile and CA. 0; CA_STATUS_BUILD_FAILURE when the profile is gone. */

@@ -18,6 +18,7 @@ struct ca_door_calls {
 				struct ca_credential_answer *answer);
 	int (*get_crl)(struct ca_door *door, unsigned key_index, unsigned partition, uint64_t number, uint64_t offset,
 		       struct buf *out, struct ca_crl *info);
+	int (*get_certificate)(struct ca_door *door, const struct ca_certificate_id *id, struct ca_certificate *out);
 	int (*ocsp)(struct ca_door *door, struct bytes request, struct ca_ocsp_answer *out);
 	int (*get_key_chain)(struct ca_door *door, unsigned key_index, struct buf *out);
 	int (*get_chain)(struct ca_door *door, struct buf *out);

@@ -67,6 +67,7 @@ struct answer {
 	struct ca_outcome out;
 	struct ca_credential_answer checked;
 	struct ca_ocsp_answer status;
+	struct ca_certificate certificate;
 	struct buf text;
 	union {
 		Gatehouse__Core__Ca ca;
@@ -76,6 +77,7 @@ struct answer {
 		Gatehouse__Core__Health health;
 		Gatehouse__Core__Metrics metrics;
 		Gatehouse__Core__Crl crl;
+		Gatehouse__Core__Certificate certificate;
 		Gatehouse__Core__RequestForm form;
 	} body;
 };
@@ -281,6 +283,24 @@ static void get_crl(struct answer *a)
 	a->reply.crl = reply;
 }
 
+static void get_certificate(struct answer *a)
+{
+	const Gatehouse__Core__GetCertificate *q = a->call->get_certificate;
+	const struct ca_certificate_id id = { bytes_of(q->issuer.data, q->issuer.len),
+					      bytes_of(q->serial.data, q->serial.len) };
+	struct ca *ca = find_ca(a, q->ca);
+	Gatehouse__Core__Certificate *reply = &a->body.certificate;
+	int e = ca ? pipeline_get_certificate(ca, a->by, &id, &a->certificate) : CA_CALL_NOT_FOUND;
+
+	gatehouse__core__certificate__init(reply);
+	reply->call = e < 0 ? GATEHOUSE__CORE__CALL__CALL_FAILED : (Gatehouse__Core__Call)e;
+	reply->certificate = (ProtobufCBinaryData){ a->certificate.der.len, a->certificate.der.ptr };
+	reply->key_index = a->certificate.key_index;
+	reply->partition = a->certificate.partition;
+	a->reply.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_CERTIFICATE;
+	a->reply.certificate = reply;
+}
+
 static void ocsp(struct answer *a)
 {
 	Gatehouse__Core__OcspAnswer *reply = &a->body.ocsp;
@@ -355,6 +375,7 @@ static const struct {
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_WITHDRAW, withdraw },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_CHECK_CREDENTIAL, check_credential },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_GET_CRL, get_crl },
+	{ GATEHOUSE__CORE__MESSAGE__WHAT_GET_CERTIFICATE, get_certificate },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_OCSP, ocsp },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_GET_KEY_CHAIN, get_key_chain },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_GET_REQUEST_FORM, get_request_form },
@@ -383,7 +404,8 @@ static Message *unpack(struct arena *arena, struct bytes octets)
 int intermediaries_answer(struct ca_core *core, const struct binding *by, struct bytes octets, struct buf *reply)
 {
 	struct answer a = { .core = core, .by = by, .reply = GATEHOUSE__CORE__MESSAGE__INIT, .out = CA_OUTCOME_INIT,
-			    .status = CA_OCSP_ANSWER_INIT, .text = BUF_INIT(REPLY_TEXT_MAX) };
+			    .status = CA_OCSP_ANSWER_INIT, .certificate = CA_CERTIFICATE_INIT,
+			    .text = BUF_INIT(REPLY_TEXT_MAX) };
 	int e = arena_new(&a.arena, MESSAGE_ARENA_MAX);
 
 	if (!e) {
@@ -392,6 +414,7 @@ int intermediaries_answer(struct ca_core *core, const struct binding *by, struct
 	}
 	ca_outcome_fini(&a.out);
 	buf_fini(&a.status.der);
+	buf_fini(&a.certificate.der);
 	buf_fini(&a.text);
 	arena_drop(&a.arena);
 	return e;

@@ -126,6 +126,13 @@ static int direct_get_crl(struct ca_door *door, unsigned key_index, unsigned par
 	return publisher_read(ca->core->publisher, ca, key_index, partition, number, offset, out, info);
 }
 
+static int direct_get_certificate(struct ca_door *door, const struct ca_certificate_id *id, struct ca_certificate *out)
+{
+	const struct direct_door *d = (struct direct_door *)door;
+
+	return pipeline_get_certificate(d->ca, &d->intermediary, id, out);
+}
+
 static int direct_ocsp(struct ca_door *door, struct bytes request, struct ca_ocsp_answer *out)
 {
 	const struct direct_door *d = (struct direct_door *)door;
@@ -172,6 +179,7 @@ static const struct ca_door_calls direct_calls = {
 	.withdraw = direct_withdraw,
 	.check_credential = direct_check_credential,
 	.get_crl = direct_get_crl,
+	.get_certificate = direct_get_certificate,
 	.ocsp = direct_ocsp,
 	.get_key_chain = direct_get_key_chain,
 	.get_chain = direct_get_chain,
@@ -442,6 +450,11 @@ int ca_get_crl(struct ca_door *door, unsigned key_index, unsigned partition, str
 		} while (!e && der->len < info->size);
 	}
 	return e;
+}
+
+int ca_get_certificate(struct ca_door *door, const struct ca_certificate_id *id, struct ca_certificate *out)
+{
+	return door->calls->get_certificate(door, id, out);
 }
 
 int ca_ocsp(struct ca_door *door, struct bytes request, struct ca_ocsp_answer *out)

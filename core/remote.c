@@ -370,6 +370,37 @@ static int remote_get_crl(struct ca_door *door, unsigned key_index, unsigned par
 	return e ? e : take_crl(reply->crl, out, info);
 }
 
+static int take_certificate(const Gatehouse__Core__Certificate *m, struct ca_certificate *out)
+{
+	int e = outcome_of(m->call);
+
+	if (e)
+		return e;
+	if (!m->certificate.len)
+		return -EBADMSG;
+	out->key_index = m->key_index;
+	out->partition = m->partition;
+	return buf_append(&out->der, bytes_of(m->certificate.data, m->certificate.len));
+}
+
+static int remote_get_certificate(struct ca_door *door, const struct ca_certificate_id *id, struct ca_certificate *out)
+{
+	struct remote_door *d = (struct remote_door *)door;
+	Gatehouse__Core__GetCertificate get = GATEHOUSE__CORE__GET_CERTIFICATE__INIT;
+	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
+	OWNED(arena) arena = NULL;
+	const Message *reply;
+	int e;
+
+	get.ca = d->name;
+	get.issuer = (ProtobufCBinaryData){ id->issuer.len, (uint8_t *)(uintptr_t)id->issuer.ptr };
+	get.serial = (ProtobufCBinaryData){ id->serial.len, (uint8_t *)(uintptr_t)id->serial.ptr };
+	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_GET_CERTIFICATE;
+	m.get_certificate = &get;
+	e = call(d->remote, &m, ASK_PATIENCE_MS, GATEHOUSE__CORE__MESSAGE__WHAT_CERTIFICATE, &arena, &reply);
+	return e ? e : take_certificate(reply->certificate, out);
+}
+
 /* Whoever asks for a status is told in its own words that there is none now. */
 static int remote_ocsp(struct ca_door *door, struct bytes request, struct ca_ocsp_answer *out)
 {
@@ -524,6 +555,7 @@ static const struct ca_door_calls remote_calls = {
 	.withdraw = remote_withdraw,
 	.check_credential = remote_check_credential,
 	.get_crl = remote_get_crl,
+	.get_certificate = remote_get_certificate,
 	.ocsp = remote_ocsp,
 	.get_key_chain = remote_get_key_chain,
 	.get_chain = remote_get_chain,

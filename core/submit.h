@@ -322,6 +322,24 @@ int ca_get_crl_page(struct ca_door *ca, unsigned key_index, unsigned partition, 
 /* The same, whole: replaces what `der` held. */
 int ca_get_crl(struct ca_door *ca, unsigned key_index, unsigned partition, struct buf *der, struct ca_crl *info);
 
+/* ---- certificates of clients ---- */
+
+/* Which one: the issuer's Name in DER, and the serial number without octets that only make it positive. */
+struct ca_certificate_id {
+	struct bytes issuer, serial;
+};
+
+struct ca_certificate {
+	struct buf der;
+	unsigned key_index, partition; /* of the CRL that tells of it: ca_get_crl() */
+};
+
+#define CA_CERTIFICATE_INIT ((struct ca_certificate){ .der = BUF_INIT(65536) })
+
+/* Whatever became of it: revoked ones and those that have ended, too. CA_CALL_NOT_FOUND: this CA has issued none of
+ * that name, or not for this intermediary. CA_CALL_BUSY. */
+int ca_get_certificate(struct ca_door *ca, const struct ca_certificate_id *id, struct ca_certificate *out);
+
 /* ---- status ---- */
 
 #define CA_OCSP_REQUEST_MAX 16384

@@ -22,6 +22,8 @@
 #include "core/base/log.h"
 #include "core/base/own.h"
 #include "core/wire/link.h"
+#include "core/x509/certificate.h"
+#include "core/x509/imported.h"
 #include "tests/scenarios/csr_maker.h"
 #include "tests/scenarios/modules.h"
 #include "tests/scenarios/rig.h"
@@ -353,6 +355,113 @@ static void nobody_polls_for_what_he_may_not_ask_for(void **state)
 	assert_true(out.certificate.len > 0);
 	assert_int_equal(rig_number(&rig, "SELECT count(*) FROM certificates WHERE collected_ms IS NOT NULL"), 1);
 	ca_door_drop(&door);
+	rig_fini(&rig);
+}
+
+/* The id of a certificate, as others write it: with the issuer that stands in it. */
+static struct ca_certificate_id id_of(struct arena *arena, struct bytes certificate)
+{
+	struct imported read;
+
+	assert_int_equal(imported_read(&read, arena, certificate), 0);
+	return (struct ca_certificate_id){ read.issuer, read.serial };
+}
+
+static int get_certificate(struct ca_door *door, struct bytes issuer, struct bytes serial, struct bytes wanted)
+{
+	struct ca_certificate out = CA_CERTIFICATE_INIT;
+	int e = ca_get_certificate(door, &(struct ca_certificate_id){ issuer, serial }, &out);
+
+	if (e)
+		assert_int_equal(out.der.len, 0);
+	else
+		assert_true(bytes_equal(buf_bytes(&out.der), wanted));
+	assert_int_equal(out.key_index, 0);
+	assert_int_equal(out.partition, 0);
+	buf_fini(&out.der);
+	return e;
+}
+
+static void find_certificate(bool over_link)
+{
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	OWNED(arena) arena = NULL;
+	uint8_t longer[SERIAL_OCTETS_MAX + 1] = { 0 };
+	struct ca_certificate_id id;
+	struct bytes der;
+
+	start(NULL, over_link);
+	assert_int_equal(arena_new(&arena, 1u << 20), 0);
+	assert_int_equal(submit(rig.door, "a.example", &out), 0);
+	der = buf_bytes(&out.certificate);
+	id = id_of(arena, der);
+	assert_int_equal(get_certificate(rig.door, id.issuer, id.serial, der), 0);
+	/* Revoked, it is there still. */
+	assert_true(rig_write(&rig, "UPDATE certificates SET revoked_ms=1, revoked_reason=0"));
+	assert_int_equal(get_certificate(rig.door, id.issuer, id.serial, der), 0);
+	assert_int_equal(get_certificate(rig.door, bytes_of(NULL, 0), id.serial, der), CA_CALL_NOT_FOUND);
+	assert_int_equal(get_certificate(rig.door, bytes_of(id.issuer.ptr, id.issuer.len - 1), id.serial, der),
+			 CA_CALL_NOT_FOUND);
+	assert_int_equal(get_certificate(rig.door, id.issuer, bytes_of(NULL, 0), der), CA_CALL_NOT_FOUND);
+	assert_int_equal(get_certificate(rig.door, id.issuer, bytes_of(id.serial.ptr, id.serial.len - 1), der),
+			 CA_CALL_NOT_FOUND);
+	assert_int_equal(get_certificate(rig.door, id.issuer, bytes_of(longer, sizeof(longer)), der),
+			 CA_CALL_NOT_FOUND);
+	/* Known from the audit trail alone, it has no octets. */
+	assert_true(rig_write(&rig, "UPDATE certificates SET certificate=x''"));
+	assert_int_equal(get_certificate(rig.door, id.issuer, id.serial, der), CA_CALL_NOT_FOUND);
+	rig_fini(&rig);
+}
+
+static void a_certificate_is_found_by_issuer_and_serial(void **state)
+{
+	find_certificate(false);
+	find_certificate(true);
+}
+
+static void nobody_finds_certificates_of_others(void **state)
+{
+	OWNED_CA_OUTCOME theirs = CA_OUTCOME_INIT, ours = CA_OUTCOME_INIT;
+	struct ca_certificate_id id;
+	OWNED(arena) arena = NULL;
+	struct ca_door *door = NULL;
+	char entry[256];
+
+	snprintf(entry, sizeof(entry), "{name: printers, user: %u, endpoints: acme, names: ['*.print.example']}",
+		 (unsigned)getuid());
+	start_with_socket(entry);
+	assert_int_equal(arena_new(&arena, 1u << 20), 0);
+	assert_int_equal(locate(&door, RIG_CA), 0);
+	assert_int_equal(submit(rig.door, "a.example", &theirs), 0);
+	assert_int_equal(submit(door, "one.print.example", &ours), 0);
+	id = id_of(arena, buf_bytes(&theirs.certificate));
+	assert_int_equal(get_certificate(door, id.issuer, id.serial, bytes_of(NULL, 0)), CA_CALL_NOT_FOUND);
+	id = id_of(arena, buf_bytes(&ours.certificate));
+	assert_int_equal(get_certificate(door, id.issuer, id.serial, buf_bytes(&ours.certificate)), 0);
+	ca_door_drop(&door);
+	rig_fini(&rig);
+}
+
+static void a_certificate_names_the_list_that_tells_of_it(void **state)
+{
+	struct rig_settings settings = { .ca = "status: {public-url: 'http://pki.example'}, crl: {partitions: 3}",
+					 .over_link = true };
+	struct ca_certificate found = CA_CERTIFICATE_INIT;
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	OWNED(arena) arena = NULL;
+	struct ca_certificate_id id;
+
+	script_reset();
+	rig_init(&rig, &settings);
+	start_rig();
+	assert_int_equal(arena_new(&arena, 1u << 20), 0);
+	assert_int_equal(submit(rig.door, "a.example", &out), 0);
+	id = id_of(arena, buf_bytes(&out.certificate));
+	assert_int_equal(ca_get_certificate(rig.door, &id, &found), 0);
+	assert_int_equal(found.key_index, 0);
+	assert_int_equal(found.partition, rig_number(&rig, "SELECT crl_partition FROM certificates"));
+	assert_in_range(found.partition, 1, 3);
+	buf_fini(&found.der);
 	rig_fini(&rig);
 }
 
@@ -759,6 +868,9 @@ int main(void)
 		cmocka_unit_test(a_call_that_found_no_thread_in_time_is_dropped),
 		cmocka_unit_test(a_user_gets_what_the_core_binds_it_to),
 		cmocka_unit_test(nobody_polls_for_what_he_may_not_ask_for),
+		cmocka_unit_test(a_certificate_is_found_by_issuer_and_serial),
+		cmocka_unit_test(nobody_finds_certificates_of_others),
+		cmocka_unit_test(a_certificate_names_the_list_that_tells_of_it),
 		cmocka_unit_test(a_stranger_is_told_that_nobody_knows_him),
 		cmocka_unit_test(an_inherited_gateway_can_be_narrowed),
 		cmocka_unit_test(only_the_inherited_connection_speaks_for_the_listeners),
