@@ -37,7 +37,7 @@ struct enrolment {
 /* ---- who asks ---- */
 
 /* RFC 8894 2.3: made by the key of the request. Its dates, its serial number and its subject say nothing. */
-static bool is_self_issued(struct bytes certificate)
+bool scep_is_self_issued(struct bytes certificate)
 {
 	struct bytes info, issuer, subject, content;
 	unsigned tag;
@@ -69,7 +69,7 @@ static bool is_signed_by_itself(struct bytes request)
 static bool read_request(const struct scep_call *c, struct proto_csr *csr)
 {
 	return proto_csr_read(csr, c->content) == 0 &&
-	       (!is_self_issued(c->message.signer) || bytes_equal(c->message.signer_spki, csr->spki)) &&
+	       (!scep_is_self_issued(c->message.signer) || bytes_equal(c->message.signer_spki, csr->spki)) &&
 	       is_signed_by_itself(csr->der);
 }
 
@@ -86,10 +86,16 @@ static int name_by_key(struct scep_call *c, const char **requester)
 	return *requester ? 0 : -ENOMEM;
 }
 
-/* The core says whose certificate it is: who renews is who asked first. */
-static int name_by_certificate(struct scep_call *c, struct ca_credential_claim claim, const char **requester)
+static struct ca_credential_claim claim_of_signer(const struct scep_call *c, enum ca_certificate_use use)
+{
+	return (struct ca_credential_claim){ .kind = CA_EVIDENCE_CERTIFICATE, .certificate = c->message.signer,
+					     .chain = c->message.others, .use = use };
+}
+
+int scep_check_signer(struct scep_call *c, enum ca_certificate_use use, const struct ca_credential_answer **out)
 {
 	struct ca_credential_answer *answer = arena_alloc(c->q->arena, sizeof(*answer));
+	struct ca_credential_claim claim = claim_of_signer(c, use);
 	int e;
 
 	if (!answer)
@@ -102,18 +108,27 @@ static int name_by_certificate(struct scep_call *c, struct ca_credential_claim c
 	scep_leave_wait(c);
 	if (e == CA_CALL_BUSY)
 		return scep_later(c, answer->retry_after_s);
-	*requester = answer->requester;
+	*out = answer;
 	return e > 0 ? scep_fail(c, SCEP_BAD_MESSAGE_CHECK, answer->reason) : e;
+}
+
+/* The core says whose certificate it is: who renews is who asked first. */
+static int name_by_certificate(struct scep_call *c, struct enrolment *n)
+{
+	const struct ca_credential_answer *answer;
+	int e = scep_check_signer(c, CA_CERTIFICATE_RENEW, &answer);
+
+	if (e)
+		return e;
+	n->claim = claim_of_signer(c, CA_CERTIFICATE_RENEW);
+	n->requester = answer->requester;
+	return 0;
 }
 
 static int identify(struct scep_call *c, struct enrolment *n)
 {
-	if (!is_self_issued(c->message.signer)) {
-		n->claim = (struct ca_credential_claim){ .kind = CA_EVIDENCE_CERTIFICATE,
-							 .certificate = c->message.signer,
-							 .chain = c->message.others, .use = CA_CERTIFICATE_RENEW };
-		return name_by_certificate(c, n->claim, &n->requester);
-	}
+	if (!scep_is_self_issued(c->message.signer))
+		return name_by_certificate(c, n);
 	if (c->message.type != SCEP_PKCS_REQ)
 		return scep_fail(c, SCEP_BAD_MESSAGE_CHECK, "a renewal is signed with the certificate that it renews");
 	if (!n->csr.challenge.len)

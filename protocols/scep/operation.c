@@ -54,16 +54,22 @@ void scep_leave_wait(const struct scep_call *c)
 
 /* ---- what each type is for ---- */
 
+#define COUNTS(what) offsetof(struct scep, n_##what)
+
 static const struct operation {
 	int type;
 	const char *word;
+	int (*admit)(struct scep_call *c); /* may he ask? Before a key is used; NULL: anybody may */
 	int (*take)(struct scep_call *c);
-	bool is_opened; /* it counts what is in the envelope */
+	bool is_opened;                    /* it counts what is in the envelope */
+	size_t counter;                    /* of those that succeed */
 } operations[] = {
-	{ SCEP_PKCS_REQ, "PKCSReq", scep_enroll, true },
-	{ SCEP_RENEWAL_REQ, "RenewalReq", scep_enroll, true },
-	{ SCEP_UPDATE_REQ, "UpdateReq", scep_enroll, true },
-	{ SCEP_CERT_POLL, "CertPoll", scep_poll, false },
+	{ SCEP_PKCS_REQ, "PKCSReq", NULL, scep_enroll, true, COUNTS(issued) },
+	{ SCEP_RENEWAL_REQ, "RenewalReq", NULL, scep_enroll, true, COUNTS(issued) },
+	{ SCEP_UPDATE_REQ, "UpdateReq", NULL, scep_enroll, true, COUNTS(issued) },
+	{ SCEP_CERT_POLL, "CertPoll", NULL, scep_poll, false, COUNTS(issued) },
+	{ SCEP_GET_CERT, "GetCert", scep_admit_holder, scep_get_certificate, true, COUNTS(certificates) },
+	{ SCEP_GET_CRL, "GetCRL", scep_admit_holder, scep_get_crl, true, COUNTS(crls) },
 };
 
 /* NULL: refused. */
@@ -114,8 +120,10 @@ static int take_content(struct scep_call *c, const struct operation *o)
 		return scep_later(c, RETRY_AFTER_S);
 	if (e)
 		return e;
-	c->content = buf_bytes(&content);
-	e = is_open ? o->take(c) : scep_refuse_content(c);
+	/* What does not open is taken as empty: it goes the way of whatever else is wrong inside. */
+	if (is_open)
+		c->content = buf_bytes(&content);
+	e = o->take(c);
 	c->content = bytes_of(NULL, 0);
 	return e;
 }
@@ -133,6 +141,9 @@ static int take_envelope(struct scep_call *c, const struct operation *o, const s
 	if (!find_key(c, keys, n))
 		return scep_fail(c, SCEP_BAD_ALG, "the message is encrypted for another certificate; fetch the one of "
 						  "this registration authority with GetCACert");
+	e = o->admit ? o->admit(c) : 0;
+	if (e)
+		return e;
 	return o->is_opened ? take_content(c, o) : o->take(c);
 }
 
@@ -186,10 +197,13 @@ static void tell(const struct scep_call *c)
 
 static void count(struct scep_call *c)
 {
+	const struct operation *o = find_operation(c->message.type);
 	struct scep *s = c->scep;
+	_Atomic unsigned long long *counter = c->status == SCEP_PENDING ? &s->n_pending : &s->n_failed;
 
-	atomic_fetch_add(c->status == SCEP_SUCCESS ? &s->n_issued : c->status == SCEP_PENDING ? &s->n_pending :
-										       &s->n_failed, 1);
+	if (c->status == SCEP_SUCCESS && o)
+		counter = (_Atomic unsigned long long *)((char *)s + o->counter);
+	atomic_fetch_add(counter, 1);
 }
 
 static int refuse(struct scep_call *c, int status, unsigned retry_after_s, const char *text)

@@ -197,6 +197,16 @@ static unsigned long long read_pending(void *state)
 	return ((struct scep *)state)->n_pending;
 }
 
+static unsigned long long read_certificates(void *state)
+{
+	return ((struct scep *)state)->n_certificates;
+}
+
+static unsigned long long read_crls(void *state)
+{
+	return ((struct scep *)state)->n_crls;
+}
+
 static unsigned long long read_failed(void *state)
 {
 	return ((struct scep *)state)->n_failed;
@@ -220,6 +230,8 @@ static unsigned long long read_limited(void *state)
 static const struct proto_counter scep_counters[] = {
 	{ "scep_issued", "CertReps with SUCCESS, repeats too.", read_issued },
 	{ "scep_pending", "CertReps with PENDING.", read_pending },
+	{ "scep_certificates", "Certificates that were asked for by GetCert.", read_certificates },
+	{ "scep_crls", "Revocation lists that were asked for by GetCRL.", read_crls },
 	{ "scep_failed", "CertReps with FAILURE.", read_failed },
 	{ "scep_undecrypted", "Messages that could not be decrypted, or held nothing of their sender.",
 	  read_undecrypted },

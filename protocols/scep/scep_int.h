@@ -39,7 +39,8 @@ struct scep {
 	struct ca_attribute *attributes; /* of the configuration */
 	size_t n_attributes;
 	struct limit *failure_limit;
-	_Atomic unsigned long long n_issued, n_pending, n_failed, n_undecrypted, n_malformed, n_limited;
+	_Atomic unsigned long long n_issued, n_pending, n_certificates, n_crls, n_failed, n_undecrypted, n_malformed,
+		n_limited;
 };
 
 /* One PKIOperation. */
@@ -50,7 +51,7 @@ struct scep_call {
 	struct scep_message message;
 	struct scep_envelope envelope;
 	const struct proto_ra_key *key;   /* to which the message was encrypted, and which answers */
-	struct bytes content;             /* what was encrypted, while it is taken */
+	struct bytes content;             /* what was encrypted, while it is taken; empty when it cannot be opened */
 	/* The answer. */
 	enum scep_status status;
 	enum scep_fail fail;
@@ -97,6 +98,19 @@ int scep_poll_key(const struct scep_call *c, uint8_t key[static CA_POLL_KEY_SIZE
 
 /* What a call of the core came to (`e`), as an answer. */
 int scep_take_outcome(struct scep_call *c, int e, const struct ca_outcome *out);
+
+/* Whose certificate signed the message, as the core says, which he shows for this use. 0, and `answer` lives as long as
+ * the request. */
+int scep_check_signer(struct scep_call *c, enum ca_certificate_use use, const struct ca_credential_answer **answer);
+
+/* Was it made by its own key? */
+bool scep_is_self_issued(struct bytes certificate);
+
+/* ---- protocols/scep/lookup.c ---- */
+
+int scep_admit_holder(struct scep_call *c);
+int scep_get_certificate(struct scep_call *c);
+int scep_get_crl(struct scep_call *c);
 
 /* ---- protocols/scep/poll.c ---- */
 

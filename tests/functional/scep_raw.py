@@ -68,6 +68,13 @@ def bag(octets):
     return [x509.load_der_x509_certificate(whole) for _, _, whole in parts(certificates[1])]
 
 
+def crls(octets):
+    """The revocation lists of a SignedData without signers, which has no certificates."""
+    lists = list(parts(read(read(list(parts(read(octets)[1]))[1][1])[2])[1]))[3]
+    check(lists[0] == 0xa1, "there are certificates, or no lists")
+    return [x509.load_der_x509_crl(whole) for _, _, whole in parts(lists[1])]
+
+
 class Sender:
     """A key, and the certificate that goes with messages; by default one that the key has made."""
 
@@ -180,6 +187,12 @@ class Reply:
 
     def certificates(self, sender):
         """Of a success, decrypted with the RSA key of the sender."""
+        return bag(self.open(sender))
+
+    def crls(self, sender):
+        return crls(self.open(sender))
+
+    def open(self, sender):
         check(self.status == SUCCESS, f"status {self.status} {self.fail} {self.fail_text}")
         enveloped = list(parts(read(read(list(parts(read(self.content)[1]))[1][1])[2])[1]))
         to = list(parts(read(enveloped[1][1])[1]))
@@ -189,7 +202,7 @@ class Reply:
         aes = Cipher(algorithms.AES(self.key), modes.CBC(iv)).decryptor()
         unpadder = block_padding.PKCS7(128).unpadder()
         padded = aes.update(body[2][1]) + aes.finalize()
-        return bag(unpadder.update(padded) + unpadder.finalize())
+        return unpadder.update(padded) + unpadder.finalize()
 
 
 class Scep:

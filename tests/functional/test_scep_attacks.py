@@ -16,11 +16,13 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from der import tlv
 from gatehouse import LONG, check, gatehouse, main
 from scep_client import add_scep, create_challenge, run
-from scep_raw import (BAD_ALG, BAD_CERT_ID, BAD_MESSAGE_CHECK, BAD_REQUEST, CERT_POLL, FAILURE, PENDING, PKCS_REQ,
-                      RENEWAL_REQ, SUCCESS, Scep, Sender, encrypt, make_csr, name, new_key, pki_message, quote)
+from scep_raw import (BAD_ALG, BAD_CERT_ID, BAD_MESSAGE_CHECK, BAD_REQUEST, CERT_POLL, FAILURE, GET_CERT, GET_CRL,
+                      PENDING, PKCS_REQ, RENEWAL_REQ, SUCCESS, Scep, Sender, encrypt, identifier, make_csr, name, new_key,
+                      parts, pki_message, quote, read)
 
 MD5, SHA1 = "1.2.840.113549.2.5", "1.3.14.3.2.26"
 LOOSE = "failures-burst: 1000000"
+TIGHT = "failures-burst: 20\nfailures-per-minute: 1"
 SCOPE = "dns:*.example"
 
 
@@ -177,6 +179,92 @@ def s35_a_poll_is_told_of_a_denial(p):
     check(reason in reply.fail_text, reply.fail_text)
 
 
+# ---- S36: certificates and lists of others ----
+
+def s36_who_asks_holds_a_certificate(p):
+    """Of this CA and in force; everybody else is sent away before a key is used, and whether there is such a certificate he
+    does not learn."""
+    owner, _ = p.scep.enrol("asks.example", p.challenge())
+    gone, _ = p.scep.enrol("gone.example", p.challenge())
+    serial = format(gone.certificate.serial_number, "x")
+    p.g.run_tool("revoke", serial.zfill(len(serial) + len(serial) % 2), "--reason", "superseded")
+    issuer = Sender()
+    forged = Sender()
+    forged.certificate = forged.make("asks.example", "Test CA", issuer.key)
+    short, _ = Place(p.g, "short").scep.enrol("asks-short.example", create_challenge(p.g, "short", SCOPE))
+    there, nowhere = identifier(owner.certificate), identifier(p.sender.certificate)
+    undecrypted = p.g.metric('gatehouse_scep_undecrypted_total{endpoint="scep"}')
+    with p.nothing_is_issued("S36"):
+        for kind in GET_CERT, GET_CRL:
+            for sender in (p.sender, gone, forged, Sender(new_key(), p.scep.ra), short,
+                           Sender(new_key(), owner.certificate)):
+                replies = [p.scep.send(sender, content, kind=kind) for content in (there, nowhere)]
+                replies += [p.scep.send(sender, there, kind=kind, content=os.urandom(64))]
+                for reply in replies:
+                    refused(reply, BAD_MESSAGE_CHECK)
+                    check(reply.constant() == replies[0].constant(), "it depends on what was asked for")
+    check(p.g.metric('gatehouse_scep_undecrypted_total{endpoint="scep"}') == undecrypted, "it was decrypted")
+    return owner
+
+
+def kinds_of_question(p, owner):
+    """What is wrong inside the envelopes of GetCert and GetCRL."""
+    there = identifier(owner.certificate)
+    issuer = owner.certificate.issuer.public_bytes()
+    number = owner.certificate.serial_number
+    inside = {
+        "a serial that nobody has": tlv(0x30, issuer, tlv(2, b"\x11" * 10)),
+        "the next serial": tlv(0x30, issuer, tlv(2, (number + 1).to_bytes(number.bit_length() // 8 + 1, "big"))),
+        "another issuer": tlv(0x30, name("another").public_bytes(), list(parts(read(there)[1]))[1][2]),
+        "no issuer": tlv(0x30, tlv(0x30), list(parts(read(there)[1]))[1][2]),
+        "a serial of 21 octets": tlv(0x30, issuer, tlv(2, b"\x11" * 21)),
+        "a negative serial": tlv(0x30, issuer, tlv(2, b"\x80")),
+        "an empty serial": tlv(0x30, issuer, tlv(2)),
+        "something behind it": there + b"\0",
+        "something in it": tlv(0x30, read(there)[1], tlv(5)),
+        "two of them": there + there,
+        "a request": p.csr("a challenge of sixteen"),
+        "octets": os.urandom(len(there)),
+        "nothing": b"",
+    }
+    kinds = {what: lambda octets=octets: p.scep.envelope(octets) for what, octets in inside.items()}
+    return kinds | {what: make for what, make in kinds_of_failure(p).items() if what != "somebody else's request"}
+
+
+def s36_every_question_without_an_answer_is_one(p):
+    """A certificate that is not there and an envelope that does not open: who has a certificate could sign somebody else's
+    envelope anew, bent, and would learn from a difference what is inside."""
+    owner = s36_who_asks_holds_a_certificate(p)
+    for kind in GET_CERT, GET_CRL:
+        answers = {}
+        for what, make in kinds_of_question(p, owner).items():
+            reply = p.scep.post(pki_message(owner, make(), kind=kind, transaction=b"one", nonce=b"n" * 16)).read(p.scep.ra)
+            refused(reply, BAD_CERT_ID)
+            answers[what] = reply.constant()
+        first = next(iter(answers.values()))
+        for what, answer in answers.items():
+            check(answer == first, f"{what}: {answer} and not {first}")
+    kinds = kinds_of_question(p, owner)
+    timed = ("a serial that nobody has", "another issuer", "a request", "octets", "nothing", "a key of another size",
+             "bent in the last block", "padding of block type 1")
+    same_times({what: [pki_message(owner, kinds[what](), kind=GET_CERT) for _ in range(2)] for what in timed}, p, "S36")
+
+
+def s36_serials_are_not_tried_out(p):
+    """Each that is not there counts as a failure of its address, and then nobody looks."""
+    place = Place(p.g, "slow")
+    owner, _ = place.scep.enrol("slow.example", create_challenge(p.g, "slow", SCOPE))
+    issuer = owner.certificate.issuer.public_bytes()
+
+    def ask(kind, number):
+        return place.scep.post(pki_message(owner, place.scep.envelope(tlv(0x30, issuer, tlv(2, number))), kind=kind))
+
+    codes = [ask((GET_CERT, GET_CRL)[i % 2], b"\1" + os.urandom(9)).code for i in range(30)]
+    check(codes.count(200) in range(20, 23) and set(codes) == {200, 429}, str(codes))
+    check(place.scep.post(pki_message(owner, place.scep.envelope(identifier(owner.certificate)), kind=GET_CERT)).code == 429,
+          "one that is there is looked up")
+
+
 # ---- S33, S41: proofs of possession ----
 
 def s33_the_key_of_the_request_signs(p):
@@ -301,11 +389,9 @@ def time_each(p, messages, n, times):
             times[what].append(time.perf_counter() - begin)
 
 
-def s38_no_failure_takes_its_time(p):
-    """What is compared are the least times of a kind, which the noise of a machine hardly reaches. On a busy one it takes more
-    of them; a difference that is really there stays however many they are."""
-    n_each, rounds, bound = (10000 // 16 + 1, 1, 0.05) if LONG else (30, 12, 0.15)
-    messages = {what: [pki_message(p.sender, make()) for _ in range(2)] for what, make in kinds_of_failure(p).items()}
+def same_times(messages, p, attack):
+    """No kind of failure takes longer than the others."""
+    n_each, rounds, bound = (10000 // len(messages) + 1, 1, 0.05) if LONG else (30, 12, 0.15)
     times = {what: [] for what in messages}
     for _ in range(rounds):
         time_each(p, messages, n_each, times)
@@ -315,8 +401,14 @@ def s38_no_failure_takes_its_time(p):
         farthest = max(far.values(), key=abs)
         if abs(farthest) <= bound:
             break
-    print(f"S38: {sum(len(v) for v in times.values())} tries, {middle * 1000:.2f} ms, farthest {farthest:+.2%}", flush=True)
+    print(f"{attack}: {sum(len(v) for v in times.values())} tries, {middle * 1000:.2f} ms, farthest {farthest:+.2%}", flush=True)
     check(abs(farthest) <= bound, f"times tell kinds of failure apart: {far}")
+
+
+def s38_no_failure_takes_its_time(p):
+    """What is compared are the least times of a kind, which the noise of a machine hardly reaches. On a busy one it takes more
+    of them; a difference that is really there stays however many they are."""
+    same_times({what: [pki_message(p.sender, make()) for _ in range(2)] for what, make in kinds_of_failure(p).items()}, p, "S38")
 
 
 # ---- S39: the keys of the RA ----
@@ -398,12 +490,13 @@ def too_many_failures_wait(p):
 
 
 def scep_withstands():
-    endpoints = {"scep": LOOSE, "other": LOOSE, "short": "profile: short", "tight": "failures-burst: 20\nfailures-per-minute: 1"}
+    endpoints = {"scep": LOOSE, "other": LOOSE, "short": "profile: short", "tight": TIGHT, "slow": TIGHT}
     profiles = "  - name: short\n    lifetime: 1h\n    keys: [rsa]\n"
     with gatehouse(lambda g: add_scep(g, endpoints, profiles=profiles)) as g:
         p = Place(g)
         for test in (s30_types, s31_a_challenge_is_spent_once, s32_a_repeat_is_the_same_request,
                      s35_a_poll_is_by_the_key_of_its_request, s35_a_poll_is_told_of_a_denial,
+                     s36_every_question_without_an_answer_is_one, s36_serials_are_not_tried_out,
                      s33_the_key_of_the_request_signs, s34_renewals, s37_downgrades, s38_every_failure_is_one,
                      s38_no_failure_takes_its_time, s39_the_ra_is_not_the_ca, s40_get_and_post,
                      openssl_reads_replies, too_many_failures_wait):

@@ -1,0 +1,70 @@
+/* protocols/scep/certificate_id.c: names of certificates, and what is none.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "tests/test.h"
+
+#include "protocols/scep/certificate_id.h"
+
+#define OCTETS(text) bytes_of(text, sizeof(text) - 1)
+#define NAME "\x30\x0c\x31\x0a\x30\x08\x06\x03\x55\x04\x03\x0c\x01" "A"
+
+static void expect(struct bytes octets, struct bytes serial)
+{
+	struct ca_certificate_id id;
+
+	assert_true(scep_certificate_id_read(octets, &id));
+	assert_true(bytes_equal(id.issuer, OCTETS(NAME)));
+	assert_true(bytes_equal(id.serial, serial));
+}
+
+static void reads_issuer_and_serial(void **state)
+{
+	expect(OCTETS("\x30\x11" NAME "\x02\x01\x07"), OCTETS("\x07"));
+	expect(OCTETS("\x30\x12" NAME "\x02\x02\x12\x34"), OCTETS("\x12\x34"));
+	expect(OCTETS("\x30\x24" NAME "\x02\x14" "12345678901234567890"), OCTETS("12345678901234567890"));
+}
+
+static void an_octet_that_makes_a_serial_positive_is_not_part_of_it(void **state)
+{
+	expect(OCTETS("\x30\x12" NAME "\x02\x02\x00\xff"), OCTETS("\xff"));
+	expect(OCTETS("\x30\x25" NAME "\x02\x15\x00\xf1" "2345678901234567890"), OCTETS("\xf1" "2345678901234567890"));
+	/* As nobody should write it; it can mean nothing else. */
+	expect(OCTETS("\x30\x13" NAME "\x02\x03\x00\x00\x07"), OCTETS("\x07"));
+}
+
+static void refuses_what_is_none(void **state)
+{
+	static const struct bytes wrong[] = {
+		{ NULL, 0 },
+		{ (const uint8_t *)"\x30\x00", 2 },
+		{ (const uint8_t *)"\x30\x0e" NAME, 16 },                         /* no serial */
+		{ (const uint8_t *)"\x30\x03\x02\x01\x07", 5 },                  /* no issuer */
+		{ (const uint8_t *)"\x30\x11" NAME "\x02\x01\x00", 19 },         /* zero */
+		{ (const uint8_t *)"\x30\x12" NAME "\x02\x02\x00\x00", 20 },     /* longer, and zero */
+		{ (const uint8_t *)"\x30\x11" NAME "\x02\x01\x80", 19 },         /* negative */
+		{ (const uint8_t *)"\x30\x10" NAME "\x02\x00", 18 },             /* empty */
+		{ (const uint8_t *)"\x30\x11" NAME "\x04\x01\x07", 19 },         /* octets */
+		{ (const uint8_t *)"\x31\x11" NAME "\x02\x01\x07", 19 },         /* a SET */
+		{ (const uint8_t *)"\x30\x11" NAME "\x02\x01\x07\x00", 20 },     /* something behind it */
+		{ (const uint8_t *)"\x30\x13" NAME "\x02\x01\x07\x05\x00", 21 }, /* and in it */
+		{ (const uint8_t *)"\x30\x12" NAME "\x02\x01\x07", 19 },         /* cut */
+		{ (const uint8_t *)"\x30\x25" NAME "\x02\x15" "123456789012345678901", 39 },
+	};
+	struct ca_certificate_id id;
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		if (scep_certificate_id_read(wrong[i], &id))
+			fail_msg("%zu is taken", i);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reads_issuer_and_serial),
+		cmocka_unit_test(an_octet_that_makes_a_serial_positive_is_not_part_of_it),
+		cmocka_unit_test(refuses_what_is_none),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
