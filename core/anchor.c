@@ -93,7 +93,7 @@ int anchor_open(struct anchor *a)
 /* ---- the store's side ---- */
 
 /* Actions whose records are copied whole. */
-#define IS_COPIED "payload->>'action' IN ('issue', 'import', 'revoke', 'hold', 'release', 'recover', 'purge')"
+#define IS_COPIED "payload->>'action' IN ('issue', 'import', 'revoke', 'hold', 'release', 'recover')"
 
 struct page {
 	int64_t after, last;

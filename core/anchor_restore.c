@@ -21,6 +21,8 @@
 #include "core/store_recover.h"
 #include "core/store_trail.h"
 
+#define LEFT_OUT_MAX ((size_t)(4u << 20))
+
 /* ---- reading the file ---- */
 
 struct scan {
@@ -107,25 +109,43 @@ struct bring_back {
 	struct ca_core *core;
 	size_t line, from_line;
 	struct store_recovered counts;
+	size_t n_left_out;
+	struct buf left_out; /* as it is kept */
 };
+
+/* What cannot be brought back is no reason to have nothing back. */
+static void leave_out(struct bring_back *b, const char *record, const char *why)
+{
+	b->n_left_out++;
+	log_warn("restore.left-out", "record", record, "reason", why);
+	/* The log has all of them. */
+	if (b->left_out.len < LEFT_OUT_MAX / 2)
+		buf_printf(&b->left_out, "%s: %s\n", why, record);
+}
 
 static int bring_back(void *arg, const char *word, const char *rest)
 {
 	struct bring_back *b = arg;
-	const char *payload;
+	const char *payload = strchr(rest, ' '), *why;
+	int e;
 
 	if (++b->line <= b->from_line || strcmp(word, "record") != 0)
 		return 0;
-	payload = strchr(rest, ' ');
-	return payload ? store_recover(b->core, payload + 1, &b->counts) : -EBADMSG;
+	e = store_recover(b->core, payload ? payload + 1 : "", &b->counts, &why);
+	if (e == STORE_LEFT_OUT) {
+		leave_out(b, rest, why);
+		return 0;
+	}
+	return e;
 }
 
-static int audit_restore(struct ca_core *core, const struct fork *f, const struct store_recovered *counts)
+static int audit_restore(struct ca_core *core, const struct fork *f, const struct bring_back *b)
 {
-	char detail[160];
+	char detail[192];
 
-	snprintf(detail, sizeof(detail), "behind-record=%lld anchor-record=%lld recovered=%zu revoked=%zu",
-		 (long long)f->head.seq, (long long)core->anchor->head.seq, counts->certificates, counts->revocations);
+	snprintf(detail, sizeof(detail), "behind-record=%lld anchor-record=%lld recovered=%zu revoked=%zu left-out=%zu",
+		 (long long)f->head.seq, (long long)core->anchor->head.seq, b->counts.certificates,
+		 b->counts.revocations, b->n_left_out);
 	return store_audit(core, &(struct audit_record){ .at_ms = clock_wall_ms(), .actor = "core",
 							 .action = "restore", .detail = detail });
 }
@@ -142,27 +162,35 @@ static int go_on(struct anchor *a, const struct fork *f)
 	return e;
 }
 
+static int bring_all_back(struct ca_core *core, struct anchor *a, struct fork *f, struct bring_back *b)
+{
+	int e = anchor_scan(core, look_for_fork, f);
+
+	b->from_line = f->line_of_head;
+	if (!e)
+		e = anchor_scan(core, bring_back, b);
+	if (!e && b->n_left_out)
+		e = restored_keep_left_out(core->data_folder, buf_bytes(&b->left_out));
+	if (!e)
+		e = audit_restore(core, f, b);
+	if (!e)
+		e = go_on(a, f);
+	if (!e)
+		e = anchor_bring_up(a, core);
+	return e ? e : restored_unmark(core->data_folder);
+}
+
 int anchor_restore(struct ca_core *core, struct anchor *a, struct conf_error *error)
 {
 	struct fork f = { .core = core };
-	struct bring_back b = { .core = core };
-	int e = anchor_scan(core, look_for_fork, &f);
+	struct bring_back b = { .core = core, .left_out = BUF_INIT(LEFT_OUT_MAX) };
+	int e = bring_all_back(core, a, &f, &b);
 
-	b.from_line = f.line_of_head;
-	if (!e)
-		e = anchor_scan(core, bring_back, &b);
-	if (!e)
-		e = audit_restore(core, &f, &b.counts);
-	if (!e)
-		e = go_on(a, &f);
-	if (!e)
-		e = anchor_bring_up(a, core);
-	if (!e)
-		e = restored_unmark(core->data_folder);
+	buf_fini(&b.left_out);
 	if (e)
 		return anchor_refuse(core, error, e, "what the backup does not know cannot be brought back: %s",
-				     e < 0 ? strerror(-e) : "a record in it is malformed");
+				     strerror(-e));
 	log_warn("store.restored", "certificates", LOG_NUMBER(b.counts.certificates), "revocations",
-		 LOG_NUMBER(b.counts.revocations), "left-out", LOG_NUMBER(b.counts.left_out));
+		 LOG_NUMBER(b.counts.revocations), "left-out", LOG_NUMBER(b.n_left_out));
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include "core/keys.h"
 #include "core/ocsp.h"
 #include "core/publish.h"
+#include "core/restored.h"
 #include "core/store.h"
 
 #define UNHEALTHY_AFTER 3 /* failures of policy, one after the other */
@@ -73,6 +74,17 @@ static void anchor_line(struct buf *out, bool *all_ok, struct ca_core *core)
 	health_line(out, all_ok, "audit anchor", "", !lag.is_failing && lag.for_s < ANCHOR_LATE_S, wrong);
 }
 
+/* Who reads it removes the file. */
+static void restore_line(struct buf *out, const struct ca_core *core)
+{
+	char path[PATH_MAX];
+	size_t n = restored_count_left_out(core->data_folder, path);
+
+	if (n)
+		buf_printf(out, "restore: ok, but %zu records of the audit anchor could not be brought back; settle them"
+				" and remove the file: cat %s\n", n, path);
+}
+
 bool ca_core_health(struct ca_core *core, struct buf *out)
 {
 	const char *late;
@@ -82,6 +94,7 @@ bool ca_core_health(struct ca_core *core, struct buf *out)
 	health_line(out, &ok, "store", "", !core->is_store_failing, "cannot write");
 	clock_line(out, &ok, core);
 	anchor_line(out, &ok, core);
+	restore_line(out, core);
 	signer_line(out, &ok, core);
 	for (size_t i = 0; i < core->n_cas; i++)
 		ca_line(out, &ok, &core->cas[i]);
@@ -144,7 +157,10 @@ static void watched_metrics(struct buf *out, struct ca_core *core)
 {
 	struct credentials_any any;
 	struct anchor_lag lag;
+	char path[PATH_MAX];
 
+	metric(out, "restore_left_out", "gauge", "Records that a restore could not bring back.",
+	       (int64_t)restored_count_left_out(core->data_folder, path));
 	metric(out, "clock_behind_seconds", "gauge",
 	       "How far the clock is behind the latest time seen, when nothing is issued because of it.",
 	       clock_guard_behind_ms(core) / 1000);

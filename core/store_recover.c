@@ -19,12 +19,19 @@
 struct recovery {
 	const char *payload;
 	int64_t now_ms, at_ms, request_id;
-	char action[32];
+	char action[32], subject[96];
 	uint8_t serial[20];
 	size_t serial_size;
 	char detail[AUDIT_TEXT_MAX + 1];
 	struct store_recovered counts;
+	const char *why; /* it is left out */
 };
+
+static int leave_out(struct recovery *r, const char *why)
+{
+	r->why = why;
+	return STORE_LEFT_OUT;
+}
 
 /* The value of `key=` in the record's detail, in quotes or up to the next blank. False: it is not there, or is cut. */
 static bool find_word(const char *detail, const char *key, char *out, size_t size)
@@ -53,11 +60,11 @@ static int64_t find_number(const char *detail, const char *key)
 	return find_word(detail, key, text, sizeof(text)) ? strtoll(text, NULL, 10) : 0;
 }
 
-static bool take_serial(struct recovery *r, const char *text)
+static bool take_serial(struct recovery *r)
 {
-	r->serial_size = text ? strlen(text) / 2 : 0;
+	r->serial_size = strlen(r->subject) / 2;
 	return r->serial_size > 0 && r->serial_size <= sizeof(r->serial) &&
-	       hex_parse(text, r->serial, r->serial_size) == 0;
+	       hex_parse(r->subject, r->serial, r->serial_size) == 0;
 }
 
 static bool take_time(struct recovery *r, const char *text)
@@ -81,11 +88,12 @@ static int read_payload(struct db_conn *conn, struct recovery *r)
 	if (!e)
 		e = db_next(rows);
 	if (e != DB_ROW)
-		return e ? e : -EBADMSG;
+		return e ? e : leave_out(r, "it cannot be read");
 	r->request_id = db_col_int(rows, 2);
 	snprintf(r->action, sizeof(r->action), "%s", db_col_text(rows, 1) ? db_col_text(rows, 1) : "");
+	snprintf(r->subject, sizeof(r->subject), "%s", db_col_text(rows, 3) ? db_col_text(rows, 3) : "");
 	snprintf(r->detail, sizeof(r->detail), "%s", db_col_text(rows, 4) ? db_col_text(rows, 4) : "");
-	return take_time(r, db_col_text(rows, 0)) && take_serial(r, db_col_text(rows, 3)) ? 0 : -EBADMSG;
+	return take_time(r, db_col_text(rows, 0)) ? 0 : leave_out(r, "it has no time");
 }
 
 static struct db_value serial_of(const struct recovery *r)
@@ -239,10 +247,8 @@ static int recover_certificate(struct db_conn *conn, struct recovery *r)
 	if (e || known)
 		return e;
 	e = read_ca(conn, r, ca, sizeof(ca));
-	if (!e && !ca[0]) {
-		r->counts.left_out++;
-		return 0;
-	}
+	if (!e && !ca[0])
+		return leave_out(r, "the store does not have the key that signed it");
 	if (!e)
 		e = place_request(conn, r, &before);
 	if (!e)
@@ -316,6 +322,32 @@ static int recover_status(struct db_conn *conn, struct recovery *r)
 	return e;
 }
 
+static const struct {
+	const char *action;
+	bool has_serial; /* its subject is one */
+	int (*apply)(struct db_conn *conn, struct recovery *r);
+} actions[] = {
+	{ "issue", true, recover_certificate },
+	{ "import", true, recover_certificate },
+	{ "recover", true, recover_certificate },
+	{ "revoke", true, recover_status },
+	{ "hold", true, recover_status },
+	{ "release", true, recover_status },
+	{ "purge", false, NULL }, /* comes back with the backup, and goes again when its time has come */
+};
+
+static int apply(struct db_conn *conn, struct recovery *r)
+{
+	for (size_t i = 0; i < sizeof(actions) / sizeof(*actions); i++) {
+		if (strcmp(actions[i].action, r->action) != 0)
+			continue;
+		if (actions[i].has_serial && !take_serial(r))
+			return leave_out(r, "it has no serial");
+		return actions[i].apply ? actions[i].apply(conn, r) : 0;
+	}
+	return leave_out(r, "nobody knows what it tells of");
+}
+
 static int recover(struct db_conn *conn, void *arg)
 {
 	struct recovery *r = arg;
@@ -323,16 +355,10 @@ static int recover(struct db_conn *conn, void *arg)
 
 	r->counts = (struct store_recovered){ 0 };
 	e = read_payload(conn, r);
-	if (e)
-		return e;
-	if (strcmp(r->action, "issue") == 0 || strcmp(r->action, "import") == 0 || strcmp(r->action, "recover") == 0)
-		return recover_certificate(conn, r);
-	if (strcmp(r->action, "revoke") == 0 || strcmp(r->action, "hold") == 0 || strcmp(r->action, "release") == 0)
-		return recover_status(conn, r);
-	return 0;
+	return e ? e : apply(conn, r);
 }
 
-int store_recover(struct ca_core *core, const char *payload, struct store_recovered *counts)
+int store_recover(struct ca_core *core, const char *payload, struct store_recovered *counts, const char **why)
 {
 	struct recovery *r = calloc(1, sizeof(*r));
 	int e;
@@ -342,11 +368,13 @@ int store_recover(struct ca_core *core, const char *payload, struct store_recove
 	r->payload = payload;
 	r->now_ms = clock_wall_ms();
 	e = db_write(core->db, recover, r);
+	if (e == DB_CONFLICT)
+		e = leave_out(r, "another row has its number");
 	if (!e) {
 		counts->certificates += r->counts.certificates;
 		counts->revocations += r->counts.revocations;
-		counts->left_out += r->counts.left_out;
 	}
+	*why = r->why;
 	free(r);
 	return e;
 }

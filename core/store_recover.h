@@ -8,9 +8,11 @@
 
 struct store_recovered {
 	size_t certificates, revocations;
-	size_t left_out; /* by a key that the store does not have */
 };
 
+/* What store_recover() could not apply, and never can. */
+#define STORE_LEFT_OUT 15
+
 /* Apply one record, unless the store knows what it tells. What is there already is not written again, so a restore that
- * was interrupted is simply done again. 0; -EBADMSG: the payload is not one of ours; negative. */
-int store_recover(struct ca_core *core, const char *payload, struct store_recovered *counts);
+ * was interrupted is simply done again. 0; STORE_LEFT_OUT with a sentence in `why`; negative. */
+int store_recover(struct ca_core *core, const char *payload, struct store_recovered *counts, const char **why);

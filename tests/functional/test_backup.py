@@ -8,6 +8,7 @@ import stat
 import sys
 import tarfile
 import threading
+import time
 
 from acme_client import Client, Responder, b64
 from cryptography import x509
@@ -115,6 +116,29 @@ def put_back_under_load():
     shutil.rmtree(g.folder)
 
 
+def purge_is_no_obstacle():
+    g = Gatehouse()
+    backup = os.path.join(g.folder, "ca.tar")
+    with started(g) as client:
+        location, order = client.order(f"hold.{DOMAIN}")
+        client.prove(order)
+        client.finalize(order, client.csr(f"hold.{DOMAIN}"))
+        g.run_tool("deny", str(g.wait_pending(f"hold.{DOMAIN}")["id"]), "--reason", "no")
+        g.run_tool("server", "backup", backup, "--data", g.data)
+        time.sleep(1)
+        g.run_tool("request", "purge", "--failed", "--before", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+        check(g.tool_json("audit", "search", "--action", "purge")["records"], "it was purged")
+        client.get_certificate(f"a.{DOMAIN}")
+        g.stop()
+    known = serials(g)
+    g.run_tool("server", "restore", backup, "--data", g.data)
+    with started(g):
+        check(serials(g) == known, "what was issued since is there again")
+        check("restore:" not in g.run_tool("status").stdout, "and nothing was left out")
+        g.stop()
+    shutil.rmtree(g.folder)
+
+
 def onto_another_machine():
     """Only the backup and the key-encryption key are left."""
     g = Gatehouse()
@@ -190,7 +214,7 @@ def snapshot_is_accepted_when_somebody_says_so():
     shutil.rmtree(g.folder)
 
 
-TESTS = [put_back_under_load, onto_another_machine, what_is_no_backup_is_refused,
+TESTS = [put_back_under_load, purge_is_no_obstacle, onto_another_machine, what_is_no_backup_is_refused,
          snapshot_is_accepted_when_somebody_says_so]
 
 if __name__ == "__main__":

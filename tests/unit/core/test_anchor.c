@@ -17,6 +17,7 @@
 #include "core/base/own.h"
 #include "core/restored.h"
 #include "core/store.h"
+#include "core/store_recover.h"
 #include "tests/scenarios/modules.h"
 #include "tests/scenarios/rig.h"
 
@@ -351,6 +352,63 @@ static void brings_back_what_was_revoked(void **state)
 	assert_int_equal(count_of("certificates WHERE revoked_ms IS NOT NULL AND revoked_reason=1"), 2);
 }
 
+static const char *reason_of(const char *payload)
+{
+	struct store_recovered counts = { 0 };
+	const char *why = NULL;
+
+	assert_int_equal(store_recover(rig.core, payload, &counts, &why), STORE_LEFT_OUT);
+	assert_int_equal(counts.certificates + counts.revocations, 0);
+	return why;
+}
+
+#define RECORD(action) "{\"time\":\"2026-01-02T03:04:05Z\",\"actor\":\"core\",\"action\":\"" action "\""
+
+static void leaves_out_what_it_cannot_apply(void **state)
+{
+	struct store_recovered counts = { 0 };
+	const char *why;
+
+	start();
+	assert_string_equal(reason_of("no JSON"), "it cannot be read");
+	assert_string_equal(reason_of("{}"), "it has no time");
+	assert_string_equal(reason_of(RECORD("dance") "}"), "nobody knows what it tells of");
+	assert_string_equal(reason_of(RECORD("revoke") "}"), "it has no serial");
+	assert_string_equal(reason_of(RECORD("issue") ",\"subject\":\"user x\"}"), "it has no serial");
+	assert_string_equal(reason_of(RECORD("issue") ",\"subject\":\"0102\",\"detail\":\"key=99\"}"),
+			    "the store does not have the key that signed it");
+	assert_int_equal(store_recover(rig.core, RECORD("purge") "}", &counts, &why), 0);
+	assert_int_equal(count_of("certificates"), 0);
+}
+
+static void says_what_was_left_out(void **state)
+{
+	OWNED_BUF health = BUF_INIT(16384);
+	char where[PATH_MAX];
+
+	LIVE("a.example");
+	copy("core.db", "kept.db");
+	start();
+	/* As it could come of a CA key that the backup does not have. */
+	assert_int_equal(store_audit(rig.core, &(struct audit_record){ .at_ms = clock_wall_ms(), .actor = "core",
+								       .action = "import", .subject = "0102",
+								       .detail = "key=99" }), 0);
+	submit("b.example");
+	rig_stop(&rig);
+	put_back();
+	start();
+	assert_int_equal(count_of("certificates"), 2);
+	assert_int_equal(restored_count_left_out(path(""), where), 1);
+	assert_true(ca_core_health(rig.core, &health));
+	assert_non_null(strstr(buf_str(&health), "restore: ok, but 1 records of the audit anchor"));
+	assert_int_equal(count_of("audit WHERE payload->>'action'='restore' AND payload->>'detail' LIKE '%left-out=1'"),
+			 1);
+	assert_int_equal(unlink(where), 0);
+	buf_reset(&health);
+	ca_core_health(rig.core, &health);
+	assert_null(strstr(buf_str(&health), "restore:"));
+}
+
 /* The machine stops in the middle of it. */
 static void is_done_again_when_it_was_interrupted(void **state)
 {
@@ -404,6 +462,8 @@ int main(void)
 		TEST(keeps_notes),
 		TEST(brings_back_what_the_backup_does_not_know),
 		TEST(brings_back_what_was_revoked),
+		TEST(leaves_out_what_it_cannot_apply),
+		TEST(says_what_was_left_out),
 		TEST(is_done_again_when_it_was_interrupted),
 		TEST(can_be_done_twice),
 	};
