@@ -81,8 +81,9 @@ static void restore_line(struct buf *out, const struct ca_core *core)
 	size_t n = restored_count_left_out(core->data_folder, path);
 
 	if (n)
-		buf_printf(out, "restore: ok, but %zu records of the audit anchor could not be brought back; settle them"
-				" and remove the file: cat %s\n", n, path);
+		buf_printf(out,
+			   "restore: ok, but %zu records of the audit anchor could not be brought back; settle them and"
+			   " remove the file: cat %s\n", n, path);
 }
 
 bool ca_core_health(struct ca_core *core, struct buf *out)

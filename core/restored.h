@@ -16,8 +16,8 @@ bool restored_is_marked(const char *folder);
 int restored_mark(const char *folder);
 int restored_unmark(const char *folder);
 
-/* What a restore could not bring back, a line for each record: a file for people, who remove it when it is settled. More
- * is put behind what is there. 0 or -errno. */
+/* What a restore could not bring back, a line for each record: a file for people, who remove it when it is settled.
+ * More is put behind what is there. 0 or -errno. */
 int restored_keep_left_out(const char *folder, struct bytes lines);
 
 /* How many there are, 0 when there is no such file, with its path. */
