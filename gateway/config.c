@@ -18,6 +18,7 @@
 #include "gateway/validator/validator.h"
 
 #define LOOPS_MAX 256
+#define LINE_MAX_DEFAULT ((size_t)8 << 10)
 
 static const struct conf_option log_rows[] = {
 	{ .name = "format", .type = CONF_CHOICE, .range = "logfmt|json", .fallback = "logfmt",
@@ -63,6 +64,9 @@ static const struct conf_option listener_rows[] = {
 	{ .name = "base-url", .type = CONF_STRING,
 	  .summary = "What absolute URLs begin with; by default made of the name the client used." },
 	{ .name = "endpoints", .type = CONF_STRINGS, .summary = "Names of the endpoints it serves." },
+	{ .name = "default-endpoint", .type = CONF_STRING,
+	  .summary = "Which of several endpoints of protocol scep is meant where neither path nor message says so, as "
+		     "at /cgi-bin/pkiclient.exe; by default none, and where there is only one, that." },
 	{ .name = "ca", .type = CONF_STRING,
 	  .summary = "The CA of its own certificate; by default that of its first endpoint." },
 	{ .name = "certificate", .type = CONF_STRING,
@@ -75,8 +79,9 @@ static const struct conf_option listener_rows[] = {
 	{ .name = "client-ca-names", .type = CONF_STRING,
 	  .summary = "PEM file with certificates of CAs; clients are told to choose theirs by these subjects, and "
 		     "those with another one may send none. By default they are told nothing." },
-	{ .name = "request-line-max", .type = CONF_SIZE, .range = "1KiB..64KiB", .fallback = "8KiB",
-	  .summary = "Longest request line; more is answered 414." },
+	{ .name = "request-line-max", .type = CONF_SIZE, .range = "1KiB..64KiB",
+	  .summary = "Longest request line; more is answered 414. By default 8KiB, and 32KiB with an endpoint of "
+		     "protocol scep, some of whose clients put their message into it." },
 	{ .name = "header-max", .type = CONF_SIZE, .range = "1KiB..256KiB", .fallback = "16KiB",
 	  .summary = "Largest header section; more is answered 431." },
 	{ .name = "body-max", .type = CONF_SIZE, .range = "1KiB..1MiB", .fallback = "64KiB",
@@ -84,7 +89,9 @@ static const struct conf_option listener_rows[] = {
 	{ .name = "http2", .type = CONF_BOOL, .fallback = "true",
 	  .summary = "Offer HTTP/2 to clients that know it; only with TLS, and not where an endpoint can use client "
 		     "certificates, which belong to one connection." },
-	{ .name = "http-1.0", .type = CONF_BOOL, .fallback = "false", .summary = "Serve HTTP/1.0 clients too." },
+	{ .name = "http-1.0", .type = CONF_BOOL,
+	  .summary = "Serve HTTP/1.0 clients too, with and without Host; by default only with an endpoint of protocol "
+		     "scep or status." },
 	{ .name = "timeout", .type = CONF_DURATION, .range = "100ms..10m", .fallback = "10s",
 	  .summary = "Longest wait for each: handshake, header section, body, and a client that does not read." },
 	{ .name = "idle-timeout", .type = CONF_DURATION, .range = "100ms..1h", .fallback = "60s",
@@ -444,6 +451,19 @@ static int check_endpoint(const struct conf_section *root, const struct conf_sec
 	return r ? r : check_by_adapter(endpoint, error);
 }
 
+static bool has_cap(const struct conf_section *endpoint, unsigned cap)
+{
+	return gw_config_adapter(conf_module(endpoint))->caps & cap;
+}
+
+/* Do two endpoints of one listener have the same path, or name, for clients? */
+static bool is_same(const struct conf_section *a, const struct conf_section *b, const char *row)
+{
+	bool any_case = has_cap(a, PROTO_CAP_ANY_CASE) && has_cap(b, PROTO_CAP_ANY_CASE);
+
+	return (any_case ? strcasecmp : strcmp)(conf_str(a, row), conf_str(b, row)) == 0;
+}
+
 /* One reference of a listener to an endpoint. */
 static int check_reference(const struct conf_section *root, const struct conf_section *listener, size_t i,
 			   struct conf_error *error)
@@ -457,10 +477,14 @@ static int check_reference(const struct conf_section *root, const struct conf_se
 		return conf_refuse_at(listener, "endpoints", i, error, "there is no endpoint '%s'", name);
 	for (k = 0; k < i; k++) {
 		other = gw_config_endpoint(root, conf_str_at(listener, "endpoints", k));
-		if (strcmp(conf_str(other, "path"), conf_str(endpoint, "path")) == 0)
+		if (is_same(endpoint, other, "path"))
 			return conf_refuse_at(listener, "endpoints", i, error,
 					      "the path %s of '%s' is taken on this listener",
 					      conf_str(endpoint, "path"), name);
+		if (is_same(endpoint, other, "name"))
+			return conf_refuse_at(listener, "endpoints", i, error,
+					      "'%s' is also the name of another endpoint of this listener, in other "
+					      "letters: clients could not tell them apart", name);
 	}
 	adapter = gw_config_adapter(conf_module(endpoint));
 	if (!conf_bool(listener, "tls") && !(adapter->caps & PROTO_CAP_PLAIN_HTTP))
@@ -572,6 +596,53 @@ bool gw_config_asks_certificate(const struct conf_section *root, const struct co
 	       gw_config_sees_peers(root, listener);
 }
 
+size_t gw_config_line_max(const struct conf_section *root, const struct conf_section *listener)
+{
+	size_t longest = LINE_MAX_DEFAULT;
+
+	if (conf_is_set(listener, "request-line-max"))
+		return (size_t)conf_int(listener, "request-line-max");
+	for (size_t i = 0; i < conf_count(listener, "endpoints"); i++) {
+		const struct conf_section *e = gw_config_endpoint(root, conf_str_at(listener, "endpoints", i));
+		size_t line_max = gw_config_adapter(conf_module(e))->line_max;
+
+		longest = line_max > longest ? line_max : longest;
+	}
+	return longest;
+}
+
+bool gw_config_takes_http10(const struct conf_section *root, const struct conf_section *listener)
+{
+	bool has_old_clients = false;
+
+	if (conf_is_set(listener, "http-1.0"))
+		return conf_bool(listener, "http-1.0");
+	for (size_t i = 0; i < conf_count(listener, "endpoints"); i++)
+		has_old_clients |= has_cap(gw_config_endpoint(root, conf_str_at(listener, "endpoints", i)),
+					   PROTO_CAP_OLD_HTTP);
+	return has_old_clients;
+}
+
+static int check_default_endpoint(const struct conf_section *root, const struct conf_section *listener,
+				  struct conf_error *error)
+{
+	const char *name = conf_str(listener, "default-endpoint");
+	const struct conf_section *endpoint = name ? gw_config_endpoint(root, name) : NULL;
+	bool is_served = false;
+
+	if (!name)
+		return 0;
+	for (size_t i = 0; i < conf_count(listener, "endpoints"); i++)
+		is_served |= strcmp(conf_str_at(listener, "endpoints", i), name) == 0;
+	if (!is_served)
+		return conf_refuse(listener, "default-endpoint", error, "'%s' is no endpoint of this listener", name);
+	if (!gw_config_adapter(conf_module(endpoint))->places)
+		return conf_refuse(listener, "default-endpoint", error,
+				   "endpoints of protocol '%s' are at their paths only; leave it out",
+				   conf_module(endpoint));
+	return 0;
+}
+
 static int check_ca_names(const struct conf_section *root, const struct conf_section *listener,
 			  struct conf_error *error)
 {
@@ -604,6 +675,8 @@ static int check_listener(const struct conf_section *root, const struct conf_sec
 		r = check_certificate(root, l, error);
 	if (!r)
 		r = check_ca_names(root, l, error);
+	if (!r)
+		r = check_default_endpoint(root, l, error);
 	return r ? r : check_identity(l, error);
 }
 

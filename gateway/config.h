@@ -45,6 +45,11 @@ bool gw_config_sees_peers(const struct conf_section *root, const struct conf_sec
 /* And are TLS clients of this listener asked for a certificate? */
 bool gw_config_asks_certificate(const struct conf_section *root, const struct conf_section *listener);
 
+/* How long a request line may be, and whether HTTP/1.0 is served: what is written, or as the adapters of the listener's
+ * endpoints need it. */
+size_t gw_config_line_max(const struct conf_section *root, const struct conf_section *listener);
+bool gw_config_takes_http10(const struct conf_section *root, const struct conf_section *listener);
+
 /* Is the core on another machine? */
 bool gw_config_core_is_tls(const struct conf_section *root);
 

@@ -102,6 +102,8 @@ int gw_endpoint_start(struct gateway *gw, struct gw_endpoint *e, const struct co
 		.body_max = body_max_of(e->adapter, conf),
 		.sees_peer = e->adapter->caps & PROTO_CAP_TLS_CLIENT_AUTH,
 		.decodes_prefix = e->adapter->caps & PROTO_CAP_LABELS, .stats = &e->stats,
+		.ignores_case = e->adapter->caps & PROTO_CAP_ANY_CASE,
+		.refuses_head = e->adapter->caps & PROTO_CAP_NO_HEAD,
 		.refusal = e->adapter->refusal,
 	};
 	r = gw_locate(gw, &e->ca, conf_str(conf, "ca"), why, sizeof(why));

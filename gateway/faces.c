@@ -68,6 +68,37 @@ static int make_router(struct gateway *gw, struct gw_face *face, const struct co
 	return r;
 }
 
+static int add_places_of(struct gateway *gw, struct gw_face *face, const struct conf_section *conf,
+			 const struct proto_adapter *adapter)
+{
+	size_t n = conf_count(conf, "endpoints"), n_own = 0;
+	const struct gw_endpoint **own = calloc(n + 1, sizeof(*own));
+	int r = own ? 0 : -ENOMEM;
+
+	for (size_t i = 0; own && i < n; i++) {
+		const struct gw_endpoint *e = find_endpoint(gw, conf_str_at(conf, "endpoints", i));
+
+		if (e->adapter == adapter)
+			own[n_own++] = e;
+	}
+	if (n_own)
+		r = gw_places_add(&face->places, adapter, own, n_own, conf_str(conf, "default-endpoint"),
+				  face->router);
+	free((void *)own);
+	return r;
+}
+
+/* After the paths of the configuration, which count before them. */
+static int add_places(struct gateway *gw, struct gw_face *face, const struct conf_section *conf)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && proto_adapters[i]; i++)
+		if (proto_adapters[i]->places)
+			r = add_places_of(gw, face, conf, proto_adapters[i]);
+	return r;
+}
+
 static const struct gw_mount *find_mount(struct gateway *gw, const struct conf_section *conf, const char *path)
 {
 	for (size_t i = 0; i < conf_count(conf, "endpoints"); i++) {
@@ -128,10 +159,10 @@ static struct gw_listener_options options_of(const struct gateway *gw, const str
 		.base_url = conf_str(conf, "base-url"),
 		.names = (const char *const *)face->names,
 		.n_names = face->n_names,
-		.limits = { .line_max = (size_t)conf_int(conf, "request-line-max"),
+		.limits = { .line_max = gw_config_line_max(gw->root, conf),
 			    .head_max = (size_t)conf_int(conf, "header-max"),
 			    .body_max = (size_t)conf_int(conf, "body-max"),
-			    .allow_http10 = conf_bool(conf, "http-1.0") },
+			    .allow_http10 = gw_config_takes_http10(gw->root, conf) },
 		.deadlines = GW_DEADLINES_DEFAULT,
 		.router = face->router,
 	};
@@ -182,6 +213,8 @@ static int start_face(struct gateway *gw, struct gw_face *face, const struct con
 
 	if (!r)
 		r = make_router(gw, face, conf);
+	if (!r)
+		r = add_places(gw, face, conf);
 	if (!r)
 		r = read_ca_names(face, conf, error);
 	if (r)
@@ -275,6 +308,7 @@ void gw_faces_stop(struct gateway *gw)
 
 	for (i = 0; i < gw->n_faces; i++) {
 		gw_router_drop(&gw->faces[i].router);
+		gw_places_drop(&gw->faces[i].places);
 		for (k = 0; k < gw->faces[i].n_names; k++)
 			free(gw->faces[i].names[k]);
 		free(gw->faces[i].names);

@@ -30,6 +30,7 @@ struct gw_endpoint {
 /* What a listener of the configuration needs besides the server's part. */
 struct gw_face {
 	struct gw_router *router;
+	struct gw_places *places;     /* where its endpoints are besides; NULL: nowhere */
 	struct gw_listener *listener; /* belongs to the server */
 	char **names;                 /* lower case, canonical */
 	size_t n_names;
@@ -70,6 +71,15 @@ int gw_endpoint_start(struct gateway *gw, struct gw_endpoint *endpoint, const st
 void gw_endpoint_stop(struct gw_endpoint *endpoint);
 /* What the adapters count, in Prometheus text format: all values of a metric behind its one head. */
 void gw_endpoints_print_counters(const struct gw_endpoint *endpoints, size_t n, struct buf *out);
+
+/* gateway/places.c: mount endpoints of one adapter, which has `places`, where clients look for any of them; what is
+ * kept for it is put in front of the list, and has to outlive the router. `fallback`: the name of the one that is meant
+ * when nothing says which; NULL: the only one. 0; -ENOMEM; -EINVAL as gw_router_add(). */
+struct gw_places;
+int gw_places_add(struct gw_places **list, const struct proto_adapter *adapter,
+		  const struct gw_endpoint *const *endpoints, size_t n, const char *fallback,
+		  struct gw_router *router);
+void gw_places_drop(struct gw_places **list);
 
 /* gateway/faces.c: make router, names and server part of each listener of the configuration. */
 int gw_faces_start(struct gateway *gw, struct conf_error *error);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 struct gw_router {
 	const struct gw_mount **mounts;
@@ -91,6 +92,8 @@ static const char *skip_prefix(const struct gw_mount *mount, const char *path)
 	const char *prefix = mount->prefix;
 	size_t n = strlen(prefix);
 
+	if (mount->ignores_case)
+		return strncasecmp(prefix, path, n) == 0 ? path + n : NULL;
 	if (!mount->decodes_prefix)
 		return strncmp(prefix, path, n) == 0 ? path + n : NULL;
 	for (; *prefix; prefix++)
@@ -99,7 +102,12 @@ static const char *skip_prefix(const struct gw_mount *mount, const char *path)
 	return path;
 }
 
-static bool match_pattern(const char *pattern, const char *path, struct gw_match *out)
+static char fold(const struct gw_mount *mount, char c)
+{
+	return mount->ignores_case && c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+static bool match_pattern(const struct gw_mount *mount, const char *pattern, const char *path, struct gw_match *out)
 {
 	size_t n;
 
@@ -114,21 +122,22 @@ static bool match_pattern(const char *pattern, const char *path, struct gw_match
 			out->params[out->n_params++] = bytes_of(path, n);
 			path += n;
 			pattern = *end ? end + 1 : end;
-		} else if (*pattern++ != *path++) {
+		} else if (fold(mount, *pattern++) != fold(mount, *path++)) {
 			return false;
 		}
 	}
 	return *path == 0;
 }
 
-static bool serves(const struct proto_route *r, const char *method)
+static bool serves(const struct gw_mount *mount, const struct proto_route *r, const char *method)
 {
-	return strcmp(r->method, method) == 0 || (strcmp(method, "HEAD") == 0 && strcmp(r->method, "GET") == 0);
+	return strcmp(r->method, method) == 0 ||
+	       (!mount->refuses_head && strcmp(method, "HEAD") == 0 && strcmp(r->method, "GET") == 0);
 }
 
-static void add_allowed(struct gw_match *out, const struct proto_route *r)
+static void add_allowed(struct gw_match *out, const struct gw_mount *mount, const struct proto_route *r)
 {
-	const char *words = strcmp(r->method, "GET") == 0 ? "GET, HEAD" : r->method;
+	const char *words = !mount->refuses_head && strcmp(r->method, "GET") == 0 ? "GET, HEAD" : r->method;
 	size_t used = strlen(out->allow);
 
 	if (!strstr(out->allow, words))
@@ -144,16 +153,16 @@ static bool find_in(const struct gw_mount *mount, const char *method, const char
 	if (!rest)
 		return false;
 	for (r = mount->routes; r->method; r++) {
-		if (!match_pattern(r->pattern, rest, out))
+		if (!match_pattern(mount, r->pattern, rest, out))
 			continue;
-		if (serves(r, method)) {
+		if (serves(mount, r, method)) {
 			out->mount = mount;
 			out->route = r;
 			return true;
 		}
 		if (!out->mount)
 			out->mount = mount;
-		add_allowed(out, r);
+		add_allowed(out, mount, r);
 	}
 	return false;
 }

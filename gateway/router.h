@@ -3,8 +3,9 @@
  * A mount is what stands below one path prefix: an adapter's instance, or the gateway's own pages. A pattern is the
  * prefix followed by the route's pattern; `{name}` matches one non-empty segment as it was sent, `{name...}` at the end
  * of a pattern all that is left, which is not empty either; everything else matches literally. Nothing is decoded or
- * normalized, so `//`, `/./`, `%2e` or `;x` never reach another route. The one exception is the prefix of a mount that
- * says so: there `ca%3A1` is `ca:1`, decoded once, and `%2F` is no `/`.
+ * normalized, so `//`, `/./`, `%2e` or `;x` never reach another route. Mounts that say so are the exception: in the
+ * prefix of one `ca%3A1` is `ca:1`, decoded once, and `%2F` is no `/`; for another small and capital letters are the
+ * same.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -21,6 +22,8 @@ struct gw_mount {
 	void *state;                      /* what handlers get */
 	size_t body_max;                  /* 0: the listener's */
 	bool decodes_prefix;              /* percent escapes in the prefix that a client sends are decoded */
+	bool ignores_case;                /* ASCII letters match in either case */
+	bool refuses_head;                /* a GET route does not serve HEAD */
 	bool sees_peer;                   /* its handlers are told of the client's certificate and of the channel */
 	struct gw_stats *stats;           /* NULL: not counted */
 	const struct proto_refusal *refusal; /* NULL: text/plain */
@@ -48,6 +51,6 @@ void gw_router_drop(struct gw_router **router);
  * HTTP_PARAMS_MAX parameters. Not while anybody searches. */
 int gw_router_add(struct gw_router *router, const struct gw_mount *mount);
 
-/* 0 or an outcome above. Mounts with longer prefixes are tried first, routes in the order of their mount; HEAD is
- * served by a GET route. */
+/* 0 or an outcome above. Mounts with longer prefixes are tried first, of equally long ones that which was added
+ * first, routes in the order of their mount; HEAD is served by a GET route. */
 int gw_router_find(const struct gw_router *router, const char *method, const char *path, struct gw_match *out);

@@ -48,12 +48,32 @@ struct proto_env {
 };
 
 /* `{name}` in a pattern matches one non-empty path segment as it was sent, `{name...}` at its end all that is left;
- * everything else matches octet for octet.
- * The router answers 404 for an unknown path and 405 with Allow for a known one; HEAD is served by a GET route. */
+ * everything else matches octet for octet, or with PROTO_CAP_ANY_CASE letter for letter.
+ * The router answers 404 for an unknown path and 405 with Allow for a known one; HEAD is served by a GET route, but for
+ * PROTO_CAP_NO_HEAD. */
 struct proto_route {
 	const char *method;  /* "GET" or "POST" */
 	const char *pattern; /* "/order/{id}", below the endpoint's path */
 	int (*handle)(void *state, const struct http_request *q, struct http_reply *r);
+};
+
+/* The instances of one adapter that one listener serves. */
+struct proto_member {
+	const char *endpoint;
+	void *state;
+};
+
+struct proto_group {
+	struct proto_member *members;
+	size_t n;
+	void *fallback; /* the state of the one that is meant when nothing says which; NULL: none is */
+};
+
+/* Where clients look for any server of the protocol, whatever the paths of its endpoints are. Those come first. */
+struct proto_places {
+	const char *named;                /* "/scep": the endpoint NAME is at /scep/NAME besides */
+	const struct proto_route *routes; /* whole paths, of all endpoints of a listener together: their state is a
+					   * `struct proto_group` */
 };
 
 enum {
@@ -67,6 +87,10 @@ enum {
 					     * compared with the path, and no label is the first segment of a route */
 	PROTO_CAP_RA = 1 << 5,              /* is a registration authority, with keys of its own (protocols/ra.h) */
 	PROTO_CAP_RENEWAL = 1 << 6,         /* its clients renew by certificate (enum ca_certificate_use) */
+	PROTO_CAP_ANY_CASE = 1 << 7,        /* small and capital letters of its paths are the same */
+	PROTO_CAP_NO_HEAD = 1 << 8,         /* a GET may do something that is lost without its answer */
+	PROTO_CAP_OLD_HTTP = 1 << 9,        /* some of its clients speak HTTP/1.0, and so do its listeners, unless told
+					     * not to */
 };
 
 /* A number that only grows, told as the metric gatehouse_NAME_total{endpoint="…"}. Any thread may read it. */
@@ -89,6 +113,9 @@ struct proto_adapter {
 	unsigned caps;
 	const char *default_path;          /* PROTO_CAP_LABELS: of the endpoint without a label, which clients ask that
 					    * know of none (RFC 7030 3.2.2) */
+	const struct proto_places *places; /* NULL: its endpoints are at their paths only */
+	size_t line_max;                   /* octets of a request line that its listeners take unless told otherwise;
+					    * 0: as any listener does */
 	size_t body_max;                   /* octets of a request body; more is 413 */
 	const struct conf_option *options; /* rows of the endpoint section besides the common ones; NULL: none */
 	const struct proto_route *routes;  /* ends with {0} */

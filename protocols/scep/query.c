@@ -47,15 +47,15 @@ static int take_octet(struct bytes *in)
 	return c;
 }
 
-const char *scep_query_operation(const char *query, char out[static SCEP_OPERATION_SIZE])
+const char *scep_query_word(const char *query, const char *name, char out[static SCEP_WORD_SIZE])
 {
-	struct bytes value = scep_query_find(query, "operation");
+	struct bytes value = scep_query_find(query, name);
 	size_t n = 0;
 
 	while (value.len) {
 		int c = take_octet(&value);
 
-		if (c <= ' ' || c > '~' || n == SCEP_OPERATION_SIZE - 1) {
+		if (c <= ' ' || c > '~' || n == SCEP_WORD_SIZE - 1) {
 			n = 0;
 			break;
 		}

@@ -6,14 +6,14 @@
 
 #include "core/base/buf.h"
 
-#define SCEP_OPERATION_SIZE 32
+#define SCEP_WORD_SIZE 80
 
 /* The value of a parameter as it was sent, not decoded: it ends at '&' or with the query. .ptr NULL: it is not there.
  */
 struct bytes scep_query_find(const char *query, const char *name);
 
-/* `operation` without escapes. "": there is none, or none that could be known. */
-const char *scep_query_operation(const char *query, char out[static SCEP_OPERATION_SIZE]);
+/* The value of a parameter without escapes, as `operation` is one: visible ASCII. "": it is not there, or none. */
+const char *scep_query_word(const char *query, const char *name, char out[static SCEP_WORD_SIZE]);
 
 /* A message in base64 inside a query, in each of the forms that clients use: percent escapes or not, '+' and '/' as
  * they are, base64url, line breaks, with or without padding. A '+' never is a blank. 0; -EINVAL: it is none; -EMSGSIZE;

@@ -57,12 +57,12 @@ static int operate_from_query(struct scep *s, const struct http_request *q, stru
 	return operate(s, q, r, buf_bytes(&octets));
 }
 
-static int get(void *state, const struct http_request *q, struct http_reply *r)
+int scep_get(void *state, const struct http_request *q, struct http_reply *r)
 {
 	struct scep *s = state;
-	char operation[SCEP_OPERATION_SIZE];
+	char operation[SCEP_WORD_SIZE];
 
-	scep_query_operation(q->query, operation);
+	scep_query_word(q->query, "operation", operation);
 	if (strcmp(operation, "GetCACaps") == 0)
 		return scep_get_capabilities(s, r);
 	if (strcmp(operation, "GetCACert") == 0)
@@ -73,18 +73,32 @@ static int get(void *state, const struct http_request *q, struct http_reply *r)
 }
 
 /* RFC 8894 4.3: nothing else is posted, whatever the query says. */
-static int post(void *state, const struct http_request *q, struct http_reply *r)
+int scep_post(void *state, const struct http_request *q, struct http_reply *r)
 {
 	return operate(state, q, r, q->body);
 }
 
 static const struct proto_route scep_routes[] = {
-	{ "GET", "", get },
-	{ "POST", "", post },
-	{ "GET", "/{below...}", get },
-	{ "POST", "/{below...}", post },
+	{ "GET", "", scep_get },
+	{ "POST", "", scep_post },
+	{ "GET", "/{below...}", scep_get },
+	{ "POST", "/{below...}", scep_post },
 	{ 0 },
 };
+
+/* The paths of RFC 8894 4.1 and of Windows Server, where so many clients look, and what routers put behind a path. */
+#define SHARED(path) { "GET", path, scep_get_shared }, { "POST", path, scep_post_shared }
+
+static const struct proto_route shared_routes[] = {
+	SHARED("/cgi-bin/pkiclient.exe"),
+	SHARED("/scep"),
+	SHARED("/scep/pkiclient.exe"),
+	SHARED("/certsrv/mscep/mscep.dll"),
+	SHARED("/certsrv/mscep/mscep.dll/pkiclient.exe"),
+	{ 0 },
+};
+
+static const struct proto_places scep_places = { .named = "/scep", .routes = shared_routes };
 
 /* ---- start and end ---- */
 
@@ -244,7 +258,10 @@ const struct proto_adapter proto_scep = {
 	.abi = PROTO_ABI,
 	.name = "scep",
 	.summary = "Simple Certificate Enrolment Protocol (RFC 8894).",
-	.caps = PROTO_CAP_PENDING | PROTO_CAP_PLAIN_HTTP | PROTO_CAP_RA | PROTO_CAP_RENEWAL,
+	.caps = PROTO_CAP_PENDING | PROTO_CAP_PLAIN_HTTP | PROTO_CAP_RA | PROTO_CAP_RENEWAL | PROTO_CAP_ANY_CASE |
+		PROTO_CAP_NO_HEAD | PROTO_CAP_OLD_HTTP,
+	.places = &scep_places,
+	.line_max = SCEP_LINE_MAX,
 	.body_max = SCEP_BODY_MAX,
 	.options = scep_options,
 	.routes = scep_routes,

@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 
 #define SCEP_BODY_MAX SCEP_MESSAGE_MAX
+#define SCEP_LINE_MAX ((size_t)32 << 10)
 #define SCEP_ANSWERED 1 /* the answer stands in the call: end here */
 
 /* What goes back beside a new certificate. */
@@ -59,6 +60,18 @@ struct scep_call {
 	struct buf bag;                   /* SUCCESS: what is encrypted for the client; DER */
 	unsigned retry_after_s;           /* not 0: not now; no CertRep, but 503 */
 };
+
+/* ---- protocols/scep/scep.c ---- */
+
+/* What is got and what is posted, of an endpoint. */
+int scep_get(void *state, const struct http_request *q, struct http_reply *r);
+int scep_post(void *state, const struct http_request *q, struct http_reply *r);
+
+/* ---- protocols/scep/places.c ---- */
+
+/* The same of several, of which the request says which is meant; `state` is a struct proto_group. */
+int scep_get_shared(void *state, const struct http_request *q, struct http_reply *r);
+int scep_post_shared(void *state, const struct http_request *q, struct http_reply *r);
 
 /* ---- protocols/scep/operation.c ---- */
 

@@ -25,8 +25,6 @@ def add_scep(g, endpoints, listener="", profiles=""):
     address: 127.0.0.1
     port: {g.scep_port}
     tls: false
-    http-1.0: true
-    request-line-max: 32768
     names: [localhost, 127.0.0.1]
     endpoints: [{", ".join(endpoints)}]
 {listener}""", 1).replace("endpoints:\n", profiles + "endpoints:\n", 1)

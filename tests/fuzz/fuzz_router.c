@@ -9,6 +9,7 @@
 #include "gateway/router.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -27,6 +28,7 @@ static const struct gw_mount mounts[] = {
 	{ .name = "label", .prefix = "/est/ca:1", .routes = routes, .decodes_prefix = true },
 	{ .name = "longer", .prefix = "/est/ca:12", .routes = routes, .decodes_prefix = true },
 	{ .name = "plain", .prefix = "/plain", .routes = routes },
+	{ .name = "letters", .prefix = "/Letters/aZ", .routes = routes, .ignores_case = true },
 };
 
 #define MOUNTS (sizeof(mounts) / sizeof(*mounts))
@@ -82,6 +84,11 @@ static bool cut(const char *text, struct path *out)
 	return true;
 }
 
+static bool is_same(const struct gw_mount *mount, const char *ours, const char *sent)
+{
+	return (mount->ignores_case ? strcasecmp : strcmp)(ours, sent) == 0;
+}
+
 /* How many segments of the path are the mount's prefix; 0: another one. */
 static size_t match_prefix(const struct gw_mount *mount, const struct path *p)
 {
@@ -91,7 +98,7 @@ static size_t match_prefix(const struct gw_mount *mount, const struct path *p)
 	if (!cut(mount->prefix, &prefix) || prefix.n > p->n)
 		return 0;
 	for (i = 0; i < prefix.n; i++) {
-		if (!mount->decodes_prefix && strcmp(prefix.sent[i], p->sent[i]) != 0)
+		if (!mount->decodes_prefix && !is_same(mount, prefix.sent[i], p->sent[i]))
 			return 0;
 		if (mount->decodes_prefix && (p->is_broken[i] || strcmp(prefix.sent[i], p->decoded[i]) != 0))
 			return 0;
@@ -105,8 +112,8 @@ static const struct gw_mount *expect(const struct path *p, bool *is_enroll)
 
 	for (i = 0; i < MOUNTS; i++) {
 		n = match_prefix(&mounts[i], p);
-		*is_enroll = n && p->n == n + 2 && strcmp(p->sent[n], "enroll") == 0 && *p->sent[n + 1];
-		if (*is_enroll || (n && p->n == n + 1 && strcmp(p->sent[n], "cacerts") == 0))
+		*is_enroll = n && p->n == n + 2 && is_same(&mounts[i], "enroll", p->sent[n]) && *p->sent[n + 1];
+		if (*is_enroll || (n && p->n == n + 1 && is_same(&mounts[i], "cacerts", p->sent[n])))
 			return &mounts[i];
 	}
 	return NULL;

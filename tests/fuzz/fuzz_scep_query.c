@@ -22,13 +22,14 @@ static void check_message(struct bytes octets)
 static void take(const char *query)
 {
 	OWNED_BUF octets = BUF_INIT(1 << 16);
-	char operation[SCEP_OPERATION_SIZE];
+	char word[SCEP_WORD_SIZE];
 	struct bytes value;
 
-	scep_query_operation(query, operation);
-	for (const char *c = operation; *c; c++)
+	scep_query_word(query, "operation", word);
+	for (const char *c = word; *c; c++)
 		if (*c <= ' ' || *c > '~')
 			abort();
+	scep_query_word(query, "message", word);
 	value = scep_query_find(query, "message");
 	if (value.ptr && memchr(value.ptr, '&', value.len))
 		abort();

@@ -48,7 +48,10 @@ static bool needs_certificate(const struct conf_section *conf)
 
 static const struct proto_adapter known = { .abi = PROTO_ABI, .name = "known", .caps = PROTO_CAP_TLS_CLIENT_AUTH,
 					    .needs_certificate = needs_certificate };
-const struct proto_adapter *const proto_adapters[] = { &safe, &shy, &status, &mutual, &known, NULL };
+static const struct proto_places places = { .named = "/any" };
+static const struct proto_adapter sought = { .abi = PROTO_ABI, .name = "sought", .places = &places, .line_max = 32768,
+					     .caps = PROTO_CAP_PLAIN_HTTP | PROTO_CAP_ANY_CASE | PROTO_CAP_OLD_HTTP };
+const struct proto_adapter *const proto_adapters[] = { &safe, &shy, &status, &mutual, &known, &sought, NULL };
 
 static const struct conf_option no_rows[] = { { 0 } };
 static const struct ca_policy_module policy = { .abi = CA_POLICY_ABI, .name = "any", .options = no_rows };
@@ -89,7 +92,8 @@ static void reads_a_file_with_everything(void **state)
 	assert_string_equal(conf_str(endpoint, "color"), "red");
 	listener = conf_section_at(root, "listeners", 0);
 	assert_true(conf_bool(listener, "tls"));
-	assert_int_equal(conf_int(listener, "request-line-max"), 8192);
+	assert_int_equal(gw_config_line_max(root, listener), 8192);
+	assert_false(gw_config_takes_http10(root, listener));
 	assert_int_equal(conf_int(listener, "header-max"), 16384);
 	assert_int_equal(conf_duration_ms(listener, "timeout"), 10000);
 	assert_string_equal(gw_config_listener_ca(root, listener), "ca");
@@ -148,6 +152,39 @@ static void asks_for_certificates_where_an_endpoint_can_use_them(void **state)
 				 cases[i].sees_peers);
 		assert_int_equal(gw_config_asks_certificate(root, conf_section_at(root, "listeners", 0)),
 				 cases[i].asks);
+	}
+}
+
+#define SOUGHT "  - {protocol: sought, name: n, ca: CA, profile: p, path: /n}\n"
+
+static void serves_old_clients_where_an_endpoint_has_some(void **state)
+{
+	static const struct {
+		const char *listener;
+		size_t line_max;
+		bool takes_http10;
+	} cases[] = {
+		{ "endpoints: [s]", 8192, false },
+		{ "endpoints: [s, n]", 32768, true },
+		{ "endpoints: [n], default-endpoint: n", 32768, true },
+		{ "endpoints: [n], request-line-max: 4096, http-1.0: false", 4096, false },
+		{ "endpoints: [s], request-line-max: 64KiB, http-1.0: true", 65536, true },
+	};
+	struct conf_error error;
+	char text[1024];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		OWNED(conf) conf = NULL;
+		const struct conf_section *root, *listener;
+
+		snprintf(text, sizeof(text), "%s%slisteners: [{name: web, port: 443, names: [a], %s}]\n", ENDPOINTS,
+			 SOUGHT, cases[i].listener);
+		if (load(text, &conf, &error))
+			fail_msg("%s", error.text);
+		root = conf_root(conf);
+		listener = conf_section_at(root, "listeners", 0);
+		assert_int_equal(gw_config_line_max(root, listener), cases[i].line_max);
+		assert_int_equal(gw_config_takes_http10(root, listener), cases[i].takes_http10);
 	}
 }
 
@@ -224,6 +261,17 @@ static void refuses_mistakes_with_their_place(void **state)
 		  "client-certificates: true" },
 		{ CAS "endpoints:\n  - {protocol: safe, name: s, ca: CA, profile: p, path: /s, body-max: 2MiB}\n",
 		  "g.yaml:3:71: option 'body-max': '2MiB' is outside 1KiB..64KiB" },
+		{ LISTENERS "  - {name: web, port: 443, names: [a], endpoints: [s], default-endpoint: h}\n",
+		  "g.yaml:6:74: 'h' is no endpoint of this listener" },
+		{ LISTENERS "  - {name: web, port: 443, names: [a], endpoints: [s], default-endpoint: s}\n",
+		  "g.yaml:6:74: endpoints of protocol 'safe' are at their paths only; leave it out" },
+		{ CAS "endpoints:\n" SOUGHT "  - {protocol: sought, name: x, ca: CA, profile: p, path: /N}\n"
+		  "listeners:\n  - {name: web, port: 443, names: [a], endpoints: [n, x]}\n",
+		  "g.yaml:6:55: the path /N of 'x' is taken on this listener" },
+		{ CAS "endpoints:\n" SOUGHT "  - {protocol: sought, name: N, ca: CA, profile: p, path: /x}\n"
+		  "listeners:\n  - {name: web, port: 443, names: [a], endpoints: [n, N]}\n",
+		  "g.yaml:6:55: 'N' is also the name of another endpoint of this listener, in other letters: clients "
+		  "could not tell them apart" },
 		{ LISTENERS WEB "  - {name: w2, port: 443, names: [a.example]}\n",
 		  "g.yaml:7:22: another listener has this address and port" },
 		{ LISTENERS WEB WEB, "g.yaml:7:12: the name 'web' is taken" },
@@ -301,7 +349,7 @@ static void lists_the_options_of_every_protocol(void **state)
 	assert_non_null(f);
 	gw_config_print_options(f);
 	fclose(f);
-	assert_non_null(strstr(text, "listeners[].request-line-max: size 1KiB..64KiB, default 8KiB\n"));
+	assert_non_null(strstr(text, "listeners[].request-line-max: size 1KiB..64KiB\n"));
 	assert_non_null(strstr(text, "endpoints[protocol=safe].color: "));
 	assert_non_null(strstr(text, "endpoints[protocol=shy].path: "));
 	free(text);
@@ -312,6 +360,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_a_file_with_everything),
 		cmocka_unit_test(refuses_mistakes_with_their_place),
+		cmocka_unit_test(serves_old_clients_where_an_endpoint_has_some),
 		cmocka_unit_test(asks_for_certificates_where_an_endpoint_can_use_them),
 		cmocka_unit_test(a_gateway_may_have_the_core_of_another_daemon),
 		cmocka_unit_test(needs_one_way_to_know_what_its_urls_begin_with),

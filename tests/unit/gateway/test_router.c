@@ -172,6 +172,63 @@ static void tells_labels_apart(void **state)
 	}
 }
 
+static const struct proto_route scep_routes[] = {
+	{ "GET", "", handle },
+	{ "POST", "", handle },
+	{ "GET", "/{below...}", handle },
+	{ "GET", "/MScep/{name}/x", handle },
+	{ 0 },
+};
+static const struct gw_mount scep = { .name = "scep", .prefix = "/SCEP/Name", .routes = scep_routes,
+				      .ignores_case = true, .refuses_head = true };
+
+static void takes_either_case_where_the_mount_says_so(void **state)
+{
+	static const struct {
+		const char *method, *path;
+		int outcome;
+	} cases[] = {
+		{ "GET", "/SCEP/Name", 0 },
+		{ "POST", "/scep/name", 0 },
+		{ "GET", "/sCeP/nAmE/pkiclient.exe", 0 },
+		{ "GET", "/scep/nam", GW_ROUTE_NOT_FOUND },
+		{ "GET", "/scep/name2", GW_ROUTE_NOT_FOUND },
+		{ "GET", "/scep/nam%65", GW_ROUTE_NOT_FOUND },
+		{ "GET", "/scep\x0fname", GW_ROUTE_NOT_FOUND },
+		{ "GET", "/ACME/directory", GW_ROUTE_NOT_FOUND },
+		{ "GET", "/HEALTHZ", GW_ROUTE_NOT_FOUND },
+		{ "HEAD", "/scep/name", GW_ROUTE_NOT_ALLOWED },
+		{ "HEAD", "/scep/name/x", GW_ROUTE_NOT_ALLOWED },
+		{ "DELETE", "/scep/name", GW_ROUTE_NOT_ALLOWED },
+		{ "POST", "/scep/name/pkiclient.exe", GW_ROUTE_NOT_ALLOWED },
+	};
+	struct gw_router *router = make();
+	struct gw_match match;
+
+	assert_int_equal(gw_router_add(router, &scep), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		if (gw_router_find(router, cases[i].method, cases[i].path, &match) != cases[i].outcome)
+			fail_msg("%s %s is not %d", cases[i].method, cases[i].path, cases[i].outcome);
+	assert_int_equal(gw_router_find(router, "PUT", "/scep/name", &match), GW_ROUTE_NOT_ALLOWED);
+	assert_string_equal(match.allow, "GET, POST");
+	/* A parameter is as it was sent. */
+	assert_int_equal(gw_router_find(router, "GET", "/scep/name/AbC", &match), 0);
+	assert_true(bytes_equal_str(match.params[0], "AbC"));
+	gw_router_drop(&router);
+}
+
+static void the_first_of_two_equal_prefixes_counts(void **state)
+{
+	static const struct gw_mount second = { .name = "second", .prefix = "/acme", .routes = acme_routes };
+	struct gw_router *router = make();
+	struct gw_match match;
+
+	assert_int_equal(gw_router_add(router, &second), 0);
+	assert_int_equal(gw_router_find(router, "GET", "/acme/directory", &match), 0);
+	assert_ptr_equal(match.mount, &acme);
+	gw_router_drop(&router);
+}
+
 /* What another mount would take for its own. */
 static void prefers_the_longest_prefix(void **state)
 {
@@ -247,6 +304,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_exact_paths_and_nothing_else),
 		cmocka_unit_test(tells_labels_apart),
+		cmocka_unit_test(takes_either_case_where_the_mount_says_so),
+		cmocka_unit_test(the_first_of_two_equal_prefixes_counts),
 		cmocka_unit_test(prefers_the_longest_prefix),
 		cmocka_unit_test(gives_segments_as_they_were_sent),
 		cmocka_unit_test(gives_all_that_is_left_as_it_was_sent),

@@ -58,7 +58,9 @@ static void a_message_has_a_limit(void **unused)
 	assert_int_equal(scep_query_message(bytes_of_str("AAAABBBBCCCC"), &exact), 0);
 }
 
-static void operations_are_found(void **unused)
+#define TWENTY "aaaaaaaaaabbbbbbbbbb"
+
+static void words_are_found(void **unused)
 {
 	static const struct {
 		const char *query, *operation;
@@ -74,16 +76,17 @@ static void operations_are_found(void **unused)
 		{ "operation=Get%0ACaps", "" },
 		{ "operation=Get%00Caps", "" },
 		{ "operation=%", "" },
-		{ "operation=aaaaaaaaaabbbbbbbbbbccccccccccd", "aaaaaaaaaabbbbbbbbbbccccccccccd" },
-		{ "operation=aaaaaaaaaabbbbbbbbbbccccccccccdd", "" },
+		{ "operation=" TWENTY TWENTY TWENTY "aaaaaaaaaabbbbbbbbb", TWENTY TWENTY TWENTY "aaaaaaaaaabbbbbbbbb" },
+		{ "operation=" TWENTY TWENTY TWENTY TWENTY, "" },
 		{ "&&&", "" },
 		{ "", "" },
 		{ NULL, "" },
 	};
-	char out[SCEP_OPERATION_SIZE];
+	char out[SCEP_WORD_SIZE];
 
 	for (size_t i = 0; i < sizeof(queries) / sizeof(*queries); i++)
-		assert_string_equal(scep_query_operation(queries[i].query, out), queries[i].operation);
+		assert_string_equal(scep_query_word(queries[i].query, "operation", out), queries[i].operation);
+	assert_string_equal(scep_query_word("operation=GetCACert&message=%53cep.1", "message", out), "Scep.1");
 }
 
 static void parameters_are_found_by_their_whole_name(void **unused)
@@ -100,7 +103,7 @@ int main(void)
 		cmocka_unit_test(every_form_of_base64_is_read),
 		cmocka_unit_test(nothing_else_is_read),
 		cmocka_unit_test(a_message_has_a_limit),
-		cmocka_unit_test(operations_are_found),
+		cmocka_unit_test(words_are_found),
 		cmocka_unit_test(parameters_are_found_by_their_whole_name),
 	};
 
