@@ -24,5 +24,7 @@ int scep_get_capabilities(struct scep *s, struct http_reply *r)
 	for (size_t i = 0; !e && i < sizeof(keywords) / sizeof(*keywords); i++)
 		if (keywords[i].from <= s->legacy)
 			e = buf_printf(&r->body, "%s\n", keywords[i].keyword);
+	if (!e && scep_has_next(s))
+		e = buf_append_str(&r->body, "GetNextCACert\n");
 	return e;
 }

@@ -13,6 +13,7 @@
 
 #include "core/base/der.h"
 #include "core/base/digest.h"
+#include "core/base/own.h"
 #include "protocols/signed_der.h"
 
 #define NONCE_SIZE 16
@@ -92,19 +93,38 @@ static void add_fail(struct list *l, const struct scep_reply *r)
 		add(l, OCTETS(FAIL_INFO_TEXT), UTF8_STRING, bytes_of(r->fail_text, n));
 }
 
+/* What every signature is over (RFC 5652 5.3). */
+static int add_content(struct list *l, const struct scep_digest *digest, struct bytes content)
+{
+	uint8_t hash[EVP_MAX_MD_SIZE];
+	size_t n = 0;
+
+	if (EVP_Q_digest(NULL, digest->name, NULL, content.ptr, content.len, hash, &n) != 1)
+		return -EIO;
+	add(l, OCTETS(CONTENT_TYPE), DER_OID, OCTETS(DATA));
+	add(l, OCTETS(MESSAGE_DIGEST), DER_OCTET_STRING, bytes_of(hash, n));
+	return 0;
+}
+
 /* The content of the SET. */
+static int write_list(struct list *l, struct buf *out)
+{
+	if (l->e)
+		return l->e;
+	qsort(l->items, l->n, sizeof(*l->items), by_octets);
+	for (size_t i = 0; i < l->n; i++)
+		buf_append(out, l->items[i]);
+	return buf_status(out);
+}
+
 static int write_attributes(const struct scep_reply *r, const struct scep_digest *digest, struct arena *arena,
 			    struct buf *out)
 {
 	struct list l = { .arena = arena };
-	uint8_t hash[EVP_MAX_MD_SIZE], nonce[NONCE_SIZE];
-	size_t n = 0;
+	uint8_t nonce[NONCE_SIZE];
 
-	if (EVP_Q_digest(NULL, digest->name, NULL, r->envelope.ptr, r->envelope.len, hash, &n) != 1 ||
-	    random_octets(nonce, sizeof(nonce)))
+	if (add_content(&l, digest, r->envelope) || random_octets(nonce, sizeof(nonce)))
 		return -EIO;
-	add(&l, OCTETS(CONTENT_TYPE), DER_OID, OCTETS(DATA));
-	add(&l, OCTETS(MESSAGE_DIGEST), DER_OCTET_STRING, bytes_of(hash, n));
 	add_number(&l, OCTETS(SCEP_OID("\x02")), SCEP_CERT_REP);
 	add_number(&l, OCTETS(SCEP_OID("\x03")), (int)r->status);
 	if (r->status == SCEP_FAILURE)
@@ -113,12 +133,7 @@ static int write_attributes(const struct scep_reply *r, const struct scep_digest
 	if (r->to->sender_nonce.len)
 		add(&l, OCTETS(SCEP_OID("\x06")), DER_OCTET_STRING, r->to->sender_nonce);
 	add(&l, OCTETS(SCEP_OID("\x07")), PRINTABLE_STRING, r->to->transaction_id);
-	if (l.e)
-		return l.e;
-	qsort(l.items, l.n, sizeof(*l.items), by_octets);
-	for (size_t i = 0; i < l.n; i++)
-		buf_append(out, l.items[i]);
-	return buf_status(out);
+	return write_list(&l, out);
 }
 
 /* ---- SignedData (RFC 5652 5.1) ---- */
@@ -185,10 +200,10 @@ static int write_signer(const struct proto_ra *ra, const struct proto_ra_key *ke
 }
 
 /* encapContentInfo: octets that are there, even when there are none of them. */
-static int write_content(struct bytes envelope, struct buf *out)
+static int write_content(struct bytes content, struct buf *out)
 {
 	OWNED_BUF octets = BUF_INIT(PART_MAX);
-	int e = der_write(&octets, DER_OCTET_STRING, envelope);
+	int e = der_write(&octets, DER_OCTET_STRING, content);
 
 	if (!e)
 		e = der_write(out, DER_OID, OCTETS(DATA));
@@ -197,14 +212,32 @@ static int write_content(struct bytes envelope, struct buf *out)
 	return e ? e : wrap(out, DER_SEQUENCE);
 }
 
-static int write_signed_data(const struct scep_reply *r, const struct proto_ra_key *key,
-			     const struct scep_digest *digest, struct bytes signer, struct buf *out)
+static int write_certificates(const struct proto_ra_key *key, struct bytes others, struct buf *out)
 {
-	OWNED_BUF digests = BUF_INIT(64), content = BUF_INIT(PART_MAX);
-	int e = write_algorithm(&digests, digest);
+	OWNED_BUF all = BUF_INIT(PART_MAX);
+	int e = buf_append(&all, key->certificate);
 
 	if (!e)
-		e = write_content(r->envelope, &content);
+		e = buf_append(&all, others);
+	return e ? e : der_write(out, CERTIFICATES, buf_bytes(&all));
+}
+
+/* What is signed, and what goes along. */
+struct parts {
+	const struct scep_digest *digest;
+	struct bytes attributes; /* the content of the SET */
+	struct bytes content;
+	struct bytes others;     /* certificates */
+};
+
+static int write_signed_data(const struct parts *p, const struct proto_ra_key *key, struct bytes signer,
+			     struct buf *out)
+{
+	OWNED_BUF digests = BUF_INIT(64), content = BUF_INIT(PART_MAX);
+	int e = write_algorithm(&digests, p->digest);
+
+	if (!e)
+		e = write_content(p->content, &content);
 	if (!e)
 		e = der_write(out, DER_INTEGER, bytes_of("\x01", 1));
 	if (!e)
@@ -212,24 +245,20 @@ static int write_signed_data(const struct scep_reply *r, const struct proto_ra_k
 	if (!e)
 		e = buf_append(out, buf_bytes(&content));
 	if (!e)
-		e = der_write(out, CERTIFICATES, key->certificate);
+		e = write_certificates(key, p->others, out);
 	if (!e)
 		e = buf_append(out, signer);
 	return e ? e : wrap(out, DER_SEQUENCE);
 }
 
-int scep_reply_write(const struct proto_ra *ra, const struct proto_ra_key *key, const struct scep_reply *r,
-		     struct arena *arena, struct buf *out)
+static int write_message(const struct proto_ra *ra, const struct proto_ra_key *key, const struct parts *p,
+			 struct buf *out)
 {
-	const struct scep_digest *digest = r->to->digest ? r->to->digest : scep_digest_default();
-	OWNED_BUF attributes = BUF_INIT(PART_MAX), signer = BUF_INIT(PART_MAX), data = BUF_INIT(PART_MAX);
-	OWNED_BUF whole = BUF_INIT(PART_MAX);
-	int e = write_attributes(r, digest, arena, &attributes);
+	OWNED_BUF signer = BUF_INIT(PART_MAX), data = BUF_INIT(PART_MAX), whole = BUF_INIT(PART_MAX);
+	int e = write_signer(ra, key, p->digest, p->attributes, &signer);
 
 	if (!e)
-		e = write_signer(ra, key, digest, buf_bytes(&attributes), &signer);
-	if (!e)
-		e = write_signed_data(r, key, digest, buf_bytes(&signer), &data);
+		e = write_signed_data(p, key, buf_bytes(&signer), &data);
 	if (!e)
 		e = wrap(&data, DER_CONTEXT_0);
 	if (!e)
@@ -237,4 +266,33 @@ int scep_reply_write(const struct proto_ra *ra, const struct proto_ra_key *key, 
 	if (!e)
 		e = buf_append(&whole, buf_bytes(&data));
 	return e ? e : der_write(out, DER_SEQUENCE, buf_bytes(&whole));
+}
+
+int scep_reply_write(const struct proto_ra *ra, const struct proto_ra_key *key, const struct scep_reply *r,
+		     struct arena *arena, struct buf *out)
+{
+	OWNED_BUF attributes = BUF_INIT(PART_MAX);
+	struct parts p = { .digest = r->to->digest ? r->to->digest : scep_digest_default(), .content = r->envelope };
+	int e = write_attributes(r, p.digest, arena, &attributes);
+
+	p.attributes = buf_bytes(&attributes);
+	return e ? e : write_message(ra, key, &p, out);
+}
+
+int scep_reply_write_plain(const struct proto_ra *ra, const struct proto_ra_key *key, struct bytes content,
+			   struct bytes others, struct buf *out)
+{
+	OWNED_BUF attributes = BUF_INIT(PART_MAX);
+	struct parts p = { .digest = scep_digest_default(), .content = content, .others = others };
+	OWNED(arena) arena = NULL;
+	struct list l = { 0 };
+	int e = arena_new(&arena, PART_MAX);
+
+	l.arena = arena;
+	if (!e)
+		e = add_content(&l, p.digest, content);
+	if (!e)
+		e = write_list(&l, &attributes);
+	p.attributes = buf_bytes(&attributes);
+	return e ? e : write_message(ra, key, &p, out);
 }

@@ -21,3 +21,8 @@ struct scep_reply {
  * checked, or SHA-256. 0; -EAGAIN: the signer is away; negative. */
 int scep_reply_write(const struct proto_ra *ra, const struct proto_ra_key *key, const struct scep_reply *reply,
 		     struct arena *arena, struct buf *out);
+
+/* Sign content that answers no message (RFC 8894 4.7.1), and append: with SHA-256, and without the attributes that make
+ * a CertRep. `others`: certificates that go along behind that of the RA. As above. */
+int scep_reply_write_plain(const struct proto_ra *ra, const struct proto_ra_key *key, struct bytes content,
+			   struct bytes others, struct buf *out);

@@ -67,9 +67,11 @@ int scep_get(void *state, const struct http_request *q, struct http_reply *r)
 		return scep_get_capabilities(s, r);
 	if (strcmp(operation, "GetCACert") == 0)
 		return scep_get_certificates(s, q, r);
+	if (strcmp(operation, "GetNextCACert") == 0)
+		return scep_get_next(s, q, r);
 	if (strcmp(operation, "PKIOperation") == 0)
 		return operate_from_query(s, q, r);
-	return http_reply_text(r, 400, "the operations are GetCACaps, GetCACert and PKIOperation");
+	return http_reply_text(r, 400, "the operations are GetCACaps, GetCACert, GetNextCACert and PKIOperation");
 }
 
 /* RFC 8894 4.3: nothing else is posted, whatever the query says. */
@@ -113,6 +115,7 @@ static void scep_drop(struct scep **sp)
 		free((char *)s->attributes[i].value);
 	}
 	limit_drop(&s->failure_limit);
+	scep_next_drop(&s->next);
 	free(s->attributes);
 	free(s->endpoint);
 	free(s->profile);
@@ -185,6 +188,8 @@ static int scep_init(void **state, const struct proto_env *env, const struct con
 	read_settings(s, conf);
 	e = limit_new(&s->failure_limit, (unsigned)conf_int(conf, "failures-per-minute") * 60,
 		      (unsigned)conf_int(conf, "failures-burst"));
+	if (!e)
+		e = scep_next_new(&s->next);
 	if (e)
 		return e;
 	e = copy_attributes(s, conf, why, why_size);

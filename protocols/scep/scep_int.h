@@ -27,6 +27,8 @@ enum scep_bag { SCEP_BAG_LEAF, SCEP_BAG_CHAIN };
 /* What GetCACert answers. */
 enum scep_cacert { SCEP_CACERT_CHAIN, SCEP_CACERT_RA, SCEP_CACERT_RA_ONLY, SCEP_CACERT_CA };
 
+struct scep_next;
+
 struct scep {
 	struct ca_door *ca;
 	const struct proto_waits *waits;
@@ -40,6 +42,7 @@ struct scep {
 	struct ca_attribute *attributes; /* of the configuration */
 	size_t n_attributes;
 	struct limit *failure_limit;
+	struct scep_next *next;
 	_Atomic unsigned long long n_issued, n_pending, n_certificates, n_crls, n_failed, n_undecrypted, n_malformed,
 		n_limited;
 };
@@ -97,6 +100,15 @@ int scep_get_capabilities(struct scep *s, struct http_reply *r);
 /* ---- protocols/scep/cacert.c ---- */
 
 int scep_get_certificates(struct scep *s, const struct http_request *q, struct http_reply *r);
+
+/* ---- protocols/scep/next.c ---- */
+
+int scep_next_new(struct scep_next **out);
+void scep_next_drop(struct scep_next **next);
+
+/* Is there a next CA certificate, as far as is known? */
+bool scep_has_next(struct scep *s);
+int scep_get_next(struct scep *s, const struct http_request *q, struct http_reply *r);
 
 /* ---- protocols/scep/enroll.c ---- */
 

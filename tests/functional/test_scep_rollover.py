@@ -3,9 +3,14 @@
 import os
 import subprocess
 import threading
+import time
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from gatehouse import check, gatehouse, main
-from scep_client import Strongswan, add_scep, create_challenge, read_certificate
+from scep_client import Strongswan, add_scep, create_challenge, read_certificate, run
+from scep_raw import Scep, bag
 
 CLIENTS = 3
 
@@ -62,18 +67,61 @@ def files(g):
     return sorted(f for f in os.listdir(os.path.join(g.data, "gateway")) if f.startswith("ra-scep."))
 
 
+def no_next_ca(scep):
+    check("GetNextCACert" not in scep.get("GetCACaps").body.decode().split(), "it is listed")
+    reply = scep.get("GetNextCACert")
+    check(reply.code == 404, f"{reply.code} {reply.body[:100]}")
+
+
+def next_ca(g, scep, old_root):
+    """Verified as by a client that trusts the old root alone: the certificate of the new one."""
+    check("GetNextCACert" in scep.get("GetCACaps").body.decode().split(), "it is not listed")
+    reply = scep.get("GetNextCACert")
+    check(reply.code == 200 and reply.headers["Content-Type"] == "application/x-x509-next-ca-cert",
+          f"{reply.code} {reply.headers} {reply.body[:100]}")
+    path = os.path.join(g.folder, "next")
+    with open(path, "wb") as f:
+        f.write(reply.body)
+    content = run("openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", path, "-CAfile", old_root, "-purpose", "any")
+    (root,) = bag(content)
+    root.verify_directly_issued_by(root)
+    check(scep.get("GetNextCACert").body == reply.body, "it is signed again each time")
+    return root
+
+
+def the_next_ca_is_told(g, scep, old_root):
+    """The root that replaced the one which clients know, as long as that one lives."""
+    end = time.monotonic() + 30
+    while scep.get("GetNextCACert").code == 404:
+        check(time.monotonic() < end, "the new root is not told")
+        time.sleep(0.1)
+    root = next_ca(g, scep, old_root)
+    path = os.path.join(g.folder, "next.pem")
+    with open(path, "wb") as f:
+        f.write(root.public_bytes(Encoding.PEM))
+    with open(old_root, "rb") as f:
+        check(x509.load_pem_x509_certificate(f.read()) != root, "it is the old one")
+    return path
+
+
 def the_certificate_is_replaced_under_load():
     with gatehouse(lambda g: add_scep(g, {"scep": ""})) as g:
         challenge = create_challenge(g, "scep", "dns:*.example", more=("--uses", "1000000"))
         before, old = ra_of(g, "before")
+        scep = Scep(g, "scep")
+        no_next_ca(scep)
         at = os.path.getsize(g.log_path)
         load = Load(g, before, challenge)
         load.wait(2 * CLIENTS)
         # A CA with another key: the RA needs a certificate of that one.
         g.run_tool("ca", "rollover", "Test CA", code=None)
+        new_root = the_next_ca_is_told(g, scep, g.root)
         g.wait_log("ra.certificate", at, wait_s=150)
         load.wait(2 * CLIENTS)
         after, new = ra_of(g, "after")
+        check(the_next_ca_is_told(g, scep, g.root) == new_root, "another RA")
+        pem, _ = after.enrol("by-new.example", challenge)
+        run("openssl", "verify", "-partial_chain", "-CAfile", new_root, pem)
         check(new.serial_number != old.serial_number and new.public_key() != old.public_key(), "it is another one")
         both = Load(g, after, challenge)
         both.wait(2 * CLIENTS)
