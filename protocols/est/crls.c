@@ -9,8 +9,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/file.h"
+#include "core/base/own.h"
 #include "protocols/bundle.h"
 
 #define KEYS_MAX 64
@@ -24,12 +28,19 @@ struct in_force {
 	unsigned n;
 };
 
+/* One form of them. Whoever is slow keeps no copy: it lies in a file that all send from. */
+struct form {
+	struct http_octets *octets; /* NULL: not made yet, or too large */
+	struct http_octets *before; /* what it replaced; some may still send it */
+	bool is_too_large;
+};
+
 struct est_crls {
 	atomic_flag is_asked;          /* somebody asks the core at this moment */
 	pthread_mutex_t lock;          /* of what follows; never held while the core is asked */
 	struct in_force sent;
 	int64_t looked_ms;             /* monotonic */
-	struct buf forms[2];           /* in base64, without and with line breaks; empty: not made yet */
+	struct form forms[2];          /* in base64, without and with line breaks */
 };
 
 int est_crls_new(struct est_crls **out)
@@ -40,7 +51,6 @@ int est_crls_new(struct est_crls **out)
 		return -ENOMEM;
 	atomic_flag_clear(&a->is_asked);
 	pthread_mutex_init(&a->lock, NULL);
-	a->forms[0] = a->forms[1] = BUF_INIT(HTTP_REPLY_BODY_MAX);
 	*out = a;
 	return 0;
 }
@@ -51,8 +61,10 @@ void est_crls_drop(struct est_crls **ap)
 
 	if (!a)
 		return;
-	buf_fini(&a->forms[0]);
-	buf_fini(&a->forms[1]);
+	for (int i = 0; i < 2; i++) {
+		http_octets_drop(&a->forms[i].octets);
+		http_octets_drop(&a->forms[i].before);
+	}
 	pthread_mutex_destroy(&a->lock);
 	free(a);
 	*ap = NULL;
@@ -102,18 +114,33 @@ static int fetch(struct ca_door *ca, const struct in_force *lists, struct buf *o
 	return 0;
 }
 
-static int make(struct est_call *c, const struct in_force *lists, struct buf *out)
+static int write_file(struct bytes text, struct http_octets **out)
 {
-	OWNED_BUF all = BUF_INIT(LISTS_MAX), bundle = BUF_INIT(LISTS_MAX + 256);
+	int fd = memfd_create("crls", MFD_CLOEXEC), e = fd < 0 ? -errno : file_write_all(fd, text);
+
+	if (!e)
+		return http_octets_new(out, fd, text.len);
+	if (fd >= 0)
+		close(fd);
+	return e;
+}
+
+static int make(struct est_call *c, const struct in_force *lists, struct form *out)
+{
+	OWNED_BUF all = BUF_INIT(LISTS_MAX), bundle = BUF_INIT(LISTS_MAX + 256), text = BUF_INIT(HTTP_REPLY_BODY_MAX);
 	int e = fetch(c->est->ca, lists, &all);
 
 	if (!e)
 		e = bundle_write_crls(buf_bytes(&all), &bundle);
 	if (!e)
-		e = est_base64_write(c, buf_bytes(&bundle), out);
-	if (e)
-		buf_reset(out); /* half of it is none */
-	return e;
+		e = est_base64_write(c, buf_bytes(&bundle), &text);
+	out->is_too_large = e == -EMSGSIZE;
+	return !e ? write_file(buf_bytes(&text), &out->octets) : out->is_too_large ? 0 : e;
+}
+
+static bool is_made(const struct form *f)
+{
+	return f->octets || f->is_too_large;
 }
 
 static bool is_same(struct est_crls *a, const struct in_force *now, int form)
@@ -121,13 +148,13 @@ static bool is_same(struct est_crls *a, const struct in_force *now, int form)
 	bool is;
 
 	pthread_mutex_lock(&a->lock);
-	is = a->forms[form].len && memcmp(now->numbers, a->sent.numbers, sizeof(now->numbers)) == 0;
+	is = is_made(&a->forms[form]) && memcmp(now->numbers, a->sent.numbers, sizeof(now->numbers)) == 0;
 	pthread_mutex_unlock(&a->lock);
 	return is;
 }
 
 /* Which lists are in force, and in `made` this form of them, unless it is there. */
-static int ask(struct est_call *c, int form, struct in_force *now, struct buf *made)
+static int ask(struct est_call *c, int form, struct in_force *now, struct form *made)
 {
 	int e;
 
@@ -142,41 +169,55 @@ static int ask(struct est_call *c, int form, struct in_force *now, struct buf *m
 	return e;
 }
 
-/* With the lock. Nothing was made: it is there. */
-static int keep(struct est_crls *a, const struct in_force *now, int form, const struct buf *made)
+/* Who still sends what was replaced twice has had its time. */
+static void supersede(struct form *f)
 {
-	if (made->len == 0)
-		return 0;
-	if (memcmp(now->numbers, a->sent.numbers, sizeof(now->numbers)) != 0) {
-		buf_reset(&a->forms[0]);
-		buf_reset(&a->forms[1]);
-	}
-	buf_reset(&a->forms[form]);
+	if (!f->octets)
+		return;
+	if (f->before)
+		http_octets_withdraw(f->before);
+	http_octets_drop(&f->before);
+	f->before = MOVE(f->octets);
+}
+
+/* With the lock. Nothing was made: it is there. */
+static void keep(struct est_crls *a, const struct in_force *now, int form, struct form *made)
+{
+	if (!is_made(made))
+		return;
+	if (memcmp(now->numbers, a->sent.numbers, sizeof(now->numbers)) != 0)
+		for (int i = 0; i < 2; i++) {
+			supersede(&a->forms[i]);
+			a->forms[i].is_too_large = false;
+		}
+	http_octets_drop(&a->forms[form].octets);
+	a->forms[form].octets = MOVE(made->octets);
+	a->forms[form].is_too_large = made->is_too_large;
 	a->sent = *now;
-	return buf_append(&a->forms[form], buf_bytes(made));
 }
 
 /* With the lock. */
 static bool is_in_force(const struct est_crls *a, int form)
 {
-	return a->forms[form].len && clock_wall_s() < a->sent.end_s;
+	return is_made(&a->forms[form]) && clock_wall_s() < a->sent.end_s;
 }
 
 /* A core that does not answer leaves in force what it said last, until the end of that. */
 static int refresh(struct est_call *c, int form)
 {
 	struct est_crls *a = c->est->crls;
-	OWNED_BUF made = BUF_INIT(HTTP_REPLY_BODY_MAX);
+	struct form made = { 0 };
 	struct in_force now;
 	int e = ask(c, form, &now, &made);
 
 	pthread_mutex_lock(&a->lock);
 	a->looked_ms = clock_mono_ms();
 	if (!e)
-		e = keep(a, &now, form, &made);
+		keep(a, &now, form, &made);
 	else if (is_in_force(a, form))
 		e = 0;
 	pthread_mutex_unlock(&a->lock);
+	http_octets_drop(&made.octets);
 	return e;
 }
 
@@ -191,6 +232,17 @@ static bool is_there(struct est_crls *a, int form, bool is_asked)
 	return is;
 }
 
+static int reply(struct est_call *c, const struct form *f)
+{
+	struct est_crls *a = c->est->crls;
+	int e;
+
+	pthread_mutex_lock(&a->lock);
+	e = f->is_too_large ? -EMSGSIZE : http_reply_large(c->r, 200, "application/pkcs7-mime", f->octets);
+	pthread_mutex_unlock(&a->lock);
+	return e;
+}
+
 int est_crls(struct est_call *c)
 {
 	struct est_crls *a = c->est->crls;
@@ -199,10 +251,8 @@ int est_crls(struct est_call *c)
 
 	if (!is_asked)
 		atomic_flag_clear(&a->is_asked);
-	pthread_mutex_lock(&a->lock);
 	if (!e)
-		e = http_reply_body(c->r, 200, "application/pkcs7-mime", buf_bytes(&a->forms[form]));
-	pthread_mutex_unlock(&a->lock);
+		e = reply(c, &a->forms[form]);
 	if (e == -EMSGSIZE)
 		return est_refuse(c, 404, "the revocation lists are too large for this; fetch them where certificates "
 					  "say");

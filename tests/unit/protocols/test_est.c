@@ -31,6 +31,9 @@ static struct {
 	int chain;
 	unsigned n_chains;
 	int64_t crl_end_s;
+	uint64_t crl_number;
+	bool is_crl_large;
+	unsigned n_crls;
 } core;
 
 static void print(char *out, size_t size, struct bytes text)
@@ -118,13 +121,14 @@ int ca_get_key_chain(struct ca_door *ca, unsigned key_index, struct buf *out)
 int ca_get_crl_page(struct ca_door *ca, unsigned key_index, unsigned partition, uint64_t number, uint64_t offset,
 		    struct buf *out, struct ca_crl *info)
 {
-	*info = (struct ca_crl){ .number = 1, .next_update_s = core.crl_end_s };
+	*info = (struct ca_crl){ .number = core.crl_number, .next_update_s = core.crl_end_s };
 	return core.chain ? core.chain : key_index ? CA_CALL_NOT_FOUND : 0;
 }
 
 int ca_get_crl(struct ca_door *ca, unsigned key_index, unsigned partition, struct buf *der, struct ca_crl *info)
 {
-	return buf_append(der, bytes_of("\x30\x00", 2));
+	core.n_crls++;
+	return core.is_crl_large ? -EMSGSIZE : buf_append(der, bytes_of("\x30\x00", 2));
 }
 
 /* A profile that demands nothing. */
@@ -166,6 +170,7 @@ static char endpoint[] = "devices", profile[] = "device", label[] = "", other_la
 static int set_up(void **unused)
 {
 	memset(&core, 0, sizeof(core));
+	core.crl_number = 1;
 	core.answer.disposition = CA_ISSUED;
 	is_crowded = false;
 	est = (struct est){ .endpoint = endpoint, .profile = profile, .label = label, .waits = &waits,
@@ -178,6 +183,7 @@ static int set_up(void **unused)
 static int tear_down(void **unused)
 {
 	buf_fini(&r.body);
+	http_octets_drop(&r.large);
 	arena_drop(&arena);
 	return 0;
 }
@@ -570,6 +576,7 @@ static int get(int (*operation)(struct est_call *c))
 
 	r.n_headers = 0;
 	buf_reset(&r.body);
+	http_octets_drop(&r.large);
 	e = operation(&c);
 	assert_true(e == 0 || e == EST_ANSWERED);
 	return r.status;
@@ -609,6 +616,60 @@ static void a_list_that_has_ended_is_not_sent_while_the_core_is_away(void **unus
 		usleep(100000);
 	assert_int_equal(get(est_crls), 503);
 	assert_int_equal(get(est_crls), 503);
+	est_crls_drop(&est.crls);
+}
+
+/* SignedData of RFC 5652 that has no content, one list (here an empty SEQUENCE), and no signer. */
+static const char lists_text[] = "MCcGCSqGSIb3DQEHAqAaMBgCAQExADALBgkqhkiG9w0BBwGhAjAAMQA=";
+
+static void sends_lists(struct http_octets *octets)
+{
+	char got[sizeof(lists_text)] = "";
+
+	assert_int_equal(http_octets_size(octets), strlen(lists_text));
+	assert_int_equal(http_octets_read(octets, 0, got, strlen(lists_text)), 0);
+	assert_string_equal(got, lists_text);
+}
+
+/* However slowly they read: they have no copy each, and who has read through two changes of the list is cut off. */
+static void readers_of_the_lists_share_one_file(void **unused)
+{
+	struct http_reply slow = { 0 };
+
+	assert_int_equal(est_crls_new(&est.crls), 0);
+	core.crl_end_s = clock_wall_s() + 60;
+	assert_int_equal(get(est_crls), 200);
+	slow.large = http_octets_hold(r.large);
+	assert_int_equal(get(est_crls), 200);
+	assert_ptr_equal(r.large, slow.large);
+	assert_int_equal(core.n_crls, 1);
+	sends_lists(slow.large);
+	for (core.crl_number = 2; core.crl_number <= 3; core.crl_number++) {
+		char octet;
+
+		usleep(1100000);
+		assert_int_equal(get(est_crls), 200);
+		assert_ptr_not_equal(r.large, slow.large);
+		assert_int_equal(core.n_crls, core.crl_number);
+		assert_int_equal(http_octets_read(slow.large, 0, &octet, 1), core.crl_number == 2 ? 0 : -ESTALE);
+	}
+	http_octets_drop(&slow.large);
+	est_crls_drop(&est.crls);
+}
+
+static void lists_that_are_too_large_are_fetched_once(void **unused)
+{
+	assert_int_equal(est_crls_new(&est.crls), 0);
+	core.crl_end_s = clock_wall_s() + 60;
+	core.is_crl_large = true;
+	assert_int_equal(get(est_crls), 404);
+	usleep(1100000);
+	assert_int_equal(get(est_crls), 404);
+	assert_int_equal(core.n_crls, 1);
+	core.is_crl_large = false;
+	core.crl_number = 2;
+	usleep(1100000);
+	assert_int_equal(get(est_crls), 200);
 	est_crls_drop(&est.crls);
 }
 
@@ -658,6 +719,8 @@ int main(void)
 		TEST(a_crowd_is_told_to_come_back),
 		TEST(certificates_are_there_while_the_core_is_away),
 		TEST(a_list_that_has_ended_is_not_sent_while_the_core_is_away),
+		TEST(readers_of_the_lists_share_one_file),
+		TEST(lists_that_are_too_large_are_fetched_once),
 		TEST(clients_are_told_to_link_where_it_is_needed),
 	};
 
