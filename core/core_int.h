@@ -138,7 +138,9 @@ struct ca_core {
 	struct polls *polls;
 	struct rejects *rejects;
 	struct credential_guard *credential_guard;
-	int64_t swept_ms;               /* monotonic; only the finisher's */
+	int64_t swept_ms;               /* monotonic; only the finisher's, as are the next two */
+	int64_t steady_since_ms;        /* monotonic; 0: nobody has looked at the clock yet */
+	int64_t clock_offset_ms;        /* wall time without monotonic time */
 	int sockets[CA_SOCKETS_];       /* -1: none */
 	int lock_fd;                    /* holds the lock on the data folder */
 	_Atomic int64_t last_id;        /* ids are given in memory and never twice */

@@ -20,7 +20,7 @@
 #define BATCH 64
 #define SWEEP_INTERVAL_MS 3600000
 #define SWEEP_ROWS 200    /* of one transaction */
-#define SWEEP_ROUNDS 100  /* of one sweep: what a clock that ran ahead for an hour can cost has an end */
+#define SWEEP_ROUNDS 100  /* of one sweep */
 
 /* A grant that is written now must say what was approved then. When the profile changed meanwhile that is not known
  * any more: the grant then fits nothing, and the client waits again. */
@@ -177,12 +177,13 @@ static void remove_old(struct ca_core *core, enum store_purge what)
 static void sweep(struct ca_core *core)
 {
 	int64_t now_ms = clock_mono_ms();
+	bool is_steady = clock_guard_is_steady(core);
 
 	if (core->swept_ms && now_ms - core->swept_ms < SWEEP_INTERVAL_MS)
 		return;
 	core->swept_ms = now_ms;
 	credentials_sweep(core);
-	if (!core->settings.retention_ms || clock_guard_behind_ms(core))
+	if (!core->settings.retention_ms || !is_steady || clock_guard_behind_ms(core))
 		return;
 	remove_old(core, PURGE_REQUESTS);
 	remove_old(core, PURGE_UNREVOKED);

@@ -92,6 +92,13 @@ void clock_fake_advance(int64_t ms)
 	pthread_mutex_unlock(&fake_lock);
 }
 
+void clock_fake_jump(int64_t ms)
+{
+	pthread_mutex_lock(&fake_lock);
+	fake_wall += ms;
+	pthread_mutex_unlock(&fake_lock);
+}
+
 void clock_fake_end(void)
 {
 	int64_t real;

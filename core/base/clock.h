@@ -23,6 +23,7 @@ struct timespec clock_deadline_after(int64_t ms);
 /* A test's clock: from now on time stands still at `wall_ms` until it is set or advanced. Process-wide. */
 void clock_fake_set(int64_t wall_ms);
 void clock_fake_advance(int64_t ms);
+void clock_fake_jump(int64_t ms); /* wall time alone, as when somebody sets the clock */
 void clock_fake_end(void);
 
 /* RFC 3339 in UTC: `2026-11-23T05:32:50Z`. */

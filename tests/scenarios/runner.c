@@ -166,13 +166,23 @@ static void step_recover(struct scenario *s, const struct step *step)
 	rig_finish_interrupted(&s->rig);
 }
 
-static void step_advance(struct scenario *s, const struct step *step)
+static int64_t how_far(struct scenario *s, const struct step *step)
 {
 	int64_t ms = step->n > 1 ? duration_ms(step->words[1]) : 0;
 
 	if (!ms)
-		scenario_fail(s, "advance: how far?");
-	clock_fake_advance(ms);
+		scenario_fail(s, "how far?");
+	return ms;
+}
+
+static void step_advance(struct scenario *s, const struct step *step)
+{
+	clock_fake_advance(how_far(s, step));
+}
+
+static void step_jump(struct scenario *s, const struct step *step)
+{
+	clock_fake_jump(how_far(s, step));
 }
 
 /* The clock is right, an administrator says. */
@@ -494,7 +504,8 @@ static const struct {
 	{ "start", step_start, false },      { "stop", step_stop, false },         { "restart", step_restart, false },
 	{ "locate", step_locate, false },    { "settle", step_settle, true },      { "recover", step_recover, true },
 	{ "accept-clock", step_accept_clock, true },
-	{ "advance", step_advance, false },  { "health", step_health, true },      { "signer", step_signer, true },
+	{ "advance", step_advance, false },  { "jump", step_jump, false },         { "health", step_health, true },
+	{ "signer", step_signer, true },
 	{ "say", step_say, false },          { "always", step_say, false },        { "do", step_do, false },
 	{ "hold", step_hold, false },        { "release", step_release, false },   { "begin", step_begin, true },
 	{ "finish", step_finish, false },    { "close", step_close, true },        { "sleep", step_sleep, false },
