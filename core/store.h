@@ -127,4 +127,4 @@ int store_count(struct ca_core *core, struct store_counts *out);
 int store_release_denied(struct ca_core *core);
 
 /* The largest request number in use; 0 for none. */
-int store_last_id(struct ca_core *core, int64_t *id);
+int store_last_id(struct ca_core *core, int64_t *id); /* that was ever given; 0: none */

@@ -580,7 +580,7 @@ int store_count(struct ca_core *core, struct store_counts *out)
 static int last_id(struct db_conn *conn, void *arg)
 {
 	OWNED(db_rows) rows = NULL;
-	int e = db_select(conn, &rows, "SELECT coalesce(max(id), 0) FROM requests");
+	int e = db_select(conn, &rows, "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name='requests'");
 
 	if (!e && (e = db_next(rows)) == DB_ROW) {
 		*(int64_t *)arg = db_col_int(rows, 0);

@@ -5,8 +5,9 @@
 #include "core/store.h"
 
 static const char schema_1[] =
+	/* No number is given again, also of a row that was purged: audit trail and exits know requests by it. */
 	"CREATE TABLE requests("
-	" id INTEGER PRIMARY KEY,"
+	" id INTEGER PRIMARY KEY AUTOINCREMENT,"
 	" state INTEGER NOT NULL,"
 	" version INTEGER NOT NULL,"
 	" ca TEXT NOT NULL, protocol TEXT NOT NULL, endpoint TEXT NOT NULL, profile TEXT NOT NULL,"
