@@ -25,8 +25,12 @@ typedef int edit_fn(struct ca_core *core, struct ca_request *r, const struct ca_
 static int set_attribute(struct ca_core *core, struct ca_request *r, const struct ca_edit *edit,
 			 struct ca_outcome *out)
 {
-	int e = request_set_attribute(r, edit->name, edit->value, true);
+	int e;
 
+	if (ca_attribute_is_observed(edit->name))
+		return admin_turn_say(out, CA_ADMIN_INVALID,
+				      "this attribute says what was seen of the client; officers set others");
+	e = request_set_attribute(r, edit->name, edit->value, true);
 	if (e)
 		return e == -ENOMEM ? e :
 				      admin_turn_say(out, CA_ADMIN_INVALID,

@@ -11,6 +11,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/prove.h"
 #include "core/x509/text.h"
 #include "core/base/der.h"
 
@@ -99,6 +100,21 @@ bool attribute_name_equal(const char *a, const char *b)
 		if (!*a)
 			return true;
 	}
+}
+
+bool ca_attribute_is_observed(const char *name)
+{
+	static const char *const names[] = {
+		PROVE_RENEWS, PROVE_RENEWED_NAMES,
+		"acme-account", "acme-contact", "acme-external-account", "user-agent",
+		"est-operation", "est-label", "pop-linked", "client-trust",
+		"scep-message-type", "scep-transaction-id", "scep-digest", "scep-cipher",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (attribute_name_equal(names[i], name))
+			return true;
+	return false;
 }
 
 int attribute_check(const char *name, const char *value)

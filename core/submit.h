@@ -103,6 +103,10 @@ struct ca_attribute {
 	const char *value; /* at most 4096 octets */
 };
 
+/* Is it one by which the core or an adapter of the gateway says what was seen of a client? Nobody else sets those: no
+ * officer and no configuration. Compared as policy compares names: without case, blanks and '-'. */
+bool ca_attribute_is_observed(const char *name);
+
 #define CA_NAMES_MAX 1000
 
 /* What for a certificate is shown. */
