@@ -188,6 +188,11 @@ static int draft_places(struct draft *d, struct ca_core *core, const struct cred
 				 utf8_fit(spec->endpoints[i], 64), spec->endpoints[i]);
 			return CA_ADMIN_INVALID;
 		}
+		if (!conf_str(e, "profile")) {
+			snprintf(why, CA_REASON_SIZE, "the endpoint '%.*s' takes no requests: it has no profile",
+				 utf8_fit(spec->endpoints[i], 64), spec->endpoints[i]);
+			return CA_ADMIN_INVALID;
+		}
 		add_line(&d->endpoints, spec->endpoints[i]);
 		add_line(&there, conf_str(e, "profile"));
 	}

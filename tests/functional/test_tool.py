@@ -176,6 +176,25 @@ def the_daemon_and_its_configuration():
         p.run("endpoint", "snippet", "acme", "certbot", "--domain", "$(reboot)", code=2)
 
 
+def add_status(g):
+    with open(g.config, encoding="utf-8") as f:
+        text = f.read()
+    with open(g.config, "w", encoding="utf-8") as f:
+        f.write(text.replace("listeners:\n", "  - {name: status, protocol: status, path: /status, ca: Test CA}\nlisteners:\n", 1))
+
+
+def a_credential_is_for_who_takes_requests():
+    with Place(set_up=add_status) as p:
+        for kind, words in (("eab", ["create"]), ("challenge", ["create"]), ("token", ["create"]),
+                            ("user", ["create", "x", "--generate"]), ("vendor", ["add", "x", p.g.root]),
+                            ("ra", ["add", "x", p.g.root])):
+            for endpoint, why in (("status", "takes no requests"), ("nowhere", "there is no endpoint"),
+                                  ("internal", "there is no endpoint")):
+                said = p.run(kind, *words, "--endpoint", "acme", "--endpoint", endpoint, "--scope", "any", code=2).stderr
+                check(why in said, f"{kind} {endpoint}: {said}")
+        check(p.run("status").returncode == 0, "the core is there")
+
+
 def a_credential_for_any_name_is_shown_to_who_asks_how_it_is():
     with Place() as p:
         status = json.loads(p.run("status", "-o", "json").stdout)
@@ -537,7 +556,7 @@ def the_pager_gets_what_is_longer_than_the_screen():
 
 
 main([every_list_in_every_format, scripts_get_what_they_were_promised, exit_codes, the_daemon_and_its_configuration,
-      a_credential_for_any_name_is_shown_to_who_asks_how_it_is,
+      a_credential_is_for_who_takes_requests, a_credential_for_any_name_is_shown_to_who_asks_how_it_is,
       a_request_is_named_by_number_serial_or_key, lists_take_filters, pages_follow_the_order_of_the_list,
       several_results_are_one_document, batches_are_counted,
       waiting_for_what_happens, policy_is_asked_without_deciding,
