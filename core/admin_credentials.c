@@ -60,6 +60,7 @@ void admin_create_credential(const struct admin_ask *a)
 		.password = or_null(q->password),
 		.certificates = bytes_of(q->certificates.data, q->certificates.len),
 		.is_by_name = q->by_name,
+		.delegates = q->delegates,
 	};
 	struct credential_made made;
 	char why[CA_REASON_SIZE];
@@ -113,6 +114,8 @@ static Gatehouse__Admin__Credential *describe(const struct admin_ask *a, const s
 	c->revoked_ms = row->revoked_ms;
 	c->uses_left = row->uses_left;
 	c->used = row->used;
+	c->delegates = row->delegates;
+	c->device = (char *)row->device;
 	return c;
 }
 

@@ -209,6 +209,14 @@ static int draft_places(struct draft *d, struct ca_core *core, const struct cred
 	return buf_status(&d->endpoints) ? buf_status(&d->endpoints) : buf_status(&d->profiles);
 }
 
+int credential_fill_scope(struct arena *arena, const char *scope, const char *serial_number, const char *udid,
+			  const char **out)
+{
+	const struct scope_word words[] = { { SCOPE_SERIAL_NUMBER, serial_number }, { "{udid}", udid } };
+
+	return name_scope_fill(arena, scope, words, sizeof(words) / sizeof(*words), out);
+}
+
 static int draft_scope(struct draft *d, const struct credential_spec *spec, char why[static CA_REASON_SIZE])
 {
 	OWNED(arena) arena = NULL;
@@ -225,6 +233,8 @@ static int draft_scope(struct draft *d, const struct credential_spec *spec, char
 		return say(why, CA_ADMIN_INVALID, "the scope is too long");
 	if (!e && spec->kind == CA_EVIDENCE_VENDOR)
 		e = shown_fill_scope(arena, buf_str(&d->scope), "1", "1", &text);
+	if (!e && spec->delegates)
+		e = credential_fill_scope(arena, buf_str(&d->scope), "1", "1", &text);
 	if (!e)
 		e = name_scope_parse(&scope, arena, text ? text : buf_str(&d->scope), why);
 	return e == -EINVAL ? CA_ADMIN_INVALID : e;
@@ -247,6 +257,10 @@ static int check_spec(const struct credential_spec *spec, char why[static CA_REA
 		return say(why, CA_ADMIN_INVALID, "a password has 8 to 1024 printable ASCII characters");
 	if (spec->note && !is_note(spec->note))
 		return say(why, CA_ADMIN_INVALID, "a note has up to 127 printable ASCII characters, and no quote");
+	if (spec->delegates && spec->kind != CA_EVIDENCE_USER && spec->kind != CA_EVIDENCE_TOKEN)
+		return say(why, CA_ADMIN_INVALID, "challenges are made for a user or token, and for none else");
+	if (spec->delegates > DELEGATES_MAX)
+		return say(why, CA_ADMIN_INVALID, "at most 100000 challenges wait at once");
 	if (spec->lifetime_ms < 0 || spec->lifetime_ms > LIFETIME_MAX_MS || spec->uses > USES_MAX)
 		return say(why, CA_ADMIN_INVALID, "at most 3660 days, and at most 1000000 uses");
 	return 0;
@@ -351,6 +365,7 @@ static int create(struct ca_core *core, const struct ca_admin_caller *who, const
 	d->row.now_ms = clock_wall_ms();
 	d->row.until_ms = out->until_ms = lifetime_ms ? d->row.now_ms + lifetime_ms : 0;
 	d->row.uses = spec->uses ? spec->uses : k->uses;
+	d->row.delegates = spec->delegates;
 	e = store_add_credential(core, &d->row);
 	if (e == DB_CONFLICT)
 		return say(why, CA_ADMIN_INVALID,
@@ -578,11 +593,13 @@ static void note_failure(struct ca_core *core, const struct ca_credential_claim 
 static int fill(const struct credential_found *found, struct arena *arena, struct credential *out)
 {
 	const struct credential_row *row = &found->row;
+	const char *scope = row->scope;
 	int64_t now_ms = clock_wall_ms();
 	char why[CA_REASON_SIZE];
 	int e;
 
-	*out = (struct credential){ .id = row->id, .kind = row->kind };
+	*out = (struct credential){ .id = row->id, .kind = row->kind, .delegates = row->delegates,
+				    .scope_text = row->scope, .device = row->device };
 	out->is_over = (row->until_ms && row->until_ms < now_ms) ||
 		       (row->uses_left == 0 && row->kind != CA_EVIDENCE_EAB);
 	out->text = credential_has_name(row->kind) ?
@@ -592,7 +609,9 @@ static int fill(const struct credential_found *found, struct arena *arena, struc
 		out->requester = arena_printf(arena, "est:user:%s", row->name);
 	if (row->kind == CA_EVIDENCE_TOKEN)
 		out->requester = arena_printf(arena, "est:token:%lld", (long long)row->id);
-	e = name_scope_parse(&out->scope, arena, row->scope, why);
+	e = row->delegates ? credential_fill_scope(arena, row->scope, NULL, NULL, &scope) : 0;
+	if (!e)
+		e = name_scope_parse(&out->scope, arena, scope, why);
 	return e ? e : out->text ? 0 : -ENOMEM;
 }
 

@@ -48,6 +48,9 @@ struct credential_spec {
 	struct bytes certificates;       /* PEM or DER. VENDOR: anchors. RA: its own, and behind it, when by name and
 					  * not of this core, those of its issuers */
 	bool is_by_name;                 /* RA: any certificate with that issuer and subject; else with that key */
+	unsigned delegates;              /* USER, TOKEN: how many challenges may wait at once that were made for it
+					  * (core/delegate.h); 0: none is. {serialNumber} and {udid} in its scope
+					  * stand for those of the device that one is for, and prove nothing without */
 };
 
 struct credential_made {
@@ -82,6 +85,8 @@ struct credential_row {
 	int64_t uses_left;                        /* -1: without end */
 	int64_t used;
 	bool is_by_name;                          /* RA */
+	unsigned delegates;
+	const char *device;                       /* of a challenge for one: what a request must name, one a line */
 };
 
 /* EAB, USER, VENDOR and RA have one; of the others the number tells them apart. */
@@ -102,6 +107,13 @@ int credentials_count_any(struct ca_core *core, struct credentials_any *out);
 
 /* ---- shown by clients ---- */
 
+#define DELEGATES_MAX 100000
+
+/* The scope of a credential that may have challenges made, for one device (values NULL: none is known). As
+ * name_scope_fill(). */
+int credential_fill_scope(struct arena *arena, const char *scope, const char *serial_number, const char *udid,
+			  const char **out);
+
 /* A credential that was found and whose secret was right. In the arena of who asked. */
 struct credential {
 	int64_t id;              /* 0: a certificate that proves its own names, for which there is no row */
@@ -111,6 +123,9 @@ struct credential {
 	struct name_scope scope;
 	/* Of certificates: */
 	enum ca_trust trust;
+	unsigned delegates;      /* USER, TOKEN: challenges that it may have waiting at once */
+	const char *scope_text;  /* USER, TOKEN: as it was written */
+	const char *device;      /* CHALLENGE: a request must name one of these lines; "": there is none to name */
 	const char *about;       /* further words for timelines; NULL: none */
 	int64_t certificate_id;  /* of the request by which this core issued it; 0 */
 	/* OWN: */

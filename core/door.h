@@ -16,6 +16,7 @@ struct ca_door_calls {
 			struct ca_outcome *out);
 	int (*check_credential)(struct ca_door *door, const struct ca_credential_claim *claim,
 				struct ca_credential_answer *answer);
+	int (*delegate)(struct ca_door *door, const struct ca_delegation *delegation, struct ca_delegated *out);
 	int (*get_crl)(struct ca_door *door, unsigned key_index, unsigned partition, uint64_t number, uint64_t offset,
 		       struct buf *out, struct ca_crl *info);
 	int (*get_certificate)(struct ca_door *door, const struct ca_certificate_id *id, struct ca_certificate *out);

@@ -17,6 +17,7 @@
 #include "core/base/pool.h"
 #include "core/core_int.h"
 #include "core/credentials.h"
+#include "core/delegate.h"
 #include "core/keys.h"
 #include "core/message.h"
 #include "core/publish.h"
@@ -66,6 +67,7 @@ struct answer {
 	Message reply;
 	struct ca_outcome out;
 	struct ca_credential_answer checked;
+	struct ca_delegated delegated;
 	struct ca_ocsp_answer status;
 	struct ca_certificate certificate;
 	struct buf text;
@@ -73,6 +75,7 @@ struct answer {
 		Gatehouse__Core__Ca ca;
 		Gatehouse__Core__Outcome outcome;
 		Gatehouse__Core__Checked checked;
+		Gatehouse__Core__Delegated delegated;
 		Gatehouse__Core__OcspAnswer ocsp;
 		Gatehouse__Core__Health health;
 		Gatehouse__Core__Metrics metrics;
@@ -261,6 +264,32 @@ static void check_credential(struct answer *a)
 	a->reply.checked = &a->body.checked;
 }
 
+static int delegate(struct answer *a, const Gatehouse__Core__DelegateChallenge *q)
+{
+	struct ca *ca = find_ca(a, q->ca);
+	struct ca_credential_claim claim = { 0 };
+	struct ca_delegation d;
+	const char *why = "this core has no such CA for this intermediary";
+	int e = ca ? message_to_delegation(q, &claim, &d, &why) : CA_CALL_REFUSED;
+
+	if (!e)
+		return delegate_challenge(ca, a->by, &d, &a->delegated);
+	snprintf(a->delegated.reason, sizeof(a->delegated.reason), "%s", why);
+	return e;
+}
+
+static void answer_delegate(struct answer *a)
+{
+	int e = delegate(a, a->call->delegate_challenge);
+
+	if (e < 0)
+		log_error("core.call.failed", "intermediary", a->by->name, "error", strerror(-e));
+	gatehouse__core__delegated__init(&a->body.delegated);
+	message_from_delegated(e, &a->delegated, &a->body.delegated);
+	a->reply.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_DELEGATED;
+	a->reply.delegated = &a->body.delegated;
+}
+
 static void get_crl(struct answer *a)
 {
 	const Gatehouse__Core__GetCrl *q = a->call->get_crl;
@@ -374,6 +403,7 @@ static const struct {
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_REVOKE, revoke_certificate },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_WITHDRAW, withdraw },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_CHECK_CREDENTIAL, check_credential },
+	{ GATEHOUSE__CORE__MESSAGE__WHAT_DELEGATE_CHALLENGE, answer_delegate },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_GET_CRL, get_crl },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_GET_CERTIFICATE, get_certificate },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_OCSP, ocsp },
@@ -413,6 +443,7 @@ int intermediaries_answer(struct ca_core *core, const struct binding *by, struct
 		e = a.call ? answer_call(&a, reply) : -EBADMSG;
 	}
 	ca_outcome_fini(&a.out);
+	explicit_bzero(&a.delegated, sizeof(a.delegated));
 	buf_fini(&a.status.der);
 	buf_fini(&a.certificate.der);
 	buf_fini(&a.text);

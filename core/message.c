@@ -24,6 +24,7 @@ _Static_assert((int)GATEHOUSE__CORE__TRUST__TRUST_RA == CA_TRUST_RA, "trust");
 _Static_assert((int)GATEHOUSE__CORE__DISPOSITION__DISPOSITION_REVOKED == CA_REVOKED, "dispositions");
 _Static_assert((int)GATEHOUSE__CORE__STATUS__STATUS_WITHDRAWN == CA_STATUS_WITHDRAWN, "statuses");
 _Static_assert((int)GATEHOUSE__CORE__CALL__CALL_KEY_WANTED == CA_CALL_KEY_WANTED, "outcomes of calls");
+_Static_assert((int)GATEHOUSE__CORE__CALL__CALL_FULL == CA_CALL_FULL, "outcomes of calls");
 _Static_assert((int)GATEHOUSE__CORE__REVOKE_PROOF__REVOKE_PROOF_NAMES == CA_REVOKE_BY_NAMES, "proofs");
 
 /* ---- octets ---- */
@@ -167,6 +168,67 @@ int message_to_checked(const Gatehouse__Core__Checked *m, struct ca_credential_a
 	out->trust = (enum ca_trust)m->trust;
 	out->is_over = m->is_over;
 	return (int)m->call;
+}
+
+/* ---- challenges on demand ---- */
+
+void message_from_delegation(const struct ca_delegation *from, Gatehouse__Core__Credential *claim,
+			     Gatehouse__Core__DelegateChallenge *out)
+{
+	message_from_claim(from->claim, claim);
+	out->credential = claim;
+	out->endpoint = text_of(from->claim->endpoint);
+	out->source_address = text_of(from->claim->source_address);
+	out->serial_number = text_of(from->serial_number);
+	out->udid = text_of(from->udid);
+	out->is_bound = from->is_bound;
+	out->lifetime_s = from->lifetime_s;
+}
+
+int message_to_delegation(const Gatehouse__Core__DelegateChallenge *m, struct ca_credential_claim *claim,
+			  struct ca_delegation *d, const char **why)
+{
+	*why = "a challenge is made for a credential";
+	if (!m->credential || message_to_claim(m->credential, claim, why))
+		return CA_CALL_REFUSED;
+	claim->endpoint = m->endpoint;
+	claim->source_address = *m->source_address ? m->source_address : NULL;
+	*d = (struct ca_delegation){
+		.claim = claim,
+		.serial_number = *m->serial_number ? m->serial_number : NULL,
+		.udid = *m->udid ? m->udid : NULL,
+		.is_bound = m->is_bound,
+		.lifetime_s = m->lifetime_s,
+	};
+	return 0;
+}
+
+void message_from_delegated(int call, struct ca_delegated *from, Gatehouse__Core__Delegated *out)
+{
+	out->call = call < 0 ? GATEHOUSE__CORE__CALL__CALL_FAILED : (Gatehouse__Core__Call)call;
+	out->id = from->id;
+	out->challenge = from->challenge;
+	out->until_ms = from->until_ms;
+	out->reason = from->reason;
+	out->retry_after_s = from->retry_after_s;
+}
+
+int message_to_delegated(const Gatehouse__Core__Delegated *m, struct ca_delegated *out)
+{
+	int call = (int)m->call;
+
+	if (m->call == GATEHOUSE__CORE__CALL__CALL_FAILED)
+		return -EIO;
+	if ((call < 0 || call > CA_CALL_REFUSED) && call != CA_CALL_NOT_PERMITTED && call != CA_CALL_FULL)
+		return -EBADMSG;
+	if (strlen(m->challenge) >= sizeof(out->challenge) || (call == 0) != (*m->challenge != '\0'))
+		return -EBADMSG;
+	out->id = m->id;
+	out->until_ms = m->until_ms;
+	out->retry_after_s = m->retry_after_s;
+	snprintf(out->challenge, sizeof(out->challenge), "%s", m->challenge);
+	snprintf(out->reason, sizeof(out->reason), "%s", m->reason);
+	return call;
 }
 
 /* ---- submissions ---- */

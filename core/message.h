@@ -43,6 +43,14 @@ int message_from_names(struct arena *arena, const struct ca_name *names, size_t 
 struct ca_name *message_to_names(struct arena *arena, Gatehouse__Core__Name *const *from, size_t n);
 
 void message_from_checked(int call, struct ca_credential_answer *from, Gatehouse__Core__Checked *out);
+/* `d` borrows from the message and from `claim`. 0; CA_CALL_REFUSED with `why`. */
+void message_from_delegation(const struct ca_delegation *from, Gatehouse__Core__Credential *claim,
+			     Gatehouse__Core__DelegateChallenge *out);
+int message_to_delegation(const Gatehouse__Core__DelegateChallenge *m, struct ca_credential_claim *claim,
+			  struct ca_delegation *d, const char **why);
+void message_from_delegated(int call, struct ca_delegated *from, Gatehouse__Core__Delegated *out);
+int message_to_delegated(const Gatehouse__Core__Delegated *m, struct ca_delegated *out);
+
 int message_to_checked(const Gatehouse__Core__Checked *m, struct ca_credential_answer *out);
 
 /* Pointers into what is read, and arrays in the arena. 0; -ENOMEM; for an answer that is none -EBADMSG. */

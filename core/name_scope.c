@@ -94,6 +94,67 @@ int name_scope_parse(struct name_scope *out, struct arena *arena, const char *te
 	return e;
 }
 
+/* ---- for one device ---- */
+
+static const struct scope_word *word_at(const char *at, const struct scope_word *words, size_t n_words)
+{
+	for (size_t i = 0; i < n_words; i++)
+		if (strncmp(at, words[i].word, strlen(words[i].word)) == 0)
+			return &words[i];
+	return NULL;
+}
+
+/* A value of the device stands for itself: nothing in it may be a pattern, or another line. */
+static bool is_plain(const char *value)
+{
+	return value && *value &&
+	       !value[strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")];
+}
+
+/* One line; false: it names what the device has not. */
+static bool fill_line(struct buf *out, const char *line, const struct scope_word *words, size_t n_words)
+{
+	const char *whole = line;
+
+	while (*line) {
+		const struct scope_word *w = word_at(line, words, n_words);
+
+		if (w && !is_plain(w->value))
+			return false;
+		if (w)
+			buf_append_str(out, w->value);
+		else
+			buf_append_char(out, *line);
+		line += w ? strlen(w->word) : 1;
+	}
+	/* The word for every name is an administrator's alone. */
+	return strcmp(buf_str(out), "any") != 0 || strcmp(whole, "any") == 0;
+}
+
+int name_scope_fill(struct arena *arena, const char *text, const struct scope_word *words, size_t n_words,
+		    const char **out)
+{
+	OWNED_BUF all = BUF_INIT(2 * SCOPE_TEXT_MAX);
+	OWNED_STR copy = strdup(text);
+	char *rest = copy;
+	int e = copy ? 0 : -ENOMEM;
+
+	for (char *line; !e && (line = strsep(&rest, "\n"));) {
+		OWNED_BUF one = BUF_INIT(2 * SCOPE_TEXT_MAX);
+		bool fits = fill_line(&one, line, words, n_words);
+
+		e = buf_status(&one);
+		if (!e && fits)
+			e = buf_printf(&all, "%s\n", buf_str(&one));
+	}
+	if (e)
+		return e;
+	*out = arena_strdup(arena, buf_str(&all));
+	return *out ? 0 : -ENOMEM;
+}
+
+/* ---- asking ---- */
+
 bool name_scope_has(const struct name_scope *scope, enum ca_name_kind kind, const char *value)
 {
 	for (size_t i = 0; i < scope->n_names; i++)

@@ -16,6 +16,14 @@
 #define SCOPE_PATTERN_SIZE 256
 #define SCOPE_TEXT_MAX (SCOPE_PATTERNS_MAX * SCOPE_PATTERN_SIZE)
 
+/* What stands for a value in the scope of who asks for others: "{serialNumber}", and what it is of this device. */
+#define SCOPE_SERIAL_NUMBER "{serialNumber}"
+
+struct scope_word {
+	const char *word;
+	const char *value; /* NULL: not known */
+};
+
 struct name_scope {
 	bool is_any;
 	struct pattern *names;
@@ -28,6 +36,11 @@ struct name_scope {
 
 /* In the arena. 0; -EINVAL with a sentence in `why`; -ENOMEM. */
 int name_scope_parse(struct name_scope *out, struct arena *arena, const char *text, char why[static CA_REASON_SIZE]);
+
+/* The scope for one device: each word is its value. Patterns with a word whose value is not known, or is anything but
+ * letters, digits and "-._", are left out. In the arena. 0; -EMSGSIZE: with the values it is too long; -ENOMEM. */
+int name_scope_fill(struct arena *arena, const char *text, const struct scope_word *words, size_t n_words,
+		    const char **out);
 
 bool name_scope_has(const struct name_scope *scope, enum ca_name_kind kind, const char *value);
 bool name_scope_has_part(const struct name_scope *scope, const char *component, const char *value);

@@ -289,6 +289,48 @@ static int begin_renewal(const struct judging *j)
 	return request_take_wanted(r);
 }
 
+/* ---- for one device ---- */
+
+static bool is_word(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* As a word of its own: "C02" stands in "mac-C02.example.com" and not in "C021". */
+static bool has_word(const char *text, const char *word, size_t n)
+{
+	for (const char *at = text; strlen(at) >= n; at++)
+		if (strncasecmp(at, word, n) == 0 && (at == text || !is_word(at[-1])) && !is_word(at[n]))
+			return true;
+	return false;
+}
+
+/* Where a certificate says whose it is: common name, serial number, and the names of the SAN. */
+static bool is_named(const struct csr *csr, const char *word, size_t n)
+{
+	for (size_t i = 0; i < csr->n_names; i++)
+		if (has_word(csr->names[i].value, word, n))
+			return true;
+	for (size_t i = 0; i < csr->n_parts; i++) {
+		const struct subject_component *c = issue_subject_component_of(csr->parts[i].oid);
+
+		if (c && (strcmp(c->word, "CN") == 0 || strcmp(c->word, "serialNumber") == 0) &&
+		    has_word(csr->parts[i].value, word, n))
+			return true;
+	}
+	return false;
+}
+
+/* A challenge that was made for one device is for no other one, whatever names its scope has besides. */
+static int check_device(const struct judging *j, const struct credential *c)
+{
+	for (const char *line = c->device; line && *line; line += strcspn(line, "\n"), line += *line == '\n')
+		if (is_named(&j->r->csr, line, strcspn(line, "\n")))
+			return 0;
+	return refuse(j->why, "the credential is for one device, whose serial number or UDID neither the subject nor a "
+			      "name of the request has", "", "");
+}
+
 static int judge(const struct judging *j)
 {
 	struct ca_request *r = j->r;
@@ -298,6 +340,9 @@ static int judge(const struct judging *j)
 	if (!j->renewed && r->csr.wanted)
 		e = refuse(j->why, "ChangeSubjectName is for who renews by the certificate whose names change; others "
 				   "ask for the new names in the request itself", "", "");
+	for (size_t i = 0; !e && i < j->n; i++)
+		if (j->shown[i].device && *j->shown[i].device)
+			e = check_device(j, &j->shown[i]);
 	if (!e)
 		e = take_names(j);
 	/* However the request writes them, they are the same names to rules about renewals. */

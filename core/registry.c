@@ -13,6 +13,7 @@
 #include "core/connect.h"
 #include "core/core_int.h"
 #include "core/credentials.h"
+#include "core/delegate.h"
 #include "core/door.h"
 #include "core/publish.h"
 #include "core/keys.h"
@@ -118,6 +119,13 @@ static int direct_check_credential(struct ca_door *door, const struct ca_credent
 	return credentials_check(d->ca->core, &d->intermediary, claim, answer);
 }
 
+static int direct_delegate(struct ca_door *door, const struct ca_delegation *delegation, struct ca_delegated *out)
+{
+	const struct direct_door *d = (struct direct_door *)door;
+
+	return delegate_challenge(d->ca, &d->intermediary, delegation, out);
+}
+
 static int direct_get_crl(struct ca_door *door, unsigned key_index, unsigned partition, uint64_t number,
 			  uint64_t offset, struct buf *out, struct ca_crl *info)
 {
@@ -178,6 +186,7 @@ static const struct ca_door_calls direct_calls = {
 	.revoke = direct_revoke,
 	.withdraw = direct_withdraw,
 	.check_credential = direct_check_credential,
+	.delegate = direct_delegate,
 	.get_crl = direct_get_crl,
 	.get_certificate = direct_get_certificate,
 	.ocsp = direct_ocsp,
@@ -409,6 +418,12 @@ int ca_poll(struct ca_door *door, const char *endpoint, const uint8_t poll_key[s
 	    struct ca_outcome *out)
 {
 	return door->calls->poll(door, endpoint, poll_key, out);
+}
+
+int ca_delegate_challenge(struct ca_door *door, const struct ca_delegation *delegation, struct ca_delegated *out)
+{
+	*out = (struct ca_delegated){ 0 };
+	return door->calls->delegate(door, delegation, out);
 }
 
 int ca_revoke(struct ca_door *door, const struct ca_revocation *revocation, struct ca_outcome *out)

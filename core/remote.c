@@ -547,6 +547,28 @@ static int remote_check_credential(struct ca_door *door, const struct ca_credent
 	return e ? e : message_to_checked(reply->checked, answer);
 }
 
+static int remote_delegate(struct ca_door *door, const struct ca_delegation *delegation, struct ca_delegated *out)
+{
+	struct remote_door *d = (struct remote_door *)door;
+	Gatehouse__Core__DelegateChallenge ask = GATEHOUSE__CORE__DELEGATE_CHALLENGE__INIT;
+	Gatehouse__Core__Credential claim = GATEHOUSE__CORE__CREDENTIAL__INIT;
+	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
+	OWNED(arena) arena = NULL;
+	const Message *reply;
+	int e;
+
+	message_from_delegation(delegation, &claim, &ask);
+	ask.ca = d->name;
+	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_DELEGATE_CHALLENGE;
+	m.delegate_challenge = &ask;
+	e = call(d->remote, &m, ASK_PATIENCE_MS, GATEHOUSE__CORE__MESSAGE__WHAT_DELEGATED, &arena, &reply);
+	if (e == CA_CALL_BUSY) {
+		out->retry_after_s = 1;
+		snprintf(out->reason, sizeof(out->reason), "the CA does not answer at the moment");
+	}
+	return e ? e : message_to_delegated(reply->delegated, out);
+}
+
 static const struct ca_door_calls remote_calls = {
 	.submit = remote_submit,
 	.ask = remote_ask,
@@ -554,6 +576,7 @@ static const struct ca_door_calls remote_calls = {
 	.revoke = remote_revoke,
 	.withdraw = remote_withdraw,
 	.check_credential = remote_check_credential,
+	.delegate = remote_delegate,
 	.get_crl = remote_get_crl,
 	.get_certificate = remote_get_certificate,
 	.ocsp = remote_ocsp,

@@ -341,68 +341,12 @@ static int find_row(struct finding *f, struct ca_request **row)
 
 /* ---- VENDOR ---- */
 
-static const char *value_of(const char *at, const char *serial_number, const char *common_name, size_t *n)
-{
-	static const char serial_word[] = "{serialNumber}", name_word[] = "{CN}";
-
-	if (strncmp(at, serial_word, sizeof(serial_word) - 1) == 0) {
-		*n = sizeof(serial_word) - 1;
-		return serial_number ? serial_number : "";
-	}
-	if (strncmp(at, name_word, sizeof(name_word) - 1) == 0) {
-		*n = sizeof(name_word) - 1;
-		return common_name ? common_name : "";
-	}
-	return NULL;
-}
-
-/* A value of the device stands for itself: nothing in it may be a pattern, or another line. */
-static bool is_plain(const char *value)
-{
-	return *value && !value[strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")];
-}
-
-/* One line; false: it names what the device has not. */
-static bool fill_line(struct buf *out, const char *line, const char *serial_number, const char *common_name)
-{
-	const char *whole = line;
-
-	while (*line) {
-		size_t n = 0;
-		const char *value = value_of(line, serial_number, common_name, &n);
-
-		if (value && !is_plain(value))
-			return false;
-		if (value)
-			buf_append_str(out, value);
-		else
-			buf_append_char(out, *line);
-		line += value ? n : 1;
-	}
-	/* The word for every name is an administrator's alone. */
-	return strcmp(buf_str(out), "any") != 0 || strcmp(whole, "any") == 0;
-}
-
 int shown_fill_scope(struct arena *arena, const char *scope, const char *serial_number, const char *common_name,
 		     const char **out)
 {
-	OWNED_BUF all = BUF_INIT(2 * SCOPE_TEXT_MAX);
-	OWNED_STR copy = strdup(scope);
-	char *rest = copy;
-	int e = copy ? 0 : -ENOMEM;
+	const struct scope_word words[] = { { SCOPE_SERIAL_NUMBER, serial_number }, { "{CN}", common_name } };
 
-	for (char *line; !e && (line = strsep(&rest, "\n"));) {
-		OWNED_BUF one = BUF_INIT(2 * SCOPE_TEXT_MAX);
-		bool fits = fill_line(&one, line, serial_number, common_name);
-
-		e = buf_status(&one);
-		if (!e && fits)
-			e = buf_printf(&all, "%s\n", buf_str(&one));
-	}
-	if (e)
-		return e;
-	*out = arena_strdup(arena, buf_str(&all));
-	return *out ? 0 : -ENOMEM;
+	return name_scope_fill(arena, scope, words, sizeof(words) / sizeof(*words), out);
 }
 
 /* The same device for as long as it has this key. */

@@ -39,6 +39,7 @@ enum {
 	STORE_CHANGED = 11,   /* the row is no longer as it was read (or the state forbids it): nothing was written */
 	STORE_SPENT = 13,     /* its credential was used up by somebody faster: nothing was written */
 	STORE_BLOCKED = 14,   /* its key was revoked as compromised meanwhile: nothing was written */
+	STORE_FULL = 15,      /* as many wait as may: nothing was written */
 	STORE_DUPLICATE = 12, /* another row has this transaction key, these names pending, or this serial */
 };
 

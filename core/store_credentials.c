@@ -11,8 +11,8 @@
 #include "core/base/clock.h"
 #include "core/base/own.h"
 
-static int record(struct db_conn *conn, const char *actor, const char *action, const char *subject, const char *detail,
-		  int64_t now_ms)
+int store_record_credential(struct db_conn *conn, const char *actor, const char *action, const char *subject,
+			    const char *detail, int64_t now_ms)
 {
 	return audit_append(conn, &(struct audit_record){ .at_ms = now_ms,
 							  .actor = actor,
@@ -32,24 +32,31 @@ static void print_subject(char out[static 96], enum ca_evidence_kind kind, const
 
 /* ---- making and taking away ---- */
 
-static int add(struct db_conn *conn, void *arg)
+int store_insert_credential(struct db_conn *conn, struct credential_insert *c)
 {
-	struct credential_insert *c = arg;
 	char subject[96];
 	int e = db_run(conn,
 		       "INSERT INTO credentials(kind, name, note, secret, salt, endpoints, profiles, scope, created_ms,"
-		       " created_by, until_ms, uses_left, by_name, used) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,0)",
+		       " created_by, until_ms, uses_left, by_name, delegates, delegated_by, device, used)"
+		       " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0)",
 		       DB_INT(c->kind), c->name ? DB_TEXT(c->name) : DB_NULL, DB_TEXT(c->note), DB_BLOB(c->secret),
 		       DB_BLOB(c->salt), DB_TEXT(c->endpoints), DB_TEXT(c->profiles), DB_TEXT(c->scope),
 		       DB_INT(c->now_ms), DB_TEXT(c->actor), c->until_ms ? DB_INT(c->until_ms) : DB_NULL,
-		       c->uses ? DB_INT(c->uses) : DB_NULL, DB_INT(c->is_by_name));
+		       c->uses ? DB_INT(c->uses) : DB_NULL, DB_INT(c->is_by_name), DB_INT(c->delegates),
+		       c->delegated_by ? DB_INT(c->delegated_by) : DB_NULL, DB_TEXT(c->device));
 
 	if (e)
 		return e;
 	c->id = db_last_id(conn);
 	print_subject(subject, c->kind, c->name, c->id);
-	return record(conn, c->actor, "create-credential", subject,
-		      strcmp(c->scope, "any") == 0 ? "scope=any" : NULL, c->now_ms);
+	return store_record_credential(conn, c->actor, "create-credential", subject,
+				       c->detail ? c->detail : strcmp(c->scope, "any") == 0 ? "scope=any" : NULL,
+				       c->now_ms);
+}
+
+static int add(struct db_conn *conn, void *arg)
+{
+	return store_insert_credential(conn, arg);
 }
 
 int store_add_credential(struct ca_core *core, struct credential_insert *c)
@@ -84,17 +91,34 @@ static int find_live(struct db_conn *conn, const struct change *c, int64_t *id)
 	return db_col_is_null(rows, 1) ? 0 : STORE_CHANGED;
 }
 
+/* What it had made and nobody has used, or what was asked for with it and waits, ends with it. */
+static int revoke_delegated(struct db_conn *conn, int64_t id, int64_t now_ms)
+{
+	return db_run(conn,
+		      "UPDATE credentials SET revoked_ms=?1 WHERE delegated_by=?2 AND revoked_ms IS NULL"
+		      " AND ((uses_left>0 AND until_ms>=?1) OR id IN (SELECT credential_id FROM requests WHERE state IN"
+		      " (8, 9)))",
+		      DB_INT(now_ms), DB_INT(id));
+}
+
 static int revoke(struct db_conn *conn, void *arg)
 {
 	const struct change *c = arg;
-	char subject[96];
+	char subject[96], detail[48] = "";
 	int64_t id = 0;
 	int e = find_live(conn, c, &id);
 
 	if (!e)
 		e = db_run(conn, "UPDATE credentials SET revoked_ms=? WHERE id=?", DB_INT(c->now_ms), DB_INT(id));
+	if (!e)
+		e = revoke_delegated(conn, id, c->now_ms);
+	if (e)
+		return e;
+	if (db_changes(conn))
+		snprintf(detail, sizeof(detail), "challenges=%lld", (long long)db_changes(conn));
 	print_subject(subject, c->kind, c->name, id);
-	return e ? e : record(conn, c->actor, "revoke-credential", subject, NULL, c->now_ms);
+	return store_record_credential(conn, c->actor, "revoke-credential", subject, *detail ? detail : NULL,
+				       c->now_ms);
 }
 
 int store_revoke_credential(struct ca_core *core, const char *actor, enum ca_evidence_kind kind, const char *name,
@@ -116,7 +140,7 @@ static int set_password(struct db_conn *conn, void *arg)
 		e = db_run(conn, "UPDATE credentials SET secret=?, salt=? WHERE id=?", DB_BLOB(c->hash),
 			   DB_BLOB(c->salt), DB_INT(id));
 	print_subject(subject, c->kind, c->name, id);
-	return e ? e : record(conn, c->actor, "set-password", subject, NULL, c->now_ms);
+	return e ? e : store_record_credential(conn, c->actor, "set-password", subject, NULL, c->now_ms);
 }
 
 int store_set_password(struct ca_core *core, const char *actor, const char *user, struct bytes hash, struct bytes salt,
@@ -131,8 +155,8 @@ int store_set_password(struct ca_core *core, const char *actor, const char *user
 
 #define COLUMNS \
 	"id, kind, name, note, created_by, endpoints, profiles, scope, created_ms, until_ms, last_used_ms," \
-	" revoked_ms, uses_left, used, by_name"
-#define COLUMNS_N 15
+	" revoked_ms, uses_left, used, by_name, delegates, device"
+#define COLUMNS_N 17
 
 static const char *copy_text(struct arena *arena, struct db_rows *rows, int column)
 {
@@ -159,9 +183,11 @@ static int read_row(struct arena *arena, struct db_rows *rows, struct credential
 		.uses_left = db_col_is_null(rows, 12) ? -1 : db_col_int(rows, 12),
 		.used = db_col_int(rows, 13),
 		.is_by_name = db_col_int(rows, 14) != 0,
+		.delegates = (unsigned)db_col_int(rows, 15),
+		.device = copy_text(arena, rows, 16),
 	};
-	return out->name && out->note && out->created_by && out->endpoints && out->profiles && out->scope ? 0 :
-													     -ENOMEM;
+	return out->name && out->note && out->created_by && out->endpoints && out->profiles && out->scope &&
+			       out->device ? 0 : -ENOMEM;
 }
 
 struct lookup {
@@ -406,7 +432,7 @@ int store_is_bound(struct ca_core *core, int64_t id, const char *account, bool *
 /* ---- using ---- */
 
 /* One statement judges and takes: of many at once one is told that a row changed. */
-static int take(struct db_conn *conn, int64_t id, int64_t now_ms)
+int store_take_credential(struct db_conn *conn, int64_t id, int64_t now_ms)
 {
 	int e = db_run(conn,
 		       "UPDATE credentials SET used=used+1, uses_left=uses_left-1, last_used_ms=?1 WHERE id=?2"
@@ -431,12 +457,12 @@ static int bind_account(struct db_conn *conn, void *arg)
 
 	if (e || q.number)
 		return e;
-	e = take(conn, b->id, b->now_ms);
+	e = store_take_credential(conn, b->id, b->now_ms);
 	if (!e)
 		e = db_run(conn, "INSERT INTO credential_accounts(credential_id, account, at_ms) VALUES(?,?,?)",
 			   DB_INT(b->id), DB_TEXT(b->account), DB_INT(b->now_ms));
 	print_subject(subject, CA_EVIDENCE_EAB, b->kid, b->id);
-	return e ? e : record(conn, b->account, "bind-account", subject, NULL, b->now_ms);
+	return e ? e : store_record_credential(conn, b->account, "bind-account", subject, NULL, b->now_ms);
 }
 
 int store_bind_account(struct ca_core *core, int64_t id, const char *kid, const char *account, int64_t now_ms)
@@ -453,13 +479,13 @@ static int record_use(struct db_conn *conn, const struct ca_request *r, const ch
 	char detail[32];
 
 	snprintf(detail, sizeof(detail), "request=%lld", (long long)r->id);
-	return record(conn, actor, action, credential, detail, now_ms);
+	return store_record_credential(conn, actor, action, credential, detail, now_ms);
 }
 
 static int use(struct db_conn *conn, const struct ca_request *r, int64_t id, const char *credential, int64_t now_ms)
 {
 	/* An EAB key is used up by accounts, not by what they ask for. */
-	int e = r->evidence == CA_EVIDENCE_EAB ? 0 : take(conn, id, now_ms);
+	int e = r->evidence == CA_EVIDENCE_EAB ? 0 : store_take_credential(conn, id, now_ms);
 
 	return e ? e : record_use(conn, r, credential, r->requester, "redeem-credential", now_ms);
 }
@@ -498,7 +524,8 @@ static int failed(struct db_conn *conn, void *arg)
 {
 	const struct failure *f = arg;
 
-	return record(conn, f->source ? f->source : "-", "refuse-credential", f->text, NULL, f->now_ms);
+	return store_record_credential(conn, f->source ? f->source : "-", "refuse-credential", f->text, NULL,
+				       f->now_ms);
 }
 
 int store_credential_failed(struct ca_core *core, const char *text, const char *source, int64_t now_ms)

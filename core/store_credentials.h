@@ -12,6 +12,10 @@ struct credential_insert {
 	const char *name, *note, *actor, *endpoints, *profiles, *scope;
 	struct bytes secret, salt;  /* none for EAB; VENDOR, RA: certificates */
 	bool is_by_name;
+	unsigned delegates;         /* challenges that it may have waiting at once; 0: it may have none made */
+	int64_t delegated_by;       /* CHALLENGE: the credential whose bearer had it made; 0: an administrator did */
+	const char *device;         /* CHALLENGE: of which a request must name one, a line each; NULL: none */
+	const char *detail;         /* for the trail; NULL */
 	int64_t now_ms, until_ms;   /* 0: without end */
 	unsigned uses;              /* 0: without end */
 	int64_t id;                 /* out */
@@ -20,7 +24,19 @@ struct credential_insert {
 /* 0; DB_CONFLICT: the name is or was somebody's. */
 int store_add_credential(struct ca_core *core, struct credential_insert *c);
 
-/* 0; CA_CALL_NOT_FOUND; STORE_CHANGED: it was revoked before. */
+/* Inside a write: insert it, with the record of who made it. */
+int store_insert_credential(struct db_conn *conn, struct credential_insert *c);
+
+/* core/store_delegate.c: a challenge that the bearer of `c->delegated_by` had made, of whom it takes one use. `limit`:
+ * how many of his may wait. 0; STORE_FULL; STORE_SPENT: he is revoked, over or used up by now. */
+struct delegation_insert {
+	struct credential_insert *challenge;
+	const char *by; /* "user alice" */
+	unsigned limit;
+};
+int store_add_delegated(struct ca_core *core, struct delegation_insert *d);
+
+/* 0; CA_CALL_NOT_FOUND; STORE_CHANGED: it was revoked before. What it had made and is not used goes with it. */
 int store_revoke_credential(struct ca_core *core, const char *actor, enum ca_evidence_kind kind, const char *name,
 			    int64_t now_ms);
 int store_set_password(struct ca_core *core, const char *actor, const char *user, struct bytes hash, struct bytes salt,
@@ -55,6 +71,13 @@ int store_is_credential_revoked(struct ca_core *core, int64_t id, bool *answer);
 
 /* A wrong one was shown. `text`: which, as far as it is known. */
 int store_credential_failed(struct ca_core *core, const char *text, const char *source, int64_t now_ms);
+
+/* Inside a write: one use of it. 0; STORE_SPENT: it is revoked, over or used up. */
+int store_take_credential(struct db_conn *conn, int64_t id, int64_t now_ms);
+
+/* Inside a write: a record about credentials. */
+int store_record_credential(struct db_conn *conn, const char *actor, const char *action, const char *subject,
+			    const char *detail, int64_t now_ms);
 
 /* Inside the transaction that writes the row of `r`: what proved it is used, and for CHALLENGE and others with a count
  * used up. 0; STORE_SPENT. */

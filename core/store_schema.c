@@ -118,15 +118,19 @@ static const char schema_1[] =
 	" SELECT RAISE(ABORT, 'audit records are never changed'); END;"
 	/* endpoints, profiles, scope: one a line. secret: of a challenge or token its SHA-256, of a user scrypt, of
 	 * an EAB key nothing, of a vendor or RA certificates in DER; by_name: of an RA, whatever its key.
-	 * uses_left NULL: without end. Numbers are never given twice: requests point to them. */
+	 * uses_left NULL: without end. Numbers are never given twice: requests point to them. delegates: how many
+	 * challenges may wait at once that a user or token had made, whose number delegated_by is then; device: one a
+	 * line, of which a request by it must name one. */
 	"CREATE TABLE credentials("
 	" id INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, name TEXT, note TEXT NOT NULL, secret BLOB,"
 	" salt BLOB, endpoints TEXT NOT NULL, profiles TEXT NOT NULL, scope TEXT NOT NULL,"
 	" created_ms INTEGER NOT NULL, created_by TEXT NOT NULL, until_ms INTEGER,"
 	" uses_left INTEGER CHECK (uses_left >= 0), used INTEGER NOT NULL,"
-	" last_used_ms INTEGER, revoked_ms INTEGER, by_name INTEGER NOT NULL DEFAULT 0) STRICT;"
+	" last_used_ms INTEGER, revoked_ms INTEGER, by_name INTEGER NOT NULL DEFAULT 0,"
+	" delegates INTEGER NOT NULL DEFAULT 0, delegated_by INTEGER, device TEXT) STRICT;"
 	"CREATE UNIQUE INDEX credentials_name ON credentials(kind, name) WHERE name IS NOT NULL;"
 	"CREATE UNIQUE INDEX credentials_secret ON credentials(kind, secret) WHERE name IS NULL;"
+	"CREATE INDEX credentials_delegated ON credentials(delegated_by, until_ms) WHERE delegated_by IS NOT NULL;"
 	"CREATE TABLE credential_accounts("
 	" credential_id INTEGER NOT NULL REFERENCES credentials(id), account TEXT NOT NULL, at_ms INTEGER NOT NULL,"
 	" PRIMARY KEY(credential_id, account)) STRICT, WITHOUT ROWID;"

@@ -230,6 +230,8 @@ enum {
 	/* 4: the core failed (core/wire/core.proto) */
 	CA_CALL_ALREADY = 5,   /* ca_revoke: it is revoked; nothing changed */
 	CA_CALL_KEY_WANTED = 6, /* ca_submit with is_key_to_come: submit it with the key; nothing was written */
+	CA_CALL_NOT_PERMITTED = 7, /* ca_delegate_challenge: whoever asks is who he says, and may not */
+	CA_CALL_FULL = 8,       /* ca_delegate_challenge: as many as he may have wait to be used */
 };
 
 /* Submit, or ask again with the same transaction key. A request that was refused for its octets (CSR, proof of
@@ -244,6 +246,34 @@ int ca_submit(struct ca_door *ca, const struct ca_submission *submission, struct
  * another endpoint. CA_CALL_BUSY: too many wrong ones; come back later. */
 int ca_check_credential(struct ca_door *ca, const struct ca_credential_claim *claim,
 			struct ca_credential_answer *answer);
+
+/* ---- challenges on demand ---- */
+
+#define CA_DELEGATED_MAX_S 3600
+#define CA_CHALLENGE_SIZE 33  /* 32 digits */
+#define CA_DEVICE_SIZE 65     /* letters, digits and "-._" */
+
+/* For one who enrols devices of others, as an MDM system does. */
+struct ca_delegation {
+	const struct ca_credential_claim *claim; /* of the kind USER or TOKEN, with the endpoint at which the challenge
+						  * will be good, and the address of who asks */
+	const char *serial_number, *udid;        /* of the device; NULL: not known */
+	bool is_bound;                           /* a request by it must name the device by one of the two, if known */
+	unsigned lifetime_s;                     /* 0: the longest, CA_DELEGATED_MAX_S; more is as much */
+};
+
+struct ca_delegated {
+	int64_t id;
+	int64_t until_ms;
+	char challenge[CA_CHALLENGE_SIZE]; /* overwrite it after use */
+	char reason[CA_REASON_SIZE];       /* not 0: one sentence */
+	unsigned retry_after_s;            /* CA_CALL_BUSY */
+};
+
+/* Make a challenge, good for one request of this endpoint's profile. Its scope is that of the claim, with what it has
+ * of the device in it: never more. CA_CALL_REFUSED: as by ca_check_credential(); CA_CALL_NOT_PERMITTED; CA_CALL_FULL;
+ * CA_CALL_BUSY. A call whose answer was lost may be repeated: what the first one made ends by itself. */
+int ca_delegate_challenge(struct ca_door *ca, const struct ca_delegation *delegation, struct ca_delegated *out);
 
 /* What became of request `id`, asked by its `requester`. No event, for polling. */
 int ca_peek(struct ca_door *ca, const char *requester, int64_t id, struct ca_outcome *out);

@@ -152,6 +152,12 @@ static const struct option_row credential_options[] = {
 	{ 0 },
 };
 
+static const struct option_row delegate_options[] = {
+	{ "delegates", .value = "N",
+	  .summary = "may have SCEP challenges made by endpoints of protocol mdm, so many of which wait at once" },
+	{ 0 },
+};
+
 static const struct option_row by_name_options[] = {
 	{ "by-name", .summary = "any certificate with the issuer and subject of the first one, instead of its key" },
 	{ 0 },
@@ -278,6 +284,9 @@ static const struct noun_row nouns[] = {
 #define SCOPE_TEXT "It proves the names of its scope, which is empty unless --scope says more, and nothing else."
 #define CREDENTIAL_TEXT \
 	SCOPE_TEXT " The secret is shown once, and stored in no form from which it could be shown again."
+#define DELEGATE_TEXT \
+	"With --delegates an MDM system can have challenges made, for the device that it enrols: {serialNumber} and " \
+	"{udid} in the scope are that device's. When it is revoked they go with it, unless they are used."
 #define REVOKE_TEXT "What is pending with it will not be issued. Certificates that were issued stay as they are."
 
 /* In the order in which help shows them. */
@@ -400,9 +409,9 @@ static const struct command commands[] = {
 	  .text = REVOKE_TEXT },
 
 	{ "user", "create", NULL, "NAME", "make a user with a password", .prints = PRINTS_DOCUMENT,
-	  .options = { credential_options, password_options }, .run = ctl_user_create,
-	  .text = CREDENTIAL_TEXT " The password is asked for, read from a file, or made; never on the command line. A "
-		  "name is given once and for ever.",
+	  .options = { credential_options, password_options, delegate_options }, .run = ctl_user_create,
+	  .text = CREDENTIAL_TEXT " " DELEGATE_TEXT " The password is asked for, read from a file, or made; never on "
+		  "the command line. A name is given once and for ever.",
 	  .example = "gatehouse user create alice --endpoint est --scope '*.lab.example.com' --generate" },
 	{ "user", "passwd", NULL, "NAME", "give a user another password", .prints = PRINTS_DOCUMENT,
 	  .options = { password_options }, .run = ctl_user_passwd, .text = "The old one is no longer good, at once." },
@@ -411,8 +420,9 @@ static const struct command commands[] = {
 	{ "user", "revoke", NULL, "NAME...", "revoke users, at once and for ever", .run = ctl_credential_revoke,
 	  .text = REVOKE_TEXT },
 
-	{ "token", "create", NULL, "", "make a token", .prints = PRINTS_DOCUMENT, .options = { credential_options },
-	  .run = ctl_credential_create, .text = CREDENTIAL_TEXT,
+	{ "token", "create", NULL, "", "make a token", .prints = PRINTS_DOCUMENT,
+	  .options = { credential_options, delegate_options },
+	  .run = ctl_credential_create, .text = CREDENTIAL_TEXT " " DELEGATE_TEXT,
 	  .example = "gatehouse token create --endpoint est --scope '*.lab.example.com' --ttl 90d" },
 	{ "token", "list", NULL, "", "list the tokens, without their secrets", .prints = PRINTS_LIST,
 	  .list = &credential_shape, .is_paged = true, .run = ctl_credential_list },

@@ -63,6 +63,10 @@ static cJSON *credential_json(const Credential *c)
 	if (c->uses_left >= 0)
 		cJSON_AddNumberToObject(o, "uses_left", (double)c->uses_left);
 	cJSON_AddNumberToObject(o, "used", (double)c->used);
+	if (c->delegates)
+		cJSON_AddNumberToObject(o, "delegates", c->delegates);
+	if (*c->device)
+		cJSON_AddItemToObject(o, "device", lines_json(c->device));
 	cJSON_AddStringToObject(o, "note", c->note);
 	cJSON_AddStringToObject(o, "created", print_time_ms(c->created_ms));
 	cJSON_AddStringToObject(o, "created_by", c->created_by);
@@ -89,6 +93,8 @@ static const struct column columns[] = {
 	{ .name = "created", .kind = COLUMN_AGE },
 	{ .name = "created-by" },
 	{ .name = "revoked", .kind = COLUMN_TIME },
+	{ .name = "delegates", .kind = COLUMN_NUMBER },
+	{ .name = "device", .kind = COLUMN_NAMES },
 	{ .name = "kind" },
 	{ .name = "note" },
 	{ 0 },
@@ -96,12 +102,14 @@ static const struct column columns[] = {
 
 const struct list_shape named_credential_shape = {
 	"credentials", columns, "id,name,state,endpoints,scope,used,until,note",
-	"id,name,state,endpoints,profiles,scope,uses-left,used,until,last-used,created,created-by,revoked,note",
+	"id,name,state,endpoints,profiles,scope,delegates,uses-left,used,until,last-used,created,created-by,revoked,"
+	"note",
 	"none", false,
 };
 const struct list_shape credential_shape = {
 	"credentials", columns, "id,state,endpoints,scope,uses-left,until,note",
-	"id,state,endpoints,profiles,scope,uses-left,used,until,last-used,created,created-by,revoked,note",
+	"id,state,endpoints,profiles,scope,device,delegates,uses-left,used,until,last-used,created,created-by,revoked,"
+	"note",
 	"none", false,
 };
 
@@ -307,16 +315,19 @@ static int create(struct ctl *ctl, Gatehouse__Admin__CreateCredential *q)
 	char *endpoints[LIST_MAX], *profiles[LIST_MAX], *scope[LIST_MAX];
 	Call call = GATEHOUSE__ADMIN__CALL__INIT;
 	const char *note = option_value(ctl, "note");
-	int64_t uses = 0;
+	int64_t uses = 0, delegates = 0;
 	char what[32];
 	int code = get_lifetime(ctl, &q->lifetime_ms);
 
 	if (!code)
 		code = option_number(ctl, "uses", 1, 1000000, &uses);
+	if (!code)
+		code = option_number(ctl, "delegates", 1, 100000, &delegates);
 	if (code)
 		return code;
 	q->kind = (char *)(uintptr_t)ctl->command->noun;
 	q->uses = (uint32_t)uses;
+	q->delegates = (uint32_t)delegates;
 	q->n_endpoints = collect(ctl, "endpoint", endpoints);
 	q->n_profiles = collect(ctl, "profile", profiles);
 	q->n_scope = collect(ctl, "scope", scope);

@@ -8,6 +8,7 @@
 
 #include "core/base/log.h"
 #include "core/base/own.h"
+#include "core/delegate.h"
 #include "core/intermediaries.h"
 #include "core/message.h"
 #include "tests/scenarios/rig.h"
@@ -56,6 +57,20 @@ static void revoke_certificate(struct arena *arena, const Gatehouse__Core__Revok
 		abort();
 }
 
+/* The same for challenges on demand: what passes the message is answered by the closed core. */
+static void delegate(const Gatehouse__Core__DelegateChallenge *m)
+{
+	const struct binding *by = &rig.core->bindings.all[1];
+	struct ca_credential_claim claim = { 0 };
+	struct ca_delegated out = { 0 };
+	struct ca_delegation d;
+	const char *why;
+
+	if (message_to_delegation(m, &claim, &d, &why) == 0 &&
+	    delegate_challenge(&rig.core->cas[0], by, &d, &out) != CA_CALL_BUSY)
+		abort();
+}
+
 /* Proven names; or a credential, which proves them itself, with another of another kind at most. */
 static bool has_evidence(const struct ca_submission *s)
 {
@@ -101,6 +116,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		submit(arena, m->submit);
 	if (m && m->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_REVOKE)
 		revoke_certificate(arena, m->revoke);
+	if (m && m->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_DELEGATE_CHALLENGE)
+		delegate(m->delegate_challenge);
+	if (m && m->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_DELEGATED) {
+		struct ca_delegated out = { 0 };
+
+		if (message_to_delegated(m->delegated, &out) == 0 && !*out.challenge)
+			abort();
+	}
 	if (m && m->what_case == GATEHOUSE__CORE__MESSAGE__WHAT_OUTCOME) {
 		OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
 

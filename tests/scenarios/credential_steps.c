@@ -68,11 +68,12 @@ static struct scenario_credential *find(struct scenario *s, const char *label)
 }
 
 /* credential KIND LABEL [name=…] [password=…] [scope=A;B] [endpoints=A;B] [profiles=A;B] [uses=N] [lifetime=1h]
- * [roles=…] -> done */
+ * [roles=…] [delegates=N] -> done */
 void step_credential(struct scenario *s, const struct step *step)
 {
 	struct list endpoints, profiles, scope;
 	const char *lifetime = step_value(step, "lifetime"), *uses = step_value(step, "uses");
+	const char *delegates = step_value(step, "delegates");
 	struct ca_admin_caller who = caller_of(step);
 	struct scenario_credential *c = &s->credentials[s->n_credentials];
 	char why[CA_REASON_SIZE];
@@ -86,6 +87,7 @@ void step_credential(struct scenario *s, const struct step *step)
 		.lifetime_ms = lifetime ? duration_ms(lifetime) : 0,
 		.uses = uses ? (unsigned)strtoul(uses, NULL, 10) : 0,
 		.password = step_value(step, "password"),
+		.delegates = delegates ? (unsigned)strtoul(delegates, NULL, 10) : 0,
 	};
 	int e;
 
@@ -238,6 +240,50 @@ bool scenario_show_certificate(struct scenario *s, const struct step *step, stru
 	sub->credential = claim;
 	sub->n_names = 0;
 	return true;
+}
+
+static const char *delegate_word(int e)
+{
+	return e == 0			    ? "done" :
+	       e == CA_CALL_REFUSED	    ? "refused" :
+	       e == CA_CALL_BUSY	    ? "busy" :
+	       e == CA_CALL_NOT_PERMITTED ? "not-permitted" :
+	       e == CA_CALL_FULL	    ? "full" :
+					      "failed";
+}
+
+/* delegate LABEL with=LABEL [secret=…] [user=…] [endpoint=…] [serial=…] [udid=…] [bound] [lifetime=10m] -> done,
+ * refused, busy, not-permitted, full; the challenge is called LABEL. */
+void step_delegate(struct scenario *s, const struct step *step)
+{
+	const char *endpoint = step_value(step, "endpoint"), *lifetime = step_value(step, "lifetime");
+	struct scenario_credential *c = &s->credentials[s->n_credentials];
+	struct ca_credential_claim claim;
+	struct ca_delegation d = {
+		.claim = &claim,
+		.serial_number = step_value(step, "serial"),
+		.udid = step_value(step, "udid"),
+		.is_bound = step_has(step, "bound"),
+		.lifetime_s = lifetime ? (unsigned)(duration_ms(lifetime) / 1000) : 0,
+	};
+	struct ca_delegated out;
+	int e;
+
+	if (step->n < 2 || s->n_credentials == CREDENTIALS_MAX || !scenario_claim(s, step, "with", &claim)) {
+		scenario_fail(s, "delegate LABEL with=LABEL");
+		return;
+	}
+	claim.endpoint = endpoint ? endpoint : "scep";
+	claim.source_address = "192.0.2.7";
+	e = ca_delegate_challenge(s->rig.door, &d, &out);
+	check_outcome(s, step, delegate_word(e), out.reason);
+	if (e)
+		return;
+	c->kind = CA_EVIDENCE_CHALLENGE;
+	c->made = (struct credential_made){ .id = out.id, .until_ms = out.until_ms };
+	snprintf(c->label, sizeof(c->label), "%s", step->words[1]);
+	snprintf(c->made.secret, sizeof(c->made.secret), "%s", out.challenge);
+	s->n_credentials++;
 }
 
 /* check with=LABEL|certificate=ID [renew] [secret=…] [user=…] [endpoint=…] [source=…] [account=…] -> good, over,

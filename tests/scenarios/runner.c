@@ -518,6 +518,7 @@ static const struct {
 	{ "crl", step_crl, true },           { "import", step_import, true },     { "purge", step_purge, true },
 	{ "status", step_status, true },
 	{ "check", step_check, true },       { "credential", step_credential, true },
+	{ "delegate", step_delegate, true },
 	{ "revoke-credential", step_change_credential, true }, { "set-password", step_change_credential, true },
 };
 

@@ -74,7 +74,7 @@ step_fn step_csr, step_submit, step_ask, step_poll, step_revoke, step_withdraw, 
 unsigned scenario_roles(const char *words);
 
 /* credential_steps.c: what is made by `credential` and shown by `check` and `submit with=LABEL`. */
-step_fn step_credential, step_change_credential, step_check;
+step_fn step_credential, step_change_credential, step_check, step_delegate;
 
 /* The claim that the step's with=LABEL, or also=LABEL, makes; false: there is none, and the scenario failed. */
 bool scenario_claim(struct scenario *s, const struct step *step, const char *word, struct ca_credential_claim *claim);

@@ -21,6 +21,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
+#include "core/credentials.h"
 #include "core/wire/link.h"
 #include "core/x509/certificate.h"
 #include "core/x509/imported.h"
@@ -465,6 +466,47 @@ static void a_certificate_names_the_list_that_tells_of_it(void **state)
 	rig_fini(&rig);
 }
 
+/* Whoever brings the password, an intermediary has challenges made for its own endpoints alone. */
+static void nobody_has_challenges_made_outside_of_its_binding(void **state)
+{
+	const char *endpoint = RIG_ENDPOINT, *other = "other", *scope = "any";
+	struct ca_admin_caller root = { .name = "unix:root", .roles = CA_ROLE_ADMINISTRATOR };
+	struct credential_spec spec = { .kind = CA_EVIDENCE_USER, .name = "mdm", .password = "correct-horse",
+					.endpoints = &endpoint, .n_endpoints = 1, .scope = &scope, .n_scope = 1,
+					.delegates = 1 };
+	struct ca_credential_claim claim = { .kind = CA_EVIDENCE_USER, .name = "mdm", .endpoint = RIG_ENDPOINT,
+					     .secret = bytes_of_str("correct-horse") };
+	struct ca_delegation d = { .claim = &claim };
+	struct credential_made made;
+	struct ca_delegated out;
+	struct ca_door *door = NULL;
+	char entry[256], why[CA_REASON_SIZE];
+
+	snprintf(entry, sizeof(entry), "{name: printers, user: %u, endpoints: acme, names: ['*.print.example']}",
+		 (unsigned)getuid());
+	start_with_socket(entry);
+	assert_int_equal(ca_admin_create_credential(rig.core, &root, &spec, &made, why), 0);
+	assert_int_equal(locate(&door, RIG_CA), 0);
+	claim.endpoint = other;
+	assert_int_equal(ca_delegate_challenge(door, &d, &out), CA_CALL_REFUSED);
+	assert_non_null(strstr(out.reason, "endpoint"));
+	assert_string_equal(out.challenge, "");
+	claim.endpoint = RIG_ENDPOINT;
+	claim.source_address = "nowhere";
+	assert_int_equal(ca_delegate_challenge(rig.door, &d, &out), CA_CALL_REFUSED);
+	claim.source_address = NULL;
+	claim.kind = CA_EVIDENCE_CHALLENGE;
+	assert_int_equal(ca_delegate_challenge(rig.door, &d, &out), CA_CALL_REFUSED);
+	claim.kind = CA_EVIDENCE_USER;
+	assert_int_equal(rig_number(&rig, "SELECT count(*) FROM credentials"), 1);
+	assert_int_equal(ca_delegate_challenge(door, &d, &out), 0);
+	assert_int_equal(strspn(out.challenge, "0123456789ABCDEF"), 32);
+	assert_int_equal(ca_delegate_challenge(rig.door, &d, &out), CA_CALL_FULL);
+	assert_string_equal(out.challenge, "");
+	ca_door_drop(&door);
+	rig_fini(&rig);
+}
+
 static void a_stranger_is_told_that_nobody_knows_him(void **state)
 {
 	OWNED_BUF text = BUF_INIT(65536);
@@ -871,6 +913,7 @@ int main(void)
 		cmocka_unit_test(a_certificate_is_found_by_issuer_and_serial),
 		cmocka_unit_test(nobody_finds_certificates_of_others),
 		cmocka_unit_test(a_certificate_names_the_list_that_tells_of_it),
+		cmocka_unit_test(nobody_has_challenges_made_outside_of_its_binding),
 		cmocka_unit_test(a_stranger_is_told_that_nobody_knows_him),
 		cmocka_unit_test(an_inherited_gateway_can_be_narrowed),
 		cmocka_unit_test(only_the_inherited_connection_speaks_for_the_listeners),
