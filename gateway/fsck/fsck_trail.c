@@ -138,13 +138,29 @@ static bool next_line(struct anchor *a)
 	return getline(&a->line, &a->size, a->file) > 0;
 }
 
+static void remember_restore(struct anchor *a)
+{
+	if (a->n_restores == RESTORES_MAX)
+		return;
+	a->restores[a->n_restores].line = a->number;
+	a->restores[a->n_restores++].seq = strtoll(a->line + 9, NULL, 10);
+}
+
+/* Anybody can write `restored`. It counts when a head follows that covers it, unless a `resume` says before that nobody
+ * had sworn to what stood there. */
 static void collect_restores(struct anchor *a)
 {
-	while (next_line(a))
-		if (strncmp(a->line, "restored ", 9) == 0 && a->n_restores < RESTORES_MAX) {
-			a->restores[a->n_restores].line = a->number;
-			a->restores[a->n_restores++].seq = strtoll(a->line + 9, NULL, 10);
-		}
+	size_t covered = 0;
+
+	while (next_line(a)) {
+		if (strncmp(a->line, "restored ", 9) == 0)
+			remember_restore(a);
+		else if (strncmp(a->line, "head ", 5) == 0)
+			covered = a->n_restores;
+		else if (strcmp(a->line, "resume\n") == 0)
+			a->n_restores = covered;
+	}
+	a->n_restores = covered;
 	rewind(a->file);
 	a->number = 0;
 }

@@ -109,7 +109,11 @@ def running_core_finds_what_was_changed():
             db.commit()
         found = json.loads(g.run_tool("audit", "verify", output="json", code=1).stdout)
         check(found["first_bad"] <= changed <= found["first_bad_at_most"], f"record {changed}, chained anew: {found}")
-        text = open(anchor := os.path.join(g.data, "core", "audit.anchor"), encoding="utf-8").read()
+        with open(anchor := os.path.join(g.data, "core", "audit.anchor"), "a", encoding="utf-8") as f:
+            f.write("restored 4\n")
+        found = json.loads(g.run_tool("audit", "verify", output="json", code=1).stdout)
+        check(found["first_bad"] <= changed <= found["first_bad_at_most"], f"whoever says it was a restore: {found}")
+        text = open(anchor, encoding="utf-8").read()
         with open(anchor, "r+", encoding="utf-8") as f:
             f.write(text.replace('"action":"issue"', '"action":"igsue"', 1))
         with contextlib.closing(sqlite3.connect(path, timeout=10)) as db:
@@ -179,6 +183,40 @@ def truncate(db, at, dice):
     return at
 
 
+# ---- the same with the anchor ----
+
+def blind(db, at, dice, path):
+    """Records that are not those that were anchored, and a line that says why."""
+    first = dice.choice([delete, insert, truncate])(db, at, dice)
+    chain(db)
+    with open(path, "ab") as f:
+        f.write(dice.choice([b"", b"\nresume\n"]) + b"restored %d\n" % dice.randrange(at)
+                + dice.choice([b"", b"\nresume\n"]))
+    return first
+
+
+def edit(path, dice):
+    """Lines that a head covers; MACs are left, which nobody can look at without the signer."""
+    with open(path, "rb") as f:
+        lines = f.read().splitlines(keepends=True)
+    last = max(i for i, line in enumerate(lines) if line.startswith(b"head "))
+    i, other = dice.sample(range(last), 2)
+    act = dice.choice(["flip", "delete", "insert", "swap"])
+    if act == "flip":
+        i = dice.randrange(last + 1)  # without its last head a file is an older one
+        place = dice.randrange(5 if i == last else 0, len(lines[i]) - (66 if lines[i].startswith(b"head ") else 1))
+        lines[i] = lines[i][:place] + bytes([lines[i][place] ^ 1]) + lines[i][place + 1:]
+    elif act == "delete":
+        del lines[i]
+    elif act == "insert":
+        lines.insert(i, lines[other])
+    else:
+        lines[i], lines[other] = lines[other], lines[i]
+    with open(path, "wb") as f:
+        f.write(b"".join(lines))
+    return f"{act} of line {i + 1}"
+
+
 def verify(folder):
     done = subprocess.run([TOOL, "-o", "json", "audit", "verify", "--database", os.path.join(folder, "core.db"),
                            "--anchor", os.path.join(folder, "audit.anchor")], capture_output=True, text=True, timeout=60)
@@ -194,42 +232,60 @@ def is_named(findings, first):
     return first in numbers
 
 
+class Tampered:
+    """A store and its anchor at rest, which are as they were before each tampering."""
+
+    def __init__(self, data):
+        self.folder = os.path.join(os.path.dirname(data), "tampered")
+        os.makedirs(self.folder)
+        self.whole = {}
+        for name in ("core.db", "audit.anchor"):
+            with open(os.path.join(data, "core", name), "rb") as f:
+                self.whole[name] = f.read()
+        self.path, self.anchor = (os.path.join(self.folder, name) for name in self.whole)
+        self.put_back()
+        with contextlib.closing(sqlite3.connect(self.path)) as db:
+            self.records = db.execute("SELECT max(seq) FROM audit").fetchone()[0]
+
+    def put_back(self):
+        for name, octets in self.whole.items():
+            with open(os.path.join(self.folder, name), "wb") as f:
+                f.write(octets)
+
+    def tamper(self, dice, is_clever):
+        """What was done, and its first record; 0: it was the anchor."""
+        self.put_back()
+        act, at = dice.choice([flip, delete, insert, swap, truncate, blind, edit]), dice.randint(1, self.records)
+        if act is edit:
+            return edit(self.anchor, dice), 0
+        with contextlib.closing(sqlite3.connect(self.path)) as db:
+            db.executescript("PRAGMA synchronous=OFF; DROP TRIGGER audit_keeps_content;"
+                             " DROP TRIGGER audit_keeps_records")
+            first = blind(db, at, dice, self.anchor) if act is blind else act(db, at, dice)
+            if is_clever and first is not None:
+                chain(db)
+            db.commit()
+        return f"{act.__name__} at {at}{', chained anew' if is_clever else ''}", at if first is None else first
+
+
 def thousand_tamperings_are_found():
     g = Gatehouse()
     g.start()
     live(g)
     g.stop()
-    folder = os.path.join(g.folder, "tampered")
-    os.makedirs(folder)
-    for name in ("core.db", "audit.anchor"):
-        shutil.copy(os.path.join(g.data, "core", name), folder)
-    path = os.path.join(folder, "core.db")
-    check(not verify(folder), "untouched, nothing is found")
-    with open(path, "rb") as f:
-        untouched = f.read()
-    with contextlib.closing(sqlite3.connect(path)) as db:
-        records = db.execute("SELECT max(seq) FROM audit").fetchone()[0]
+    t = Tampered(g.data)
+    check(not verify(t.folder), "untouched, nothing is found")
     dice = random.Random(4)
     missed, unnamed = [], []
     for n in range(TAMPERINGS):
-        with open(path, "wb") as f:
-            f.write(untouched)
-        act, at, is_clever = dice.choice([flip, delete, insert, swap, truncate]), dice.randint(1, records), n % 2
-        with contextlib.closing(sqlite3.connect(path)) as db:
-            db.executescript("PRAGMA synchronous=OFF; DROP TRIGGER audit_keeps_content;"
-                             " DROP TRIGGER audit_keeps_records")
-            first = act(db, at, dice)
-            if is_clever and first is not None:
-                chain(db)
-            db.commit()
-        findings = verify(folder)
-        what = f"{act.__name__} at {at}{', chained anew' if is_clever else ''}: {findings}"
+        what, first = t.tamper(dice, n % 2)
+        findings = verify(t.folder)
         if not findings:
             missed.append(what)
-        elif not is_named(findings, at if first is None else first):
-            unnamed.append(what)
+        elif not (is_named(findings, first) if first else "anchor" in findings[0]):
+            unnamed.append(f"{what}: {findings}")
     print(f"        {TAMPERINGS - len(missed)} tamperings found of {TAMPERINGS}, the record named in"
-          f" {TAMPERINGS - len(missed) - len(unnamed)}; {records} records")
+          f" {TAMPERINGS - len(missed) - len(unnamed)}; {t.records} records")
     check(not missed and not unnamed, "\n".join(missed[:5] + unnamed[:5]))
     shutil.rmtree(g.folder)
 
