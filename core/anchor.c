@@ -67,8 +67,34 @@ static int open_or_make(const char *path)
 	return fd >= 0 ? fd : -errno;
 }
 
-/* Open the file and read where it ends. A line that a crash tore is closed, so that the next one stands alone. */
-int anchor_open(struct anchor *a)
+/* Nobody else writes heads: not even while the file was closed for a moment. */
+static int check_mac(struct ca_core *core, const struct anchor_head *head)
+{
+	uint8_t mac[SHA256_SIZE];
+	int e = head->seq ? anchor_mac(core, head->running, mac) : 0;
+
+	return !e && head->seq && memcmp(mac, head->mac, SHA256_SIZE) != 0 ? -EKEYREJECTED : e;
+}
+
+static bool ends_with(const struct buf *text, const char *end)
+{
+	size_t n = strlen(end);
+
+	return text->len >= n && memcmp(text->ptr + text->len - n, end, n) == 0;
+}
+
+/* What stands behind the last head, a line that a crash tore perhaps, is written again from the store; no head to come
+ * swears to what somebody else may have put there. */
+static int begin_anew(struct anchor *a)
+{
+	if (a->rest.len == 0 || ends_with(&a->rest, "\nresume\n") ||
+	    (a->head.seq == 0 && strcmp(buf_str(&a->rest), ANCHOR_MAGIC) == 0))
+		return 0;
+	return anchor_append(a, bytes_of_str("\nresume\n"));
+}
+
+/* Open the file and read where it ends. */
+int anchor_open(struct anchor *a, struct ca_core *core)
 {
 	int e;
 
@@ -80,14 +106,16 @@ int anchor_open(struct anchor *a)
 	e = anchor_read_tail(a->fd, &a->head, &a->rest);
 	if (e == 1 && a->rest.len == 0)
 		e = anchor_append(a, bytes_of_str(ANCHOR_MAGIC));
-	else if (e >= 0 && a->rest.len && a->rest.ptr[a->rest.len - 1] != '\n')
-		e = anchor_append(a, bytes_of_str("\nresume\n"));
+	if (e >= 0)
+		e = check_mac(core, &a->head);
+	if (!e)
+		e = begin_anew(a);
 	if (e < 0 && a->fd >= 0) {
 		close(a->fd);
 		a->fd = -1;
 	}
 	a->seq = a->head.seq;
-	return e < 0 ? e : 0;
+	return e;
 }
 
 /* ---- the store's side ---- */
@@ -172,7 +200,7 @@ static int append_page(struct anchor *a, struct ca_core *core, struct page *p)
 int anchor_bring_up(struct anchor *a, struct ca_core *core)
 {
 	struct page p = { .n = PAGE, .text = BUF_INIT(ANCHOR_TAIL_MAX) };
-	int e = a->fd < 0 ? anchor_open(a) : 0;
+	int e = a->fd < 0 ? anchor_open(a, core) : 0;
 
 	while (!e && p.n == PAGE) {
 		p.after = a->head.seq;
@@ -208,11 +236,6 @@ bool anchor_run(void *arg)
 	return false;
 }
 
-static bool is_one_line(const char *text)
-{
-	return !strpbrk(text, "\r\n") && strlen(text) < ANCHOR_LINE_MAX - 64;
-}
-
 void anchor_drop(struct anchor **ap)
 {
 	struct anchor *a = *ap;
@@ -242,23 +265,4 @@ int anchor_measure(struct ca_core *core, struct anchor_lag *out)
 	out->records = last - out->seq;
 	out->for_s = anchor_now_s() - whole_s;
 	return 0;
-}
-
-int anchor_note(struct ca_core *core, const char *kind, const char *text)
-{
-	OWNED_BUF line = BUF_INIT(ANCHOR_LINE_MAX);
-	struct anchor *a = core->anchor;
-	int e;
-
-	if (!is_one_line(kind) || !is_one_line(text) || strchr(kind, ' '))
-		return -EINVAL;
-	e = buf_printf(&line, "note %s %s\n", kind, text);
-	if (e)
-		return e;
-	pthread_mutex_lock(&a->lock);
-	e = a->fd < 0 ? anchor_open(a) : 0;
-	if (!e)
-		e = anchor_append(a, buf_bytes(&line));
-	pthread_mutex_unlock(&a->lock);
-	return e;
 }

@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -134,4 +135,135 @@ int anchor_read_tail(int fd, struct anchor_head *head, struct buf *rest)
 			e = take_tail(&text, n == size, head, rest);
 	}
 	return e == -EAGAIN ? -EBADMSG : e;
+}
+
+/* ---- the whole file ---- */
+
+#define RESUME "resume"
+
+struct walk {
+	anchor_line_fn *fn;
+	void *arg;
+	struct anchor_end *end;
+	struct buf group; /* since the last head */
+	size_t number;    /* of the line that was read last */
+	size_t first;     /* of the group */
+};
+
+static bool is_line(const char *p, const char *word)
+{
+	size_t n = strlen(word);
+
+	return strncmp(p, word, n) == 0 && p[n] == '\n';
+}
+
+static int tell(const struct walk *w, size_t number, char *line, bool is_sworn)
+{
+	char *rest = strchr(line, ' ');
+
+	if (!*line || strcmp(line, RESUME) == 0)
+		return 0;
+	if (rest)
+		*rest++ = '\0';
+	return w->fn(w->arg, &(struct anchor_line){ number, line, rest ? rest : "", is_sworn });
+}
+
+/* Where the last writer of this group began. */
+static char *find_anew(char *text)
+{
+	char *anew = text;
+
+	for (char *p = text, *end; (end = strchr(p, '\n')); p = end + 1)
+		if (is_line(p, RESUME))
+			anew = end + 1;
+	return anew;
+}
+
+static bool is_repeated(char *line, const char *anew)
+{
+	size_t n = strlen(line);
+
+	for (const char *p = anew; n && (p = strstr(p, line)); p++)
+		if (p[-1] == '\n' && p[n] == '\n')
+			return true;
+	return false;
+}
+
+/* A writer that begins anew writes again what nobody had sworn to; the line in which the one before stopped may be
+ * torn. */
+static int tell_group(const struct walk *w, bool has_head)
+{
+	char *text = (char *)w->group.ptr, *anew = text ? find_anew(text) : NULL, *end;
+	size_t number = w->first;
+	int e = 0;
+
+	for (char *line = text; !e && line && (end = strchr(line, '\n')); line = end + 1, number++) {
+		bool is_old = line < anew;
+
+		*end = '\0';
+		if (!is_line(end + 1, RESUME) && !(is_old && is_repeated(line, anew)))
+			e = tell(w, number, line, has_head && !is_old);
+	}
+	return e;
+}
+
+static int take_head(struct walk *w, char *line)
+{
+	struct anchor_head head;
+	uint8_t running[SHA256_SIZE];
+	int e = buf_append(&w->group, bytes_of(line, anchor_covered(line)));
+
+	line[strcspn(line, "\n")] = '\0';
+	if (!e)
+		e = anchor_running(w->end->head.running, buf_bytes(&w->group), running);
+	if (e)
+		return e;
+	if (!anchor_read_head(line + strlen(HEAD), &head) || memcmp(head.running, running, SHA256_SIZE) != 0) {
+		w->end->line = w->number;
+		return ANCHOR_CHANGED;
+	}
+	w->end->head = head;
+	e = tell_group(w, true);
+	buf_reset(&w->group);
+	w->first = w->number + 1;
+	return e ? e : tell(w, w->number, line, true);
+}
+
+static int take_line(struct walk *w, char *line, size_t n)
+{
+	if (memchr(line, 0, n) || (++w->number == 1 && strcmp(line, ANCHOR_MAGIC) != 0))
+		return -EBADMSG;
+	return strncmp(line, HEAD, strlen(HEAD)) == 0 ? take_head(w, line) :
+							buf_append(&w->group, bytes_of(line, n));
+}
+
+static int walk_lines(struct walk *w, FILE *f)
+{
+	OWNED_STR line = NULL;
+	size_t size = 0;
+	ssize_t n;
+	int e = 0;
+
+	while (!e && (n = getline(&line, &size, f)) > 0 && line[n - 1] == '\n')
+		e = take_line(w, line, (size_t)n);
+	if (!e && ferror(f))
+		e = -EIO;
+	if (!e)
+		e = tell_group(w, false);
+	return e == -EMSGSIZE ? -EBADMSG : e;
+}
+
+int anchor_walk(const char *path, anchor_line_fn *fn, void *arg, struct anchor_end *end)
+{
+	struct walk w = { fn, arg, end, BUF_INIT(ANCHOR_TAIL_MAX + ANCHOR_LINE_MAX), 0, 1 };
+	FILE *f = fopen(path, "re");
+	int e;
+
+	*end = (struct anchor_end){ 0 };
+	if (!f)
+		return -errno;
+	e = walk_lines(&w, f);
+	fclose(f);
+	buf_fini(&w.group);
+	return e;
 }

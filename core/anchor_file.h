@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "core/base/buf.h"
 #include "core/base/digest.h"
 
@@ -28,3 +30,25 @@ int anchor_running(const uint8_t before[static SHA256_SIZE], struct bytes text, 
 /* The last head of the open file, and everything after its line into `rest` (for a file without one: everything).
  * 0; 1: there is no head; -EBADMSG: what stands there is no anchor; -errno. */
 int anchor_read_tail(int fd, struct anchor_head *head, struct buf *rest);
+
+/* A line of a whole anchor, without its line break. */
+struct anchor_line {
+	size_t number;
+	const char *word, *rest;
+	bool is_sworn; /* a head covers it, and nothing was begun anew between the two */
+};
+typedef int anchor_line_fn(void *arg, const struct anchor_line *line); /* 0: go on */
+
+struct anchor_end {
+	struct anchor_head head; /* the last one; seq 0: there is none */
+	size_t line;             /* of ANCHOR_CHANGED */
+};
+
+#define ANCHOR_CHANGED 1
+
+/* Tell every line of the file in order, each head behind what it covers and what no head covers last. Lines that a
+ * crash tore are left out, and those that were not sworn to and stand there again. `fn` returns negative to end it.
+ *
+ * 0; ANCHOR_CHANGED: `line`, or one since the head before it, is not as the head says, and none of them was told;
+ * -EBADMSG: no anchor; -errno; what `fn` returned. That the signer wrote the last head is the caller's to ask. */
+int anchor_walk(const char *path, anchor_line_fn *fn, void *arg, struct anchor_end *end);

@@ -20,8 +20,9 @@ struct anchor {
 
 int64_t anchor_now_s(void);
 
-/* With the lock held, or before anybody else knows it. */
-int anchor_open(struct anchor *a);
+/* With the lock held, or before anybody else knows it. anchor_open(): -EBADMSG: no anchor; -EKEYREJECTED: its last head
+ * is not the signer's. */
+int anchor_open(struct anchor *a, struct ca_core *core);
 int anchor_append(struct anchor *a, struct bytes text);
 int anchor_bring_up(struct anchor *a, struct ca_core *core);
 

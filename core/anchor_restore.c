@@ -23,91 +23,51 @@
 
 #define LEFT_OUT_MAX ((size_t)(4u << 20))
 
-/* ---- reading the file ---- */
-
-struct scan {
-	anchor_line_fn *fn;
-	void *arg;
-	char *held;     /* the line before: torn when `resume` follows */
-};
-
-static int tell(struct scan *s)
-{
-	char *rest = s->held ? strchr(s->held, ' ') : NULL;
-
-	if (!s->held || !*s->held)
-		return 0;
-	if (rest)
-		*rest++ = '\0';
-	return s->fn(s->arg, s->held, rest ? rest : "");
-}
-
-static int take_line(struct scan *s, char *line)
-{
-	int e = strcmp(line, "resume") == 0 ? 0 : tell(s);
-
-	free(s->held);
-	s->held = strcmp(line, "resume") == 0 ? NULL : strdup(line);
-	return e ? e : s->held || strcmp(line, "resume") == 0 ? 0 : -ENOMEM;
-}
-
-static int scan_lines(FILE *f, struct scan *s)
-{
-	OWNED_STR line = NULL;
-	size_t size = 0;
-	ssize_t n;
-	int e = 0;
-
-	while (!e && (n = getline(&line, &size, f)) > 0 && line[n - 1] == '\n') {
-		line[n - 1] = '\0';
-		e = (size_t)n > ANCHOR_LINE_MAX ? -EBADMSG : take_line(s, line);
-	}
-	if (!e)
-		e = ferror(f) ? -EIO : tell(s);
-	free(s->held);
-	return e;
-}
-
-int anchor_scan(struct ca_core *core, anchor_line_fn *fn, void *arg)
-{
-	struct scan s = { .fn = fn, .arg = arg };
-	FILE *f = fopen(core->anchor->path, "re");
-	int e = f ? scan_lines(f, &s) : -errno;
-
-	if (f)
-		fclose(f);
-	return e;
-}
-
 /* ---- where the store and the file part ---- */
 
 struct fork {
 	struct ca_core *core;
 	struct anchor_head head; /* the last one that the store agrees with */
-	size_t line, line_of_head;
+	size_t line;
 };
 
-static int look_for_fork(void *arg, const char *word, const char *rest)
+static int look_for_fork(void *arg, const struct anchor_line *line)
 {
 	uint8_t hash[SHA256_SIZE];
 	struct fork *f = arg;
 	struct anchor_head head;
 	int e;
 
-	f->line++;
-	if (strcmp(word, "head") != 0 || !anchor_read_head(rest, &head))
+	if (strcmp(line->word, "head") != 0 || !anchor_read_head(line->rest, &head))
 		return 0;
 	e = store_trail_hash(f->core, head.seq, hash);
 	if (e == 0 && memcmp(hash, head.hash, SHA256_SIZE) == 0) {
 		f->head = head;
-		f->line_of_head = f->line;
+		f->line = line->number;
 	}
 	return e < 0 ? e : 0;
 }
 
+/* Nothing is believed of a file that somebody edited. -ESTALE: it is not the one whose last head the signer was asked
+ * about. */
+static int find_fork(struct ca_core *core, const struct anchor *a, struct fork *f, struct conf_error *error)
+{
+	struct anchor_end end;
+	int e = anchor_walk(a->path, look_for_fork, f, &end);
+
+	if (!e && memcmp(end.head.running, a->head.running, SHA256_SIZE) != 0)
+		e = -ESTALE;
+	if (e != ANCHOR_CHANGED)
+		return e ? anchor_refuse(core, error, e, "cannot be read: %s", strerror(-e)) : 0;
+	return anchor_refuse(core, error, -EKEYREJECTED, "line %zu, or one since the head before it, was changed, so "
+			     "nothing that the file says is brought back: put an unchanged copy of it here; or move it "
+			     "away and put the backup back once more, which has one of its time: what was issued and "
+			     "revoked since is unknown then", end.line);
+}
+
 struct bring_back {
 	struct ca_core *core;
-	size_t line, from_line;
+	size_t from_line;
 	struct store_recovered counts;
 	size_t n_left_out;
 	struct buf left_out; /* as it is kept */
@@ -123,19 +83,24 @@ static void leave_out(struct bring_back *b, const char *record, const char *why)
 		buf_printf(&b->left_out, "%s: %s\n", why, record);
 }
 
-static int bring_back(void *arg, const char *word, const char *rest)
+static int bring_back(void *arg, const struct anchor_line *line)
 {
 	struct bring_back *b = arg;
-	const char *payload = strchr(rest, ' '), *why;
+	const char *payload = strchr(line->rest, ' '), *why;
+	size_t taken = b->counts.revocations;
 	int e;
 
-	if (++b->line <= b->from_line || strcmp(word, "record") != 0)
+	if (line->number <= b->from_line || strcmp(line->word, "record") != 0)
 		return 0;
-	e = store_recover(b->core, payload ? payload + 1 : "", &b->counts, &why);
+	e = store_recover(b->core, &(struct store_record){ .payload = payload ? payload + 1 : "",
+							   .is_sworn = line->is_sworn }, &b->counts, &why);
 	if (e == STORE_LEFT_OUT) {
-		leave_out(b, rest, why);
+		leave_out(b, line->rest, why);
 		return 0;
 	}
+	if (!e && !line->is_sworn && b->counts.revocations > taken)
+		log_warn("restore.unsworn", "record", line->rest, "consequence",
+			 "no head of the anchor covers it; it takes trust away, so it was believed");
 	return e;
 }
 
@@ -162,13 +127,13 @@ static int go_on(struct anchor *a, const struct fork *f)
 	return e;
 }
 
-static int bring_all_back(struct ca_core *core, struct anchor *a, struct fork *f, struct bring_back *b)
+static int bring_all_back(struct ca_core *core, struct anchor *a, const struct fork *f, struct bring_back *b)
 {
-	int e = anchor_scan(core, look_for_fork, f);
+	struct anchor_end end;
+	int e = anchor_walk(a->path, bring_back, b, &end);
 
-	b->from_line = f->line_of_head;
-	if (!e)
-		e = anchor_scan(core, bring_back, b);
+	if (e == ANCHOR_CHANGED)
+		e = -ESTALE;
 	if (!e && b->n_left_out)
 		e = restored_keep_left_out(core->data_folder, buf_bytes(&b->left_out));
 	if (!e)
@@ -184,8 +149,12 @@ int anchor_restore(struct ca_core *core, struct anchor *a, struct conf_error *er
 {
 	struct fork f = { .core = core };
 	struct bring_back b = { .core = core, .left_out = BUF_INIT(LEFT_OUT_MAX) };
-	int e = bring_all_back(core, a, &f, &b);
+	int e = find_fork(core, a, &f, error);
 
+	if (e)
+		return e;
+	b.from_line = f.line;
+	e = bring_all_back(core, a, &f, &b);
 	buf_fini(&b.left_out);
 	if (e)
 		return anchor_refuse(core, error, e, "what the backup does not know cannot be brought back: %s",

@@ -52,24 +52,6 @@ static int make(struct ca_core *core)
 	return a->path ? 0 : -ENOMEM;
 }
 
-/* Is the last head what the signer's key says it is? The whole file is looked at by `gatehouse audit verify`. */
-static int check_mac(struct ca_core *core, const struct anchor *a, struct conf_error *error)
-{
-	uint8_t mac[SHA256_SIZE];
-	int e;
-
-	if (a->head.seq == 0)
-		return 0;
-	e = anchor_mac(core, a->head.running, mac);
-	if (e)
-		return anchor_refuse(core, error, e, "the signer does not answer");
-	if (memcmp(mac, a->head.mac, SHA256_SIZE) != 0)
-		return anchor_refuse(core, error, -EKEYREJECTED, "its last head was not written by this CA's signer: "
-				     "the file was changed, or belongs to another CA; move it away to begin a new one, "
-				     "which the trail will say");
-	return 0;
-}
-
 /* Behind the last head nobody has sworn yet, but the records must follow each other. */
 static int check_rest(struct ca_core *core, struct anchor *a, struct conf_error *error)
 {
@@ -104,7 +86,7 @@ static int begin_anew(struct ca_core *core, struct anchor *a)
 							 .action = "anchor", .detail = "there was no anchor" });
 }
 
-/* A backup was put back that knows all that the anchor does. */
+/* A backup was put back, and there is no anchor that could know more than it. */
 static int note_restore(struct ca_core *core)
 {
 	int e = store_audit(core, &(struct audit_record){ .at_ms = clock_wall_ms(), .actor = "core",
@@ -117,14 +99,15 @@ static int check_store(struct ca_core *core, struct anchor *a, struct conf_error
 {
 	uint8_t hash[SHA256_SIZE];
 	int64_t last;
+	bool is_restored = restored_is_marked(core->data_folder);
 	int e = a->head.seq ? store_trail_hash(core, a->head.seq, hash) : begin_anew(core, a);
 
-	if (e == 0 && (a->head.seq == 0 || memcmp(hash, a->head.hash, SHA256_SIZE) == 0))
-		return restored_is_marked(core->data_folder) ? note_restore(core) : 0;
 	if (e < 0)
 		return anchor_refuse(core, error, e, "the audit trail cannot be read: %s", strerror(-e));
-	if (restored_is_marked(core->data_folder))
-		return anchor_restore(core, a, error);
+	if (is_restored)
+		return a->head.seq ? anchor_restore(core, a, error) : note_restore(core);
+	if (a->head.seq == 0 || (e == 0 && memcmp(hash, a->head.hash, SHA256_SIZE) == 0))
+		return 0;
 	e = store_trail_last(core, &last);
 	return anchor_refuse(core, error, e ? e : -ESTALE, "%s (the store ends at audit record %lld, the anchor at "
 			     "%lld): an older store was put back, or records were cut off or written anew. If it was a "
@@ -134,22 +117,35 @@ static int check_store(struct ca_core *core, struct anchor *a, struct conf_error
 			     (long long)last, (long long)a->head.seq);
 }
 
-int anchor_start(struct ca_core *core, struct conf_error *error)
+/* The whole file is looked at by `gatehouse audit verify`, and before a restore believes it. */
+static int open_first(struct ca_core *core, struct anchor *a, struct conf_error *error)
 {
-	struct anchor *a;
-	int e = make(core);
+	int e = anchor_open(a, core);
 
-	a = core->anchor;
-	if (e)
-		return e;
-	e = anchor_open(a);
-	if (e == -EBADMSG)
+	switch (e) {
+	case 0:
+		return 0;
+	case -EBADMSG:
 		return anchor_refuse(core, error, e, "is no anchor of an audit trail, or was damaged; move it away to "
 				     "begin a new one, which the trail will say");
-	if (e)
+	case -EKEYREJECTED:
+		return anchor_refuse(core, error, e, "its last head was not written by this CA's signer: "
+				     "the file was changed, or belongs to another CA; move it away to begin a new one, "
+				     "which the trail will say");
+	case -EAGAIN:
+		return anchor_refuse(core, error, e, "the signer does not answer");
+	default:
 		return anchor_refuse(core, error, e, "cannot be opened: %s", strerror(-e));
-	e = check_mac(core, a, error);
+	}
+}
+
+int anchor_start(struct ca_core *core, struct conf_error *error)
+{
+	int e = make(core);
+
 	if (!e)
-		e = check_store(core, a, error);
-	return e ? e : check_rest(core, a, error);
+		e = open_first(core, core->anchor, error);
+	if (!e)
+		e = check_store(core, core->anchor, error);
+	return e ? e : check_rest(core, core->anchor, error);
 }

@@ -18,6 +18,7 @@
 
 struct recovery {
 	const char *payload;
+	bool is_sworn;
 	int64_t now_ms, at_ms, request_id;
 	char action[32], subject[96];
 	uint8_t serial[20];
@@ -282,11 +283,18 @@ static int block_key(struct db_conn *conn, const struct recovery *r)
 		      DB_INT(r->at_ms), DB_INT(r->request_id));
 }
 
-static bool needs_change(int64_t state, bool is_release, bool is_same_reason)
+static bool needs_change(const struct recovery *r, int64_t state, int64_t reason)
 {
-	if (state == CA_STATE_REVOKED)
-		return is_release || !is_same_reason;
-	return state == CA_STATE_ISSUED && !is_release;
+	bool is_release = strcmp(r->action, "release") == 0;
+
+	if (state == CA_STATE_ISSUED)
+		return !is_release;
+	if (state != CA_STATE_REVOKED)
+		return false;
+	/* What is revoked for good loses nothing by a hold that nobody swore to. */
+	if (!r->is_sworn)
+		return reason == CA_REASON_HOLD && read_reason(r) != CA_REASON_HOLD;
+	return is_release || reason != read_reason(r);
 }
 
 static int recover_status(struct db_conn *conn, struct recovery *r)
@@ -296,12 +304,14 @@ static int recover_status(struct db_conn *conn, struct recovery *r)
 	int64_t state, reason = 0;
 	int e = find_one(conn, "SELECT id FROM requests WHERE serial=?", serial_of(r), &r->request_id);
 
+	if (!e && r->request_id == 0)
+		return leave_out(r, "there is no certificate with its serial");
 	if (!e)
 		e = find_one(conn, "SELECT state FROM requests WHERE id=?", DB_INT(r->request_id), &state);
 	if (!e && state == CA_STATE_REVOKED)
 		e = find_one(conn, "SELECT revoked_reason FROM certificates WHERE request_id=?", DB_INT(r->request_id),
 			     &reason);
-	if (e || !needs_change(state, is_release, reason == read_reason(r)))
+	if (e || !needs_change(r, state, reason))
 		return e;
 	e = db_run(conn, "UPDATE requests SET state=?, version=version+1, key_until_ms=0 WHERE id=?",
 		   DB_INT(is_release ? CA_STATE_ISSUED : CA_STATE_REVOKED), DB_INT(r->request_id));
@@ -324,16 +334,18 @@ static int recover_status(struct db_conn *conn, struct recovery *r)
 
 static const struct {
 	const char *action;
-	bool has_serial; /* its subject is one */
+	bool has_serial;  /* its subject is one */
+	bool takes_trust; /* from what it is about */
 	int (*apply)(struct db_conn *conn, struct recovery *r);
 } actions[] = {
-	{ "issue", true, recover_certificate },
-	{ "import", true, recover_certificate },
-	{ "recover", true, recover_certificate },
-	{ "revoke", true, recover_status },
-	{ "hold", true, recover_status },
-	{ "release", true, recover_status },
-	{ "purge", false, NULL }, /* comes back with the backup, and goes again when its time has come */
+	{ "issue", true, false, recover_certificate },
+	{ "import", true, false, recover_certificate },
+	{ "recover", true, false, recover_certificate },
+	{ "revoke", true, true, recover_status },
+	{ "hold", true, true, recover_status },
+	{ "release", true, false, recover_status },
+	/* Comes back with the backup, and goes again when its time has come. */
+	{ "purge", false, false, NULL },
 };
 
 static int apply(struct db_conn *conn, struct recovery *r)
@@ -343,6 +355,8 @@ static int apply(struct db_conn *conn, struct recovery *r)
 			continue;
 		if (actions[i].has_serial && !take_serial(r))
 			return leave_out(r, "it has no serial");
+		if (!r->is_sworn && !actions[i].takes_trust)
+			return leave_out(r, "no head of the anchor covers it");
 		return actions[i].apply ? actions[i].apply(conn, r) : 0;
 	}
 	return leave_out(r, "nobody knows what it tells of");
@@ -358,14 +372,16 @@ static int recover(struct db_conn *conn, void *arg)
 	return e ? e : apply(conn, r);
 }
 
-int store_recover(struct ca_core *core, const char *payload, struct store_recovered *counts, const char **why)
+int store_recover(struct ca_core *core, const struct store_record *record, struct store_recovered *counts,
+		  const char **why)
 {
 	struct recovery *r = calloc(1, sizeof(*r));
 	int e;
 
 	if (!r)
 		return -ENOMEM;
-	r->payload = payload;
+	r->payload = record->payload;
+	r->is_sworn = record->is_sworn;
 	r->now_ms = clock_wall_ms();
 	e = db_write(core->db, recover, r);
 	if (e == DB_CONFLICT)

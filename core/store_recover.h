@@ -13,6 +13,12 @@ struct store_recovered {
 /* What store_recover() could not apply, and never can. */
 #define STORE_LEFT_OUT 15
 
+struct store_record {
+	const char *payload;
+	bool is_sworn; /* a head of the anchor covers it; else it is believed when it takes trust away, and only then */
+};
+
 /* Apply one record, unless the store knows what it tells. What is there already is not written again, so a restore that
  * was interrupted is simply done again. 0; STORE_LEFT_OUT with a sentence in `why`; negative. */
-int store_recover(struct ca_core *core, const char *payload, struct store_recovered *counts, const char **why);
+int store_recover(struct ca_core *core, const struct store_record *record, struct store_recovered *counts,
+		  const char **why);

@@ -11,6 +11,7 @@
 
 #include "core/anchor_file.h"
 #include "core/anchor.h"
+#include "core/anchor_verify.h"
 #include "core/base/clock.h"
 #include "core/base/file.h"
 #include "core/base/log.h"
@@ -221,46 +222,110 @@ static void writes_down_that_the_anchor_was_gone(void **state)
 	assert_true(anchor_has("dns:a.example"));
 }
 
-static int find_torn(void *arg, const char *word, const char *rest)
+struct found {
+	bool is_there, is_sworn;
+	int n;
+	const char *rest;
+};
+
+static int find_line(void *arg, const struct anchor_line *line)
 {
-	*(bool *)arg |= strncmp(rest, "99", 2) == 0;
+	struct found *f = arg;
+
+	if (strncmp(line->rest, f->rest, strlen(f->rest)) == 0) {
+		f->is_there = true;
+		f->is_sworn |= line->is_sworn;
+	}
 	return 0;
+}
+
+static int count_line(void *arg, const struct anchor_line *line)
+{
+	struct found *f = arg;
+
+	f->n += strcmp(line->rest, f->rest) == 0;
+	return 0;
+}
+
+static int count_lines(const char *rest)
+{
+	struct found f = { .rest = rest };
+	struct anchor_end end;
+
+	assert_int_equal(anchor_walk(path("audit.anchor"), count_line, &f, &end), 0);
+	return f.n;
+}
+
+static struct found find(const char *rest)
+{
+	struct found f = { .rest = rest };
+	struct anchor_end end;
+
+	assert_int_equal(anchor_walk(path("audit.anchor"), find_line, &f, &end), 0);
+	return f;
 }
 
 static void survives_a_torn_line(void **state)
 {
-	bool found = false;
-
 	LIVE("a.example");
 	append_to_anchor("record 99 {\"time\":\"20");
 	LIVE("b.example");
 	assert_true(anchor_has("\nresume\n"));
-	start();
-	assert_int_equal(anchor_scan(rig.core, find_torn, &found), 0);
-	assert_false(found);
+	assert_false(find("99").is_there);
 }
 
-static int collect_notes(void *arg, const char *word, const char *rest)
+static void swears_to_nothing_that_it_did_not_write(void **state)
 {
-	if (strcmp(word, "note") == 0)
-		buf_printf(arg, "%s;", rest);
-	return 0;
-}
+	struct anchor_check check;
 
-static void keeps_notes(void **state)
-{
-	OWNED_BUF notes = BUF_INIT(4096);
-
-	start();
-	assert_int_equal(anchor_note(rig.core, "crl", "1 0 17"), 0);
-	assert_int_equal(anchor_note(rig.core, "crl", "two\nlines"), -EINVAL);
-	submit("a.example");
-	assert_int_equal(anchor_note(rig.core, "crl", "1 0 18"), 0);
-	rig_stop(&rig);
+	LIVE("a.example");
+	append_to_anchor("record 98 {}\nrecord 99 {}\nrestored 0000001\n");
 	LIVE("b.example");
+	LIVE("c.example");
+	assert_true(find("98").is_there && find("99").is_there);
+	assert_false(find("98").is_sworn || find("99").is_sworn || find("0000001").is_sworn);
 	start();
-	assert_int_equal(anchor_scan(rig.core, collect_notes, &notes), 0);
-	assert_string_equal(buf_str(&notes), "crl 1 0 17;crl 1 0 18;");
+	assert_int_equal(anchor_verify(rig.core, &check), 0);
+	assert_string_equal(check.what, "");
+}
+
+/* The disk was full, or the machine stopped: the page was written without its head. */
+static void tells_what_it_wrote_twice_once(void **state)
+{
+	OWNED_BUF all = BUF_INIT(64u << 20);
+	char record[512];
+	char *at;
+	size_t n;
+
+	LIVE("a.example");
+	assert_int_equal(file_read(path("audit.anchor"), &all), 0);
+	at = strstr(buf_str(&all), "record ");
+	n = strcspn(at, "\n");
+	assert_true(n + 1 < sizeof(record));
+	/* Only what stands before the first head is left, then the writer begins anew. */
+	memcpy(record, at + strlen("record "), n - strlen("record "));
+	record[n - strlen("record ")] = '\0';
+	*strstr(buf_str(&all), "\nhead ") = '\0';
+	assert_int_equal(file_write_atomic_at(AT_FDCWD, path("audit.anchor"), bytes_of_str(buf_str(&all)), 0600), 0);
+	append_to_anchor("\n");
+	LIVE("b.example");
+	assert_true(find(record).is_sworn);
+	assert_int_equal(count_lines(record), 1);
+}
+
+static void notices_a_line_that_others_wrote(void **state)
+{
+	struct anchor_check check;
+
+	LIVE("a.example");
+	start();
+	append_to_anchor("restored 1\n");
+	assert_int_equal(anchor_verify(rig.core, &check), 0);
+	assert_string_equal(check.what, "");
+	submit("b.example");
+	anchor_run(rig.core);
+	assert_int_equal(anchor_verify(rig.core, &check), 0);
+	assert_non_null(strstr(check.what, "was changed"));
 }
 
 /* ---- an older store, put back on purpose ---- */
@@ -357,7 +422,8 @@ static const char *reason_of(const char *payload)
 	struct store_recovered counts = { 0 };
 	const char *why = NULL;
 
-	assert_int_equal(store_recover(rig.core, payload, &counts, &why), STORE_LEFT_OUT);
+	assert_int_equal(store_recover(rig.core, &(struct store_record){ payload, true }, &counts, &why),
+			 STORE_LEFT_OUT);
 	assert_int_equal(counts.certificates + counts.revocations, 0);
 	return why;
 }
@@ -377,7 +443,10 @@ static void leaves_out_what_it_cannot_apply(void **state)
 	assert_string_equal(reason_of(RECORD("issue") ",\"subject\":\"user x\"}"), "it has no serial");
 	assert_string_equal(reason_of(RECORD("issue") ",\"subject\":\"0102\",\"detail\":\"key=99\"}"),
 			    "the store does not have the key that signed it");
-	assert_int_equal(store_recover(rig.core, RECORD("purge") "}", &counts, &why), 0);
+	assert_string_equal(reason_of(RECORD("hold") ",\"subject\":\"0102\"}"),
+			    "there is no certificate with its serial");
+	assert_int_equal(store_recover(rig.core, &(struct store_record){ RECORD("purge") "}", true }, &counts, &why),
+			 0);
 	assert_int_equal(count_of("certificates"), 0);
 }
 
@@ -407,6 +476,56 @@ static void says_what_was_left_out(void **state)
 	buf_reset(&health);
 	ca_core_health(rig.core, &health);
 	assert_null(strstr(buf_str(&health), "restore:"));
+}
+
+/* Somebody does not want it to be known any more that a certificate was revoked. */
+static void believes_no_anchor_that_was_edited(void **state)
+{
+	OWNED_BUF all = BUF_INIT(64u << 20), edited = BUF_INIT(64u << 20);
+	char *line;
+
+	LIVE("a.example");
+	copy("core.db", "kept.db");
+	start();
+	append_revocation("a.example");
+	rig_stop(&rig);
+	assert_int_equal(file_read(path("audit.anchor"), &all), 0);
+	line = strstr(buf_str(&all), "\"action\":\"revoke\"");
+	while (line[-1] != '\n')
+		line--;
+	buf_append(&edited, bytes_of(all.ptr, (size_t)(line - (char *)all.ptr)));
+	buf_append_str(&edited, strchr(line, '\n') + 1);
+	assert_int_equal(file_write_atomic_at(AT_FDCWD, path("audit.anchor"), buf_bytes(&edited), 0600), 0);
+	put_back();
+	assert_int_equal(start_refused("was changed, so nothing that the file says is brought back"), -EKEYREJECTED);
+	assert_int_equal(count_of("certificates WHERE revoked_ms IS NOT NULL"), 0);
+	/* The copy of the file that was kept elsewhere. */
+	assert_int_equal(file_write_atomic_at(AT_FDCWD, path("audit.anchor"), buf_bytes(&all), 0600), 0);
+	start();
+	assert_int_equal(count_of("certificates WHERE revoked_ms IS NOT NULL"), 1);
+}
+
+static void takes_away_what_nobody_swore_to_and_gives_nothing(void **state)
+{
+	char text[1024], where[PATH_MAX];
+
+	LIVE("a.example", "b.example");
+	assert_true(rig_write(&rig, "UPDATE requests SET state=21 WHERE id=2; UPDATE certificates SET"
+				    " revoked_ms=issued_ms, revoked_reason=1 WHERE request_id=2"));
+	copy("core.db", "kept.db");
+	snprintf(text, sizeof(text), "record 98 " RECORD("revoke") ",\"subject\":\"%s\","
+		 "\"detail\":\"reason=superseded\"}\n", serial_of("a.example"));
+	append_to_anchor(text);
+	for (const char *const *act = (const char *const[]){ "release", "hold", "issue", NULL }; *act; act++) {
+		snprintf(text, sizeof(text), "record 99 " RECORD("%s") ",\"subject\":\"%s\","
+			 "\"detail\":\"reason=certificateHold\"}\n", *act, serial_of("b.example"));
+		append_to_anchor(text);
+	}
+	put_back();
+	start();
+	assert_int_equal(count_of("certificates WHERE revoked_reason=4"), 1);
+	assert_int_equal(count_of("certificates WHERE revoked_reason=1"), 1);
+	assert_int_equal(restored_count_left_out(path(""), where), 2);
 }
 
 /* The machine stops in the middle of it. */
@@ -459,11 +578,15 @@ int main(void)
 		TEST(takes_no_other_file_for_an_anchor),
 		TEST(writes_down_that_the_anchor_was_gone),
 		TEST(survives_a_torn_line),
-		TEST(keeps_notes),
+		TEST(swears_to_nothing_that_it_did_not_write),
+		TEST(tells_what_it_wrote_twice_once),
+		TEST(notices_a_line_that_others_wrote),
 		TEST(brings_back_what_the_backup_does_not_know),
 		TEST(brings_back_what_was_revoked),
 		TEST(leaves_out_what_it_cannot_apply),
 		TEST(says_what_was_left_out),
+		TEST(believes_no_anchor_that_was_edited),
+		TEST(takes_away_what_nobody_swore_to_and_gives_nothing),
 		TEST(is_done_again_when_it_was_interrupted),
 		TEST(can_be_done_twice),
 	};
