@@ -136,9 +136,11 @@ static bool is_listed(const struct conf_section *core, const char *option, const
 	return false;
 }
 
-static void find_limits(const struct conf_section *core, const struct roles_user *user, struct ca_admin_caller *out)
+/* Only who is all there is, the owner of a daemon of his own, needs no row. */
+static void find_limits(const struct conf_section *core, const struct roles_user *user, bool is_owner,
+			struct ca_admin_caller *out)
 {
-	out->is_limited = conf_count(core, "officer-rights") > 0;
+	out->is_limited = !is_owner || conf_count(core, "officer-rights") > 0;
 	out->rights = 0;
 	out->conf = core;
 	for (size_t i = 0; i < conf_count(core, "officer-rights"); i++)
@@ -165,7 +167,7 @@ void roles_find(const struct conf_section *core, const struct roles_user *user, 
 			 "role-separation is on and this user holds two roles, so he holds none");
 		out->roles = 0;
 	}
-	find_limits(core, user, out);
+	find_limits(core, user, is_owner, out);
 }
 
 /* ---- persons and limits ---- */

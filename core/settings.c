@@ -126,7 +126,7 @@ const struct conf_option ca_core_rows[] = {
 	{.name = "officer-rights",
 	 .type = CONF_SECTIONS,
 	 .rows = roles_right_rows,
-	 .summary = "Which officer handles which requests; with one row here, whoever has none handles nothing."},
+	 .summary = "Which officer handles which requests; whoever has no row here handles nothing."},
 	{0},
 };
 

@@ -29,6 +29,8 @@ static const char first_configuration[] =
 	"  # Who does what at the admin socket, by user or %%group. Nobody decides about what he asked for himself.\n"
 	"  administrators: [%4$s]\n"
 	"  officers: [%4$s]\n"
+	"  officer-rights:\n"
+	"    - {officer: %4$s, profiles: any}\n"
 	"  auditors: [%4$s]\n"
 	"  operators: [%4$s]\n"
 	"cas:\n"

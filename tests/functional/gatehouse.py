@@ -72,7 +72,8 @@ def user_config(separates=True):
 
 def roles(core):
     """root holds every role, but for those that the test gives to others."""
-    return "".join(f"  {role}: [root]\n" for role in ("officers", "auditors", "operators") if f"{role}:" not in core)
+    rights = "" if "officer-rights:" in core else "  officer-rights: [{officer: root, profiles: any}]\n"
+    return rights + "".join(f"  {role}: [root]\n" for role in ("officers", "auditors", "operators") if f"{role}:" not in core)
 
 
 def check(condition, text):

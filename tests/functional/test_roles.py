@@ -153,6 +153,7 @@ def roles_are_those_of_users_and_groups():
         dave = s.add_user("dave", others)
         erin = s.add_user("erin", others, officers, auditors)
         core = (f"  administrators: [root, {alice}]\n  officers: [root, \"%{officers}\"]\n"
+                f"  officer-rights: [{{officer: \"%{officers}\", profiles: any}}]\n"
                 f"  auditors: [root, \"%{auditors}\"]\n  operators: [root, {erin}]\n")
         with gatehouse(core=core) as g:
             first, second = hold(g, "first", "second")
@@ -180,7 +181,9 @@ def who_leaves_a_group_has_left_it_on_an_open_session():
     with system() as s:
         others, officers = s.add_group("oth"), s.add_group("off")
         bob = s.add_user("bob", others, officers)
-        with gatehouse(core=f"  officers: [root, \"%{officers}\"]\n  auditors: [root, {bob}]\n") as g:
+        core = (f"  officers: [root, \"%{officers}\"]\n  officer-rights: [{{officer: \"%{officers}\", profiles: any}}]\n"
+                f"  auditors: [root, {bob}]\n")
+        with gatehouse(core=core) as g:
             first, second, third = hold(g, "first", "second", "third")
             with contextlib.closing(Session(g, bob)) as session:
                 check(session.ask(deny(first)) == DONE, "he is an officer")

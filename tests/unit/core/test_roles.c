@@ -112,23 +112,32 @@ static void a_right_names_a_profile_that_exists(void **state)
 }
 
 /* As `user`, an officer: may he decide about a request of this profile and requester? */
-static int check_officer(const char *core, const struct roles_user *user, const char *profile, const char *requester)
+static int check_as(const char *core, const struct roles_user *user, bool is_owner, const char *profile,
+		    const char *requester)
 {
 	struct conf *conf = read_conf(core);
 	struct ca_admin_caller who = { .name = "unix:daemon", .has_uid = true, .uid = user->uid };
 	const char *why = NULL;
 	int e;
 
-	roles_find(conf_section(conf_root(conf), "core"), user, false, &who);
+	roles_find(conf_section(conf_root(conf), "core"), user, is_owner, &who);
 	e = admin_check_officer(&who, profile, requester, &why);
 	assert_int_equal(e != 0, why != NULL);
 	conf_drop(&conf);
 	return e;
 }
 
-static void without_rows_every_officer_handles_everything(void **state)
+static int check_officer(const char *core, const struct roles_user *user, const char *profile, const char *requester)
 {
-	assert_int_equal(check_officer("officers: [daemon]", &daemon_user, "server", "acme:1"), 0);
+	return check_as(core, user, false, profile, requester);
+}
+
+static void without_rows_the_owner_handles_everything_and_nobody_else_anything(void **state)
+{
+	assert_int_equal(check_officer("officers: [daemon]", &daemon_user, "server", "acme:1"), CA_ADMIN_RESTRICTED);
+	assert_int_equal(check_as("officers: [root]", &daemon_user, true, "server", "acme:1"), 0);
+	assert_int_equal(check_as("officers: [root], officer-rights: [{officer: root, profiles: any}]", &daemon_user,
+				  true, "server", "acme:1"), CA_ADMIN_RESTRICTED);
 	assert_int_equal(check_officer("administrators: [daemon]", &daemon_user, "server", "acme:1"),
 			 CA_ADMIN_NOT_PERMITTED);
 }
@@ -152,7 +161,7 @@ static void a_row_limits_by_profile_and_by_requester(void **state)
 
 static void nobody_decides_about_his_own_request_by_any_name(void **state)
 {
-	const char *conf = "officers: [daemon]";
+	const char *conf = "officers: [daemon], officer-rights: [{officer: daemon, profiles: any}]";
 
 	assert_int_equal(check_officer(conf, &daemon_user, "server", "unix:daemon"), CA_ADMIN_NOT_PERMITTED);
 	/* The same person by number, and a name that the user database gives to his number. */
@@ -179,7 +188,7 @@ int main(void)
 		cmocka_unit_test(with_separation_two_roles_are_none),
 		cmocka_unit_test(with_separation_the_file_may_not_list_anybody_twice),
 		cmocka_unit_test(a_right_names_a_profile_that_exists),
-		cmocka_unit_test(without_rows_every_officer_handles_everything),
+		cmocka_unit_test(without_rows_the_owner_handles_everything_and_nobody_else_anything),
 		cmocka_unit_test(with_a_row_for_another_an_officer_handles_nothing),
 		cmocka_unit_test(a_row_limits_by_profile_and_by_requester),
 		cmocka_unit_test(nobody_decides_about_his_own_request_by_any_name),
