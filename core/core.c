@@ -10,7 +10,9 @@
 #include "core/admin_socket.h"
 #include "core/anchor.h"
 #include "core/backup.h"
+#include "core/base/base64.h"
 #include "core/base/clock.h"
+#include "core/base/digest.h"
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
@@ -192,9 +194,20 @@ static int open_sockets(struct ca_core *core, struct conf_error *error)
 	return 0;
 }
 
-static int audit_act(struct ca_core *core, const char *action)
+static int audit_act(struct ca_core *core, const char *action, const char *detail)
 {
-	return store_audit(core, &(struct audit_record){ .at_ms = clock_wall_ms(), .actor = "core", .action = action });
+	return store_audit(core, &(struct audit_record){ .at_ms = clock_wall_ms(), .actor = "core",
+							 .action = action, .detail = detail });
+}
+
+/* With what it decides from now on. */
+static int audit_start(struct ca_core *core)
+{
+	char hex[2 * SHA256_SIZE + 1], detail[sizeof(hex) + 16];
+
+	snprintf(detail, sizeof(detail), "configuration=%s",
+		 hex_print(bytes_of(conf_digest(core->conf), SHA256_SIZE), hex));
+	return audit_act(core, AUDIT_START, detail);
 }
 
 static int start_work(struct ca_core *core, struct conf_error *error)
@@ -207,7 +220,7 @@ static int start_work(struct ca_core *core, struct conf_error *error)
 	if (!e)
 		e = store_count_blocked_keys(core, &blocked);
 	if (!e)
-		e = audit_act(core, AUDIT_START);
+		e = audit_start(core);
 	if (e)
 		return e;
 	core->last_id = last;
@@ -364,7 +377,7 @@ static void stop_anchoring(struct ca_core *core)
 {
 	if (core->anchoring) {
 		worker_stop(&core->anchoring);
-		(void)audit_act(core, AUDIT_STOP);
+		(void)audit_act(core, AUDIT_STOP, NULL);
 		anchor_run(core);
 	}
 	anchor_drop(&core->anchor);

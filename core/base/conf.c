@@ -4,12 +4,16 @@
  */
 #include "core/base/conf_int.h"
 
+#include "core/base/digest.h"
 #include "core/base/file.h"
 #include "core/base/log.h"
 #include "core/base/own.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* A file of 1 MiB makes at most 20,000 nodes and sections; defaults take the rest. */
 #define ARENA_LIMIT ((size_t)256 << 20)
@@ -21,6 +25,7 @@ struct conf {
 	const char *name;
 	struct conf_section *root;
 	struct conf_error *error; /* while it is being read */
+	uint8_t digest[SHA256_SIZE]; /* of its text */
 };
 
 /* One element of a list or map. */
@@ -403,7 +408,9 @@ int conf_parse(struct conf **out, struct bytes text, const char *name, const str
 	c->arena = arena;
 	c->error = error;
 	c->name = arena_strdup(arena, name);
-	r = c->name ? read_root(c, text, rows) : -ENOMEM;
+	r = c->name ? digest_sha256(text, c->digest) : -ENOMEM;
+	if (!r)
+		r = read_root(c, text, rows);
 	c->error = NULL;
 	if (r)
 		conf_drop(&c);
@@ -424,12 +431,40 @@ static int say_unreadable(int r, const char *path, struct conf_error *error)
 	return r;
 }
 
+/* Whoever can write to it decides what is issued. 0 or -EPERM. */
+static int check_writers(int fd, const char *path, struct conf_error *error)
+{
+	const struct conf_place nowhere = { 0, 0 };
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return say_unreadable(-errno, path, error);
+	if (st.st_uid && st.st_uid != geteuid())
+		conf_fail(error, path, nowhere, "belongs to the user %u, who could change what is issued; "
+						"chown it to root", (unsigned)st.st_uid);
+	else if (st.st_mode & (S_IWGRP | S_IWOTH))
+		conf_fail(error, path, nowhere, "others may write to it, and could change what is issued; chmod go-w");
+	else
+		return 0;
+	return -EPERM;
+}
+
 int conf_read_file(const char *path, struct buf *text, struct conf_error *error)
 {
 	OWNED_BUF read = BUF_INIT(CONF_SIZE_MAX);
-	int r = file_read(path, &read);
+	int fd = open(path, O_RDONLY | O_CLOEXEC), r;
 
-	return r ? say_unreadable(r, path, error) : buf_append(text, buf_bytes(&read));
+	if (error)
+		*error = (struct conf_error){ 0 };
+	if (fd < 0)
+		return say_unreadable(-errno, path, error);
+	r = check_writers(fd, path, error);
+	if (!r) {
+		r = file_read_fd(fd, &read);
+		r = r ? say_unreadable(r, path, error) : buf_append(text, buf_bytes(&read));
+	}
+	close(fd);
+	return r;
 }
 
 int conf_load_fd(struct conf **out, int fd, const char *path, const struct conf_option *rows,
@@ -457,6 +492,11 @@ void conf_drop(struct conf **conf)
 const struct conf_section *conf_root(const struct conf *conf)
 {
 	return conf->root;
+}
+
+const uint8_t *conf_digest(const struct conf_section *s)
+{
+	return s->conf->digest;
 }
 
 #define TYPE(t) (1u << (t))

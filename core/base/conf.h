@@ -58,7 +58,8 @@ struct conf_error {
 int conf_parse(struct conf **out, struct bytes text, const char *name, const struct conf_option *rows,
 	       struct conf_error *error);
 
-/* Append the text of a file, for conf_parse(). 0; -EINVAL for more than 1 MiB, -errno, with `error` saying so. */
+/* Append the text of a file, for conf_parse(). 0; -EINVAL for more than 1 MiB; -EPERM: somebody else than root and who
+ * calls may write to it; -errno; with `error` saying so. */
 int conf_read_file(const char *path, struct buf *text, struct conf_error *error);
 
 /* Read and parse a file that is open, from its beginning. `path` is its name in errors. */
@@ -66,6 +67,9 @@ int conf_load_fd(struct conf **out, int fd, const char *path, const struct conf_
 		 struct conf_error *error);
 void conf_drop(struct conf **conf);
 const struct conf_section *conf_root(const struct conf *conf);
+
+/* SHA-256 of the text that the section was read from. */
+const uint8_t *conf_digest(const struct conf_section *s);
 
 /* Values by name. A name that has no row, or of another type, is a bug: abort(). Strings and sections are borrowed. */
 const char *conf_str(const struct conf_section *s, const char *name); /* CONF_STRING, CONF_CHOICE; NULL when absent */

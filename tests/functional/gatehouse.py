@@ -24,6 +24,7 @@ TOOL = os.path.join(BUILD, "gateway", "ctl", "gatehouse")
 LONG = bool(os.environ.get("GATEHOUSE_LONG"))
 DOMAIN = "gatehouse.test"
 SKIP = 77
+os.umask(0o022)  # a configuration that others may write to is refused
 
 RULES = """
         - name: deny

@@ -75,6 +75,10 @@ def says_who_did_what():
               [("receive", None, "active"), ("pend", "active", "pending"), ("admin-deny", "pending", "denied")],
               f"the records of a denied request: {found}")
         check("not today" in found[2]["detail"] and found[2]["actor"].startswith("unix:"), f"the denial: {found[2]}")
+        with open(g.config, "rb") as f:
+            digest = hashlib.sha256(f.read()).hexdigest()
+        started = g.tool_json("audit", "search", "--action", "start")["records"]
+        check([r["detail"] for r in started] == [f"configuration={digest}"], f"which configuration decided: {started}")
         serials = {c["serial"] for c in g.tool_json("cert", "list")["certificates"]}
         issued = g.tool_json("audit", "search", "--action", "issue")["records"]
         check({r["subject"] for r in issued} == serials, "each certificate has its record, and each record its one")

@@ -22,6 +22,8 @@ WEAKNESSES = [
     ("ESC2 any purpose or none", SCENARIO, "ESC2"),
     ("ESC3 enrolment agents", "tests/unit/core/test_issue.c", "1.3.6.1.4.1.311.20.2.1"),
     ("ESC4 writable profiles", "tests/lint/traces.py", "WRITES"),
+    ("ESC4 a writable configuration", "tests/unit/base/test_conf.c", "others may write to it"),
+    ("ESC4 which configuration decided", "tests/functional/test_audit.py", "configuration="),
     ("ESC5 rights on the host", "tests/functional/test_processes.py", "five_processes_five_users"),
     ("ESC6 names from attributes", SCENARIO, "ESC6"),
     ("ESC7 managers of certificates", SCENARIO, "ESC7"),

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -297,6 +298,17 @@ static void reads_a_file_and_says_why_it_cannot(void **state)
 	close(fd);
 	assert_int_equal(conf_read_file(path, &text, &error), 0);
 	assert_string_equal(buf_str(&text), "name: x\n");
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(chmod(path, i ? 0602 : 0620), 0);
+		assert_int_equal(conf_read_file(path, &text, &error), -EPERM);
+		assert_non_null(strstr(error.text, ": others may write to it, and could change what is issued"));
+	}
+	assert_int_equal(chmod(path, 0644), 0);
+	if (geteuid() == 0) {
+		assert_int_equal(chown(path, 65534, 0), 0);
+		assert_int_equal(conf_read_file(path, &text, &error), -EPERM);
+		assert_non_null(strstr(error.text, ": belongs to the user 65534"));
+	}
 	unlink(path);
 	assert_int_equal(conf_read_file(path, &text, &error), -ENOENT);
 	snprintf(want, sizeof(want), "%s: cannot be read: No such file or directory", path);
