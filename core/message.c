@@ -278,6 +278,7 @@ int message_from_submission(struct arena *arena, const struct ca_submission *s, 
 		out->poll_key = data_of(bytes_of(s->poll_key, sizeof(s->poll_key)));
 	out->retry_after_s = s->retry_after_s;
 	out->collect_s = s->collect_s;
+	out->is_repeat_exact = s->is_repeat_exact;
 	out->is_server_key = s->is_server_key;
 	out->is_key_to_come = s->is_key_to_come;
 	e = add_claim(arena, s->credential, &out->credential);
@@ -353,6 +354,7 @@ int message_to_submission(struct arena *arena, const Gatehouse__Core__Submit *m,
 		.request = bytes_of(m->request.data, m->request.len),
 		.retry_after_s = at_most(m->retry_after_s, RETRY_AFTER_MAX_S),
 		.collect_s = at_most(m->collect_s, COLLECT_MAX_S),
+		.is_repeat_exact = m->is_repeat_exact,
 		.is_server_key = m->is_server_key,
 		.is_key_to_come = m->is_key_to_come,
 		.has_poll_key = m->poll_key.len != 0,

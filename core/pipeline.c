@@ -274,6 +274,10 @@ static int make_request(struct ca *ca, const struct binding *by, const struct ca
 	r->server_key = s->is_server_key ? SERVER_KEY_WAITING : SERVER_KEY_NONE;
 	r->is_key_to_come = s->is_key_to_come;
 	r->collect_ms = s->collect_s ? (int64_t)s->collect_s * 1000 : settings->collect_ms;
+	r->is_repeat_exact = s->is_repeat_exact;
+	e = digest_sha256(s->request, r->asked_hash);
+	if (e)
+		return e;
 	memcpy(r->transaction_key, s->transaction_key, sizeof(r->transaction_key));
 	r->has_poll_key = s->has_poll_key;
 	memcpy(r->poll_key, s->poll_key, sizeof(r->poll_key));

@@ -58,6 +58,8 @@ struct ca_request {
 	int64_t received_ms, submitted_ms, first_seen_ms, resolved_ms;
 	unsigned retry_after_s;
 	int64_t collect_ms;       /* how long a repeat after issuing is a query */
+	bool is_repeat_exact;     /* and only with the same octets; not of a row */
+	uint8_t asked_hash[SHA256_SIZE]; /* of the octets as they came: `csr` has no challenge; not of a row */
 	enum request_server_key server_key;
 	bool is_key_to_come;      /* and not made before it is certain that it is certified: `csr` stands for it */
 	bool has_new_key;         /* `csr` is that of the call that collects; written with the next change */

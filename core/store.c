@@ -111,16 +111,15 @@ static struct bytes csr_of(const struct ca_request *r)
 static int insert_request(struct db_conn *conn, const struct apply *a)
 {
 	const struct ca_request *r = a->change->r;
-	uint8_t csr_hash[SHA256_SIZE];
 	int e;
 
 	/* A key whose hold has ended makes room, here and nowhere else, so that no sweep is needed. */
 	e = db_run(
 		conn,
-		"UPDATE requests SET key_until_ms=0 WHERE transaction_key=? AND key_until_ms<>0 AND key_until_ms<?",
-		DB_BLOB(bytes_of(r->transaction_key, sizeof(r->transaction_key))), DB_INT(a->now_ms));
-	if (!e)
-		e = digest_sha256(r->csr.der, csr_hash);
+		"UPDATE requests SET key_until_ms=0 WHERE transaction_key=? AND key_until_ms<>0"
+		" AND (key_until_ms<? OR " STORE_IS_OTHER_REQUEST ")",
+		DB_BLOB(bytes_of(r->transaction_key, sizeof(r->transaction_key))), DB_INT(a->now_ms),
+		DB_INT(r->is_repeat_exact), DB_BLOB(bytes_of(r->asked_hash, SHA256_SIZE)));
 	if (!e)
 		e = db_run(
 			conn,
@@ -139,7 +138,7 @@ static int insert_request(struct db_conn *conn, const struct apply *a)
 			DB_TEXT(r->source_address), DB_INT(r->evidence), DB_INT(r->received_ms),
 			DB_INT(r->submitted_ms), DB_INT(r->first_seen_ms), DB_INT(r->resolved_ms),
 			DB_INT(r->retry_after_s), DB_INT(r->collect_ms), DB_BLOB(csr_of(r)),
-			DB_BLOB(bytes_of(csr_hash, sizeof(csr_hash))), DB_BLOB(bytes_of(r->spki_hash, SHA256_SIZE)),
+			DB_BLOB(bytes_of(r->asked_hash, SHA256_SIZE)), DB_BLOB(bytes_of(r->spki_hash, SHA256_SIZE)),
 			DB_BLOB(bytes_of(r->names_key, SHA256_SIZE)), DB_TEXT(r->csr.subject_text),
 			DB_TEXT(request_subject_text(r)), DB_TEXT(r->raw_attributes),
 			DB_BLOB(bytes_of(r->transaction_key, sizeof(r->transaction_key))),

@@ -6,6 +6,10 @@
 
 #include "core/store.h"
 
+/* Of a row that holds the transaction key: it was issued, and what is asked now is another request. Bind
+ * r->is_repeat_exact and r->asked_hash. */
+#define STORE_IS_OTHER_REQUEST "(? AND state IN (20, 21) AND csr_hash<>?)"
+
 /* Inside a write: lines of a request's timeline. */
 int store_write_lines(struct db_conn *conn, int64_t id, const struct timeline_line *line);
 int store_write_line(struct db_conn *conn, int64_t id, int64_t at_ms, const char *text); /* by the core */

@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "core/store.h"
+#include "core/store_int.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -211,8 +211,10 @@ static int find_same(struct db_conn *conn, struct ca_request *r, struct store_pr
 {
 	OWNED(db_rows) rows = NULL;
 	int e = db_select(conn, &rows,
-			  "SELECT id FROM requests WHERE transaction_key=? AND key_until_ms<>0 AND key_until_ms>=?",
-			  DB_BLOB(bytes_of(r->transaction_key, sizeof(r->transaction_key))), DB_INT(now_ms));
+			  "SELECT id FROM requests WHERE transaction_key=? AND key_until_ms<>0 AND key_until_ms>=?"
+			  " AND NOT " STORE_IS_OTHER_REQUEST,
+			  DB_BLOB(bytes_of(r->transaction_key, sizeof(r->transaction_key))), DB_INT(now_ms),
+			  DB_INT(r->is_repeat_exact), DB_BLOB(bytes_of(r->asked_hash, SHA256_SIZE)));
 
 	if (!e && (e = db_next(rows)) == DB_ROW) {
 		p->kind = PRECEDENT_SAME;

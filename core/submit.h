@@ -204,6 +204,8 @@ struct ca_submission {
 				     * CA_CALL_KEY_WANTED: so only who gets a certificate costs a key */
 	unsigned retry_after_s;     /* how often this client will poll; 0: the core's own idea */
 	unsigned collect_s;         /* how long a repeat after issuing is still a query; 0: 24 h */
+	bool is_repeat_exact;       /* after issuing only the same octets of `request` are a repeat; with others the
+				     * transaction begins anew */
 };
 
 struct ca_outcome {

@@ -208,6 +208,7 @@ static int submit(struct scep_call *c, const struct enrolment *n, struct ca_outc
 		.credential = &n->claim,
 		.retry_after_s = s->retry_after_s,
 		.collect_s = COLLECT_S,
+		.is_repeat_exact = true,
 		.has_poll_key = true,
 	};
 	int e = transaction_key(c, n, sub.transaction_key);

@@ -339,6 +339,7 @@ static int submit(struct scenario *s, const struct step *step, struct bytes der,
 		.n_attributes = fill_attributes(step, attributes, attribute_names),
 		.retry_after_s = (unsigned)(duration_ms(value_or(step, "retry", "0s")) / 1000),
 		.collect_s = (unsigned)(duration_ms(value_or(step, "collect", "0s")) / 1000),
+		.is_repeat_exact = step_has(step, "exact"),
 		.is_server_key = step_has(step, "server-key") || step_has(step, "key-to-come"),
 		.is_key_to_come = step_has(step, "key-to-come"),
 	};
