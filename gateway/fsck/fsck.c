@@ -58,7 +58,10 @@ static const struct {
 			     " FROM grants g JOIN certificates c ON c.request_id=g.request_id"
 			     " WHERE g.spent_by IS NOT NULL AND c.revoked_ms IS NULL" },
 	{ "plan", "SELECT 'request ' || id || ' is being issued or was, without its plan' FROM requests"
-		  " WHERE state IN (8, 20, 21) AND tbs IS NULL AND " OURS },
+		  " WHERE state IN (8, 20, 21) AND tbs IS NULL AND " OURS
+		  /* An offline signer's answer, or that it was there, came into a row of ours. */
+		  " AND id NOT IN (SELECT payload->>'request' FROM audit WHERE json_valid(payload) AND"
+		  " payload->>'request' IS NOT NULL AND payload->>'action' IN ('import', 'recover'))" },
 	{ "plan", "SELECT 'request ' || id || ' is being issued or was, without its serial' FROM requests"
 		  " WHERE state IN (8, 20, 21) AND serial IS NULL AND " OURS },
 	{ "evidence", "SELECT 'request ' || id || ' came with a credential that nobody knows' FROM requests"
