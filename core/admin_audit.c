@@ -14,7 +14,7 @@
 #define PAGE_DEFAULT 100
 #define PAGE_MAX 500
 #define WALK_MAX 20000
-#define REPLY_OCTETS_MAX 200000 /* of payloads; a reply has room for 256 KiB */
+#define REPLY_OCTETS_MAX 150000 /* of payloads; a reply has room for 256 KiB */
 
 typedef Gatehouse__Admin__AuditRecord Record;
 

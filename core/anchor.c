@@ -21,6 +21,7 @@
 #include "core/store_trail.h"
 
 #define PAGE 256
+#define PAGE_OCTETS ((size_t)(1u << 20))
 
 static int write_all(int fd, struct bytes data)
 {
@@ -121,11 +122,13 @@ int anchor_open(struct anchor *a, struct ca_core *core)
 /* ---- the store's side ---- */
 
 /* Actions whose records are copied whole. */
-#define IS_COPIED "payload->>'action' IN ('issue', 'import', 'revoke', 'hold', 'release', 'recover')"
+#define IS_COPIED "payload->>'action' IN ('issue', 'import', 'import-foreign', 'revoke', 'hold', " \
+		  "'release', 'recover', 'revoke-credential', 'set-password')"
 
 struct page {
 	int64_t after, last;
 	size_t n;
+	bool is_full; /* there may be more */
 	uint8_t hash[SHA256_SIZE];
 	struct buf text;
 };
@@ -139,7 +142,7 @@ static int read_page(struct db_conn *conn, void *arg)
 
 	p->n = 0;
 	buf_reset(&p->text);
-	while (!e && (e = db_next(rows)) == DB_ROW) {
+	while (!e && p->text.len < PAGE_OCTETS && (e = db_next(rows)) == DB_ROW) {
 		if (db_col_blob(rows, 1).len != SHA256_SIZE)
 			return -EBADMSG;
 		memcpy(p->hash, db_col_blob(rows, 1).ptr, SHA256_SIZE);
@@ -148,6 +151,7 @@ static int read_page(struct db_conn *conn, void *arg)
 		e = db_col_is_null(rows, 2) ? 0 : buf_printf(&p->text, "record %lld %s\n", (long long)p->last,
 							     db_col_text(rows, 2));
 	}
+	p->is_full = p->n == PAGE || p->text.len >= PAGE_OCTETS;
 	return e;
 }
 
@@ -199,10 +203,10 @@ static int append_page(struct anchor *a, struct ca_core *core, struct page *p)
 
 int anchor_bring_up(struct anchor *a, struct ca_core *core)
 {
-	struct page p = { .n = PAGE, .text = BUF_INIT(ANCHOR_TAIL_MAX) };
+	struct page p = { .is_full = true, .text = BUF_INIT(ANCHOR_TAIL_MAX) };
 	int e = a->fd < 0 ? anchor_open(a, core) : 0;
 
-	while (!e && p.n == PAGE) {
+	while (!e && p.is_full) {
 		p.after = a->head.seq;
 		e = db_read_one(core->db, read_page, &p);
 		if (!e && p.n)

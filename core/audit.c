@@ -26,15 +26,14 @@ static bool is_plain(uint8_t c)
 	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
-static void print_string(struct buf *out, const char *text)
+static void print_string(struct buf *out, const char *text, size_t max)
 {
-	size_t len = strlen(text), n;
+	size_t len = strnlen(text, max), n;
 	const uint8_t *p = (const uint8_t *)text;
 
-	if (len > AUDIT_TEXT_MAX)
-		len = AUDIT_TEXT_MAX;
 	buf_append_char(out, '"');
-	for (size_t i = 0; i < len; i += n ? n : 1) {
+	/* Escapes may take more room than there is. */
+	for (size_t i = 0; i < len && out->len < AUDIT_PAYLOAD_MAX - 16; i += n ? n : 1) {
 		for (n = 0; i + n < len && is_plain(p[i + n]); n++)
 			;
 		if (n) {
@@ -52,7 +51,7 @@ static void print_member(struct buf *out, const char *name, const char *text)
 	if (!text)
 		return;
 	buf_append_str(out, name);
-	print_string(out, text);
+	print_string(out, text, AUDIT_TEXT_MAX);
 }
 
 int audit_print(const struct audit_record *r, struct buf *out)
@@ -67,7 +66,10 @@ int audit_print(const struct audit_record *r, struct buf *out)
 	print_member(out, ",\"subject\":", r->subject);
 	print_member(out, ",\"before\":", r->before);
 	print_member(out, ",\"after\":", r->after);
-	print_member(out, ",\"detail\":", r->detail);
+	if (r->detail) {
+		buf_append_str(out, ",\"detail\":");
+		print_string(out, r->detail, r->is_long ? AUDIT_LONG_MAX : AUDIT_TEXT_MAX);
+	}
 	return buf_append_char(out, '}');
 }
 

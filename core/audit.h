@@ -28,6 +28,7 @@ struct audit_record {
 	const char *before;    /* state or value before, NULL: there was none */
 	const char *after;
 	const char *detail;    /* more, as key=value by blanks; NULL: nothing */
+	bool is_long;          /* the detail has room up to AUDIT_LONG_MAX */
 };
 
 /* Acts that are looked for in the trail. */
@@ -37,7 +38,8 @@ struct audit_record {
 
 /* Text beyond this is cut: a record must never be the reason that what it tells cannot happen. */
 #define AUDIT_TEXT_MAX ((size_t)2048)
-#define AUDIT_PAYLOAD_MAX ((size_t)65536)
+#define AUDIT_LONG_MAX ((size_t)90112) /* all the names of a certificate */
+#define AUDIT_PAYLOAD_MAX ((size_t)106496)
 
 /* Append a record. Only inside a db_write() function of the core's store, with what it tells; a failure is returned by
  * that function as it came. */

@@ -8,7 +8,7 @@
 
 #include "core/base/base64.h"
 #include "core/base/own.h"
-#include "core/store.h"
+#include "core/store_int.h"
 
 /* The end of the chain as this transaction sees it. It is asked of the table each time, because a member of a batch may
  * be taken back or run again: what the table says then is true, what memory says would not be. */
@@ -96,23 +96,39 @@ static const char *line_of(const struct ca_request *r, const char *actor)
 	return text;
 }
 
-/* Everything that makes the certificate known again when only this record is left of it (core/store_recover.c). */
-static int print_issued(const struct ca_request *r, struct buf *out)
+int store_print_issued(const struct ca_request *r, const struct store_issued *i, struct buf *out)
 {
 	uint8_t hash[SHA256_SIZE];
 	char text[2 * SHA256_SIZE + 1];
-	int e = digest_sha256(buf_bytes(&r->certificate), hash);
+	int e = digest_sha256(i->certificate, hash);
 
 	buf_printf(out, "certificate=%s key=%lld not-before=%lld not-after=%lld",
-		   hex_print(bytes_of(hash, sizeof(hash)), text), (long long)r->key_id, (long long)r->not_before_s,
-		   (long long)r->not_after_s);
+		   hex_print(bytes_of(hash, sizeof(hash)), text), (long long)i->key_id, (long long)i->not_before_s,
+		   (long long)i->not_after_s);
+	if (i->key_id == 0)
+		buf_printf(out, " ca=\"%s\"", request_quote(r, i->ca));
 	buf_printf(out, " partition=%u spki=%s profile=\"%s\" endpoint=\"%s\" requester=\"%s\" names=\"",
-		   r->crl_partition, hex_print(bytes_of(r->spki_hash, SHA256_SIZE), text), r->profile, r->endpoint,
+		   i->partition, hex_print(bytes_of(i->spki_hash, SHA256_SIZE), text), i->profile, i->endpoint,
 		   request_quote(r, r->requester));
-	for (size_t i = 0; i < r->n_names; i++)
-		buf_printf(out, "%s%s:%s", i ? " " : "", ca_name_kind_word(r->names[i].kind), r->names[i].value);
+	for (size_t n = 0; n < r->n_names; n++)
+		buf_printf(out, "%s%s:%s", n ? " " : "", ca_name_kind_word(r->names[n].kind), r->names[n].value);
 	buf_append_char(out, '"');
 	return e ? e : buf_status(out);
+}
+
+static int print_issued(const struct ca_request *r, struct buf *out)
+{
+	return store_print_issued(r,
+				  &(struct store_issued){ .certificate = buf_bytes(&r->certificate),
+							  .spki_hash = r->spki_hash,
+							  .key_id = r->key_id,
+							  .not_before_s = r->not_before_s,
+							  .not_after_s = r->not_after_s,
+							  .partition = r->crl_partition,
+							  .ca = r->ca,
+							  .profile = r->profile,
+							  .endpoint = r->endpoint },
+				  out);
 }
 
 static int print_received(const struct store_change *c, struct buf *out)
@@ -153,6 +169,7 @@ static int append_step(const struct step *s, enum ca_action action, const char *
 		e = print_issued(r, &detail);
 		hex_print(bytes_of(r->serial, SERIAL_SIZE), serial);
 		record.subject = serial;
+		record.is_long = true;
 	} else if (action == CA_ACTION_RECEIVE) {
 		e = print_received(s->change, &detail);
 	}

@@ -109,12 +109,39 @@ static int insert_certificate(struct db_conn *conn, const struct import_write *w
 		      DB_BLOB(w->import->der), DB_INT(f->not_before_s), DB_INT(f->not_after_s), DB_INT(w->now_ms));
 }
 
+static int record_import(struct db_conn *conn, const struct import_write *w)
+{
+	const struct store_import *i = w->import;
+	const struct store_issued issued = {
+		.certificate = i->der,
+		.spki_hash = w->spki_hash,
+		.key_id = i->key_id,
+		.not_before_s = i->facts->not_before_s,
+		.not_after_s = i->facts->not_after_s,
+		.ca = w->ca->name,
+		.profile = i->r->profile,
+		.endpoint = i->is_existing ? i->r->endpoint : "import",
+	};
+	OWNED_BUF detail = BUF_INIT(1u << 20);
+	char serial[2 * SERIAL_OCTETS_MAX + 1];
+	int e = i->r->lines ? buf_printf(&detail, "%s ", i->r->lines->text) : 0;
+
+	if (!e)
+		e = store_print_issued(i->r, &issued, &detail);
+	return e ? e : audit_append(conn, &(struct audit_record){ .at_ms = w->now_ms, .actor = i->actor,
+								  .action = ca_action_word(w->action),
+								  .request_id = i->r->id,
+								  .subject = hex_print(i->facts->serial, serial),
+								  .before = i->is_existing ? "pending" : NULL,
+								  .after = ca_state_word(w->state),
+								  .detail = buf_str(&detail), .is_long = true });
+}
+
 static int write_import(struct db_conn *conn, void *arg)
 {
 	const struct import_write *w = arg;
 	const struct store_import *i = w->import;
 	unsigned events = CA_EVENT_IMPORTED | (i->is_existing ? CA_EVENT_ISSUED : 0);
-	char serial[2 * SERIAL_OCTETS_MAX + 1];
 	int e = i->is_existing ? fill_row(conn, w) : insert_row(conn, w);
 
 	if (!e && !i->is_existing)
@@ -124,13 +151,7 @@ static int write_import(struct db_conn *conn, void *arg)
 	if (!e)
 		e = store_write_lines(conn, i->r->id, i->r->lines);
 	if (!e)
-		e = audit_append(conn, &(struct audit_record){ .at_ms = w->now_ms, .actor = i->actor,
-							       .action = ca_action_word(w->action),
-							       .request_id = i->r->id,
-							       .subject = hex_print(i->facts->serial, serial),
-							       .before = i->is_existing ? "pending" : NULL,
-							       .after = ca_state_word(w->state),
-							       .detail = i->r->lines ? i->r->lines->text : NULL });
+		e = record_import(conn, w);
 	return e ? e : store_write_events(conn, w->ca, i->r->id, events, 0, w->now_ms);
 }
 

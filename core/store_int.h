@@ -19,6 +19,18 @@ int store_write_line(struct db_conn *conn, int64_t id, int64_t at_ms, const char
 int store_write_events(struct db_conn *conn, const struct ca *ca, int64_t id, unsigned events, int64_t about,
 		       int64_t now_ms);
 
+/* Everything that makes a certificate known again when only its audit record is left (core/store_recover.c), as detail
+ * of that record. 0 or -errno. */
+struct store_issued {
+	struct bytes certificate;
+	const uint8_t *spki_hash;
+	int64_t key_id; /* 0: a foreign one, which `ca` keeps */
+	int64_t not_before_s, not_after_s;
+	unsigned partition;
+	const char *ca, *profile, *endpoint;
+};
+int store_print_issued(const struct ca_request *r, const struct store_issued *i, struct buf *out);
+
 /* What a finished write comes to: DB_CONFLICT is STORE_DUPLICATE, and a failing store is remembered. */
 int store_outcome(struct ca_core *core, int e);
 
