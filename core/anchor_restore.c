@@ -87,18 +87,18 @@ static int bring_back(void *arg, const struct anchor_line *line)
 {
 	struct bring_back *b = arg;
 	const char *payload = strchr(line->rest, ' '), *why;
-	size_t taken = b->counts.revocations;
+	size_t taken = b->counts.revocations + b->counts.credentials;
 	int e;
 
 	if (line->number <= b->from_line || strcmp(line->word, "record") != 0)
 		return 0;
-	e = store_recover(b->core, &(struct store_record){ .payload = payload ? payload + 1 : "",
-							   .is_sworn = line->is_sworn }, &b->counts, &why);
-	if (e == STORE_LEFT_OUT) {
+	e = store_recover(b->core, &(struct store_record){ strtoll(line->rest, NULL, 10), payload ? payload + 1 : "",
+							   line->is_sworn }, &b->counts, &why);
+	if (e == STORE_LEFT_OUT || (!e && why))
 		leave_out(b, line->rest, why);
+	if (e == STORE_LEFT_OUT)
 		return 0;
-	}
-	if (!e && !line->is_sworn && b->counts.revocations > taken)
+	if (!e && !line->is_sworn && b->counts.revocations + b->counts.credentials > taken)
 		log_warn("restore.unsworn", "record", line->rest, "consequence",
 			 "no head of the anchor covers it; it takes trust away, so it was believed");
 	return e;
@@ -106,11 +106,11 @@ static int bring_back(void *arg, const struct anchor_line *line)
 
 static int audit_restore(struct ca_core *core, const struct fork *f, const struct bring_back *b)
 {
-	char detail[192];
+	char detail[256];
 
-	snprintf(detail, sizeof(detail), "behind-record=%lld anchor-record=%lld recovered=%zu revoked=%zu left-out=%zu",
-		 (long long)f->head.seq, (long long)core->anchor->head.seq, b->counts.certificates,
-		 b->counts.revocations, b->n_left_out);
+	snprintf(detail, sizeof(detail), "behind-record=%lld anchor-record=%lld recovered=%zu revoked=%zu"
+		 " credentials=%zu left-out=%zu", (long long)f->head.seq, (long long)core->anchor->head.seq,
+		 b->counts.certificates, b->counts.revocations, b->counts.credentials, b->n_left_out);
 	return store_audit(core, &(struct audit_record){ .at_ms = clock_wall_ms(), .actor = "core",
 							 .action = "restore", .detail = detail });
 }
@@ -160,6 +160,7 @@ int anchor_restore(struct ca_core *core, struct anchor *a, struct conf_error *er
 		return anchor_refuse(core, error, e, "what the backup does not know cannot be brought back: %s",
 				     strerror(-e));
 	log_warn("store.restored", "certificates", LOG_NUMBER(b.counts.certificates), "revocations",
-		 LOG_NUMBER(b.counts.revocations), "left-out", LOG_NUMBER(b.n_left_out));
+		 LOG_NUMBER(b.counts.revocations), "credentials", LOG_NUMBER(b.counts.credentials),
+		 "left-out", LOG_NUMBER(b.n_left_out));
 	return 0;
 }

@@ -11,21 +11,23 @@
 #include "core/base/base64.h"
 #include "core/base/clock.h"
 #include "core/base/own.h"
+#include "core/credentials.h"
 #include "core/store.h"
 #include "core/store_list_sql.h"
 
 #define WORD_MAX 1024
 
 struct recovery {
+	int64_t seq;
 	const char *payload;
 	bool is_sworn;
 	int64_t now_ms, at_ms, request_id;
 	char action[32], subject[96];
 	uint8_t serial[20];
 	size_t serial_size;
-	char detail[AUDIT_TEXT_MAX + 1];
+	char detail[AUDIT_LONG_MAX + 1];
 	struct store_recovered counts;
-	const char *why; /* it is left out */
+	const char *why; /* it is left out, or there is something to do */
 };
 
 static int leave_out(struct recovery *r, const char *why)
@@ -35,9 +37,9 @@ static int leave_out(struct recovery *r, const char *why)
 }
 
 /* The value of `key=` in the record's detail, in quotes or up to the next blank. False: it is not there, or is cut. */
-static bool find_word(const char *detail, const char *key, char *out, size_t size)
+static bool find_text(const char *detail, const char *key, struct bytes *out)
 {
-	size_t n = strlen(key), len;
+	size_t n = strlen(key);
 	const char *p = detail;
 
 	for (; (p = strstr(p, key)); p += n)
@@ -46,11 +48,22 @@ static bool find_word(const char *detail, const char *key, char *out, size_t siz
 	if (!p)
 		return false;
 	p += n + 1;
-	len = *p == '"' ? strcspn(p + 1, "\"") : strcspn(p, " ");
-	if (len >= size || (*p == '"' && p[1 + len] != '"'))
+	if (*p != '"') {
+		*out = bytes_of(p, strcspn(p, " "));
+		return true;
+	}
+	*out = bytes_of(p + 1, strcspn(p + 1, "\""));
+	return p[1 + out->len] == '"';
+}
+
+static bool find_word(const char *detail, const char *key, char *out, size_t size)
+{
+	struct bytes text;
+
+	if (!find_text(detail, key, &text) || text.len >= size)
 		return false;
-	memcpy(out, *p == '"' ? p + 1 : p, len);
-	out[len] = '\0';
+	memcpy(out, text.ptr, text.len);
+	out[text.len] = '\0';
 	return true;
 }
 
@@ -134,6 +147,16 @@ static int place_request(struct db_conn *conn, struct recovery *r, const char **
 	return find_one(conn, "SELECT max(id)+1 FROM requests WHERE ?1=?1", DB_INT(r->request_id), &r->request_id);
 }
 
+static bool is_foreign(const struct recovery *r)
+{
+	return find_number(r->detail, "key") == 0;
+}
+
+static enum ca_state state_of(const struct recovery *r)
+{
+	return is_foreign(r) ? CA_STATE_FOREIGN : CA_STATE_ISSUED;
+}
+
 static int insert_request(struct db_conn *conn, const struct recovery *r, const char *ca)
 {
 	char profile[WORD_MAX] = "", endpoint[WORD_MAX] = "", requester[WORD_MAX] = "", hex[WORD_MAX] = "";
@@ -150,12 +173,13 @@ static int insert_request(struct db_conn *conn, const struct recovery *r, const 
 		      " collect_ms, csr, csr_hash, spki_hash, names_key, asked_subject, subject, raw_attributes,"
 		      " transaction_key, key_until_ms, status, reason, rule, trace, serial, not_before_s, not_after_s,"
 		      " template_s, edited, key_type, key_bits, key_id, crl_partition, any_scope)"
-		      " VALUES(?1,20,1,?2,'recovered',?3,?4,?5,'',0,?6,?6,?6,?6,0,0,x'',x'',?7,x'','','','',x'',0,0,"
+		      " VALUES(?1,?13,1,?2,'recovered',?3,?4,?5,'',0,?6,?6,?6,?6,0,0,x'',x'',?7,x'','','','',x'',0,0,"
 		      "'recovered from the audit anchor','','',?8,?9,?10,0,0,'',0,?11,?12,0)",
 		      DB_INT(r->request_id), DB_TEXT(ca), DB_TEXT(endpoint), DB_TEXT(profile), DB_TEXT(requester),
 		      DB_INT(r->at_ms), DB_BLOB(bytes_of(spki, SHA256_SIZE)), serial_of(r),
 		      DB_INT(find_number(r->detail, "not-before")), DB_INT(find_number(r->detail, "not-after")),
-		      DB_INT(find_number(r->detail, "key")), DB_INT(find_number(r->detail, "partition")));
+		      is_foreign(r) ? DB_NULL : DB_INT(find_number(r->detail, "key")),
+		      DB_INT(find_number(r->detail, "partition")), DB_INT(state_of(r)));
 }
 
 static int finish_request(struct db_conn *conn, const struct recovery *r)
@@ -183,12 +207,16 @@ static int insert_certificate(struct db_conn *conn, const struct recovery *r, co
 /* Names as the trail lists them: kind:value by blanks. */
 static int insert_names(struct db_conn *conn, const struct recovery *r)
 {
-	char text[AUDIT_TEXT_MAX], *save = NULL;
 	OWNED(arena) arena = NULL;
+	struct bytes names;
+	char *text, *save = NULL;
 	int e = arena_new(&arena, 1u << 20), position = 0;
 
-	if (!find_word(r->detail, "names", text, sizeof(text)))
+	if (e || !find_text(r->detail, "names", &names))
 		return e;
+	text = arena_printf(arena, "%.*s", (int)names.len, (const char *)names.ptr);
+	if (!text)
+		return -ENOMEM;
 	for (char *name = strtok_r(text, " ", &save); !e && name; name = strtok_r(NULL, " ", &save)) {
 		char *value = strchr(name, ':'), *reversed;
 		enum ca_name_kind kind = CA_NAME_DNS;
@@ -209,27 +237,35 @@ static int insert_names(struct db_conn *conn, const struct recovery *r)
 	return e;
 }
 
-static int tell(struct db_conn *conn, const struct recovery *r, const char *before)
+static int tell(struct db_conn *conn, const struct recovery *r, const char *before, const char *detail)
 {
 	char serial[2 * sizeof(r->serial) + 1];
 	int e = db_run(conn, "INSERT INTO timeline(request_id, at_ms, actor, text) VALUES(?,?,'core',?)",
-		       DB_INT(r->request_id), DB_INT(r->now_ms), DB_TEXT("recovered from the audit anchor"));
+		       DB_INT(r->request_id), DB_INT(r->now_ms),
+		       DB_TEXT("issued, recovered from the audit anchor"));
 
 	hex_print(bytes_of(r->serial, r->serial_size), serial);
 	return e ? e : audit_append(conn, &(struct audit_record){ .at_ms = r->now_ms, .actor = "core",
 								  .action = "recover", .request_id = r->request_id,
 								  .subject = serial, .before = before,
-								  .after = "issued", .detail = r->detail });
+								  .after = ca_state_word(detail ? state_of(r) :
+												  CA_STATE_ISSUED),
+								  .detail = detail, .is_long = true });
 }
 
 static int read_ca(struct db_conn *conn, const struct recovery *r, char *ca, size_t size)
 {
 	OWNED(db_rows) rows = NULL;
-	int e = db_select(conn, &rows, "SELECT ca FROM ca_keys WHERE id=?", DB_INT(find_number(r->detail, "key")));
+	int e;
 
+	ca[0] = '\0';
+	if (is_foreign(r)) {
+		find_word(r->detail, "ca", ca, size);
+		return 0;
+	}
+	e = db_select(conn, &rows, "SELECT ca FROM ca_keys WHERE id=?", DB_INT(find_number(r->detail, "key")));
 	if (!e)
 		e = db_next(rows);
-	ca[0] = '\0';
 	if (e == DB_ROW)
 		snprintf(ca, size, "%s", db_col_text(rows, 0));
 	return e < 0 ? e : 0;
@@ -249,7 +285,8 @@ static int recover_certificate(struct db_conn *conn, struct recovery *r)
 		return e;
 	e = read_ca(conn, r, ca, sizeof(ca));
 	if (!e && !ca[0])
-		return leave_out(r, "the store does not have the key that signed it");
+		return leave_out(r, is_foreign(r) ? "it does not say whose it is" :
+					  "the store does not have the key that signed it");
 	if (!e)
 		e = place_request(conn, r, &before);
 	if (!e)
@@ -259,7 +296,7 @@ static int recover_certificate(struct db_conn *conn, struct recovery *r)
 	if (!e && !before)
 		e = insert_names(conn, r);
 	if (!e)
-		e = tell(conn, r, before);
+		e = tell(conn, r, before, r->detail);
 	r->counts.certificates += !e;
 	return e;
 }
@@ -283,54 +320,170 @@ static int block_key(struct db_conn *conn, const struct recovery *r)
 		      DB_INT(r->at_ms), DB_INT(r->request_id));
 }
 
-static bool needs_change(const struct recovery *r, int64_t state, int64_t reason)
-{
-	bool is_release = strcmp(r->action, "release") == 0;
+/* What is of the revocation that the row has. */
+struct known {
+	int64_t state, reason, revoked_s;
+};
 
-	if (state == CA_STATE_ISSUED)
+static int read_known(struct db_conn *conn, struct recovery *r, struct known *k)
+{
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows,
+			  "SELECT r.id, r.state, c.revoked_reason, c.revoked_ms/1000 FROM requests r LEFT JOIN"
+			  " certificates c ON c.request_id=r.id WHERE r.serial=?", serial_of(r));
+
+	*k = (struct known){ 0 };
+	if (!e)
+		e = db_next(rows);
+	if (e != DB_ROW)
+		return e ? e : leave_out(r, "there is no certificate with its serial");
+	r->request_id = db_col_int(rows, 0);
+	*k = (struct known){ db_col_int(rows, 1), db_col_int(rows, 2), db_col_int(rows, 3) };
+	return 0;
+}
+
+/* The date that was given, or that of the record. */
+static int64_t revoked_ms(const struct recovery *r)
+{
+	char text[CLOCK_TEXT_SIZE];
+	int64_t at_s;
+
+	return find_word(r->detail, "date", text, sizeof(text)) && clock_parse_s(text, &at_s) == 0 ? at_s * 1000 :
+												  r->at_ms;
+}
+
+static bool needs_change(const struct recovery *r, bool is_release, const struct known *k)
+{
+	if (k->state == CA_STATE_ISSUED)
 		return !is_release;
-	if (state != CA_STATE_REVOKED)
+	if (k->state != CA_STATE_REVOKED)
 		return false;
 	/* What is revoked for good loses nothing by a hold that nobody swore to. */
 	if (!r->is_sworn)
-		return reason == CA_REASON_HOLD && read_reason(r) != CA_REASON_HOLD;
-	return is_release || reason != read_reason(r);
+		return k->reason == CA_REASON_HOLD && read_reason(r) != CA_REASON_HOLD;
+	return is_release || k->reason != read_reason(r) || k->revoked_s != revoked_ms(r) / 1000;
+}
+
+/* Planned when the backup was made, signed and revoked since: nobody needs its octets any more. */
+static int settle_planned(struct db_conn *conn, const struct recovery *r)
+{
+	int e = db_run(conn,
+		       "INSERT INTO certificates(serial, request_id, ca, key_id, certificate, not_before_s,"
+		       " not_after_s, issued_ms, crl_partition) SELECT serial, id, ca, key_id, x'', not_before_s,"
+		       " not_after_s, ?, crl_partition FROM requests WHERE id=?",
+		       DB_INT(r->at_ms), DB_INT(r->request_id));
+
+	if (!e)
+		e = db_run(conn, "UPDATE requests SET state=20, version=version+1, resolved_ms=?,"
+				 " reason='recovered from the audit anchor' WHERE id=?",
+			   DB_INT(r->at_ms), DB_INT(r->request_id));
+	return e ? e : tell(conn, r, ca_state_word(CA_STATE_ACTIVE), NULL);
+}
+
+static int write_status(struct db_conn *conn, const struct recovery *r, bool is_release)
+{
+	int e = db_run(conn, "UPDATE requests SET state=?, version=version+1, key_until_ms=0 WHERE id=?",
+		       DB_INT(is_release ? CA_STATE_ISSUED : CA_STATE_REVOKED), DB_INT(r->request_id));
+
+	if (!e)
+		e = db_run(conn, "UPDATE certificates SET revoked_ms=?, revoked_reason=? WHERE request_id=?",
+			   is_release ? DB_NULL : DB_INT(revoked_ms(r)), is_release ? DB_NULL : DB_INT(read_reason(r)),
+			   DB_INT(r->request_id));
+	/* The list in force does not say it. */
+	if (!e)
+		e = db_run(conn, "INSERT INTO crl_changes(ca, n) SELECT ca, 1 FROM requests WHERE id=?"
+				 " ON CONFLICT DO UPDATE SET n=n+1", DB_INT(r->request_id));
+	if (!e && !is_release)
+		e = db_run(conn, "DELETE FROM grants WHERE request_id=? AND spent_by IS NULL", DB_INT(r->request_id));
+	if (!e && !is_release && read_reason(r) == CA_REASON_KEY_COMPROMISE)
+		e = block_key(conn, r);
+	return e;
 }
 
 static int recover_status(struct db_conn *conn, struct recovery *r)
 {
 	bool is_release = strcmp(r->action, "release") == 0;
-	char serial[2 * sizeof(r->serial) + 1];
-	int64_t state, reason = 0;
-	int e = find_one(conn, "SELECT id FROM requests WHERE serial=?", serial_of(r), &r->request_id);
+	struct known k;
+	int e = read_known(conn, r, &k);
 
-	if (!e && r->request_id == 0)
-		return leave_out(r, "there is no certificate with its serial");
-	if (!e)
-		e = find_one(conn, "SELECT state FROM requests WHERE id=?", DB_INT(r->request_id), &state);
-	if (!e && state == CA_STATE_REVOKED)
-		e = find_one(conn, "SELECT revoked_reason FROM certificates WHERE request_id=?", DB_INT(r->request_id),
-			     &reason);
-	if (e || !needs_change(r, state, reason))
+	if (!e && k.state == CA_STATE_ACTIVE && !is_release) {
+		e = settle_planned(conn, r);
+		k.state = CA_STATE_ISSUED;
+	}
+	if (e || !needs_change(r, is_release, &k))
 		return e;
-	e = db_run(conn, "UPDATE requests SET state=?, version=version+1, key_until_ms=0 WHERE id=?",
-		   DB_INT(is_release ? CA_STATE_ISSUED : CA_STATE_REVOKED), DB_INT(r->request_id));
+	e = write_status(conn, r, is_release);
 	if (!e)
-		e = db_run(conn, "UPDATE certificates SET revoked_ms=?, revoked_reason=? WHERE request_id=?",
-			   is_release ? DB_NULL : DB_INT(r->at_ms), is_release ? DB_NULL : DB_INT(read_reason(r)),
-			   DB_INT(r->request_id));
-	if (!e && !is_release && read_reason(r) == CA_REASON_KEY_COMPROMISE)
-		e = block_key(conn, r);
-	hex_print(bytes_of(r->serial, r->serial_size), serial);
-	if (!e)
-		e = audit_append(conn, &(struct audit_record){ .at_ms = r->now_ms, .actor = "core", .action = r->action,
-							       .request_id = r->request_id, .subject = serial,
-							       .before = ca_state_word((enum ca_state)state),
+		e = audit_append(conn, &(struct audit_record){ .at_ms = r->now_ms, .actor = "core",
+							       .action = r->action, .subject = r->subject,
+							       .request_id = r->request_id,
+							       .before = ca_state_word((enum ca_state)k.state),
 							       .after = is_release ? "issued" : "revoked",
 							       .detail = r->detail });
 	r->counts.revocations += !e;
 	return e;
 }
+
+/* ---- credentials ---- */
+
+/* "user alice", "challenge 12": what is made since the backup is not there, and proves nothing. */
+static int find_credential(struct db_conn *conn, const struct recovery *r, int64_t *id)
+{
+	const char *name = strchr(r->subject, ' ');
+	char word[16];
+	enum ca_evidence_kind kind;
+	OWNED(db_rows) rows = NULL;
+	int e;
+
+	*id = 0;
+	snprintf(word, sizeof(word), "%.*s", name ? (int)(name - r->subject) : 0, r->subject);
+	kind = credential_kind_of(word);
+	if (kind == CA_EVIDENCE_NONE)
+		return 0;
+	e = db_select(conn, &rows,
+		      "SELECT id FROM credentials WHERE kind=?1 AND coalesce(name, CAST(id AS TEXT))=?2"
+		      " AND revoked_ms IS NULL",
+		      DB_INT(kind), DB_TEXT(name + 1));
+	if (!e)
+		e = db_next(rows);
+	if (e == DB_ROW)
+		*id = db_col_int(rows, 0);
+	return e < 0 ? e : 0;
+}
+
+static int tell_credential(struct db_conn *conn, struct recovery *r, const char *detail)
+{
+	r->counts.credentials++;
+	return audit_append(conn, &(struct audit_record){ .at_ms = r->now_ms, .actor = "core", .action = r->action,
+							  .subject = r->subject, .detail = detail });
+}
+
+static int revoke_credential(struct db_conn *conn, struct recovery *r)
+{
+	int64_t id;
+	int e = find_credential(conn, r, &id);
+
+	if (!e && id)
+		e = db_run(conn, "UPDATE credentials SET revoked_ms=? WHERE id=?", DB_INT(r->at_ms), DB_INT(id));
+	return e || !id ? e : tell_credential(conn, r, "recovered from the audit anchor");
+}
+
+/* The new password is nowhere; the old one is what somebody wanted to be rid of. */
+static int take_password(struct db_conn *conn, struct recovery *r)
+{
+	int64_t id;
+	int e = find_credential(conn, r, &id);
+
+	if (!e && id)
+		e = db_run(conn, "UPDATE credentials SET secret=x'', salt=x'' WHERE id=? AND length(secret)>0",
+			   DB_INT(id));
+	if (e || !id || db_changes(conn) == 0)
+		return e;
+	r->why = "its password was another one when the backup was made: gatehouse user passwd";
+	return tell_credential(conn, r, "none: it was changed after the backup");
+}
+
+/* ---- each record ---- */
 
 static const struct {
 	const char *action;
@@ -340,10 +493,13 @@ static const struct {
 } actions[] = {
 	{ "issue", true, false, recover_certificate },
 	{ "import", true, false, recover_certificate },
+	{ "import-foreign", true, false, recover_certificate },
 	{ "recover", true, false, recover_certificate },
 	{ "revoke", true, true, recover_status },
 	{ "hold", true, true, recover_status },
 	{ "release", true, false, recover_status },
+	{ "revoke-credential", false, true, revoke_credential },
+	{ "set-password", false, true, take_password },
 	/* Comes back with the backup, and goes again when its time has come. */
 	{ "purge", false, false, NULL },
 };
@@ -362,12 +518,29 @@ static int apply(struct db_conn *conn, struct recovery *r)
 	return leave_out(r, "nobody knows what it tells of");
 }
 
+/* It stood in the trail before the backup was made: the anchor's heads are seconds apart. */
+static int is_in_trail(struct db_conn *conn, const struct recovery *r, bool *answer)
+{
+	OWNED(db_rows) rows = NULL;
+	int e = db_select(conn, &rows, "SELECT 1 FROM audit WHERE seq=? AND payload=?", DB_INT(r->seq),
+			  DB_TEXT(r->payload));
+
+	if (!e)
+		e = db_next(rows);
+	*answer = e == DB_ROW;
+	return e < 0 ? e : 0;
+}
+
 static int recover(struct db_conn *conn, void *arg)
 {
 	struct recovery *r = arg;
-	int e;
+	bool is_known;
+	int e = is_in_trail(conn, r, &is_known);
 
 	r->counts = (struct store_recovered){ 0 };
+	r->why = NULL;
+	if (e || is_known)
+		return e;
 	e = read_payload(conn, r);
 	return e ? e : apply(conn, r);
 }
@@ -380,6 +553,7 @@ int store_recover(struct ca_core *core, const struct store_record *record, struc
 
 	if (!r)
 		return -ENOMEM;
+	r->seq = record->seq;
 	r->payload = record->payload;
 	r->is_sworn = record->is_sworn;
 	r->now_ms = clock_wall_ms();
@@ -389,6 +563,7 @@ int store_recover(struct ca_core *core, const struct store_record *record, struc
 	if (!e) {
 		counts->certificates += r->counts.certificates;
 		counts->revocations += r->counts.revocations;
+		counts->credentials += r->counts.credentials;
 	}
 	*why = r->why;
 	free(r);

@@ -5,6 +5,7 @@
 #include "core/store_revoke.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "core/base/base64.h"
 #include "core/base/clock.h"
@@ -134,6 +135,23 @@ static int block_key(struct db_conn *conn, const struct revoke_rows *w)
 		      DB_INT(w->now_ms), DB_INT(w->request_id));
 }
 
+/* The date first: whoever reads it finds it before any text of a client. */
+static int record_revocation(struct db_conn *conn, const struct revoke_rows *w, const char *serial, enum ca_state next)
+{
+	char date[CLOCK_TEXT_SIZE], detail[AUDIT_TEXT_MAX + 1];
+	const char *text = w->detail ? w->detail : "";
+
+	if (w->action == CA_ACTION_RELEASE)
+		snprintf(detail, sizeof(detail), "%s", text);
+	else
+		snprintf(detail, sizeof(detail), "date=%s %s", clock_print_ms(w->effective_ms, date), text);
+	return audit_append(conn, &(struct audit_record){ .at_ms = w->now_ms, .actor = w->actor,
+							  .action = ca_action_word(w->action),
+							  .request_id = w->request_id, .subject = serial,
+							  .before = ca_state_word(w->from),
+							  .after = ca_state_word(next), .detail = detail });
+}
+
 int revoke_write(struct db_conn *conn, struct ca *ca, const struct revoke_rows *w)
 {
 	char serial[SERIAL_TEXT_SIZE];
@@ -152,11 +170,7 @@ int revoke_write(struct db_conn *conn, struct ca *ca, const struct revoke_rows *
 	if (!e && w->action != CA_ACTION_RELEASE)
 		e = db_run(conn, "DELETE FROM grants WHERE request_id=? AND spent_by IS NULL", DB_INT(w->request_id));
 	if (!e)
-		e = audit_append(conn, &(struct audit_record){ .at_ms = w->now_ms, .actor = w->actor,
-							       .action = ca_action_word(w->action),
-							       .request_id = w->request_id, .subject = serial,
-							       .before = ca_state_word(w->from),
-							       .after = ca_state_word(next), .detail = w->detail });
+		e = record_revocation(conn, w, serial, next);
 	return e ? e : store_write_events(conn, ca, w->request_id, CA_EVENT_REVOKED, w->reason, w->now_ms);
 }
 

@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 """A backup is made while certificates are issued; put back, the CA knows what it does not know, and repeats no serial."""
 import contextlib
+import glob
 import os
 import shutil
 import sqlite3
 import stat
+import subprocess
 import sys
 import tarfile
 import threading
@@ -62,7 +64,8 @@ def serials(g):
 
 
 def crl_number(g):
-    return g.tool_json("ca", "crl")["crls"][0]["number"]
+    """0: none is in force yet."""
+    return max([c["number"] for c in g.tool_json("ca", "crl")["crls"]], default=0)
 
 
 def put_back_under_load():
@@ -116,26 +119,113 @@ def put_back_under_load():
     shutil.rmtree(g.folder)
 
 
-def purge_is_no_obstacle():
+def wait_until(is_so, what, wait_s=30):
+    end = time.monotonic() + wait_s
+    while not is_so():
+        check(time.monotonic() < end, f"{what()}, after {wait_s} s")
+        time.sleep(0.1)
+
+
+def now(shift_s=0):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + shift_s))
+
+
+def hold(g, client, name):
+    """A request that waits, its number and its key."""
+    _, order = client.order(name)
+    client.prove(order)
+    client.finalize(order, client.csr(name))
+    return g.wait_pending(name)["id"]
+
+
+def by_name(g):
+    """{name: (serial, request)} of certificates."""
+    found = g.tool_json("cert", "list")["certificates"]
+    return {c["names"][0]: (c["serial"], c["request"]) for c in found if c["names"]}
+
+
+def signed_elsewhere(g, request, pem):
+    """What an offline signer with the key of this CA makes of a request that waits: here that is another daemon."""
+    other = Gatehouse()
+    shutil.rmtree(other.data)
+    subprocess.run(["cp", "-a", g.data, other.data], check=True)
+    other.start()
+    other.run_tool("approve", str(request), "--yes")
+    with open(pem, "w", encoding="ascii") as f:
+        f.write(other.run_tool("cert", "export", str(request)).stdout)
+    other.stop()
+    shutil.rmtree(other.folder)
+
+
+def foreign_certificate(g, pem):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+                    "/CN=foreign", "-addext", "subjectAltName=DNS:foreign.test", "-keyout", os.path.join(g.folder, "k"),
+                    "-out", pem], check=True, capture_output=True)
+
+
+def listed(g, above=0):
+    """{serial: (reason, date)} of the CRL in force, when its number is above that."""
+    number = crl_number(g)
+    found = glob.glob(os.path.join(g.data, "core", "crl", f"*-0-{number}.crl"))
+    if number <= above or not found:
+        return {}
+    with open(found[0], "rb") as f:
+        crl = x509.load_der_x509_crl(f.read())
+    return {format(entry.serial_number, "x").zfill(32): (entry.extensions[0].value.reason.value, entry.revocation_date)
+            for entry in crl}
+
+
+def statuses(g):
+    return core_rows(g, "SELECT lower(hex(c.serial)), state, revoked_reason, revoked_ms/1000 FROM certificates c JOIN"
+                        " requests ON id=request_id ORDER BY 1")
+
+
+def what_people_did_since():
+    """All that officers and administrators can do to certificates and credentials, between a backup and its restore."""
     g = Gatehouse()
     backup = os.path.join(g.folder, "ca.tar")
+    signed, foreign = os.path.join(g.folder, "signed.pem"), os.path.join(g.folder, "foreign.pem")
+    foreign_certificate(g, foreign)
     with started(g) as client:
-        location, order = client.order(f"hold.{DOMAIN}")
-        client.prove(order)
-        client.finalize(order, client.csr(f"hold.{DOMAIN}"))
-        g.run_tool("deny", str(g.wait_pending(f"hold.{DOMAIN}")["id"]), "--reason", "no")
+        for name in "held", "released", "dated", "kept":
+            client.get_certificate(f"{name}.{DOMAIN}")
+        g.run_tool("cert", "hold", str(by_name(g)[f"released.{DOMAIN}"][1]))
+        offline, denied = hold(g, client, f"hold-offline.{DOMAIN}"), hold(g, client, f"hold-denied.{DOMAIN}")
+        g.stop()
+    signed_elsewhere(g, offline, signed)
+    with started(g) as client:
+        challenge = g.tool_json("challenge", "create", "--endpoint", "acme", "--scope", f"*.{DOMAIN}")["id"]
+        eab = g.tool_json("eab", "create", "--endpoint", "acme", "--scope", f"*.{DOMAIN}")["name"]
         g.run_tool("server", "backup", backup, "--data", g.data)
-        time.sleep(1)
-        g.run_tool("request", "purge", "--failed", "--before", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
-        check(g.tool_json("audit", "search", "--action", "purge")["records"], "it was purged")
-        client.get_certificate(f"a.{DOMAIN}")
+        g.run_tool("deny", str(denied), "--reason", "no")
+        g.run_tool("cert", "import", signed, "--existing")
+        g.run_tool("cert", "import", foreign, "--foreign")
+        g.run_tool("revoke", str(offline), "--reason", "keyCompromise")
+        g.run_tool("cert", "hold", str(by_name(g)[f"held.{DOMAIN}"][1]))
+        g.run_tool("cert", "release", str(by_name(g)[f"released.{DOMAIN}"][1]))
+        dated = now(-20)
+        g.run_tool("revoke", str(by_name(g)[f"dated.{DOMAIN}"][1]), "--reason", "superseded", "--at", dated)
+        client.get_certificate(f"new.{DOMAIN}")
+        g.run_tool("challenge", "revoke", str(challenge))
+        g.run_tool("eab", "revoke", eab)
+        time.sleep(1.1)  # what is purged was denied before, in whole seconds
+        g.run_tool("request", "purge", "--failed", "--before", now())
+        check(g.tool_json("audit", "search", "--action", "purge")["records"], "the denied one was purged")
+        wait_until(lambda: len(listed(g)) == 3, lambda: f"three are revoked, the list has {listed(g)}")
+        known, told, rows, number = serials(g), listed(g), statuses(g), crl_number(g)
         g.stop()
-    known = serials(g)
+    check(not (f := g.tool_json("fsck", "--data", g.data)["findings"]), f"the checker finds nothing before: {f}")
     g.run_tool("server", "restore", backup, "--data", g.data)
-    with started(g):
-        check(serials(g) == known, "what was issued since is there again")
-        check("restore:" not in g.run_tool("status").stdout, "and nothing was left out")
+    with started(g) as client:
+        check(serials(g) == known, "every certificate is known again")
+        check(statuses(g) == rows, f"in its state: {rows} became {statuses(g)}")
+        wait_until(lambda: listed(g, number) == told, lambda: f"nobody published a list of {told}: {listed(g, number)}")
+        live = core_rows(g, "SELECT count(*) FROM credentials WHERE revoked_ms IS NULL")[0][0]
+        check(live == 0, f"{live} credentials live again")
+        check("restore:" not in g.run_tool("status").stdout, f"something was left out: {g.run_tool('status').stdout}")
+        check(g.tool_json("audit", "verify")["ok"], "the trail is whole")
         g.stop()
+    check(not (f := g.tool_json("fsck", "--data", g.data)["findings"]), f"the checker finds nothing: {f}")
     shutil.rmtree(g.folder)
 
 
@@ -214,7 +304,7 @@ def snapshot_is_accepted_when_somebody_says_so():
     shutil.rmtree(g.folder)
 
 
-TESTS = [put_back_under_load, purge_is_no_obstacle, onto_another_machine, what_is_no_backup_is_refused,
+TESTS = [put_back_under_load, what_people_did_since, onto_another_machine, what_is_no_backup_is_refused,
          snapshot_is_accepted_when_somebody_says_so]
 
 if __name__ == "__main__":

@@ -422,7 +422,7 @@ static const char *reason_of(const char *payload)
 	struct store_recovered counts = { 0 };
 	const char *why = NULL;
 
-	assert_int_equal(store_recover(rig.core, &(struct store_record){ payload, true }, &counts, &why),
+	assert_int_equal(store_recover(rig.core, &(struct store_record){ 99, payload, true }, &counts, &why),
 			 STORE_LEFT_OUT);
 	assert_int_equal(counts.certificates + counts.revocations, 0);
 	return why;
@@ -445,8 +445,8 @@ static void leaves_out_what_it_cannot_apply(void **state)
 			    "the store does not have the key that signed it");
 	assert_string_equal(reason_of(RECORD("hold") ",\"subject\":\"0102\"}"),
 			    "there is no certificate with its serial");
-	assert_int_equal(store_recover(rig.core, &(struct store_record){ RECORD("purge") "}", true }, &counts, &why),
-			 0);
+	assert_int_equal(store_recover(rig.core, &(struct store_record){ 99, RECORD("purge") "}", true }, &counts,
+				       &why), 0);
 	assert_int_equal(count_of("certificates"), 0);
 }
 
@@ -476,6 +476,131 @@ static void says_what_was_left_out(void **state)
 	buf_reset(&health);
 	ca_core_health(rig.core, &health);
 	assert_null(strstr(buf_str(&health), "restore:"));
+}
+
+static void apply(int64_t seq, const char *payload, bool is_sworn, const char *wants_why)
+{
+	struct store_recovered counts = { 0 };
+	const char *why;
+	int e = store_recover(rig.core, &(struct store_record){ seq, payload, is_sworn }, &counts, &why);
+
+	if (wants_why)
+		assert_non_null(why && strstr(why, wants_why) ? why : NULL);
+	else
+		assert_null(why);
+	assert_int_equal(e, 0);
+}
+
+#define ISSUED(ACTION, SERIAL, MORE) \
+	RECORD(ACTION) ",\"request\":77,\"subject\":\"" SERIAL "\",\"detail\":\"certificate=00 " MORE " not-before=5" \
+		       " not-after=9 partition=0 spki=00 profile=\\\"p\\\" endpoint=\\\"e\\\" requester=\\\"r\\\"" \
+		       " names=\\\"dns:x.example ip:192.0.2.1\\\"\"}"
+
+static void makes_rows_of_what_was_imported(void **state)
+{
+	start();
+	apply(99, ISSUED("import", "01", "key=1"), true, NULL);
+	apply(99, ISSUED("import-foreign", "02", "key=0 ca=\\\"Test CA\\\""), true, NULL);
+	assert_int_equal(count_of("requests WHERE state=20 AND serial=x'01' AND key_id=1"), 1);
+	assert_int_equal(count_of("requests WHERE state=12 AND serial=x'02' AND key_id IS NULL AND ca='Test CA'"), 1);
+	assert_int_equal(count_of("certificates WHERE key_id=0 AND not_before_s=5 AND not_after_s=9"), 1);
+	assert_int_equal(count_of("names WHERE value='192.0.2.1'"), 2);
+	assert_int_equal(count_of("audit WHERE payload->>'action'='recover' AND payload->>'after'='foreign'"), 1);
+	/* And of the record of that, when an older one is put back. */
+	rig_stop(&rig);
+	assert_true(anchor_has("\"action\":\"recover\""));
+}
+
+/* 1,000 names: what a record says of others is cut long before. */
+static void knows_all_the_names_again(void **state)
+{
+	OWNED_BUF payload = BUF_INIT(1u << 20), names = BUF_INIT(1u << 20);
+	struct audit_record record = { .at_ms = 1, .actor = "policy", .action = "issue", .request_id = 5,
+				       .subject = "0102", .is_long = true };
+
+	buf_append_str(&names, "key=1 spki=00 names=\"");
+	for (int i = 0; i < 1000; i++)
+		buf_printf(&names, "%sdns:host-%04d.of-a-rather-long-name.somewhere.in-a-domain.example",
+			   i ? " " : "", i);
+	buf_append_str(&names, "\"");
+	record.detail = buf_str(&names);
+	assert_int_equal(audit_print(&record, &payload), 0);
+	assert_true(payload.len < AUDIT_PAYLOAD_MAX);
+	start();
+	apply(99, buf_str(&payload), true, NULL);
+	assert_int_equal(count_of("names"), 1000);
+	rig_stop(&rig);
+	/* It is anchored, and what comes behind it too. */
+	LIVE("a.example");
+	start();
+	assert_true(anchor_has("host-0999"));
+	assert_true(anchor_has("dns:a.example"));
+}
+
+#define REVOKED(ACTION, SERIAL, DETAIL) \
+	RECORD(ACTION) ",\"subject\":\"" SERIAL "\",\"detail\":\"" DETAIL " by=unix:bob\"}"
+
+static void revokes_at_the_date_that_was_given(void **state)
+{
+	start();
+	apply(99, ISSUED("import", "01", "key=1"), true, NULL);
+	assert_int_equal(count_of("crl_changes"), 0);
+	apply(99, REVOKED("revoke", "01", "date=2025-06-07T08:09:10.500Z revoke reason=superseded"), true, NULL);
+	assert_int_equal(count_of("certificates WHERE revoked_ms=1749283750000 AND revoked_reason=4"), 1);
+	assert_int_equal(rig_number(&rig, "SELECT n FROM crl_changes WHERE ca=(SELECT ca FROM requests)"), 1);
+	apply(99, REVOKED("revoke", "01", "date=2025-06-07T08:09:09Z revoke reason=superseded"), true, NULL);
+	assert_int_equal(count_of("certificates WHERE revoked_ms=1749283749000"), 1);
+	/* Told twice, done once; without a date that of the record. */
+	apply(99, REVOKED("revoke", "01", "date=2025-06-07T08:09:09Z revoke reason=superseded"), true, NULL);
+	assert_int_equal(rig_number(&rig, "SELECT n FROM crl_changes"), 2);
+	apply(99, REVOKED("revoke", "01", "revoke reason=keyCompromise"), true, NULL);
+	assert_int_equal(count_of("certificates WHERE revoked_ms=1767323045000 AND revoked_reason=1"), 1);
+}
+
+static void revokes_what_was_only_planned(void **state)
+{
+	start();
+	apply(99, ISSUED("import", "01", "key=1"), true, NULL);
+	/* Of a CA whose keys are away, so that the finisher leaves it. */
+	assert_true(rig_write(&rig, "DELETE FROM certificates; UPDATE requests SET state=8, ca='away'"));
+	apply(99, REVOKED("revoke", "01", "revoke reason=superseded"), true, NULL);
+	assert_int_equal(count_of("requests WHERE state=21"), 1);
+	assert_int_equal(count_of("certificates WHERE revoked_reason=4"), 1);
+}
+
+static void takes_back_credentials(void **state)
+{
+	start();
+	assert_true(rig_write(&rig,
+			      "INSERT INTO credentials(id, kind, name, note, secret, salt, endpoints, profiles, scope,"
+			      " created_ms, created_by, used) VALUES(7, 4, NULL, '', x'01', x'', '', '', '', 0, '', 0),"
+			      " (8, 5, 'alice', '', x'02', x'03', '', '', '', 0, '', 0),"
+			      " (9, 5, 'bob smith', '', x'04', x'05', '', '', '', 0, '', 0)"));
+	apply(99, RECORD("revoke-credential") ",\"subject\":\"challenge 7\"}", true, NULL);
+	apply(99, RECORD("revoke-credential") ",\"subject\":\"user bob smith\"}", false, NULL);
+	apply(99, RECORD("revoke-credential") ",\"subject\":\"user nobody\"}", true, NULL);
+	apply(99, RECORD("revoke-credential") ",\"subject\":\"what\"}", true, NULL);
+	assert_int_equal(count_of("credentials WHERE revoked_ms=1767323045000 AND id IN (7, 9)"), 2);
+	apply(99, RECORD("set-password") ",\"subject\":\"user alice\"}", true, "gatehouse user passwd");
+	apply(99, RECORD("set-password") ",\"subject\":\"user alice\"}", true, NULL);
+	assert_int_equal(count_of("credentials WHERE length(secret)=0 AND revoked_ms IS NULL"), 1);
+	assert_int_equal(count_of("audit WHERE payload->>'action' IN ('revoke-credential', 'set-password')"), 3);
+}
+
+/* Heads are seconds apart: what the store knows already is not done to it again. */
+static void leaves_alone_what_stands_in_the_trail(void **state)
+{
+	start();
+	assert_true(rig_write(&rig,
+			      "INSERT INTO credentials(id, kind, name, note, secret, salt, endpoints, profiles, scope,"
+			      " created_ms, created_by, used)"
+			      " VALUES(8, 5, 'alice', '', x'02', x'03', '', '', '', 0, '', 0);"
+			      "INSERT INTO audit SELECT seq+1, hash, '" RECORD("set-password")
+			      ",\"subject\":\"user alice\"}', zeroblob(32) FROM audit ORDER BY seq DESC LIMIT 1"));
+	apply(rig_number(&rig, "SELECT max(seq) FROM audit"), RECORD("set-password") ",\"subject\":\"user alice\"}",
+	      true, NULL);
+	assert_int_equal(count_of("credentials WHERE secret=x'02'"), 1);
+	assert_true(rig_write(&rig, "DROP TRIGGER audit_keeps_records; DELETE FROM audit WHERE hash=zeroblob(32)"));
 }
 
 /* Somebody does not want it to be known any more that a certificate was revoked. */
@@ -585,6 +710,12 @@ int main(void)
 		TEST(brings_back_what_was_revoked),
 		TEST(leaves_out_what_it_cannot_apply),
 		TEST(says_what_was_left_out),
+		TEST(makes_rows_of_what_was_imported),
+		TEST(knows_all_the_names_again),
+		TEST(revokes_at_the_date_that_was_given),
+		TEST(revokes_what_was_only_planned),
+		TEST(takes_back_credentials),
+		TEST(leaves_alone_what_stands_in_the_trail),
 		TEST(believes_no_anchor_that_was_edited),
 		TEST(takes_away_what_nobody_swore_to_and_gives_nothing),
 		TEST(is_done_again_when_it_was_interrupted),
