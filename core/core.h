@@ -35,6 +35,9 @@ struct ca_core_env {
 	 */
 	bool is_separated;
 	uid_t others[CA_CORE_OTHERS];
+	/* Under which gatehouse-validator states what targets outside said, 32 octets (core/wire/verdict.h);
+	 * outlives the core. NULL: nobody does, and nothing is believed. */
+	const uint8_t *verdict_key;
 };
 
 /* Option rows of the sections that the core reads, for the root table of whoever loads the file:
@@ -69,6 +72,9 @@ int ca_core_start(struct ca_core **out, const struct conf_section *root, const s
 
 /* Check the same sections without starting anything. */
 int ca_core_check(const struct conf_section *root, struct conf_error *error);
+
+/* Are these patterns a scope, as that of a credential is? 0 or -EINVAL with `error`. */
+int ca_core_check_scope(const struct conf_section *conf, const char *option, struct conf_error *error);
 
 /* Serve the gateway of this daemon, in another process, on this stream socket (core/wire/core.proto). Takes the
  * descriptor. Any number of times: each restart of the gateway brings a new one. 0 or -errno. */

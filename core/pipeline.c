@@ -49,6 +49,12 @@ static int key_wanted(struct ca_outcome *out)
 	return CA_CALL_KEY_WANTED;
 }
 
+static int verdict_wanted(struct ca_outcome *out)
+{
+	out->disposition = CA_INCOMPLETE;
+	return CA_CALL_VERDICT_WANTED;
+}
+
 static int busy_store(struct ca *ca, struct ca_outcome *out)
 {
 	return busy(ca, out, 30, "the store cannot write; try again later");
@@ -99,6 +105,7 @@ static const struct {
 	{ "est", CA_EVIDENCE_TOKEN, "est:token:" },
 	{ "est", CA_EVIDENCE_CERTIFICATE, "est:" },
 	{ "scep", CA_EVIDENCE_CERTIFICATE, "scep:" },
+	{ "scep", CA_EVIDENCE_EXTERNAL, "scep:" },
 };
 
 static bool is_evidence_of(const char *protocol, enum ca_evidence_kind kind)
@@ -661,7 +668,7 @@ static int submit_in_flight(struct ca *ca, struct ca_request *r, const struct ca
 	if (e || !go_on)
 		return e;
 	if (r->is_credential_over)
-		return refused_over(r, out);
+		return r->evidence == CA_EVIDENCE_EXTERNAL ? verdict_wanted(out) : refused_over(r, out);
 	/* A dead signer is found out before anything is written; the finisher notices when it is back. */
 	away = keys_away(ca);
 	if (away)

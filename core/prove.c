@@ -10,6 +10,7 @@
 
 #include "core/base/ip.h"
 #include "core/base/log.h"
+#include "core/external.h"
 #include "core/issue_int.h"
 
 #define PROOFS_MAX 2
@@ -357,6 +358,8 @@ static int find(struct judging *j, const struct ca_submission *s, const struct c
 		struct credential *out, unsigned *pause_s)
 {
 	*out = (struct credential){ 0 };
+	if (claim->kind == CA_EVIDENCE_EXTERNAL)
+		return external_find(j->ca->core, s, claim->message, j->r->arena, out);
 	return credentials_find(j->ca->core, claim, s->endpoint, s->profile, s->source_address, j->r->arena, out,
 				pause_s);
 }

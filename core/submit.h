@@ -83,11 +83,13 @@ enum ca_evidence_kind {
 	/* What the core found such a certificate to be, when it is not one of those that it issues to clients: */
 	CA_EVIDENCE_VENDOR,             /* of a device, under an anchor of its maker */
 	CA_EVIDENCE_RA,                 /* of a registration authority */
+	CA_EVIDENCE_EXTERNAL,           /* a challenge that a target outside has judged (core/wire/verdict.h) */
 };
 
 static inline bool ca_evidence_is_credential(enum ca_evidence_kind kind)
 {
-	return (kind >= CA_EVIDENCE_EAB && kind <= CA_EVIDENCE_TOKEN) || kind == CA_EVIDENCE_CERTIFICATE;
+	return (kind >= CA_EVIDENCE_EAB && kind <= CA_EVIDENCE_TOKEN) || kind == CA_EVIDENCE_CERTIFICATE ||
+	       kind == CA_EVIDENCE_EXTERNAL;
 }
 
 struct ca_name {
@@ -128,11 +130,12 @@ const char *ca_trust_word(enum ca_trust trust); /* "own", "vendor", "ra"; "none"
 
 /* What a client showed to prove that it may ask. Borrowed, as it came from the client. */
 struct ca_credential_claim {
-	enum ca_evidence_kind kind;  /* EAB, CHALLENGE, USER, TOKEN or CERTIFICATE */
+	enum ca_evidence_kind kind;  /* EAB, CHALLENGE, USER, TOKEN, CERTIFICATE or EXTERNAL */
 	const char *name;            /* EAB: the key identifier; USER: the user; else NULL */
 	struct bytes secret;         /* challenge, token or password; EAB: the MAC, none in a submission. HS256, HS384
 					and HS512 are told apart by its length */
-	struct bytes message;        /* EAB: what the MAC is over, the JWS signing input */
+	struct bytes message;        /* EAB: what the MAC is over, the JWS signing input. EXTERNAL: the statement of the
+					validator; empty: is there anything without one? */
 	const char *account;         /* EAB: the account, by a text that stays the same for ever and names no other one
 					(the thumbprint of its first key); else NULL */
 	/* CERTIFICATE: DER, and those that came behind it, one after the other. The intermediary vouches that the
@@ -234,6 +237,8 @@ enum {
 	CA_CALL_KEY_WANTED = 6, /* ca_submit with is_key_to_come: submit it with the key; nothing was written */
 	CA_CALL_NOT_PERMITTED = 7, /* ca_delegate_challenge: whoever asks is who he says, and may not */
 	CA_CALL_FULL = 8,       /* ca_delegate_challenge: as many as he may have wait to be used */
+	CA_CALL_VERDICT_WANTED = 9, /* ca_submit with EXTERNAL evidence and no statement: nothing is known of this
+				     * transaction, so it must be judged; nothing was written */
 };
 
 /* Submit, or ask again with the same transaction key. A request that was refused for its octets (CSR, proof of

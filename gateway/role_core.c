@@ -13,6 +13,7 @@
 #include "core/signer/signer.h"
 #include "core/wire/control.h"
 #include "core/wire/link.h"
+#include "core/wire/verdict.h"
 
 struct core_process {
 	struct conf *conf;
@@ -20,6 +21,7 @@ struct core_process {
 	int sockets[CA_SOCKETS_];
 	struct ca_core *core;
 	int gateway_fd; /* until there is a core that can serve it */
+	uint8_t verdict_key[VERDICT_KEY_SIZE];
 };
 
 static int take_config(void *arg, const char *text, int take_fd)
@@ -55,6 +57,14 @@ static int take_others(void *arg, const char *text, int take_fd)
 	return 0;
 }
 
+static int take_verdict_key(void *arg, const char *text, int take_fd)
+{
+	struct core_process *p = arg;
+
+	p->env.verdict_key = p->verdict_key;
+	return control_take_secret(take_fd, p->verdict_key, sizeof(p->verdict_key));
+}
+
 static int take_link(void *arg, const char *text, int take_fd)
 {
 	struct core_process *p = arg;
@@ -77,7 +87,8 @@ static int take_link(void *arg, const char *text, int take_fd)
 }
 
 static const struct control_word words[] = {
-	{ "config", take_config }, { "socket", take_socket }, { "others", take_others }, { "link", take_link }, { 0 },
+	{ "config", take_config }, { "socket", take_socket }, { "others", take_others }, { "link", take_link },
+	{ "verdict-key", take_verdict_key }, { 0 },
 };
 
 /* To look at a password takes 16 MiB. They go back to the kernel at once, whichever thread it was; by itself malloc

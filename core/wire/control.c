@@ -100,6 +100,15 @@ bool control_is_there(void)
 	return getsockopt(CONTROL_FD, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
 }
 
+int control_take_secret(int take_fd, void *out, size_t n)
+{
+	ssize_t got = take_fd < 0 ? -1 : read(take_fd, out, n);
+
+	if (take_fd >= 0)
+		close(take_fd);
+	return got == (ssize_t)n ? 0 : -EINVAL;
+}
+
 static int become(void *arg, const char *text, int take_fd)
 {
 	unsigned uid, gid;

@@ -6,7 +6,7 @@
  * started again, and told to `stop`. When the channel ends, the supervisor is gone, and so is the child.
  *
  *   to the child      log FORMAT LEVEL · user UID GID · config PATH + fd · listener NAME + fd · link NAME + fd ·
- *                     kek + fd · …
+ *                     kek + fd · verdict-key + fd · …
  *                     go · stop
  *   from the child    ready · failed TEXT · lost NAME (its connection with that process broke, and both go on)
  *
@@ -15,6 +15,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #define CONTROL_FD 3
 #define CONTROL_WORD_SIZE 32
@@ -43,6 +44,9 @@ struct control_word {
 	const char *word;
 	int (*take)(void *arg, const char *text, int take_fd);
 };
+
+/* Read exactly `n` octets of a secret that came with a word, and close. 0 or -EINVAL. */
+int control_take_secret(int take_fd, void *out, size_t n);
 
 /* Receive words until `go`. Takes the words of every child itself: `log` (numbers of core/base/log.h) and `user` (no
  * groups, that user, no way to more rights). Forbids core files and tracing. `words` ends with {0}; a word that is not

@@ -68,6 +68,8 @@ static const struct {
 		      " WHERE evidence BETWEEN 3 AND 6 AND (credential_id IS NULL OR credential IS NULL) AND " OURS },
 	{ "evidence", "SELECT 'request ' || id || ' came by a certificate that nobody knows' FROM requests"
 		      " WHERE evidence=8 AND credential_id IS NULL AND certificate_id IS NULL AND " OURS },
+	{ "evidence", "SELECT 'request ' || id || ' was judged by a target that nobody knows' FROM requests"
+		      " WHERE evidence=11 AND credential IS NULL AND " OURS },
 	{ "evidence", "SELECT 'request ' || id || ' came without evidence' FROM requests WHERE evidence=0 AND"
 		      " " OURS },
 	{ "evidence", "SELECT 'a name of request ' || request_id || ' has no evidence: ' || value FROM names"

@@ -24,6 +24,7 @@
 #include "core/base/secret.h"
 #include "core/core.h"
 #include "core/wire/control.h"
+#include "core/wire/verdict.h"
 #include "gateway/config.h"
 #include "gateway/supervisor/children.h"
 #include "gateway/supervisor/notify.h"
@@ -52,6 +53,7 @@ struct supervisor {
 	int core_sockets[CA_SOCKETS_];
 	int signal_fd;
 	uint8_t *kek; /* a locked page */
+	uint8_t verdict_key[VERDICT_KEY_SIZE]; /* of core and validator, as long as this process lives */
 	bool stops, reloads;
 };
 
@@ -150,18 +152,25 @@ static int give_config(const struct supervisor *s, int channel)
 	return control_send(channel, "config", s->path, s->setup.text_fd);
 }
 
-static int give_kek(const struct supervisor *s, const uint8_t kek[static CA_KEK_SIZE], int channel)
+static int give_secret(int channel, const char *word, struct bytes secret)
 {
-	char threads[24];
 	int pipe_fds[2], e;
 
 	if (pipe2(pipe_fds, O_CLOEXEC))
 		return -errno;
-	e = write(pipe_fds[1], kek, CA_KEK_SIZE) == CA_KEK_SIZE ? 0 : -EIO;
+	e = write(pipe_fds[1], secret.ptr, secret.len) == (ssize_t)secret.len ? 0 : -EIO;
 	close(pipe_fds[1]);
 	if (!e)
-		e = control_send(channel, "kek", NULL, pipe_fds[0]);
+		e = control_send(channel, word, NULL, pipe_fds[0]);
 	close(pipe_fds[0]);
+	return e;
+}
+
+static int give_kek(const struct supervisor *s, const uint8_t kek[static CA_KEK_SIZE], int channel)
+{
+	char threads[24];
+	int e = give_secret(channel, "kek", bytes_of(kek, CA_KEK_SIZE));
+
 	snprintf(threads, sizeof(threads), "%lld",
 		 (long long)conf_int(conf_section(root_of(s), "core"), "signer-threads"));
 	return e ? e : control_send(channel, "threads", threads, -1);
@@ -195,6 +204,8 @@ static int give_core(struct supervisor *s, int channel)
 	snprintf(others, sizeof(others), "%u %u %u %u", (unsigned)u->of[ROLE_GATEWAY].uid,
 		 (unsigned)u->of[ROLE_SIGNER].uid, (unsigned)u->of[ROLE_VALIDATOR].uid,
 		 (unsigned)u->of[ROLE_RA_SIGNER].uid);
+	if (!e)
+		e = give_secret(channel, "verdict-key", bytes_of(s->verdict_key, sizeof(s->verdict_key)));
 	if (!e && u->are_separated)
 		e = control_send(channel, "others", others, -1);
 	for (int i = 0; !e && i < CA_SOCKETS_; i++)
@@ -206,7 +217,9 @@ static int give_core(struct supervisor *s, int channel)
 
 static int give_validator(struct supervisor *s, int channel)
 {
-	return give_config(s, channel);
+	int e = give_config(s, channel);
+
+	return e ? e : give_secret(channel, "verdict-key", bytes_of(s->verdict_key, sizeof(s->verdict_key)));
 }
 
 static int give_gateway(struct supervisor *s, int channel)
@@ -557,6 +570,8 @@ static int begin(struct supervisor *s, struct conf_error *error)
 	/* The key-encryption key stays here for a restart of the signer. And whatever a child leaves behind stays below
 	 * this process, where the admin door knows it. */
 	e = prctl(PR_SET_DUMPABLE, IS_SANITIZED, 0, 0, 0) || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) ? -errno : 0;
+	if (!e)
+		e = random_octets(s->verdict_key, sizeof(s->verdict_key));
 	if (!e)
 		e = watch_signals(s);
 	if (!e)

@@ -341,6 +341,8 @@ DAMAGES = {
         " (SELECT min(id) FROM ca_keys), serial, 0, 0, x'', x'', x'', 0 FROM requests WHERE state=20 LIMIT 1",
         "is that of OCSP responder"),
     "no index that keeps keys apart": damage("DROP INDEX ca_keys_state", "the index ca_keys_state is missing"),
+    "a target that nobody knows": damage("UPDATE requests SET evidence=11, credential=NULL WHERE id=1",
+                                         "request 1 was judged by a target that nobody knows"),
     "a credential that nobody knows": damage("UPDATE requests SET evidence=4 WHERE id=1", "a credential that nobody knows"),
     "a challenge that was used twice": damage("UPDATE requests SET credential_id=(SELECT id FROM credentials WHERE kind=4)"
                                               " WHERE id<3", "was used 0 times, by 2 requests"),

@@ -35,16 +35,18 @@ LAYERS = {
     "protocols/est": PROTOCOL_FACE + PROTOCOL_PARTS + SUBMIT_DOOR,
     "protocols/scep": PROTOCOL_FACE + PROTOCOL_PARTS + SUBMIT_DOOR,
     "protocols/acme": PROTOCOL_FACE + PROTOCOL_PARTS + ("protocols/jose/",) + SUBMIT_DOOR,
-    "gateway/validator": ("protocols/validator.h", "core/wire/") + BASE,
+    "gateway/validator": ("protocols/validator.h", "protocols/csr.h", "protocols/jose/", "core/wire/") + BASE,
     "gateway/ctl": ("core/admin.h", "core/filter.h", "core/create.h", "core/restore.h", "core/wire/",
                     "gateway/fsck/fsck.h") + MODULE_DOOR,
     "gateway/fsck": (),
     # main.c and config.c join the option rows of the built-in modules and of the core, which hang on these doors.
     "gateway": PROTOCOL_FACE + ("gateway/validator/validator.h", "core/core.h", "core/policy.h", "core/exit.h",
                                  "core/signer/signer.h", "core/wire/control.h", "core/wire/link.h",
+                                 "core/wire/verdict.h",
                                  "gateway/supervisor/supervisor.h") +
     SUBMIT_DOOR,
-    "gateway/supervisor": ("gateway/config.h", "gateway/bind.h", "core/core.h", "core/wire/control.h") + BASE,
+    "gateway/supervisor": ("gateway/config.h", "gateway/bind.h", "core/core.h", "core/wire/control.h",
+                           "core/wire/verdict.h") + BASE,
 }
 # One folder a module; a module does not know its neighbours.
 MODULES = {"policy": ("core/policy.h",) + MODULE_DOOR, "exit": ("core/exit.h",) + MODULE_DOOR}
@@ -84,7 +86,7 @@ GENERATED = {
 
 # Beginning of a system header's name → where it may be included. Tests may include any.
 LIBRARIES = {
-    "cjson/": ("protocols/jose/", "protocols/acme/", "gateway/ctl/"),
+    "cjson/": ("protocols/jose/", "protocols/acme/", "gateway/ctl/", "gateway/validator/"),
     "cmocka": (),
     "curl/": ("gateway/validator/",),
     "idn2": ("core/x509/", "protocols/acme/"),
