@@ -33,6 +33,9 @@ static const struct conf_option log_rows[] = {
 /* The row of one whose clients renew by certificate. All have it: the core reads it of whatever endpoint is named. */
 #define GRACE_ROW "renewal-grace"
 
+/* The row of one whose clients show challenges. All have it: the validator reads it of whatever endpoint is named. */
+#define TARGET_ROW "challenge-target"
+
 static const struct conf_option endpoint_rows[] = {
 	{ .name = "name", .type = CONF_STRING, .fallback = CONF_NEEDED,
 	  .summary = "Name by which listeners and rules refer to it." },
@@ -48,6 +51,9 @@ static const struct conf_option endpoint_rows[] = {
 	{ .name = GRACE_ROW, .type = CONF_DURATION, .range = "0s..365d", .fallback = "0s",
 	  .summary = "How long after its end a certificate can still be renewed by itself, where the protocol knows "
 		     "renewals by certificate." },
+	{ .name = TARGET_ROW, .type = CONF_STRING,
+	  .summary = "The target of `validator: targets:` that judges the challenges of its clients, in the place of "
+		     "those that `gatehouse challenge create` makes." },
 };
 
 static const struct conf_option listener_rows[] = {
@@ -254,6 +260,10 @@ void gw_config_print_options(FILE *to)
 		snprintf(prefix, sizeof(prefix), "endpoints[protocol=%s]", proto_adapters[i]->name);
 		conf_print_options(to, endpoint_rows_of(proto_adapters[i]->name), prefix);
 	}
+	for (i = 0; validator_target_kinds[i]; i++) {
+		snprintf(prefix, sizeof(prefix), "validator.targets[kind=%s]", validator_target_kinds[i]);
+		conf_print_options(to, validator_target_rows(validator_target_kinds[i]), prefix);
+	}
 	for (i = 0; policy_modules[i]; i++) {
 		snprintf(prefix, sizeof(prefix), "cas[].policy[module=%s]", policy_modules[i]->name);
 		conf_print_options(to, policy_modules[i]->options, prefix);
@@ -442,6 +452,8 @@ static int check_endpoint(const struct conf_section *root, const struct conf_sec
 		return conf_refuse(endpoint, PROFILE_ROW, error,
 				   "an endpoint of protocol '%s' submits nothing; leave the profile out",
 				   conf_module(endpoint));
+	if (conf_is_set(endpoint, TARGET_ROW) && !(adapter->caps & PROTO_CAP_CHALLENGE))
+		return conf_refuse(endpoint, TARGET_ROW, error, "clients of this protocol show no challenges");
 	if (conf_is_set(endpoint, GRACE_ROW) && !(adapter->caps & PROTO_CAP_RENEWAL))
 		return conf_refuse(endpoint, GRACE_ROW, error,
 				   "nobody renews by certificate over protocol '%s'; leave it out", adapter->name);
@@ -776,6 +788,25 @@ static int check_ra(const struct conf_section *root, struct conf_error *error)
 					   "certificate gets");
 }
 
+/* Targets, and endpoints that name one. */
+static int check_targets(const struct conf_section *root, struct conf_error *error)
+{
+	const struct conf_section *validator = conf_section(root, "validator");
+	int r = validator_check_targets(validator, error);
+
+	for (size_t i = 0; !r && i < conf_count(validator, "targets"); i++)
+		r = ca_core_check_scope(conf_section_at(validator, "targets", i), "names", error);
+	for (size_t i = 0; !r && i < conf_count(root, "endpoints"); i++) {
+		const struct conf_section *endpoint = conf_section_at(root, "endpoints", i);
+		const char *name = conf_str(endpoint, TARGET_ROW);
+
+		if (name && !find(validator, "targets", name))
+			return conf_refuse(endpoint, TARGET_ROW, error,
+					   "there is no target '%s' in validator: targets:", name);
+	}
+	return r;
+}
+
 int gw_config_check(const struct conf_section *root, struct conf_error *error)
 {
 	size_t i;
@@ -793,5 +824,7 @@ int gw_config_check(const struct conf_section *root, struct conf_error *error)
 		r = check_ports(root, error);
 	if (!r)
 		r = check_ra(root, error);
+	if (!r)
+		r = check_targets(root, error);
 	return r ? r : check_core(root, error);
 }

@@ -91,6 +91,8 @@ enum {
 	PROTO_CAP_NO_HEAD = 1 << 8,         /* a GET may do something that is lost without its answer */
 	PROTO_CAP_OLD_HTTP = 1 << 9,        /* some of its clients speak HTTP/1.0, and so do its listeners, unless told
 					     * not to */
+	PROTO_CAP_CHALLENGE = 1 << 10,      /* its clients show challenges, which a target outside may judge
+					     * (`challenge-target`, protocols/validator.h) */
 };
 
 /* A number that only grows, told as the metric gatehouse_NAME_total{endpoint="…"}. Any thread may read it. */

@@ -4,11 +4,17 @@
  * nobody collected, waits a little, and says what came of it. So a handler never blocks for long: it asks again when
  * the client polls. Jobs do not survive a restart; asking again starts them anew.
  *
+ * A judgement is a question to a target that the administrator named (`validator: targets:`), about a request whose
+ * challenge nobody here can check. It is asked once, and the caller waits for the answer: clients of SCEP know no "not
+ * yet" before there is a request. How long, the target's `timeout` says, and its `calls` how many may.
+ *
  * SPDX-License-Identifier: Apache-2.0
  */
 #pragma once
 
 #include <stdint.h>
+
+#include "core/base/buf.h"
 
 enum validation_kind { VALIDATION_HTTP_01 = 1 };
 
@@ -43,9 +49,29 @@ enum {
 	VALIDATION_BUSY = 2,    /* too many jobs, of all or of this owner: ask again */
 };
 
+struct judgement {
+	const char *endpoint;       /* whose configuration says which target judges */
+	struct bytes request;       /* PKCS#10, DER, as its client sent it */
+	struct bytes challenge;
+	const char *transaction_id; /* the client's name for it: printable ASCII */
+	const uint8_t *transaction_key; /* that of the submission, 32 octets */
+};
+
+enum {
+	JUDGEMENT_DENIED = 1,       /* the target said no; the validator's log has its reason */
+	JUDGEMENT_NONE = 2,         /* it cannot be asked, or what it answered is no answer */
+	JUDGEMENT_BUSY = 3,         /* it is asked about as many as it may be at once */
+};
+
+#define JUDGEMENT_TIMEOUT_MAX_MS 10000
+
 struct validator {
 	/* 0 with `out` filled (the result is forgotten once returned), VALIDATION_RUNNING, VALIDATION_BUSY, negative.
 	 */
 	int (*check)(void *state, const struct validation *what, unsigned wait_ms, struct validation_result *out);
+	/* 0: allowed, and the statement of it for the core is appended (CA_EVIDENCE_EXTERNAL); one of the above;
+	 * negative.
+	 */
+	int (*judge)(void *state, const struct judgement *what, struct buf *statement);
 	void *state;
 };

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "core/wire/verdict.h"
 #include "validator.pb-c.h"
 
 #define WAIT_MS_MAX 10000 /* a thread waits no longer, whoever asks */
@@ -18,7 +19,7 @@ struct work {
 	const struct validator *validator;
 	Answer answer;
 	struct validation_result result;
-	struct buf health;
+	struct buf health, statement;
 };
 
 static const char *text_or_none(const char *s)
@@ -49,6 +50,24 @@ static int answer_check(struct work *w, const Call *call)
 	return e;
 }
 
+static int answer_judge(struct work *w, const Call *call)
+{
+	const Gatehouse__Validator__Judge *j = call->judge;
+	struct judgement what = {
+		.endpoint = j->endpoint,
+		.request = bytes_of(j->request.data, j->request.len),
+		.challenge = bytes_of(j->challenge.data, j->challenge.len),
+		.transaction_id = j->transaction_id,
+		.transaction_key = j->transaction_key.data,
+	};
+	int e = j->transaction_key.len == VERDICT_TRANSACTION_SIZE ?
+			w->validator->judge(w->validator->state, &what, &w->statement) : -EINVAL;
+
+	if (!e)
+		w->answer.statement = (ProtobufCBinaryData){ w->statement.len, w->statement.ptr };
+	return e;
+}
+
 static int answer_status(struct work *w, const Call *call)
 {
 	w->answer.healthy = validator_health(w->validator, &w->health);
@@ -62,6 +81,7 @@ static const struct {
 } answers[] = {
 	{ GATEHOUSE__VALIDATOR__CALL__WHAT_CHECK, answer_check },
 	{ GATEHOUSE__VALIDATOR__CALL__WHAT_GET_STATUS, answer_status },
+	{ GATEHOUSE__VALIDATOR__CALL__WHAT_JUDGE, answer_judge },
 };
 
 static int pack(const Answer *answer, struct buf *reply)
@@ -79,7 +99,8 @@ int validator_answer(const struct validator *v, struct bytes message, struct buf
 {
 	Call *call = gatehouse__validator__call__unpack(NULL, message.len, message.ptr);
 	struct work w = {
-		.validator = v, .answer = GATEHOUSE__VALIDATOR__ANSWER__INIT, .health = BUF_INIT(4096)
+		.validator = v, .answer = GATEHOUSE__VALIDATOR__ANSWER__INIT, .health = BUF_INIT(4096),
+		.statement = BUF_INIT(VERDICT_MAX)
 	};
 	int e = -EBADMSG;
 
@@ -94,5 +115,6 @@ int validator_answer(const struct validator *v, struct bytes message, struct buf
 	if (call)
 		gatehouse__validator__call__free_unpacked(call, NULL);
 	buf_fini(&w.health);
+	buf_fini(&w.statement);
 	return e;
 }

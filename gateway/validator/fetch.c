@@ -37,6 +37,11 @@ int fetch_global_init(void)
 	return global_result == CURLE_OK ? 0 : -EIO;
 }
 
+static bool may_contact(const struct fetch *what, const struct ip_address *a)
+{
+	return what->rules ? address_allowed(what->rules, a) : what->target != NULL;
+}
+
 curl_socket_t fetch_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
 {
 	const struct fetch *what = arg;
@@ -44,7 +49,7 @@ curl_socket_t fetch_open_socket(void *arg, curlsocktype purpose, struct curl_soc
 
 	if (purpose != CURLSOCKTYPE_IPCXN || address_of_socket(&a, &to->addr))
 		return CURL_SOCKET_BAD;
-	if (!ip_address_equal(&a, &what->address) || !address_allowed(what->rules, &a))
+	if (!ip_address_equal(&a, &what->address) || !may_contact(what, &a))
 		return CURL_SOCKET_BAD;
 	return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
 }
@@ -76,12 +81,56 @@ static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl
 	return atomic_load(t->what->stop);
 }
 
+#define SET(option, value) ok = ok && curl_easy_setopt(curl, option, value) == CURLE_OK
+
+/* The system's authorities in place of those that it was given would make anybody the target. */
+static bool address_target(CURL *curl, const struct fetch_to_target *to, const struct curl_slist *headers)
+{
+	struct curl_blob authorities = { (void *)to->authorities.ptr, to->authorities.len, CURL_BLOB_COPY };
+	bool ok = true;
+
+	SET(CURLOPT_SSL_VERIFYPEER, 1L);
+	SET(CURLOPT_SSL_VERIFYHOST, 2L);
+	if (to->authorities.len) {
+		SET(CURLOPT_CAPATH, NULL);
+		SET(CURLOPT_CAINFO_BLOB, &authorities);
+	}
+	SET(CURLOPT_HTTPHEADER, headers);
+	if (to->body.ptr) {
+		SET(CURLOPT_POST, 1L);
+		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)to->body.len);
+		SET(CURLOPT_POSTFIELDS, to->body.ptr);
+	}
+	return ok;
+}
+
+static bool add_header(struct curl_slist **all, const char *header)
+{
+	struct curl_slist *more = curl_slist_append(*all, header);
+
+	if (more)
+		*all = more;
+	return more != NULL;
+}
+
+/* libcurl asks before it posts more than a little, unless it is told not to. NULL: no memory. */
+static struct curl_slist *make_headers(const struct fetch_to_target *to)
+{
+	struct curl_slist *all = NULL;
+	bool ok = add_header(&all, "Expect:");
+
+	for (size_t i = 0; ok && to->headers && to->headers[i]; i++)
+		ok = add_header(&all, to->headers[i]);
+	if (!ok)
+		curl_slist_free_all(all);
+	return ok ? all : NULL;
+}
+
 /* Every option that a hostile peer could use against us, in one place. */
 static bool lock_down(CURL *curl, struct transfer *t)
 {
 	bool ok = true;
 
-#define SET(option, value) ok = ok && curl_easy_setopt(curl, option, value) == CURLE_OK
 	SET(CURLOPT_NOSIGNAL, 1L);
 	SET(CURLOPT_PROTOCOLS_STR, "http,https");
 	SET(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
@@ -158,29 +207,36 @@ static int classify(const struct transfer *t, CURLcode code)
 int fetch_run(CURL *curl, const struct fetch *what, struct fetch_reply *out)
 {
 	struct transfer t = { .curl = curl, .what = what, .reply = out };
-	struct curl_slist *pinned;
+	struct curl_slist *pinned, *headers;
 	CURLcode code;
+	int e;
 
 	out->status = 0;
 	out->has_location = false;
+	out->fault[0] = '\0';
 	buf_reset(&out->body);
-	if (!address_allowed(what->rules, &what->address))
+	if (!may_contact(what, &what->address))
 		return FETCH_FORBIDDEN;
 	curl_easy_reset(curl);
 	pinned = pin(what);
-	if (!pinned || !lock_down(curl, &t) || curl_easy_setopt(curl, CURLOPT_CONNECT_TO, pinned) != CURLE_OK) {
+	headers = what->target ? make_headers(what->target) : NULL;
+	if (!pinned || !lock_down(curl, &t) || curl_easy_setopt(curl, CURLOPT_CONNECT_TO, pinned) != CURLE_OK ||
+	    (what->target && !(headers && address_target(curl, what->target, headers)))) {
 		curl_slist_free_all(pinned);
+		curl_slist_free_all(headers);
 		return -ENOMEM;
 	}
 	code = curl_easy_perform(curl);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &out->status);
 	take_location(curl, out);
-	curl_easy_setopt(curl, CURLOPT_CONNECT_TO, NULL);
-	curl_slist_free_all(pinned);
 	/* The header never ended: there is no answer, whatever its first line said. */
-	if (t.header_octets > HEADER_MAX)
-		return FETCH_BROKEN;
-	return classify(&t, code);
+	e = t.header_octets > HEADER_MAX ? FETCH_BROKEN : classify(&t, code);
+	snprintf(out->fault, sizeof(out->fault), "%s", e ? curl_easy_strerror(code) : "");
+	/* It keeps what it was given until it is given something else. */
+	curl_easy_reset(curl);
+	curl_slist_free_all(pinned);
+	curl_slist_free_all(headers);
+	return e;
 }
 
 /* URLs */

@@ -1,6 +1,7 @@
 /* One HTTP request to one address. The only file that touches libcurl.
  *
- * Whatever a client can make us contact is hostile. So: the address is given, not looked up; proxies, netrc, cookies,
+ * Whatever a client can make us contact is hostile, and what an administrator named is not trusted with more than its
+ * answer. So: the address is given, not looked up; proxies, netrc, cookies,
  * credentials, redirects, compression and every scheme but http and https are off; the answer is cut off at a few
  * hundred octets of body and 16 KiB of header; and time is bounded for the whole.
  *
@@ -16,19 +17,28 @@
 
 #define FETCH_URL_MAX 2048
 
+/* A target of the administrator's: who it is is proven, and it is told something. */
+struct fetch_to_target {
+	struct bytes authorities;          /* PEM: whose certificate it must have; empty: one of the system's */
+	const char *const *headers;        /* "Name: value", ends with NULL; NULL: none */
+	struct bytes body;                 /* posted; .ptr NULL: GET */
+};
+
 struct fetch {
 	const char *url;                   /* http or https, checked */
 	struct ip_address address;         /* where to connect; nowhere else */
 	uint16_t port;
-	const struct address_rules *rules; /* judged once more when the socket is opened */
+	const struct address_rules *rules; /* judged once more when the socket is opened; NULL: any, for a target */
 	const atomic_bool *stop;           /* true: give up soon */
 	int64_t timeout_ms;
+	const struct fetch_to_target *target; /* NULL: what a client named */
 };
 
 struct fetch_reply {
 	long status;                        /* HTTP status */
 	bool has_location;                  /* exactly one Location header, and it fits */
 	char location[FETCH_URL_MAX];
+	char fault[96];                     /* what libcurl calls what went wrong; "" when nothing did */
 	struct buf body;                    /* of status 200 only; its limit is the caller's; failed: it was larger */
 };
 

@@ -136,7 +136,8 @@ static int get(struct attempt *a, const struct fetch_url *url, struct fetch_repl
 	int e = 1;
 
 	for (i = 0; i < n; i++) {
-		struct fetch f = { url->text, found[i], url->port, &a->env->rules, &a->env->stop, 0 };
+		struct fetch f = { .url = url->text, .address = found[i], .port = url->port,
+				   .rules = &a->env->rules, .stop = &a->env->stop };
 		int64_t left_ms = a->deadline_ms - now_ms();
 
 		/* The first address may not use up the time of the next. */

@@ -3,7 +3,9 @@
  * It is given everything by the supervisor (core/wire/control.h), in this order:
  *
  *   user UID GID       optional: who it becomes
- *   config PATH + fd   the configuration; only the section `validator:` is looked at, and PATH stands in errors
+ *   config PATH + fd   the configuration; the section `validator:` is looked at, and which endpoint has which of its
+ *                      targets; PATH stands in errors
+ *   verdict-key + fd   under which it states what targets say (core/wire/verdict.h)
  *   link gateway + fd  its connection to the gateway
  *   go
  *
@@ -26,7 +28,15 @@
 
 enum { EXIT_USAGE = 2 };
 
+static const struct conf_option endpoint_rows[] = {
+	{ .name = "name", .type = CONF_STRING, .fallback = CONF_NEEDED },
+	{ .name = "challenge-target", .type = CONF_STRING },
+	{ .name = CONF_OTHERS },
+	{ 0 },
+};
+
 static const struct conf_option rows[] = {
+	{ .name = "endpoints", .type = CONF_SECTIONS, .rows = endpoint_rows },
 	{ .name = "validator", .type = CONF_SECTION, .rows = validator_options },
 	{ .name = CONF_OTHERS },
 	{ 0 },
@@ -36,6 +46,8 @@ static const struct conf_option rows[] = {
 struct given {
 	struct conf *conf;
 	int link_fd;
+	uint8_t verdict_key[VERDICT_KEY_SIZE];
+	bool has_verdict_key;
 	struct conf_error error;
 };
 
@@ -46,6 +58,15 @@ static int take_config(void *arg, const char *text, int fd)
 
 	if (fd >= 0)
 		close(fd);
+	return e;
+}
+
+static int take_verdict_key(void *arg, const char *text, int fd)
+{
+	struct given *g = arg;
+	int e = control_take_secret(fd, g->verdict_key, sizeof(g->verdict_key));
+
+	g->has_verdict_key = !e;
 	return e;
 }
 
@@ -83,6 +104,9 @@ static int start(struct given *g)
 	if (!g->conf || g->link_fd < 0)
 		return -EINVAL;
 	e = validator_new(&validator, conf_section(conf_root(g->conf), "validator"), &g->error);
+	if (!e && g->has_verdict_key)
+		e = validator_set_targets(validator, conf_root(g->conf), g->verdict_key, &g->error);
+	explicit_bzero(g->verdict_key, sizeof(g->verdict_key));
 	if (!e)
 		e = pool_new(&pool, &(struct pool_options){ .threads = VALIDATOR_WINDOW, .queue = VALIDATOR_WINDOW });
 	if (!e)
@@ -104,7 +128,8 @@ static void complain(const struct given *g, int e)
 
 int main(int argc, char **argv)
 {
-	static const struct control_word words[] = { { "config", take_config }, { "link", take_link }, { 0 } };
+	static const struct control_word words[] = { { "config", take_config }, { "link", take_link },
+						       { "verdict-key", take_verdict_key }, { 0 } };
 	static const struct control_word none[] = { { 0 } };
 	static const int ignored[] = { SIGPIPE, SIGTERM, SIGINT, SIGHUP };
 	struct given given = { .link_fd = -1 };

@@ -10,11 +10,13 @@
 
 #include "core/wire/frame.h"
 #include "core/wire/link.h"
+#include "core/wire/verdict.h"
 #include "validator.pb-c.h"
 
 #define GRACE_MS 100       /* on top of what the validator itself waits */
 #define GRACE_AWAY_MS 50   /* while it is known to be away: nobody is held up for it */
 #define STATUS_MS 500
+#define JUDGE_GRACE_MS 1000
 
 typedef Gatehouse__Validator__Call Call;
 typedef Gatehouse__Validator__Answer Answer;
@@ -50,6 +52,11 @@ static bool is_away(int e)
 static char *text_of(const char *s)
 {
 	return (char *)(s ? s : "");
+}
+
+static ProtobufCBinaryData data_of(struct bytes b)
+{
+	return (ProtobufCBinaryData){ b.len, (uint8_t *)b.ptr };
 }
 
 /* The other process is not trusted with more than its verdict. */
@@ -91,6 +98,32 @@ static int check(void *state, const struct validation *what, unsigned wait_ms, s
 	return e;
 }
 
+/* The other side waits for the target, and after the grace nobody here does. */
+static int judge(void *state, const struct judgement *what, struct buf *statement)
+{
+	struct remote *r = state;
+	Gatehouse__Validator__Judge judge = GATEHOUSE__VALIDATOR__JUDGE__INIT;
+	Call call = GATEHOUSE__VALIDATOR__CALL__INIT;
+	Answer *answer;
+	int e;
+
+	judge.endpoint = text_of(what->endpoint);
+	judge.request = data_of(what->request);
+	judge.challenge = data_of(what->challenge);
+	judge.transaction_id = text_of(what->transaction_id);
+	judge.transaction_key = data_of(bytes_of(what->transaction_key, VERDICT_TRANSACTION_SIZE));
+	call.what_case = GATEHOUSE__VALIDATOR__CALL__WHAT_JUDGE;
+	call.judge = &judge;
+	e = ask(r, &call, link_is_well(r->link) ? JUDGEMENT_TIMEOUT_MAX_MS + JUDGE_GRACE_MS : GRACE_AWAY_MS, &answer);
+	if (e)
+		return is_away(e) ? JUDGEMENT_NONE : e;
+	e = answer->outcome > JUDGEMENT_BUSY ? -EIO : (int)answer->outcome;
+	if (!e)
+		e = buf_append(statement, bytes_of(answer->statement.data, answer->statement.len));
+	gatehouse__validator__answer__free_unpacked(answer, NULL);
+	return e;
+}
+
 static bool remote_health(const struct validator *v, struct buf *out)
 {
 	Gatehouse__Validator__GetStatus status = GATEHOUSE__VALIDATOR__GET_STATUS__INIT;
@@ -121,7 +154,7 @@ int validator_connect(struct validator **out, struct link *link)
 
 	if (!r)
 		return -ENOMEM;
-	r->face = (struct validator_face){ { .check = check, .state = r }, remote_health, remote_drop };
+	r->face = (struct validator_face){ { .check = check, .judge = judge, .state = r }, remote_health, remote_drop };
 	r->link = link;
 	*out = &r->face.door;
 	return 0;

@@ -16,6 +16,7 @@
 #include "core/base/clock.h"
 #include "core/base/own.h"
 #include "gateway/validator/http01.h"
+#include "gateway/validator/target.h"
 
 #define KEEP_MS (10 * 60 * 1000)
 #define TABLE_PER_THREAD 4
@@ -44,6 +45,7 @@ struct job {
 struct engine {
 	struct validator_face face; /* first: what validator_new() hands out */
 	struct http01 http01;
+	struct targets *targets;    /* NULL: nobody judges */
 
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t work;  /* a job was queued, or stop */
@@ -69,6 +71,9 @@ const struct conf_option validator_options[] = {
 	  .summary = "Longest time for one validation." },
 	{ .name = "jobs", .type = CONF_INTEGER, .range = "1..4096", .fallback = "512",
 	  .summary = "Validations at once, an eighth of them of one account; each takes a thread while it runs." },
+	{ .name = "targets", .type = CONF_VARIANTS, .range = "kind", .rows_of = target_rows_of,
+	  .summary = "Services that judge the challenges of SCEP endpoints (`challenge-target`). Their addresses may "
+		     "be contacted whatever `allow` says." },
 	{ 0 },
 };
 
@@ -364,6 +369,16 @@ static int check(void *state, const struct validation *what, unsigned wait_ms, s
 	return e;
 }
 
+static int judge(void *state, const struct judgement *what, struct buf *statement)
+{
+	struct engine *v = state;
+	CURL *curl = v->targets ? curl_easy_init() : NULL;
+	int e = curl ? targets_judge(v->targets, curl, what, statement) : v->targets ? -ENOMEM : JUDGEMENT_NONE;
+
+	curl_easy_cleanup(curl);
+	return e;
+}
+
 /* Life */
 
 static void engine_drop(struct engine **vp)
@@ -384,6 +399,7 @@ static void engine_drop(struct engine **vp)
 	pthread_mutex_unlock(&v->lock);
 	while (v->jobs)
 		table_remove(v, v->jobs);
+	targets_drop(&v->targets);
 	resolver_drop(&v->http01.resolver);
 	pthread_cond_destroy(&v->ended);
 	pthread_cond_destroy(&v->work);
@@ -457,7 +473,7 @@ int validator_new(struct validator **out, const struct conf_section *conf, struc
 	if (!v)
 		return -ENOMEM;
 	init_waiting(v);
-	v->face = (struct validator_face){ { .check = check, .state = v }, engine_health, drop_engine };
+	v->face = (struct validator_face){ { .check = check, .judge = judge, .state = v }, engine_health, drop_engine };
 	e = fetch_global_init();
 	if (!e)
 		e = read_settings(v, conf, error);
@@ -465,6 +481,24 @@ int validator_new(struct validator **out, const struct conf_section *conf, struc
 		return e;
 	*out = &MOVE(v)->face.door;
 	return 0;
+}
+
+int validator_set_targets(struct validator *validator, const struct conf_section *root,
+			  const uint8_t verdict_key[static VERDICT_KEY_SIZE], struct conf_error *error)
+{
+	struct engine *v = validator->state;
+
+	return targets_new(&v->targets, root, v->http01.resolver, &v->http01.stop, verdict_key, error);
+}
+
+const struct conf_option *validator_target_rows(const char *kind)
+{
+	return target_rows_of(kind);
+}
+
+int validator_check_targets(const struct conf_section *conf, struct conf_error *error)
+{
+	return targets_check(conf, error);
 }
 
 /* The door of either kind */

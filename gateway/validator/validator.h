@@ -9,6 +9,7 @@
 
 #include "core/base/buf.h"
 #include "core/base/conf.h"
+#include "core/wire/verdict.h"
 #include "protocols/validator.h"
 
 /* Of a link to a validator: calls in flight. */
@@ -29,6 +30,18 @@ struct validator_face {
 /* By the section `validator:`. 0; -EINVAL with `error` filled;
  * negative. */
 int validator_new(struct validator **out, const struct conf_section *conf, struct conf_error *error);
+
+/* Let those of `validator: targets:` judge, of one made by validator_new(), before anybody asks it. `root` has that
+ * section and `endpoints:`; `verdict_key`: core/wire/verdict.h. 0; -EINVAL with `error` filled; negative. */
+int validator_set_targets(struct validator *v, const struct conf_section *root,
+			  const uint8_t verdict_key[static VERDICT_KEY_SIZE], struct conf_error *error);
+
+/* The words after `kind:` of a target, ending with NULL, and the rows of each. */
+extern const char *const validator_target_kinds[];
+const struct conf_option *validator_target_rows(const char *kind);
+
+/* What a configuration alone says of the targets in the section `validator:`. 0 or -EINVAL with `error` filled. */
+int validator_check_targets(const struct conf_section *conf, struct conf_error *error);
 
 /* The validator at the other end of `link`, which lives longer, has the window VALIDATOR_WINDOW and takes no messages
  * that were not asked for. While it is away a job counts as running: the client polls, and then it is started anew.

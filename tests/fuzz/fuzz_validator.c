@@ -20,6 +20,15 @@ static int check(void *state, const struct validation *what, unsigned wait_ms, s
 	return what->key % 3 ? (int)(what->key % 3) : 0;
 }
 
+static int judge(void *state, const struct judgement *what, struct buf *statement)
+{
+	size_t n = strlen(what->endpoint) + strlen(what->transaction_id) + what->request.len + what->challenge.len;
+
+	if (n % 4)
+		return (int)(n % 4);
+	return buf_append(statement, bytes_of(what->transaction_key, VERDICT_TRANSACTION_SIZE));
+}
+
 static bool health(const struct validator *v, struct buf *out)
 {
 	return buf_printf(out, "validator: ok\n") == 0;
@@ -27,7 +36,7 @@ static bool health(const struct validator *v, struct buf *out)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct validator_face face = { .door = { .check = check }, .health = health };
+	static const struct validator_face face = { .door = { .check = check, .judge = judge }, .health = health };
 	OWNED_BUF reply = BUF_INIT(1u << 18);
 	int e = validator_answer(&face.door, bytes_of(data, size), &reply);
 

@@ -51,7 +51,9 @@ static const struct proto_adapter known = { .abi = PROTO_ABI, .name = "known", .
 static const struct proto_places places = { .named = "/any" };
 static const struct proto_adapter sought = { .abi = PROTO_ABI, .name = "sought", .places = &places, .line_max = 32768,
 					     .caps = PROTO_CAP_PLAIN_HTTP | PROTO_CAP_ANY_CASE | PROTO_CAP_OLD_HTTP };
-const struct proto_adapter *const proto_adapters[] = { &safe, &shy, &status, &mutual, &known, &sought, NULL };
+static const struct proto_adapter asks = { .abi = PROTO_ABI, .name = "asks",
+					   .caps = PROTO_CAP_PLAIN_HTTP | PROTO_CAP_CHALLENGE };
+const struct proto_adapter *const proto_adapters[] = { &safe, &shy, &status, &mutual, &known, &sought, &asks, NULL };
 
 static const struct conf_option no_rows[] = { { 0 } };
 static const struct ca_policy_module policy = { .abi = CA_POLICY_ABI, .name = "any", .options = no_rows };
@@ -67,6 +69,7 @@ const struct ca_exit_module *const exit_modules[] = { NULL };
 #define SAFE "  - {protocol: safe, name: s, ca: ca, profile: p, path: /s}\n"
 #define SHY "  - {protocol: shy, name: h, ca: CA, profile: p, path: /h}\n"
 #define ENDPOINTS CAS "endpoints:\n" SAFE SHY
+#define TARGET(name, more) CAS "validator:\n  targets:\n    - {name: " name ", " more "}\n"
 #define LISTENERS ENDPOINTS "listeners:\n"
 #define WEB "  - {name: web, port: 443, names: [a.example], endpoints: [s, h]}\n"
 
@@ -221,6 +224,24 @@ static void refuses_mistakes_with_their_place(void **state)
 		  "g.yaml:3:59: 'enroll' is the name of an operation, and cannot be a label" },
 		{ CAS "endpoints:\n  - {protocol: safe, name: s, ca: CA, profile: p, path: /s, renewal-grace: 7d}\n",
 		  "g.yaml:3:76: nobody renews by certificate over protocol 'safe'; leave it out" },
+		{ CAS "endpoints:\n  - {protocol: safe, name: s, ca: CA, profile: p, path: /s, challenge-target: t}\n",
+		  "g.yaml:3:79: clients of this protocol show no challenges" },
+		{ CAS "endpoints:\n  - {protocol: asks, name: a, ca: CA, profile: p, path: /a, challenge-target: t}\n",
+		  "g.yaml:3:79: there is no target 't' in validator: targets:" },
+		{ TARGET("hook", "kind: hook, url: 'https://a/'"), "g.yaml:4:26: unknown kind 'hook'" },
+		{ TARGET("hook", "kind: webhook"), "g.yaml:4:7: option 'url' is missing" },
+		{ TARGET("hook", "kind: webhook, url: 'http://a.example/'"),
+		  "g.yaml:4:40: 'http://a.example/' is no https URL (or http to an address of this machine itself) "
+		  "without user" },
+		{ TARGET("hook", "kind: webhook, url: 'https://u:p@a.example/'"),
+		  "g.yaml:4:40: 'https://u:p@a.example/' is no https URL (or http to an address of this machine "
+		  "itself) without user" },
+		{ TARGET("hook", "kind: webhook, url: 'https://a/', names: [a.example, '=b']"),
+		  "g.yaml:4:73: '=b' begins with no component of a subject; there are CN, O, OU, C, ST, L, "
+		  "serialNumber and emailAddress" },
+		{ TARGET("a", "kind: webhook, url: 'http://127.0.0.1:8080/'")
+		  "    - {name: a, kind: webhook, url: 'https://b'}\n",
+		  "g.yaml:5:14: the name 'a' is taken" },
 		{ CAS "endpoints:\n  - {protocol: safe, name: s, ca: CA, profile: p, path: /s, color: mauve}\n",
 		  "g.yaml:3:5: endpoint 's': mauve does not suit it" },
 		{ PUBLIC, NOBODY },

@@ -218,7 +218,7 @@ static void open_endpoint(struct rig *rig, const char *text)
 	struct conf *conf = NULL;
 	char why[256] = "";
 
-	validator = (struct validator){ check, rig };
+	validator = (struct validator){ .check = check, .state = rig };
 	waits = (struct proto_waits){ enter, leave, rig };
 	struct proto_env env = {
 		.ca = (struct ca_door *)&rig->core,

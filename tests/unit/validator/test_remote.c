@@ -39,13 +39,23 @@ static int play_check(void *state, const struct validation *what, unsigned wait_
 	return played.outcome;
 }
 
+static int play_judge(void *state, const struct judgement *what, struct buf *statement)
+{
+	snprintf(played.seen, sizeof(played.seen), "%s %.*s %.*s %s %.32s", what->endpoint, (int)what->request.len,
+		 (const char *)what->request.ptr, (int)what->challenge.len, (const char *)what->challenge.ptr,
+		 what->transaction_id, (const char *)what->transaction_key);
+	played.asked++;
+	return played.outcome ? played.outcome : buf_append_str(statement, "stated");
+}
+
 static bool play_health(const struct validator *v, struct buf *out)
 {
 	buf_printf(out, "validator: %s\n", played.is_well ? "ok" : "names cannot be looked up");
 	return played.is_well;
 }
 
-static struct validator_face played_face = { .door = { .check = play_check }, .health = play_health };
+static struct validator_face played_face = { .door = { .check = play_check, .judge = play_judge },
+					     .health = play_health };
 
 static int answer(void *peer_arg, struct bytes message, struct buf *reply)
 {
@@ -200,6 +210,41 @@ static void a_link_that_breaks_in_the_middle_is_not_a_verdict(void **state)
 	assert_int_equal(played.asked, 2);
 }
 
+static int judge(struct buf *statement)
+{
+	const struct judgement what = {
+		.endpoint = "phones", .request = bytes_of_str("csr"), .challenge = bytes_of_str("word"),
+		.transaction_id = "t1",
+		.transaction_key = (const uint8_t *)"0123456789abcdef0123456789abcdef",
+	};
+
+	return validator->judge(validator->state, &what, statement);
+}
+
+static void a_judgement_goes_through(void **state)
+{
+	static const struct {
+		int there, here;
+	} rows[] = {
+		{ JUDGEMENT_DENIED, JUDGEMENT_DENIED }, { JUDGEMENT_NONE, JUDGEMENT_NONE },
+		{ JUDGEMENT_BUSY, JUDGEMENT_BUSY }, { -EINVAL, -EIO }, { -ENOMEM, -EIO }, { 57, -EIO },
+	};
+	OWNED_BUF statement = BUF_INIT(256);
+
+	assert_int_equal(judge(&statement), 0);
+	assert_string_equal(played.seen, "phones csr word t1 0123456789abcdef0123456789abcdef");
+	assert_string_equal(buf_str(&statement), "stated");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		buf_reset(&statement);
+		played.outcome = rows[i].there;
+		assert_int_equal(judge(&statement), rows[i].here);
+		assert_int_equal(statement.len, 0);
+	}
+	/* Nobody there is nobody who allows. */
+	link_attach(gateway_link, -1);
+	assert_int_equal(judge(&statement), JUDGEMENT_NONE);
+}
+
 static void health_is_the_other_sides_or_its_absence(void **state)
 {
 	static const struct {
@@ -230,6 +275,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nobody_waits_much_longer_than_that, start, stop),
 		cmocka_unit_test_setup_teardown(while_it_is_away_a_job_is_running, start, stop),
 		cmocka_unit_test_setup_teardown(a_link_that_breaks_in_the_middle_is_not_a_verdict, start, stop),
+		cmocka_unit_test_setup_teardown(a_judgement_goes_through, start, stop),
 		cmocka_unit_test_setup_teardown(health_is_the_other_sides_or_its_absence, start, stop),
 	};
 
