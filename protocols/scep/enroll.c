@@ -134,6 +134,8 @@ static int identify(struct scep_call *c, struct enrolment *n)
 	if (!n->csr.challenge.len)
 		return scep_fail(c, SCEP_BAD_REQUEST, "the request has no challengePassword");
 	n->claim = (struct ca_credential_claim){ .kind = CA_EVIDENCE_CHALLENGE, .secret = n->csr.challenge };
+	if (c->scep->judge)
+		n->claim = (struct ca_credential_claim){ .kind = CA_EVIDENCE_EXTERNAL };
 	return name_by_key(c, &n->requester);
 }
 
@@ -163,7 +165,7 @@ int scep_poll_key(const struct scep_call *c, uint8_t key[static CA_POLL_KEY_SIZE
 }
 
 /* The client's text as others may print it. */
-static const char *print_transaction_id(const struct scep_call *c)
+const char *scep_print_transaction_id(const struct scep_call *c)
 {
 	char *text = arena_strndup(c->q->arena, c->message.transaction_id);
 
@@ -178,8 +180,8 @@ static const struct ca_attribute *attributes(const struct scep_call *c, size_t *
 {
 	const struct scep *s = c->scep;
 	const char *const values[SCEP_ATTRIBUTES] = {
-		arena_printf(c->q->arena, "%d", c->message.type), print_transaction_id(c), c->message.digest->word,
-		c->envelope.cipher->name,
+		arena_printf(c->q->arena, "%d", c->message.type), scep_print_transaction_id(c),
+		c->message.digest->word, c->envelope.cipher->name,
 	};
 	struct ca_attribute *all = arena_alloc(c->q->arena, (s->n_attributes + SCEP_ATTRIBUTES) * sizeof(*all));
 
@@ -223,6 +225,22 @@ static int submit(struct scep_call *c, const struct enrolment *n, struct ca_outc
 	if (!e && out->to_collect)
 		e = ca_retrieve(s->ca, sub.requester, out->id, out);
 	return e;
+}
+
+/* The target is asked once about a transaction: a challenge that it takes once must not be shown to it again because
+ * its client repeats the message, which the core knows to be the same request. */
+static int judge_and_submit(struct scep_call *c, struct enrolment *n, struct ca_outcome *out)
+{
+	OWNED_BUF statement = BUF_INIT(SCEP_STATEMENT_MAX);
+	uint8_t key[SHA256_SIZE];
+	int e = transaction_key(c, n, key);
+
+	if (!e)
+		e = scep_judge(c, &n->csr, key, &statement);
+	if (e)
+		return e;
+	n->claim.message = buf_bytes(&statement);
+	return scep_take_outcome(c, submit(c, n, out), out);
 }
 
 /* ---- the answer ---- */
@@ -303,6 +321,7 @@ int scep_enroll(struct scep_call *c)
 	if (!scep_enter_wait(c))
 		return scep_later(c, 0);
 	e = submit(c, &n, &out);
+	e = e == CA_CALL_VERDICT_WANTED ? judge_and_submit(c, &n, &out) : scep_take_outcome(c, e, &out);
 	scep_leave_wait(c);
-	return scep_take_outcome(c, e, &out);
+	return e;
 }

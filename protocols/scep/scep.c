@@ -181,6 +181,7 @@ static int scep_init(void **state, const struct proto_env *env, const struct con
 	s->ca = env->ca;
 	s->waits = env->waits;
 	s->ra = env->ra;
+	s->judge = conf_str(conf, "challenge-target") ? env->validator : NULL;
 	s->endpoint = strdup(env->endpoint);
 	s->profile = strdup(env->profile);
 	if (!s->endpoint || !s->profile)
@@ -246,6 +247,16 @@ static unsigned long long read_limited(void *state)
 	return ((struct scep *)state)->n_limited;
 }
 
+static unsigned long long read_judged_against(void *state)
+{
+	return ((struct scep *)state)->n_judged_against;
+}
+
+static unsigned long long read_unjudged(void *state)
+{
+	return ((struct scep *)state)->n_unjudged;
+}
+
 static const struct proto_counter scep_counters[] = {
 	{ "scep_issued", "CertReps with SUCCESS, repeats too.", read_issued },
 	{ "scep_pending", "CertReps with PENDING.", read_pending },
@@ -256,6 +267,9 @@ static const struct proto_counter scep_counters[] = {
 	  read_undecrypted },
 	{ "scep_malformed", "Requests that were no SCEP message.", read_malformed },
 	{ "scep_limited", "Messages refused because too many from their address had failed.", read_limited },
+	{ "scep_judged_against", "Requests whose challenge the target of the endpoint did not allow.",
+	  read_judged_against },
+	{ "scep_unjudged", "Requests about which the target of the endpoint gave no answer in time.", read_unjudged },
 	{ 0 },
 };
 
@@ -264,7 +278,7 @@ const struct proto_adapter proto_scep = {
 	.name = "scep",
 	.summary = "Simple Certificate Enrolment Protocol (RFC 8894).",
 	.caps = PROTO_CAP_PENDING | PROTO_CAP_PLAIN_HTTP | PROTO_CAP_RA | PROTO_CAP_RENEWAL | PROTO_CAP_ANY_CASE |
-		PROTO_CAP_NO_HEAD | PROTO_CAP_OLD_HTTP,
+		PROTO_CAP_NO_HEAD | PROTO_CAP_OLD_HTTP | PROTO_CAP_CHALLENGE,
 	.places = &scep_places,
 	.line_max = SCEP_LINE_MAX,
 	.body_max = SCEP_BODY_MAX,

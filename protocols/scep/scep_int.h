@@ -33,6 +33,7 @@ struct scep {
 	struct ca_door *ca;
 	const struct proto_waits *waits;
 	const struct proto_ra *ra;
+	const struct validator *judge; /* asks who judges the challenges; NULL: the core does */
 	char *endpoint, *profile;
 	enum scep_legacy legacy;
 	bool takes_oaep;
@@ -44,7 +45,7 @@ struct scep {
 	struct limit *failure_limit;
 	struct scep_next *next;
 	_Atomic unsigned long long n_issued, n_pending, n_certificates, n_crls, n_failed, n_undecrypted, n_malformed,
-		n_limited;
+		n_limited, n_judged_against, n_unjudged;
 };
 
 /* One PKIOperation. */
@@ -118,6 +119,9 @@ extern const char *const scep_attribute_names[SCEP_ATTRIBUTES];
 
 int scep_enroll(struct scep_call *c);
 
+/* The client's text as others may print it; NULL: no memory. */
+const char *scep_print_transaction_id(const struct scep_call *c);
+
 /* By what a client is known who asks again without his request: the transaction, and the key that signs. */
 int scep_poll_key(const struct scep_call *c, uint8_t key[static CA_POLL_KEY_SIZE]);
 
@@ -136,6 +140,15 @@ bool scep_is_self_issued(struct bytes certificate);
 int scep_admit_holder(struct scep_call *c);
 int scep_get_certificate(struct scep_call *c);
 int scep_get_crl(struct scep_call *c);
+
+/* ---- protocols/scep/judge.c ---- */
+
+#define SCEP_STATEMENT_MAX ((size_t)65568)
+
+/* Ask the target of the endpoint about a request, while the caller may wait. 0: allowed, with the statement for the
+ * core; SCEP_ANSWERED; negative. */
+int scep_judge(struct scep_call *c, const struct proto_csr *csr, const uint8_t *transaction_key,
+	       struct buf *statement);
 
 /* ---- protocols/scep/poll.c ---- */
 
