@@ -11,22 +11,21 @@
 #include <openssl/provider.h>
 
 #include "core/base/der.h"
-
-#define OID(text) { (const uint8_t *)(text), sizeof(text) - 1 }
+#include "protocols/scep/oids.h"
 
 static const struct scep_digest digests[] = {
-	{ OID("\x60\x86\x48\x01\x65\x03\x04\x02\x01"), "SHA256", "SHA-256", 32, SCEP_LEGACY_NONE },
-	{ OID("\x60\x86\x48\x01\x65\x03\x04\x02\x02"), "SHA384", "SHA-384", 48, SCEP_LEGACY_NONE },
-	{ OID("\x60\x86\x48\x01\x65\x03\x04\x02\x03"), "SHA512", "SHA-512", 64, SCEP_LEGACY_NONE },
-	{ OID("\x2b\x0e\x03\x02\x1a"), "SHA1", "SHA-1", 20, SCEP_LEGACY_SHA1_3DES },
+	{ OID_INIT(OID_SHA256), "SHA256", "SHA-256", 32, SCEP_LEGACY_NONE },
+	{ OID_INIT("\x60\x86\x48\x01\x65\x03\x04\x02\x02"), "SHA384", "SHA-384", 48, SCEP_LEGACY_NONE },
+	{ OID_INIT("\x60\x86\x48\x01\x65\x03\x04\x02\x03"), "SHA512", "SHA-512", 64, SCEP_LEGACY_NONE },
+	{ OID_INIT("\x2b\x0e\x03\x02\x1a"), "SHA1", "SHA-1", 20, SCEP_LEGACY_SHA1_3DES },
 };
 
 static const struct scep_cipher ciphers[] = {
-	{ OID("\x60\x86\x48\x01\x65\x03\x04\x01\x02"), "AES-128-CBC", 16, 16, SCEP_LEGACY_NONE },
-	{ OID("\x60\x86\x48\x01\x65\x03\x04\x01\x16"), "AES-192-CBC", 24, 16, SCEP_LEGACY_NONE },
-	{ OID("\x60\x86\x48\x01\x65\x03\x04\x01\x2a"), "AES-256-CBC", 32, 16, SCEP_LEGACY_NONE },
-	{ OID("\x2a\x86\x48\x86\xf7\x0d\x03\x07"), "DES-EDE3-CBC", 24, 8, SCEP_LEGACY_SHA1_3DES },
-	{ OID("\x2b\x0e\x03\x02\x07"), "DES-CBC", 8, 8, SCEP_LEGACY_DES },
+	{ OID_INIT("\x60\x86\x48\x01\x65\x03\x04\x01\x02"), "AES-128-CBC", 16, 16, SCEP_LEGACY_NONE },
+	{ OID_INIT("\x60\x86\x48\x01\x65\x03\x04\x01\x16"), "AES-192-CBC", 24, 16, SCEP_LEGACY_NONE },
+	{ OID_INIT("\x60\x86\x48\x01\x65\x03\x04\x01\x2a"), "AES-256-CBC", 32, 16, SCEP_LEGACY_NONE },
+	{ OID_INIT("\x2a\x86\x48\x86\xf7\x0d\x03\x07"), "DES-EDE3-CBC", 24, 8, SCEP_LEGACY_SHA1_3DES },
+	{ OID_INIT("\x2b\x0e\x03\x02\x07"), "DES-CBC", 8, 8, SCEP_LEGACY_DES },
 };
 
 /* Signature algorithms: of which key, over which digest; NULL: whatever the message says. */
@@ -34,15 +33,15 @@ static const struct {
 	struct bytes oid;
 	const char *key, *digest;
 } signatures[] = {
-	{ OID("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"), "RSA", NULL },
-	{ OID("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x05"), "RSA", "SHA1" },
-	{ OID("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b"), "RSA", "SHA256" },
-	{ OID("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c"), "RSA", "SHA384" },
-	{ OID("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d"), "RSA", "SHA512" },
-	{ OID("\x2a\x86\x48\xce\x3d\x04\x01"), "EC", "SHA1" },
-	{ OID("\x2a\x86\x48\xce\x3d\x04\x03\x02"), "EC", "SHA256" },
-	{ OID("\x2a\x86\x48\xce\x3d\x04\x03\x03"), "EC", "SHA384" },
-	{ OID("\x2a\x86\x48\xce\x3d\x04\x03\x04"), "EC", "SHA512" },
+	{ OID_INIT(OID_RSA), "RSA", NULL },
+	{ OID_INIT("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x05"), "RSA", "SHA1" },
+	{ OID_INIT("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b"), "RSA", "SHA256" },
+	{ OID_INIT("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c"), "RSA", "SHA384" },
+	{ OID_INIT("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d"), "RSA", "SHA512" },
+	{ OID_INIT("\x2a\x86\x48\xce\x3d\x04\x01"), "EC", "SHA1" },
+	{ OID_INIT("\x2a\x86\x48\xce\x3d\x04\x03\x02"), "EC", "SHA256" },
+	{ OID_INIT("\x2a\x86\x48\xce\x3d\x04\x03\x03"), "EC", "SHA384" },
+	{ OID_INIT("\x2a\x86\x48\xce\x3d\x04\x03\x04"), "EC", "SHA512" },
 };
 
 const struct scep_digest *scep_digest_default(void)

@@ -14,6 +14,7 @@
 
 #include "core/base/der.h"
 #include "protocols/scep/ber.h"
+#include "protocols/scep/oids.h"
 
 #define DEPTH 12
 #define KEY_IDENTIFIER 0x80
@@ -21,14 +22,6 @@
 #define CONTENT 0x80
 #define CONTENT_IN_PIECES 0xa0
 #define UNPROTECTED 0xa1
-
-#define OID(text) { (const uint8_t *)(text), sizeof(text) - 1 }
-static const struct bytes oid_data = OID("\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01");
-static const struct bytes oid_enveloped_data = OID("\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03");
-static const struct bytes oid_rsa = OID("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01");
-static const struct bytes oid_oaep = OID("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x07");
-static const struct bytes oid_mgf1 = OID("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x08");
-static const struct bytes oid_sha256 = OID("\x60\x86\x48\x01\x65\x03\x04\x02\x01");
 
 /* ---- KeyTransRecipientInfo (RFC 5652 6.2.1) ---- */
 
@@ -41,9 +34,9 @@ static bool says_sha256(struct bytes *in, unsigned tag, bool is_mgf)
 	    der_expect(&algorithm, DER_OID, &oid))
 		return false;
 	if (!is_mgf)
-		return bytes_equal(oid, oid_sha256);
-	return bytes_equal(oid, oid_mgf1) && !der_expect(&algorithm, DER_SEQUENCE, &wrapped) && !algorithm.len &&
-	       !der_expect(&wrapped, DER_OID, &oid) && bytes_equal(oid, oid_sha256);
+		return bytes_equal(oid, OID(OID_SHA256));
+	return bytes_equal(oid, OID(OID_MGF1)) && !der_expect(&algorithm, DER_SEQUENCE, &wrapped) && !algorithm.len &&
+	       !der_expect(&wrapped, DER_OID, &oid) && bytes_equal(oid, OID(OID_SHA256));
 }
 
 /* Without parameters SHA-1; or SHA-256 twice. No label. */
@@ -68,9 +61,9 @@ static int read_wrapping(struct bytes algorithm, bool takes_oaep, enum proto_ra_
 	if (der_expect(&algorithm, DER_OID, &oid))
 		return -EINVAL;
 	*wrapping = PROTO_RA_PKCS1;
-	if (bytes_equal(oid, oid_rsa))
+	if (bytes_equal(oid, OID(OID_RSA)))
 		return 0;
-	return bytes_equal(oid, oid_oaep) && takes_oaep ? read_oaep(algorithm, wrapping) : SCEP_ENVELOPE_ALGORITHM;
+	return bytes_equal(oid, OID(OID_OAEP)) && takes_oaep ? read_oaep(algorithm, wrapping) : SCEP_ENVELOPE_ALGORITHM;
 }
 
 static int read_recipient_id(struct bytes *in, struct scep_envelope *out)
@@ -124,7 +117,7 @@ static int read_content(struct bytes in, enum scep_legacy legacy, struct arena *
 	struct bytes type, algorithm, pieces;
 	int e = 0;
 
-	if (der_expect(&in, DER_OID, &type) || !bytes_equal(type, oid_data) ||
+	if (der_expect(&in, DER_OID, &type) || !bytes_equal(type, OID(OID_DATA)) ||
 	    der_expect(&in, DER_SEQUENCE, &algorithm))
 		return -EINVAL;
 	if (in.len && in.ptr[0] == CONTENT_IN_PIECES)
@@ -178,7 +171,7 @@ int scep_envelope_read(struct scep_envelope *out, struct bytes octets, enum scep
 			return -ENOMEM;
 	}
 	if (der_expect(&der, DER_SEQUENCE, &in) || der.len || der_expect(&in, DER_OID, &type) ||
-	    !bytes_equal(type, oid_enveloped_data) || der_expect(&in, DER_CONTEXT_0, &wrapped) || in.len ||
+	    !bytes_equal(type, OID(OID_ENVELOPED_DATA)) || der_expect(&in, DER_CONTEXT_0, &wrapped) || in.len ||
 	    der_expect(&wrapped, DER_SEQUENCE, &content) || wrapped.len)
 		return -EINVAL;
 	return read_enveloped(content, legacy, takes_oaep, arena, out);

@@ -17,6 +17,7 @@
 #include "core/base/der.h"
 #include "core/base/own.h"
 #include "protocols/scep/ber.h"
+#include "protocols/scep/oids.h"
 #include "protocols/signed_der.h"
 
 #define CERTIFICATES 0xa0
@@ -30,10 +31,6 @@
 #define RSA_BITS_MIN 1024
 #define RSA_BITS_MAX 8192
 #define RSA_EXPONENT_BITS_MAX 64
-
-#define OID(text) { (const uint8_t *)(text), sizeof(text) - 1 }
-static const struct bytes oid_data = OID("\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01");
-static const struct bytes oid_signed_data = OID("\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02");
 
 /* What stands between the outer octets and the parts. */
 struct signed_data {
@@ -53,7 +50,7 @@ static int read_content(struct bytes in, struct bytes *content)
 	struct bytes type, wrapped;
 
 	*content = bytes_of(NULL, 0);
-	if (der_expect(&in, DER_OID, &type) || !bytes_equal(type, oid_data))
+	if (der_expect(&in, DER_OID, &type) || !bytes_equal(type, OID(OID_DATA)))
 		return -EINVAL;
 	if (!in.len)
 		return 0;
@@ -84,7 +81,7 @@ static int open_signed_data(struct bytes der, struct signed_data *s)
 	struct bytes in, type, wrapped, content;
 
 	return der_expect(&der, DER_SEQUENCE, &in) || der.len || der_expect(&in, DER_OID, &type) ||
-	       !bytes_equal(type, oid_signed_data) || der_expect(&in, DER_CONTEXT_0, &wrapped) || in.len ||
+	       !bytes_equal(type, OID(OID_SIGNED_DATA)) || der_expect(&in, DER_CONTEXT_0, &wrapped) || in.len ||
 	       der_expect(&wrapped, DER_SEQUENCE, &content) || wrapped.len ? -EINVAL : read_signed_data(content, s);
 }
 
@@ -143,7 +140,7 @@ struct attributes {
 
 static int take_type(struct bytes value, unsigned tag, struct bytes *out)
 {
-	if (out->ptr || tag != DER_OID || !bytes_equal(value, oid_data))
+	if (out->ptr || tag != DER_OID || !bytes_equal(value, OID(OID_DATA)))
 		return -EINVAL;
 	*out = value;
 	return 0;
@@ -154,11 +151,11 @@ static const struct {
 	size_t place;
 	int (*take)(struct bytes value, unsigned tag, struct bytes *out);
 } attribute_kinds[] = {
-	{ OID("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x03"), offsetof(struct attributes, type), take_type },
-	{ OID("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x04"), offsetof(struct attributes, digest), take_octets },
-	{ OID("\x60\x86\x48\x01\x86\xf8\x45\x01\x09\x02"), offsetof(struct attributes, message_type), take_text },
-	{ OID("\x60\x86\x48\x01\x86\xf8\x45\x01\x09\x07"), offsetof(struct attributes, transaction_id), take_text },
-	{ OID("\x60\x86\x48\x01\x86\xf8\x45\x01\x09\x05"), offsetof(struct attributes, sender_nonce), take_octets },
+	{ OID_INIT(OID_CONTENT_TYPE), offsetof(struct attributes, type), take_type },
+	{ OID_INIT(OID_MESSAGE_DIGEST), offsetof(struct attributes, digest), take_octets },
+	{ OID_INIT(OID_MESSAGE_TYPE), offsetof(struct attributes, message_type), take_text },
+	{ OID_INIT(OID_TRANSACTION_ID), offsetof(struct attributes, transaction_id), take_text },
+	{ OID_INIT(OID_SENDER_NONCE), offsetof(struct attributes, sender_nonce), take_octets },
 };
 
 /* One value each, and none twice: of two, another reader might take the other. */

@@ -14,6 +14,7 @@
 #include "core/base/der.h"
 #include "core/base/digest.h"
 #include "core/base/own.h"
+#include "protocols/scep/oids.h"
 #include "protocols/signed_der.h"
 
 #define NONCE_SIZE 16
@@ -25,14 +26,8 @@
 #define SIGNED_ATTRIBUTES 0xa0
 
 #define OCTETS(text) bytes_of(text, sizeof(text) - 1)
-#define SCEP_OID(n) "\x60\x86\x48\x01\x86\xf8\x45\x01\x09" n
-#define CONTENT_TYPE "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x03"
-#define MESSAGE_DIGEST "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x04"
-#define FAIL_INFO_TEXT "\x2b\x06\x01\x05\x05\x07\x18\x01"
-#define DATA "\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01"
-#define SIGNED_DATA "\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"
 /* Some clients take this and no other for an RSA signature (RFC 3370 3.2). */
-#define RSA_ENCRYPTION "\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00"
+#define RSA_ENCRYPTION "\x30\x0d\x06\x09" OID_RSA "\x05\x00"
 
 /* ---- signed attributes ---- */
 
@@ -86,11 +81,11 @@ static void add_fail(struct list *l, const struct scep_reply *r)
 {
 	size_t n = r->fail_text ? strlen(r->fail_text) : 0;
 
-	add_number(l, OCTETS(SCEP_OID("\x04")), r->fail);
+	add_number(l, OID(OID_FAIL_INFO), r->fail);
 	while (n > SCEP_FAIL_TEXT_MAX || (n && (r->fail_text[n] & 0xc0) == 0x80))
 		n--;
 	if (n)
-		add(l, OCTETS(FAIL_INFO_TEXT), UTF8_STRING, bytes_of(r->fail_text, n));
+		add(l, OID(OID_FAIL_INFO_TEXT), UTF8_STRING, bytes_of(r->fail_text, n));
 }
 
 /* What every signature is over (RFC 5652 5.3). */
@@ -101,8 +96,8 @@ static int add_content(struct list *l, const struct scep_digest *digest, struct 
 
 	if (EVP_Q_digest(NULL, digest->name, NULL, content.ptr, content.len, hash, &n) != 1)
 		return -EIO;
-	add(l, OCTETS(CONTENT_TYPE), DER_OID, OCTETS(DATA));
-	add(l, OCTETS(MESSAGE_DIGEST), DER_OCTET_STRING, bytes_of(hash, n));
+	add(l, OID(OID_CONTENT_TYPE), DER_OID, OID(OID_DATA));
+	add(l, OID(OID_MESSAGE_DIGEST), DER_OCTET_STRING, bytes_of(hash, n));
 	return 0;
 }
 
@@ -125,14 +120,14 @@ static int write_attributes(const struct scep_reply *r, const struct scep_digest
 
 	if (add_content(&l, digest, r->envelope) || random_octets(nonce, sizeof(nonce)))
 		return -EIO;
-	add_number(&l, OCTETS(SCEP_OID("\x02")), SCEP_CERT_REP);
-	add_number(&l, OCTETS(SCEP_OID("\x03")), (int)r->status);
+	add_number(&l, OID(OID_MESSAGE_TYPE), SCEP_CERT_REP);
+	add_number(&l, OID(OID_PKI_STATUS), (int)r->status);
 	if (r->status == SCEP_FAILURE)
 		add_fail(&l, r);
-	add(&l, OCTETS(SCEP_OID("\x05")), DER_OCTET_STRING, bytes_of(nonce, sizeof(nonce)));
+	add(&l, OID(OID_SENDER_NONCE), DER_OCTET_STRING, bytes_of(nonce, sizeof(nonce)));
 	if (r->to->sender_nonce.len)
-		add(&l, OCTETS(SCEP_OID("\x06")), DER_OCTET_STRING, r->to->sender_nonce);
-	add(&l, OCTETS(SCEP_OID("\x07")), PRINTABLE_STRING, r->to->transaction_id);
+		add(&l, OID(OID_RECIPIENT_NONCE), DER_OCTET_STRING, r->to->sender_nonce);
+	add(&l, OID(OID_TRANSACTION_ID), PRINTABLE_STRING, r->to->transaction_id);
 	return write_list(&l, out);
 }
 
@@ -206,7 +201,7 @@ static int write_content(struct bytes content, struct buf *out)
 	int e = der_write(&octets, DER_OCTET_STRING, content);
 
 	if (!e)
-		e = der_write(out, DER_OID, OCTETS(DATA));
+		e = der_write(out, DER_OID, OID(OID_DATA));
 	if (!e)
 		e = der_write(out, DER_CONTEXT_0, buf_bytes(&octets));
 	return e ? e : wrap(out, DER_SEQUENCE);
@@ -262,7 +257,7 @@ static int write_message(const struct proto_ra *ra, const struct proto_ra_key *k
 	if (!e)
 		e = wrap(&data, DER_CONTEXT_0);
 	if (!e)
-		e = buf_append(&whole, OCTETS(SIGNED_DATA));
+		e = der_write(&whole, DER_OID, OID(OID_SIGNED_DATA));
 	if (!e)
 		e = buf_append(&whole, buf_bytes(&data));
 	return e ? e : der_write(out, DER_SEQUENCE, buf_bytes(&whole));
