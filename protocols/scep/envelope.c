@@ -8,6 +8,7 @@
 
 #include <openssl/cms.h>
 #include <openssl/crypto.h>
+#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
@@ -248,7 +249,10 @@ static bool set_wrapping(CMS_RecipientInfo *to, enum proto_ra_wrapping wrapping)
 	EVP_PKEY_CTX *ctx = CMS_RecipientInfo_get0_pkey_ctx(to);
 	const EVP_MD *md = wrapping == PROTO_RA_OAEP_SHA256 ? EVP_sha256() : EVP_sha1();
 
-	if (wrapping == PROTO_RA_PKCS1 || CMS_RecipientInfo_type(to) != CMS_RECIPINFO_TRANS)
+	/* RFC 5753 8: what every implementation has; libcrypto by itself takes SHA-1. */
+	if (CMS_RecipientInfo_type(to) == CMS_RECIPINFO_AGREE)
+		return EVP_PKEY_CTX_set_ecdh_kdf_md(ctx, EVP_sha256()) == 1;
+	if (wrapping == PROTO_RA_PKCS1)
 		return true;
 	return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_OAEP_PADDING) == 1 &&
 	       EVP_PKEY_CTX_set_rsa_oaep_md(ctx, md) == 1 && EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, md) == 1;

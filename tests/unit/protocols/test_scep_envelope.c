@@ -18,7 +18,7 @@
 
 #define CONTENT bytes_of_str("a request, and its password")
 
-static struct scep_client ra, other, ec;
+static struct scep_client ra, other, ec, ec384, ec521;
 static struct arena *arena;
 
 static int set_up(void **unused)
@@ -26,6 +26,8 @@ static int set_up(void **unused)
 	scep_client_make(&ra, "2048", "ra");
 	scep_client_make(&other, "2048", "other");
 	scep_client_make(&ec, "P-256", "ec");
+	scep_client_make(&ec384, "P-384", "ec");
+	scep_client_make(&ec521, "P-521", "ec");
 	return 0;
 }
 
@@ -34,6 +36,8 @@ static int tear_down(void **unused)
 	scep_client_fini(&ra);
 	scep_client_fini(&other);
 	scep_client_fini(&ec);
+	scep_client_fini(&ec384);
+	scep_client_fini(&ec521);
 	return 0;
 }
 
@@ -355,10 +359,10 @@ static const struct scep_cipher *cipher(const char *oid, size_t iv_size, enum sc
 static void clients_read_what_is_for_them(void **unused)
 {
 	static const enum proto_ra_wrapping ways[] = { PROTO_RA_PKCS1, PROTO_RA_OAEP_SHA1, PROTO_RA_OAEP_SHA256 };
-	const struct scep_client *const clients[] = { &other, &ec };
+	const struct scep_client *const clients[] = { &other, &ec, &ec384, &ec521 };
 	const struct scep_cipher *aes = cipher(OID_AES_128_CBC, 16, SCEP_LEGACY_NONE);
 
-	for (size_t i = 0; i < 2; i++)
+	for (size_t i = 0; i < sizeof(clients) / sizeof(*clients); i++)
 		for (size_t way = 0; way < sizeof(ways) / sizeof(*ways); way++) {
 			OWNED_BUF out = BUF_INIT(SCEP_RIG_MAX);
 
@@ -366,6 +370,18 @@ static void clients_read_what_is_for_them(void **unused)
 							     &out), 0);
 			expect_decrypted(clients[i], buf_bytes(&out), "\x60\x86\x48\x01\x65\x03\x04\x01\x02");
 		}
+}
+
+/* As RFC 5753 8 asks of everybody: SHA-256 in the agreement, and AES around the key. */
+static void keys_are_agreed_with_sha256(void **unused)
+{
+	static const char sha256kdf[] = "\x2b\x81\x04\x01\x0b\x01", wrap128[] = "\x60\x86\x48\x01\x65\x03\x04\x01\x05";
+	const struct scep_cipher *aes = cipher(OID_AES_128_CBC, 16, SCEP_LEGACY_NONE);
+	OWNED_BUF out = BUF_INIT(SCEP_RIG_MAX);
+
+	assert_int_equal(scep_envelope_write(buf_bytes(&ec.der), PROTO_RA_PKCS1, aes, CONTENT, &out), 0);
+	assert_non_null(memmem(out.ptr, out.len, sha256kdf, sizeof(sha256kdf) - 1));
+	assert_non_null(memmem(out.ptr, out.len, wrap128, sizeof(wrap128) - 1));
 }
 
 static void answers_are_never_weaker_than_aes(void **unused)
@@ -413,6 +429,7 @@ int main(void)
 		IN_ARENA(other_algorithms_are_told_apart_from_garbage),
 		IN_ARENA(what_was_cut_is_no_envelope),
 		IN_ARENA(clients_read_what_is_for_them),
+		IN_ARENA(keys_are_agreed_with_sha256),
 		IN_ARENA(answers_are_never_weaker_than_aes),
 		IN_ARENA(single_des_stays_where_it_is),
 		IN_ARENA(for_nobody_else_is_anything_written),
