@@ -45,8 +45,11 @@ def parts(octets):
         yield tag, content, whole
 
 
+CURVES = {"ec": ec.SECP256R1, "ec-p384": ec.SECP384R1, "ec-p521": ec.SECP521R1}
+
+
 def new_key(kind="rsa"):
-    return rsa.generate_private_key(65537, 2048) if kind == "rsa" else ec.generate_private_key(ec.SECP256R1())
+    return rsa.generate_private_key(65537, 2048) if kind == "rsa" else ec.generate_private_key(CURVES[kind]())
 
 
 def name(text):

@@ -8,16 +8,18 @@ import glob
 import os
 import random
 import statistics
+import subprocess
 import time
 
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from der import tlv
 from gatehouse import LONG, check, gatehouse, main
 from scep_client import add_scep, create_challenge, run
 from scep_raw import (BAD_ALG, BAD_CERT_ID, BAD_MESSAGE_CHECK, BAD_REQUEST, CERT_POLL, FAILURE, GET_CERT, GET_CRL,
-                      PENDING, PKCS_REQ, RENEWAL_REQ, SUCCESS, Scep, Sender, encrypt, identifier, make_csr, name, new_key,
+                      PENDING, PKCS_REQ, RENEWAL_REQ, SUCCESS, Scep, Sender, bag, encrypt, identifier, make_csr, name, new_key,
                       parts, pki_message, quote, read)
 
 MD5, SHA1 = "1.2.840.113549.2.5", "1.3.14.3.2.26"
@@ -314,6 +316,50 @@ def s34_renewals(p):
         refused(p.scep.send(owner, make_csr(key, "owner.example", p.challenge())))
 
 
+def s34_the_gateway_is_no_client(p):
+    """Who has read the key of its listener gets nothing for it, neither a successor nor what others have."""
+    with open(os.path.join(p.g.data, "gateway", "tls-public.pem"), "rb") as f:
+        pem = f.read()
+    own = Sender(serialization.load_pem_private_key(pem[pem.index(b"-----BEGIN PRIVATE KEY"):], None),
+                 x509.load_pem_x509_certificate(pem[pem.index(b"-----BEGIN CERTIFICATE"):]))
+    check(own.certificate.public_key() == own.key.public_key(), "another certificate")
+    with p.nothing_is_issued("the gateway's key"):
+        for kind in PKCS_REQ, RENEWAL_REQ, "18":
+            refused(p.scep.send(own, make_csr(new_key(), "localhost"), kind=kind), BAD_MESSAGE_CHECK)
+        for kind in GET_CERT, GET_CRL:
+            refused(p.scep.send(own, identifier(own.certificate), kind=kind), BAD_MESSAGE_CHECK)
+
+
+def wait_for_end(p, sender):
+    path = os.path.join(p.g.folder, "ended.pem")
+    with open(path, "wb") as f:
+        f.write(sender.certificate.public_bytes(serialization.Encoding.PEM))
+    end = time.monotonic() + 60
+    while subprocess.run(["openssl", "x509", "-in", path, "-noout", "-checkend", "0"], capture_output=True, check=False).returncode == 0:
+        check(time.monotonic() < end, "it does not end")
+        time.sleep(0.2)
+    time.sleep(1.1)  # its last second counts
+
+
+def s34_what_has_ended_renews_within_its_grace(p):
+    """And nowhere else; nor does it ask for anything besides."""
+    ended, _ = Place(p.g, "ends").scep.enrol("ended.example", create_challenge(p.g, "ends", SCOPE))
+    wait_for_end(p, ended)
+    octets = make_csr(new_key(), "ended.example")
+    with p.nothing_is_issued("what has ended"):
+        for endpoint in "ends", "scep":
+            for kind in PKCS_REQ, RENEWAL_REQ, "18":
+                refused(Scep(p.g, endpoint).send(ended, octets, kind=kind), BAD_MESSAGE_CHECK)
+        for kind in GET_CERT, GET_CRL:
+            refused(Scep(p.g, "grace").send(ended, identifier(ended.certificate), kind=kind), BAD_MESSAGE_CHECK)
+    with p.nothing_is_issued("what has ended, within its grace", 1):
+        check(Scep(p.g, "grace").send(ended, octets, kind=RENEWAL_REQ).status == SUCCESS, "its grace counts for nothing")
+    serial = format(ended.certificate.serial_number, "x")
+    p.g.run_tool("revoke", serial.zfill(len(serial) + len(serial) % 2), "--reason", "superseded")
+    with p.nothing_is_issued("what was revoked, within its grace"):
+        refused(Scep(p.g, "grace").send(ended, make_csr(new_key(), "ended.example"), kind=RENEWAL_REQ), BAD_MESSAGE_CHECK)
+
+
 # ---- S37: downgrades ----
 
 def s37_downgrades(p):
@@ -469,6 +515,36 @@ def openssl_reads_replies(p):
             check(said == reply.content, f"{reader}: {len(said)} octets")
 
 
+def ec_requesters_read_their_replies(p):
+    """By key agreement, with nothing but openssl; and a renewal by such a key."""
+    for kind in "ec", "ec-p384", "ec-p521":
+        sender = Sender(new_key(kind))
+        # The profile takes P-256 for certificates; what signs messages may be another curve.
+        reply = p.scep.send(sender, make_csr(sender.key, "curve.example", p.challenge()))
+        if kind != "ec":
+            refused(reply, BAD_ALG)
+            continue
+        own = Sender(sender.key, decrypt_with_openssl(p, sender, reply))
+        check(decrypt_with_openssl(p, own, p.scep.send(own, make_csr(own.key, "curve.example"), kind=RENEWAL_REQ)) !=
+              own.certificate, "no renewal")
+        check(decrypt_with_openssl(p, own, p.scep.send(own, identifier(own.certificate), kind=GET_CERT)) ==
+              own.certificate, "another certificate")
+
+
+def decrypt_with_openssl(p, sender, reply):
+    """The certificate in a reply to a key that is not RSA."""
+    check(reply.status == SUCCESS, f"{reply.status} {reply.fail} {reply.fail_text}")
+    files = {"reply": reply.content, "key": sender.key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
+             "own.pem": sender.certificate.public_bytes(serialization.Encoding.PEM)}
+    for name_, octets in files.items():
+        with open(os.path.join(p.g.folder, name_), "wb") as f:
+            f.write(octets)
+    (certificate,) = bag(run("openssl", "cms", "-decrypt", "-binary", "-inform", "DER", "-in", "reply", "-inkey", "key", "-recip",
+                             "own.pem", cwd=p.g.folder))
+    return certificate
+
+
 # ---- the limit ahead of decryption ----
 
 def too_many_failures_wait(p):
@@ -490,16 +566,20 @@ def too_many_failures_wait(p):
 
 
 def scep_withstands():
-    endpoints = {"scep": LOOSE, "other": LOOSE, "short": "profile: short", "tight": TIGHT, "slow": TIGHT}
-    profiles = "  - name: short\n    lifetime: 1h\n    keys: [rsa]\n"
+    endpoints = {"scep": LOOSE, "other": LOOSE, "short": "profile: short", "tight": TIGHT, "slow": TIGHT,
+                 "ends": "profile: ends", "grace": "profile: ends\nrenewal-grace: 1h"}
+    # A certificate of the profile `ends` is good for a second.
+    profiles = ("  - name: short\n    lifetime: 1h\n    keys: [rsa]\n"
+                "  - name: ends\n    lifetime: 5m\n    backdate: 299s\n    keys: [rsa]\n")
     with gatehouse(lambda g: add_scep(g, endpoints, profiles=profiles)) as g:
         p = Place(g)
         for test in (s30_types, s31_a_challenge_is_spent_once, s32_a_repeat_is_the_same_request,
                      s35_a_poll_is_by_the_key_of_its_request, s35_a_poll_is_told_of_a_denial,
                      s36_every_question_without_an_answer_is_one, s36_serials_are_not_tried_out,
-                     s33_the_key_of_the_request_signs, s34_renewals, s37_downgrades, s38_every_failure_is_one,
+                     s33_the_key_of_the_request_signs, s34_renewals, s34_the_gateway_is_no_client,
+                     s34_what_has_ended_renews_within_its_grace, s37_downgrades, s38_every_failure_is_one,
                      s38_no_failure_takes_its_time, s39_the_ra_is_not_the_ca, s40_get_and_post,
-                     openssl_reads_replies, too_many_failures_wait):
+                     openssl_reads_replies, ec_requesters_read_their_replies, too_many_failures_wait):
             begin = time.monotonic()
             test(p)
             print(f"  {test.__name__} ({time.monotonic() - begin:.1f} s)", flush=True)
