@@ -97,6 +97,11 @@ static int import_online(struct ctl *ctl, const char *name, const struct buf *de
 }
 
 /* The daemon works with the folder, or this user may not: then the core is asked. */
+bool ca_is_asked_of_core(const struct ctl *ctl)
+{
+	return option_value(ctl, "socket") && !option_value(ctl, "data");
+}
+
 bool ca_is_for_core(const struct ca_create_options *o, int e)
 {
 	return e == CA_CREATE_IN_USE || (e == -EACCES && access(o->data_folder, W_OK) != 0);
@@ -118,7 +123,7 @@ int ctl_ca_import(struct ctl *ctl)
 	if (ca_read_certificates(buf_bytes(&text), &der))
 		return ctl_fail(CTL_USAGE, path, "there are no certificates in it, neither PEM nor DER", NULL);
 	umask(077);
-	e = ca_import(&o, buf_bytes(&der), why);
+	e = ca_is_asked_of_core(ctl) ? CA_CREATE_IN_USE : ca_import(&o, buf_bytes(&der), why);
 	if (ca_is_for_core(&o, e))
 		code = import_online(ctl, o.name, &der);
 	else if (e)

@@ -17,6 +17,9 @@ int ca_parse_days(const char *text, int64_t *seconds);
 /* Data folder and key-encryption key. The same. */
 int ca_parse_place(const struct ctl *ctl, struct ca_create_options *o);
 
+/* A socket was given, and no data folder: the core there is meant. */
+bool ca_is_asked_of_core(const struct ctl *ctl);
+
 /* What the folder itself did not let happen, and the running core may. */
 bool ca_is_for_core(const struct ca_create_options *o, int e);
 

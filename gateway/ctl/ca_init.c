@@ -233,7 +233,7 @@ int ctl_ca_init(struct ctl *ctl)
 	if (code)
 		return code;
 	umask(077);
-	e = ca_create(&o, &made, why);
+	e = ca_is_asked_of_core(ctl) ? CA_CREATE_IN_USE : ca_create(&o, &made, why);
 	if (ca_is_for_core(&o, e))
 		code = init_online(ctl, &o);
 	else

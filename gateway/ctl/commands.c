@@ -354,11 +354,11 @@ static const struct command commands[] = {
 	  .example = "gatehouse request export 41 > request.pem" },
 
 	{ "request", "purge", NULL, "", "remove what is over, for ever", .prints = PRINTS_DOCUMENT,
-	  .options = { purge_options }, .run = ctl_request_purge,
+	  .options = { purge_options, confirm_options }, .run = ctl_request_purge,
 	  .text = "Certificates that ended before the date, with their requests; with --failed requests that were "
 		  "denied or failed before. Never what a revocation list must still say. It needs an administrator who "
 		  "is an officer too.",
-	  .example = "gatehouse request purge --before 2025-01-01T00:00:00Z" },
+	  .example = "gatehouse request purge --before 2025-01-01T00:00:00Z --yes" },
 
 	{ "cert", "list", NULL, "[FILTER]", "list the certificates, or those that a filter matches",
 	  .prints = PRINTS_LIST, .list = &certificate_shape, .is_paged = true, .options = { newest_options },

@@ -129,6 +129,10 @@ int ctl_watch(struct ctl *ctl)
 
 	if (!code && ctl->n_arguments)
 		code = requests_resolve(ctl, ctl->arguments[0], false, &w.id);
+	if (!code && w.id) {
+		/* Of one that is not there nothing will ever happen. */
+		OWNED_REPLY *reply = requests_detail(ctl, w.id, false, &code);
+	}
 	if (!code && w.id)
 		code = is_over(ctl, w.id, &over);
 	while (!code && !over) {

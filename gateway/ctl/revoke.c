@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/admin.h"
 #include "core/base/clock.h"
 #include "core/module.h"
 #include "gateway/ctl/print.h"
@@ -198,6 +199,8 @@ int ctl_cert_status(struct ctl *ctl)
 		code = reply ? ctl_outcome(ctl, reply, "ask for the status of a certificate") : CTL_UNREACHABLE;
 		if (!code && reply->cert_status)
 			code = print_status(ctl, reply->cert_status);
+		if (!code && reply->cert_status && reply->cert_status->status == CA_CERT_NEVER_ISSUED)
+			code = CTL_NOT_FOUND;
 	}
 	return code;
 }
@@ -331,16 +334,35 @@ static int purge(struct ctl *ctl, Call *call)
 	return CTL_DONE;
 }
 
+static int confirm_purge(struct ctl *ctl, const char *what, const char *before)
+{
+	char answer[16] = "";
+
+	if (option_given(ctl, "yes"))
+		return CTL_DONE;
+	if (!has_terminal())
+		return ctl_fail(CTL_USAGE, "nothing was removed", "there is no terminal to confirm it at", "add --yes");
+	fprintf(stderr, "Remove for ever %s before %s? [y/N] ", what, before);
+	if (!fgets(answer, sizeof(answer), stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
+		return ctl_fail(CTL_USAGE, "nothing was removed", "it was not confirmed", NULL);
+	return CTL_DONE;
+}
+
 int ctl_request_purge(struct ctl *ctl)
 {
 	Gatehouse__Admin__Purge query = GATEHOUSE__ADMIN__PURGE__INIT;
 	Call call = GATEHOUSE__ADMIN__CALL__INIT;
 	const char *before = option_value(ctl, "before");
+	bool failed = option_given(ctl, "failed");
 	int64_t before_s;
+	int code;
 
 	if (!before || clock_parse_s(before, &before_s))
 		return ctl_fail(CTL_USAGE, "request purge", "--before says up to when, as 2026-01-01T00:00:00Z", NULL);
-	query.what = option_given(ctl, "failed") ? 2 : 1;
+	code = confirm_purge(ctl, failed ? "requests that were denied or failed" : "certificates that ended", before);
+	if (code)
+		return code;
+	query.what = failed ? 2 : 1;
 	query.before_ms = before_s * 1000;
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_PURGE;
 	call.purge = &query;

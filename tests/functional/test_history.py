@@ -215,7 +215,7 @@ class History:
         self.wait_told()
         before = int(time.time()) - self.rng.choice([0, 0, 5])
         listed, began = self.date_of_list(), time.time()
-        done = self.g.run_tool("request", "purge", "--before",
+        done = self.g.run_tool("request", "purge", "--yes", "--before",
                                time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(before)))
         acked, listed_after = time.time(), self.date_of_list()
         there = {int.from_bytes(row[0], "big") for row in self.db.execute("SELECT serial FROM certificates")}

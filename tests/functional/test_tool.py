@@ -169,7 +169,7 @@ def the_daemon_and_its_configuration():
             said = p.run("endpoint", "snippet", "acme", client, "--domain", f"a.{DOMAIN}").stdout
             check(p.g.directory in said and f"a.{DOMAIN}" in said and "NAME" not in said, said)
         p.run("endpoint", "snippet", "acme", "telnet", code=3)
-        for words, known in (("show 4711", "gatehouse list"), ("user revoke nobody", "gatehouse user list"),
+        for words, known in (("show 4711", "gatehouse list"), ("watch 4711", "gatehouse list"), ("user revoke nobody", "gatehouse user list"),
                              ("ca crl nobody --publish", "gatehouse ca show")):
             said = p.run(*words.split(), code=3).stderr
             check(said.rstrip().endswith(known), f"{words}: {said}")
