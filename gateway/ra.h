@@ -35,8 +35,11 @@ int gw_ras_start(struct gw_ras *ras);
 void gw_ras_stop(struct gw_ras *ras);
 void gw_ras_drop(struct gw_ras **ras); /* nobody is in a call */
 
-/* One line an endpoint; false when one has no certificate in force. */
+/* Find out whether the signer answers; waits for it. Uses of its keys show it too. */
+void gw_ras_probe(struct gw_ras *ras);
+
+/* One line an endpoint; false when one has no certificate in force, or its signer does not answer. */
 bool gw_ras_health(struct gw_ras *ras, struct buf *out);
 
-/* When the certificate for new messages of each ends, in Prometheus text format. */
+/* The same in Prometheus text format. */
 void gw_ras_print_metrics(struct gw_ras *ras, struct buf *out);

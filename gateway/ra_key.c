@@ -139,6 +139,14 @@ int gw_ra_key_take(struct gw_ra_key *key, struct bytes certificate, struct bytes
 	return e;
 }
 
+struct bytes gw_ra_first_of(struct bytes chain)
+{
+	struct bytes content, whole;
+	unsigned tag;
+
+	return der_read(&chain, &tag, &content, &whole) ? bytes_of(NULL, 0) : whole;
+}
+
 bool gw_ra_is_same_issuer(struct bytes a, struct bytes b)
 {
 	const uint8_t *p = a.ptr, *q = b.ptr;

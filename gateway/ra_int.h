@@ -1,0 +1,109 @@
+/* What the files share that get, keep, renew and use keys of registration authorities.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "gateway/ra.h"
+#include "gateway/ra_key.h"
+
+#define RA_KEYS_MAX 32 /* of an endpoint while the gateway runs; it needs two */
+#define RA_ID_SIZE 17  /* 16 hex digits of the SHA-256 of a public key */
+
+struct ra_key {
+	struct gw_ra_key octets;
+	uint64_t signer; /* the signer's number for it; 0: not loaded. Under the lock */
+};
+
+struct authority {
+	struct authority *next;
+	struct gw_ras *ras;
+	struct proto_ra face;
+	const char *endpoint, *key_type;
+	struct ca_door *ca;
+	const char *const *names;
+	size_t n_names;
+	struct ra_key keys[RA_KEYS_MAX]; /* in the order in which they came; never changed once counted, but for
+					  * `signer` */
+	unsigned n_keys;                 /* under the lock */
+	int64_t retry_ms;                /* monotonic: not before */
+	unsigned back_off_ms;
+	bool was_loaded;                 /* the stored keys were looked at */
+	char state[256];                 /* under the lock: what health says; "" when all is well */
+};
+
+struct gw_ras {
+	struct signer *signer;
+	const char *folder;
+	struct authority *authorities;
+	atomic_bool is_signer_away; /* as it was when it was asked last */
+	pthread_t thread;
+	bool has_thread, ends;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+};
+
+/* ---- gateway/ra.c ---- */
+
+__attribute__((format(printf, 2, 3))) void gw_ra_set_state(struct authority *a, const char *format, ...);
+
+/* One more, for new messages. Takes it. 0 or -ENOSPC. */
+int gw_ra_add_key(struct authority *a, struct gw_ra_key *take_key);
+
+/* That for new messages; NULL: none yet. */
+struct ra_key *gw_ra_newest_key(struct authority *a);
+
+bool gw_ra_is_in_force(const struct gw_ra_key *key, int64_t now_s);
+
+/* ---- gateway/ra_use.c ---- */
+
+/* What is done with a key: one of the signer's calls. */
+struct ra_work {
+	int (*call)(struct signer *s, uint64_t key, struct ra_work *w, char why[static SIGNER_WHY_SIZE]);
+	enum signer_wrapping wrapping;
+	const char *digest;
+	struct bytes in; /* what is wrapped, the attributes, or the public key */
+	uint8_t *out;
+	size_t n;
+	struct buf *signature;
+	const struct authority *asks;
+};
+
+/* Does this result of a signer's call say that it is away? */
+bool gw_ra_is_away(int e);
+
+/* The signer's number for a key, which is loaded when it is not. As signer_load(). */
+int gw_ra_load(struct authority *a, struct ra_key *key, uint64_t *number, char why[static SIGNER_WHY_SIZE]);
+
+/* Do it, with a signer that may have been started again. As the call. */
+int gw_ra_use(struct authority *a, struct ra_key *key, struct ra_work *w, char why[static SIGNER_WHY_SIZE]);
+
+/* What an adapter sees of it. */
+struct proto_ra gw_ra_face(struct authority *a);
+
+/* ---- gateway/ra_files.c ---- */
+
+/* The file of a key: ra-ENDPOINT.ID.pem; of one that waits for its certificate (`id` NULL) ra-ENDPOINT.new. */
+int gw_ra_write_file(const struct authority *a, const char *id, const struct gw_ra_key *key);
+void gw_ra_remove_file(const struct authority *a, const char *id);
+
+/* 0; negative, and the key is empty. */
+int gw_ra_read_file(const struct authority *a, const char *id, struct gw_ra_key *key);
+int gw_ra_make_id(struct bytes spki, char id[static RA_ID_SIZE]);
+
+/* Take the stored keys that are good: in force, issued by a key of the CA, and not sealed for another signer. 0;
+ * negative: what is good cannot be said now, and none was taken. */
+int gw_ra_load_stored(struct authority *a);
+
+/* ---- gateway/ra_renew.c ---- */
+
+/* Is it time for another key? In the last third of the newest one's life, or when the CA signs with another key. */
+bool gw_ra_is_due(struct authority *a);
+
+/* Ask for it, or ask what became of that. */
+void gw_ra_obtain(struct authority *a);

@@ -1,0 +1,144 @@
+/* Using keys of registration authorities: decrypting and signing for an adapter.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "gateway/ra_int.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+
+#define AWAY_PATIENCE_MS 1500
+#define AWAY_PAUSE_MS 20
+
+bool gw_ra_is_away(int e)
+{
+	return e == -ETIME || e == -ETIMEDOUT || e == -ECONNRESET || e == -ENOTCONN;
+}
+
+int gw_ra_load(struct authority *a, struct ra_key *key, uint64_t *number, char why[static SIGNER_WHY_SIZE])
+{
+	int e = 0;
+
+	pthread_mutex_lock(&a->ras->lock);
+	*number = key->signer;
+	pthread_mutex_unlock(&a->ras->lock);
+	if (*number)
+		return 0;
+	e = signer_load(a->ras->signer, buf_bytes(&key->octets.sealed), SIGNER_PURPOSE_RA, a->endpoint,
+			bytes_of(NULL, 0), number, why);
+	pthread_mutex_lock(&a->ras->lock);
+	key->signer = e ? 0 : *number;
+	pthread_mutex_unlock(&a->ras->lock);
+	return e;
+}
+
+static void forget(struct authority *a, struct ra_key *key, uint64_t number)
+{
+	pthread_mutex_lock(&a->ras->lock);
+	if (key->signer == number)
+		key->signer = 0;
+	pthread_mutex_unlock(&a->ras->lock);
+}
+
+/* A signer that was started again knows no key. */
+int gw_ra_use(struct authority *a, struct ra_key *key, struct ra_work *w, char why[static SIGNER_WHY_SIZE])
+{
+	uint64_t number;
+	int e = SIGNER_UNKNOWN_KEY;
+
+	for (int tries = 0; e == SIGNER_UNKNOWN_KEY && tries < 2; tries++) {
+		e = gw_ra_load(a, key, &number, why);
+		if (!e)
+			e = w->call(a->ras->signer, number, w, why);
+		if (e == SIGNER_UNKNOWN_KEY)
+			forget(a, key, number);
+	}
+	return e;
+}
+
+static void pause_for_signer(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = AWAY_PAUSE_MS * 1000000L }, NULL);
+}
+
+/* A signer that ended is there again in no time, and most clients know no "later". */
+static int use_numbered(struct authority *a, unsigned number, struct ra_work *w)
+{
+	int64_t give_up_ms = clock_mono_ms() + AWAY_PATIENCE_MS;
+	char why[SIGNER_WHY_SIZE] = "";
+	unsigned n;
+	int e;
+
+	pthread_mutex_lock(&a->ras->lock);
+	n = a->n_keys;
+	pthread_mutex_unlock(&a->ras->lock);
+	if (number >= n)
+		return -ENOENT;
+	while (gw_ra_is_away(e = gw_ra_use(a, &a->keys[number], w, why)) && clock_mono_ms() < give_up_ms)
+		pause_for_signer();
+	atomic_store(&a->ras->is_signer_away, gw_ra_is_away(e));
+	if (gw_ra_is_away(e))
+		return -EAGAIN;
+	if (e > 0)
+		log_error("ra.key.refused", "endpoint", a->endpoint, "reason", why);
+	return e > 0 ? -EIO : e;
+}
+
+static int call_unwrap(struct signer *s, uint64_t key, struct ra_work *w, char why[static SIGNER_WHY_SIZE])
+{
+	return signer_unwrap(s, key, w->wrapping, w->in, w->out, w->n, why);
+}
+
+static int unwrap(void *state, unsigned number, enum proto_ra_wrapping wrapping, struct bytes wrapped, uint8_t *out,
+		  size_t n)
+{
+	struct ra_work w = { .call = call_unwrap, .wrapping = (enum signer_wrapping)wrapping, .in = wrapped, .out = out,
+			  .n = n };
+
+	return use_numbered(state, number, &w);
+}
+
+static int call_sign(struct signer *s, uint64_t key, struct ra_work *w, char why[static SIGNER_WHY_SIZE])
+{
+	return signer_sign_attributes(s, key, w->digest, w->in, w->signature, why);
+}
+
+static int sign(void *state, unsigned number, const char *digest, struct bytes attributes, struct buf *signature)
+{
+	struct ra_work w = { .call = call_sign, .digest = digest, .in = attributes, .signature = signature };
+
+	return use_numbered(state, number, &w);
+}
+
+static int list(void *state, struct arena *arena, struct proto_ra_key **out, size_t *n)
+{
+	struct authority *a = state;
+	struct proto_ra_key *keys = arena_alloc(arena, RA_KEYS_MAX * sizeof(*keys));
+	int64_t now = clock_wall_s();
+	unsigned n_keys;
+
+	if (!keys)
+		return -ENOMEM;
+	pthread_mutex_lock(&a->ras->lock);
+	n_keys = a->n_keys;
+	pthread_mutex_unlock(&a->ras->lock);
+	*n = 0;
+	for (unsigned i = n_keys; i-- > 0;) {
+		const struct gw_ra_key *k = &a->keys[i].octets;
+
+		if (gw_ra_is_in_force(k, now))
+			keys[(*n)++] = (struct proto_ra_key){ i, buf_bytes(&k->certificate), buf_bytes(&k->chain),
+							      k->not_before_s, k->not_after_s };
+	}
+	*out = keys;
+	return *n ? 0 : -ENOENT;
+}
+
+struct proto_ra gw_ra_face(struct authority *a)
+{
+	return (struct proto_ra){ list, unwrap, sign, a };
+}
