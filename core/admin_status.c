@@ -10,6 +10,7 @@
 #include "core/base/own.h"
 #include "core/clock_guard.h"
 #include "core/credentials.h"
+#include "core/reports.h"
 #include "core/roles.h"
 #include "core/store.h"
 
@@ -48,13 +49,14 @@ static int write_watched(struct ca_core *core, Gatehouse__Admin__Status *s)
 void admin_get_status(const struct admin_ask *a)
 {
 	Gatehouse__Admin__Status *s = arena_alloc(a->arena, sizeof(*s));
-	OWNED_BUF health = BUF_INIT(16384);
+	OWNED_BUF health = BUF_INIT(2 * REPORTS_TEXT_MAX);
 	struct store_counts c = { 0 };
 
 	if (!s)
 		return admin_failed(a, -ENOMEM);
 	gatehouse__admin__status__init(s);
 	s->healthy = ca_core_health(a->core, &health);
+	s->healthy &= reports_print(a->core, &health);
 	if (store_count(a->core, &c))
 		s->healthy = false;
 	s->health = arena_strdup(a->arena, buf_str(&health));

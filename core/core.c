@@ -26,6 +26,7 @@
 #include "core/recover.h"
 #include "core/publish.h"
 #include "core/registry_int.h"
+#include "core/reports.h"
 #include "core/store.h"
 #include "core/store_revoke.h"
 #include "core/worker.h"
@@ -69,6 +70,8 @@ static int open_folder(struct ca_core *core, struct conf_error *error)
 		e = rejects_new(&core->rejects);
 	if (!e)
 		e = credential_guard_new(&core->credential_guard);
+	if (!e)
+		e = reports_new(&core->reports);
 	return e ? e : polls_new(&core->polls);
 }
 
@@ -314,6 +317,7 @@ void ca_core_close(struct ca_core *core)
 
 int ca_core_attach(struct ca_core *core, int take_fd)
 {
+	reports_expect(core);
 	return intermediaries_inherit(core->intermediaries, take_fd);
 }
 
@@ -409,6 +413,7 @@ void ca_core_drop(struct ca_core **cp)
 	if (!core->env.sockets)
 		ca_core_close_sockets(core->conf, core->sockets);
 	polls_drop(&core->polls);
+	reports_drop(&core->reports);
 	rejects_drop(&core->rejects);
 	credential_guard_drop(&core->credential_guard);
 	backup_drop(&core->backup);

@@ -136,6 +136,7 @@ struct ca_core {
 	struct trace *trace;
 	struct flight *flight;
 	struct polls *polls;
+	struct reports *reports;
 	struct rejects *rejects;
 	struct credential_guard *credential_guard;
 	int64_t swept_ms;               /* monotonic; only the finisher's, as are the next two */

@@ -22,6 +22,7 @@
 #include "core/message.h"
 #include "core/publish.h"
 #include "core/ocsp.h"
+#include "core/reports.h"
 #include "core/request_form.h"
 #include "core/tls_door.h"
 #include "core/wire/message_text.h"
@@ -79,6 +80,7 @@ struct answer {
 		Gatehouse__Core__OcspAnswer ocsp;
 		Gatehouse__Core__Health health;
 		Gatehouse__Core__Metrics metrics;
+		Gatehouse__Core__Reported reported;
 		Gatehouse__Core__Crl crl;
 		Gatehouse__Core__Certificate certificate;
 		Gatehouse__Core__RequestForm form;
@@ -376,6 +378,20 @@ static void get_health(struct answer *a)
 	a->reply.health = reply;
 }
 
+static void take_report(struct answer *a)
+{
+	const Gatehouse__Core__Report *q = a->call->report;
+	Gatehouse__Core__Reported *reply = &a->body.reported;
+
+	gatehouse__core__reported__init(reply);
+	if (a->by->peer != BINDING_INHERITED)
+		reply->call = GATEHOUSE__CORE__CALL__CALL_REFUSED;
+	else if (reports_take(a->core, q->is_well, bytes_of_str(q->text)))
+		reply->call = GATEHOUSE__CORE__CALL__CALL_FAILED;
+	a->reply.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_REPORTED;
+	a->reply.reported = reply;
+}
+
 /* The figures tell of everybody's requests: they are for the operator's own daemon. */
 static void get_metrics(struct answer *a)
 {
@@ -411,6 +427,7 @@ static const struct {
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_GET_REQUEST_FORM, get_request_form },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_GET_HEALTH, get_health },
 	{ GATEHOUSE__CORE__MESSAGE__WHAT_GET_METRICS, get_metrics },
+	{ GATEHOUSE__CORE__MESSAGE__WHAT_REPORT, take_report },
 };
 
 static int answer_call(struct answer *a, struct buf *reply)

@@ -20,6 +20,7 @@
 #include "core/ocsp.h"
 #include "core/registry_int.h"
 #include "core/remote.h"
+#include "core/reports.h"
 #include "core/request_form.h"
 
 #define CRL_TRIES 3
@@ -529,4 +530,22 @@ void ca_door_metrics(const char *address, struct buf *out)
 		return;
 	remote_metrics(a->remote, out);
 	address_leave(a);
+}
+
+int ca_door_report(const char *address, bool is_well, const char *text)
+{
+	struct ca_core *core = is_direct(address) ? core_of_this_process() : NULL;
+	struct address *a;
+	int e;
+
+	if (core)
+		return reports_take(core, is_well, bytes_of_str(text));
+	if (is_direct(address))
+		return -EAGAIN;
+	e = address_use(&a, address);
+	if (e)
+		return e;
+	e = remote_report(a->remote, is_well, text);
+	address_leave(a);
+	return e;
 }

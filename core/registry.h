@@ -53,3 +53,8 @@ bool ca_door_health(const char *address, struct buf *out);
 
 /* Append its figures in Prometheus text format; nothing when it does not answer. */
 void ca_door_metrics(const char *address, struct buf *out);
+
+/* Tell the core at this address how its gateway is: one line a part, printable ASCII. It shows the last report to who
+ * asks it for its status, and misses the next one after half a minute. 0; -EAGAIN: it does not answer; -EACCES: it
+ * takes none from here; negative. */
+int ca_door_report(const char *address, bool is_well, const char *text);

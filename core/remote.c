@@ -650,3 +650,19 @@ void remote_metrics(struct remote *r, struct buf *out)
 	if (!call(r, &m, ASK_PATIENCE_MS, GATEHOUSE__CORE__MESSAGE__WHAT_METRICS, &arena, &reply))
 		buf_append_str(out, reply->metrics->text);
 }
+
+int remote_report(struct remote *r, bool is_well, const char *text)
+{
+	Gatehouse__Core__Report report = GATEHOUSE__CORE__REPORT__INIT;
+	Message m = GATEHOUSE__CORE__MESSAGE__INIT;
+	OWNED(arena) arena = NULL;
+	const Message *reply;
+
+	report.is_well = is_well;
+	report.text = (char *)(uintptr_t)text;
+	m.what_case = GATEHOUSE__CORE__MESSAGE__WHAT_REPORT;
+	m.report = &report;
+	if (call(r, &m, ASK_PATIENCE_MS, GATEHOUSE__CORE__MESSAGE__WHAT_REPORTED, &arena, &reply))
+		return -EAGAIN;
+	return reply->reported->call == GATEHOUSE__CORE__CALL__CALL_OK ? 0 : -EACCES;
+}

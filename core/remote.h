@@ -21,3 +21,4 @@ int remote_locate(struct remote *r, struct ca_door **out, const char *ca);
 /* As in core/registry.h. */
 bool remote_health(struct remote *r, struct buf *out);
 void remote_metrics(struct remote *r, struct buf *out);
+int remote_report(struct remote *r, bool is_well, const char *text);

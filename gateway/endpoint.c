@@ -128,26 +128,48 @@ void gw_endpoint_stop(struct gw_endpoint *e)
 	ca_door_drop(&e->ca);
 }
 
-/* For all endpoints that have the adapter of the first. */
-static void print_counter(const struct proto_counter *c, const struct gw_endpoint *first, size_t n, struct buf *out)
+void gw_endpoints_print_weaknesses(const struct gw_endpoint *endpoints, size_t n, struct buf *out)
 {
-	buf_printf(out, "# HELP gatehouse_%s_total %s\n", c->name, c->help);
-	buf_printf(out, "# TYPE gatehouse_%s_total counter\n", c->name);
+	for (const struct gw_endpoint *e = endpoints; e < endpoints + n; e++) {
+		const char *words = e->adapter->weakness ? e->adapter->weakness(e->state) : NULL;
+
+		if (words)
+			buf_printf(out, "endpoint %s algorithms: ok, but %s\n", e->mount.name, words);
+	}
+}
+
+/* For all endpoints that have the adapter of the first. */
+static void print_number(const struct proto_counter *c, const char *type, const struct gw_endpoint *first, size_t n,
+			 struct buf *out)
+{
+	const char *end = strcmp(type, "counter") == 0 ? "_total" : "";
+
+	buf_printf(out, "# HELP gatehouse_%s%s %s\n", c->name, end, c->help);
+	buf_printf(out, "# TYPE gatehouse_%s%s %s\n", c->name, end, type);
 	for (const struct gw_endpoint *e = first; e < first + n; e++)
 		if (e->adapter == first->adapter)
-			buf_printf(out, "gatehouse_%s_total{endpoint=\"%s\"} %llu\n", c->name, e->mount.name,
+			buf_printf(out, "gatehouse_%s%s{endpoint=\"%s\"} %llu\n", c->name, end, e->mount.name,
 				   c->read(e->state));
+}
+
+static bool is_first_of_its_adapter(const struct gw_endpoint *endpoints, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (endpoints[k].adapter == endpoints[i].adapter)
+			return false;
+	return true;
 }
 
 void gw_endpoints_print_counters(const struct gw_endpoint *endpoints, size_t n, struct buf *out)
 {
 	for (size_t i = 0; i < n; i++) {
-		const struct proto_counter *c = endpoints[i].adapter->counters;
-		bool is_first = true;
+		const struct proto_counter *c = endpoints[i].adapter->counters, *g = endpoints[i].adapter->gauges;
 
-		for (size_t k = 0; k < i; k++)
-			is_first = is_first && endpoints[k].adapter != endpoints[i].adapter;
-		for (; is_first && c && c->name; c++)
-			print_counter(c, &endpoints[i], n - i, out);
+		if (!is_first_of_its_adapter(endpoints, i))
+			continue;
+		for (; c && c->name; c++)
+			print_number(c, "counter", &endpoints[i], n - i, out);
+		for (; g && g->name; g++)
+			print_number(g, "gauge", &endpoints[i], n - i, out);
 	}
 }

@@ -126,12 +126,16 @@ static bool wait_a_second(struct gateway *gw)
 static void *tick_all(void *arg)
 {
 	struct gateway *gw = arg;
+	struct gw_reporter reporter = { .told = BUF_INIT(65536) };
 	size_t i;
 
-	while (wait_a_second(gw))
+	while (wait_a_second(gw)) {
 		for (i = 0; i < gw->n_endpoints; i++)
 			if (gw->endpoints[i].adapter->tick)
 				gw->endpoints[i].adapter->tick(gw->endpoints[i].state);
+		gw_report(gw, &reporter);
+	}
+	buf_fini(&reporter.told);
 	return NULL;
 }
 

@@ -72,6 +72,20 @@ void gw_endpoint_stop(struct gw_endpoint *endpoint);
 /* What the adapters count, in Prometheus text format: all values of a metric behind its one head. */
 void gw_endpoints_print_counters(const struct gw_endpoint *endpoints, size_t n, struct buf *out);
 
+/* One line for each that has a setting which is for old clients alone. */
+void gw_endpoints_print_weaknesses(const struct gw_endpoint *endpoints, size_t n, struct buf *out);
+
+/* gateway/report.c */
+struct gw_reporter {
+	struct buf told; /* and taken by the core */
+	int64_t next_ms; /* monotonic */
+};
+
+/* One line a part of the gateway itself; true when all is well. */
+bool gw_print_health(struct gateway *gw, struct buf *out);
+/* Tell the core of it, if it is time. By one thread. */
+void gw_report(struct gateway *gw, struct gw_reporter *r);
+
 /* gateway/places.c: mount endpoints of one adapter, which has `places`, where clients look for any of them; what is
  * kept for it is put in front of the list, and has to outlive the router. `fallback`: the name of the one that is meant
  * when nothing says which; NULL: the only one. 0; -ENOMEM; -EINVAL as gw_router_add(). */

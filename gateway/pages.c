@@ -21,9 +21,7 @@ static int get_health(void *state, const struct http_request *q, struct http_rep
 
 	if (lines.len && lines.ptr[lines.len - 1] != '\n')
 		buf_append_char(&lines, '\n');
-	is_well = gw_certs_health(gw->certs, &lines) && is_well;
-	is_well = gw_ras_health(gw->ras, &lines) && is_well;
-	is_well = validator_health(gw->validator, &lines) && is_well;
+	is_well = gw_print_health(gw, &lines) && is_well;
 	if (is_well)
 		return http_reply_text(r, 200, "ok");
 	return http_reply_body(r, 503, "text/plain; charset=utf-8", buf_bytes(&lines));

@@ -57,7 +57,8 @@ static int call_request(struct signer *s, uint64_t key, struct ra_work *w, char 
 static int make_request(struct authority *a, struct ra_key *key, struct buf *request,
 			char why[static SIGNER_WHY_SIZE])
 {
-	struct ra_work w = { .call = call_request, .asks = a, .in = buf_bytes(&key->octets.spki), .signature = request };
+	struct ra_work w = { .call = call_request, .asks = a, .in = buf_bytes(&key->octets.spki),
+			     .signature = request };
 
 	return gw_ra_use(a, key, &w, why);
 }

@@ -95,7 +95,8 @@ enum {
 					     * (`challenge-target`, protocols/validator.h) */
 };
 
-/* A number that only grows, told as the metric gatehouse_NAME_total{endpoint="…"}. Any thread may read it. */
+/* A number that only grows, told as the metric gatehouse_NAME_total{endpoint="…"}, or of `gauges` one that does not,
+ * told as gatehouse_NAME. Any thread may read it. */
 struct proto_counter {
 	const char *name; /* "acme_problems" */
 	const char *help; /* one sentence */
@@ -132,8 +133,12 @@ struct proto_adapter {
 	void (*fini)(void *state);
 	/* Work that is due from time to time (expiry); called about once a second from one thread. NULL: none. */
 	void (*tick)(void *state);
+	/* What it does for old clients alone, in half a sentence that people are told as long as it does: "takes …".
+	 * NULL: nothing; NULL in its place: it never does. */
+	const char *(*weakness)(void *state);
 	const struct proto_refusal *refusal;   /* NULL: text/plain */
-	const struct proto_counter *counters; /* what it counts; ends with {0}; NULL: nothing */
+	const struct proto_counter *counters, *gauges; /* what it counts, and how it is; each ends with {0}; NULL:
+							* nothing */
 };
 
 /* Built-in adapters, made by the build; ends with NULL. */

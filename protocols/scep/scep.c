@@ -257,6 +257,21 @@ static unsigned long long read_unjudged(void *state)
 	return ((struct scep *)state)->n_unjudged;
 }
 
+static unsigned long long read_legacy(void *state)
+{
+	return ((struct scep *)state)->legacy;
+}
+
+static const char *weakness(void *state)
+{
+	static const char *const words[] = {
+		[SCEP_LEGACY_SHA1_3DES] = "legacy: sha1-3des takes SHA-1 and Triple-DES, too",
+		[SCEP_LEGACY_DES] = "legacy: des takes single DES, too, which anybody can break, and SHA-1",
+	};
+
+	return words[((struct scep *)state)->legacy];
+}
+
 static const struct proto_counter scep_counters[] = {
 	{ "scep_issued", "CertReps with SUCCESS, repeats too.", read_issued },
 	{ "scep_pending", "CertReps with PENDING.", read_pending },
@@ -273,6 +288,12 @@ static const struct proto_counter scep_counters[] = {
 	{ 0 },
 };
 
+static const struct proto_counter scep_gauges[] = {
+	{ "scep_legacy", "Old algorithms that are taken: 0 none, 1 SHA-1 and Triple-DES, 2 single DES, too.",
+	  read_legacy },
+	{ 0 },
+};
+
 const struct proto_adapter proto_scep = {
 	.abi = PROTO_ABI,
 	.name = "scep",
@@ -286,5 +307,7 @@ const struct proto_adapter proto_scep = {
 	.routes = scep_routes,
 	.init = scep_init,
 	.fini = scep_fini,
+	.weakness = weakness,
 	.counters = scep_counters,
+	.gauges = scep_gauges,
 };

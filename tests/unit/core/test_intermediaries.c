@@ -22,6 +22,7 @@
 #include "core/base/log.h"
 #include "core/base/own.h"
 #include "core/credentials.h"
+#include "core/reports.h"
 #include "core/wire/link.h"
 #include "core/x509/certificate.h"
 #include "core/x509/imported.h"
@@ -169,6 +170,51 @@ static void everything_goes_over_a_link(void **state)
 	rig_fini(&rig);
 }
 
+static void the_gateway_tells_of_itself(void **state)
+{
+	OWNED_BUF text = BUF_INIT(1 << 20), long_text = BUF_INIT(1 << 20);
+
+	start(NULL, true);
+	assert_true(reports_print(rig.core, &text));
+	assert_string_equal(buf_str(&text), "");
+	assert_int_equal(ca_door_report("link:", true, "listener web: ok\nendpoint scep: ok"), 0);
+	assert_true(reports_print(rig.core, &text));
+	assert_string_equal(buf_str(&text), "gateway listener web: ok\ngateway endpoint scep: ok\n");
+	/* The last one counts, and nothing that it says reaches a terminal as it is, or passes for the core's. */
+	buf_reset(&text);
+	assert_int_equal(ca_door_report("link:", false, "store: ok\n\x1b[2J\xc3\xa4\r\x7f\n\n"), 0);
+	assert_false(reports_print(rig.core, &text));
+	assert_string_equal(buf_str(&text), "gateway store: ok\ngateway ?[2J????\ngateway \n");
+	buf_reset(&text);
+	while (long_text.len < REPORTS_TEXT_MAX)
+		assert_int_equal(buf_append_str(&long_text, "more and more and more and more: ok\n"), 0);
+	assert_true(ca_door_report("link:", true, buf_str(&long_text)) < 0);
+	assert_true(reports_print(rig.core, &text));
+	assert_string_equal(buf_str(&text), "");
+	rig_fini(&rig);
+	assert_int_equal(ca_door_report("direct:", true, ""), -EAGAIN);
+}
+
+static void a_gateway_that_is_silent_is_missed(void **state)
+{
+	OWNED_BUF text = BUF_INIT(65536);
+
+	start(NULL, true);
+	clock_fake_set(clock_wall_ms());
+	assert_int_equal(ca_door_report("link:", true, "listener web: ok"), 0);
+	clock_fake_advance((REPORTS_LATE_S - 1) * 1000);
+	assert_true(reports_print(rig.core, &text));
+	clock_fake_advance(1000);
+	buf_reset(&text);
+	assert_false(reports_print(rig.core, &text));
+	assert_string_equal(buf_str(&text), "gateway: has told nothing of itself for 30 s\n");
+	buf_reset(&text);
+	assert_int_equal(ca_door_report("link:", true, "listener web: ok"), 0);
+	assert_true(reports_print(rig.core, &text));
+	clock_fake_end();
+	rig_fini(&rig);
+}
+
 static void a_core_that_is_away_is_busy_and_comes_back(void **state)
 {
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
@@ -308,6 +354,8 @@ static void a_user_gets_what_the_core_binds_it_to(void **state)
 	assert_int_equal(ca_peek(door, "acme:1", 2, &out), 0);
 	assert_int_equal(ca_retrieve(door, "acme:1", 2, &out), 0);
 	assert_true(ca_door_health(socket_address, &text));
+	/* Only the gateway of the same daemon. */
+	assert_int_equal(ca_door_report(socket_address, false, "core: is gone"), -EACCES);
 	buf_reset(&text);
 	ca_door_metrics(socket_address, &text);
 	assert_int_equal(text.len, 0);
@@ -904,6 +952,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_configuration_of_bindings_is_checked),
 		cmocka_unit_test(everything_goes_over_a_link),
+		cmocka_unit_test(the_gateway_tells_of_itself),
+		cmocka_unit_test(a_gateway_that_is_silent_is_missed),
 		cmocka_unit_test(a_core_that_is_away_is_busy_and_comes_back),
 		cmocka_unit_test(a_submission_in_flight_survives_a_broken_connection_and_makes_one_row),
 		cmocka_unit_test(a_slow_policy_gives_the_worker_back_and_the_repeat_finds_the_row),

@@ -29,7 +29,15 @@ static const struct proto_counter counters[] = {
 	{ 0 },
 };
 
-static const struct proto_adapter counting = { .name = "t", .counters = counters }, silent = { .name = "s" };
+static const struct proto_counter gauges[] = { { "t_level", "How high it is.", read_number }, { 0 } };
+
+static const char *weakness(void *state)
+{
+	return *(const unsigned *)state > 1 ? "takes anything" : NULL;
+}
+
+static const struct proto_adapter counting = { .name = "t", .counters = counters, .gauges = gauges,
+					       .weakness = weakness }, silent = { .name = "s" };
 
 /* A scraper refuses a metric with two heads, or one that is torn apart. */
 static void prints_one_head_for_a_metric_of_two_endpoints(void **state)
@@ -50,7 +58,13 @@ static void prints_one_head_for_a_metric_of_two_endpoints(void **state)
 			    "gatehouse_t_numbers_total{endpoint=\"b\"} 2\n"
 			    "# HELP gatehouse_t_doubles_total Doubles.\n# TYPE gatehouse_t_doubles_total counter\n"
 			    "gatehouse_t_doubles_total{endpoint=\"a\"} 2\n"
-			    "gatehouse_t_doubles_total{endpoint=\"b\"} 4\n");
+			    "gatehouse_t_doubles_total{endpoint=\"b\"} 4\n"
+			    "# HELP gatehouse_t_level How high it is.\n# TYPE gatehouse_t_level gauge\n"
+			    "gatehouse_t_level{endpoint=\"a\"} 1\n"
+			    "gatehouse_t_level{endpoint=\"b\"} 2\n");
+	buf_reset(&out);
+	gw_endpoints_print_weaknesses(endpoints, 4, &out);
+	assert_string_equal(buf_str(&out), "endpoint b algorithms: ok, but takes anything\n");
 }
 
 int main(void)
