@@ -83,11 +83,8 @@ static int check_row(const struct importing *i, const struct ca_request *r, stru
 	return i->facts.n_names || r->n_names == 0 ? 0 : say(out, CA_ADMIN_INVALID, "it has no names");
 }
 
-static int put(struct importing *i, struct ca_request *r, struct ca_outcome *out)
+static void fill_row(struct importing *i, struct ca_request *r, char serial[static 2 * SERIAL_OCTETS_MAX + 1])
 {
-	char serial[2 * SERIAL_OCTETS_MAX + 1];
-	int e;
-
 	i->row.facts = &i->facts;
 	i->row.der = i->asked->certificate;
 	i->row.r = r;
@@ -97,6 +94,14 @@ static int put(struct importing *i, struct ca_request *r, struct ca_outcome *out
 	hex_print(i->facts.serial, serial);
 	request_note(r, i->who->name, "import by=%s serial=%s%s", i->who->name, serial,
 		     i->row.is_foreign ? " foreign" : "");
+}
+
+static int put(struct importing *i, struct ca_request *r, struct ca_outcome *out)
+{
+	char serial[2 * SERIAL_OCTETS_MAX + 1];
+	int e;
+
+	fill_row(i, r, serial);
 	e = store_import(i->ca, &i->row);
 	if (e == STORE_DUPLICATE)
 		return say(out, CA_ADMIN_EXISTS, "there is a certificate with this serial");
@@ -160,6 +165,38 @@ static int as_new(struct importing *i, struct ca_outcome *out)
 	return put(i, r, out);
 }
 
+/* A row that was brought back after a restore knows all of its certificate but the octets: those are taken, whatever
+ * became of it, since this CA has signed them. `has_row`: there is such a row, and nothing else is to be done. */
+static int complete(struct importing *i, bool *has_row, struct ca_outcome *out)
+{
+	OWNED(ca_request) r = NULL;
+	char serial[2 * SERIAL_OCTETS_MAX + 1];
+	const char *why;
+	int64_t id;
+	int e = store_find_serial(i->core, i->facts.serial, &id);
+
+	*has_row = false;
+	if (e)
+		return e == CA_CALL_NOT_FOUND ? 0 : e;
+	e = store_load(i->core, id, &r);
+	if (e || r->certificate.len || r->key_id != i->row.key_id)
+		return e;
+	*has_row = true;
+	e = admin_check_officer(i->who, r->profile, r->requester, &why);
+	if (e)
+		return say(out, e, why);
+	fill_row(i, r, serial);
+	e = store_complete(i->ca, &i->row);
+	if (e == STORE_CHANGED)
+		return say(out, CA_ADMIN_BAD_STATE, "the certificate changed meanwhile");
+	if (e)
+		return e;
+	out->id = id;
+	out->disposition = ca_state_disposition(r->state);
+	log_info("certificate.completed", "request", LOG_NUMBER(id), "serial", serial, "by", i->who->name);
+	return r->state == CA_STATE_ISSUED ? buf_append(&out->certificate, i->asked->certificate) : 0;
+}
+
 /* The CA that keeps a foreign certificate: the one that was named. */
 static int use_ca(struct importing *i, struct ca_outcome *out)
 {
@@ -181,7 +218,7 @@ int ca_admin_import(struct ca_core *core, const struct ca_admin_caller *who, con
 {
 	struct importing i = { .core = core, .who = who, .asked = asked };
 	OWNED(arena) arena = NULL;
-	bool is_blocked = false;
+	bool is_blocked = false, has_row = false;
 	int e = arena_new(&arena, 1u << 20);
 
 	if (e)
@@ -196,8 +233,11 @@ int ca_admin_import(struct ca_core *core, const struct ca_admin_caller *who, con
 	if (e)
 		return e == -ENOMEM ? e : say(out, CA_ADMIN_INVALID, "that is no certificate (DER, version 3)");
 	e = use_ca(&i, out);
-	if (!e)
-		e = digest_sha256(i.facts.spki, i.spki_hash);
+	if (!e && i.row.key_id && !asked->is_existing)
+		e = complete(&i, &has_row, out);
+	if (e || has_row)
+		return e;
+	e = digest_sha256(i.facts.spki, i.spki_hash);
 	if (!e)
 		e = store_is_key_blocked(core, i.spki_hash, &is_blocked);
 	if (e)
@@ -241,7 +281,7 @@ int ca_admin_cert_status(struct ca_core *core, const struct ca_admin_caller *who
 			 struct ca_cert_status *status, struct ca_outcome *out)
 {
 	OWNED(ca_request) r = NULL;
-	int64_t id, not_before_s;
+	int64_t id;
 	int e;
 
 	*status = (struct ca_cert_status){ .status = CA_CERT_NEVER_ISSUED };
@@ -259,8 +299,7 @@ int ca_admin_cert_status(struct ca_core *core, const struct ca_admin_caller *who
 	status->request_id = id;
 	status->revoked_ms = r->revoked_ms;
 	status->reason = r->revoked_reason;
-	if (certificate_dates(buf_bytes(&r->certificate), &not_before_s, &status->not_after_s))
-		return -EBADMSG;
+	status->not_after_s = r->not_after_s;
 	status->is_expired = status->not_after_s < clock_wall_s();
 	return 0;
 }

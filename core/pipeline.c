@@ -374,6 +374,12 @@ static int read_request(struct ca *ca, struct ca_request *r, struct bytes der, c
 
 /* ---- answers ---- */
 
+/* Brought back after a restore (core/store_recover.c): it is known, and its octets are not. */
+static bool is_lost(const struct ca_request *r)
+{
+	return r->state == CA_STATE_ISSUED && r->certificate.len == 0;
+}
+
 static int fill_issued(struct ca *ca, const struct ca_request *r, struct ca_outcome *out)
 {
 	const struct ca_key *key = ca_find_key(ca, r->key_id);
@@ -411,6 +417,12 @@ static int answer(struct ca *ca, const struct ca_request *r, struct ca_outcome *
 	if (r->state == CA_STATE_PENDING) {
 		out->retry_after_s = pause_s(r);
 		polls_note(ca->core->polls, r->id, out->retry_after_s);
+	}
+	if (is_lost(r)) {
+		out->disposition = CA_ERROR;
+		snprintf(out->reason, sizeof(out->reason),
+			 "the certificate was issued and is not here any more; ask for a new one");
+		return 0;
 	}
 	return r->state == CA_STATE_ISSUED ? fill_issued(ca, r, out) : 0;
 }
@@ -717,7 +729,7 @@ static int collect(struct ca *ca, struct ca_request *r)
 /* What becomes known to the requester of a row. */
 static int answer_requester(struct ca *ca, struct ca_request *r, bool collects, struct ca_outcome *out)
 {
-	int e = collects ? collect(ca, r) : 0;
+	int e = collects && !is_lost(r) ? collect(ca, r) : 0;
 
 	if (e == STORE_CHANGED)
 		return busy(ca, out, 1, "the certificate was revoked just now; ask again");
@@ -725,7 +737,7 @@ static int answer_requester(struct ca *ca, struct ca_request *r, bool collects, 
 		return busy_store(ca, out);
 	if (!e && collects)
 		worker_kick(ca->core->outbox);
-	out->to_collect = !collects && r->state == CA_STATE_ISSUED && !r->collected_ms;
+	out->to_collect = !collects && r->state == CA_STATE_ISSUED && !r->collected_ms && !is_lost(r);
 	return e ? e : answer(ca, r, out);
 }
 

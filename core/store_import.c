@@ -109,7 +109,7 @@ static int insert_certificate(struct db_conn *conn, const struct import_write *w
 		      DB_BLOB(w->import->der), DB_INT(f->not_before_s), DB_INT(f->not_after_s), DB_INT(w->now_ms));
 }
 
-static int record_import(struct db_conn *conn, const struct import_write *w)
+static int record_import(struct db_conn *conn, const struct import_write *w, const char *before)
 {
 	const struct store_import *i = w->import;
 	const struct store_issued issued = {
@@ -120,7 +120,7 @@ static int record_import(struct db_conn *conn, const struct import_write *w)
 		.not_after_s = i->facts->not_after_s,
 		.ca = w->ca->name,
 		.profile = i->r->profile,
-		.endpoint = i->is_existing ? i->r->endpoint : "import",
+		.endpoint = i->r->endpoint ? i->r->endpoint : "import",
 	};
 	OWNED_BUF detail = BUF_INIT(1u << 20);
 	char serial[2 * SERIAL_OCTETS_MAX + 1];
@@ -132,8 +132,7 @@ static int record_import(struct db_conn *conn, const struct import_write *w)
 								  .action = ca_action_word(w->action),
 								  .request_id = i->r->id,
 								  .subject = hex_print(i->facts->serial, serial),
-								  .before = i->is_existing ? "pending" : NULL,
-								  .after = ca_state_word(w->state),
+								  .before = before, .after = ca_state_word(w->state),
 								  .detail = buf_str(&detail), .is_long = true });
 }
 
@@ -151,7 +150,7 @@ static int write_import(struct db_conn *conn, void *arg)
 	if (!e)
 		e = store_write_lines(conn, i->r->id, i->r->lines);
 	if (!e)
-		e = record_import(conn, w);
+		e = record_import(conn, w, i->is_existing ? "pending" : NULL);
 	return e ? e : store_write_events(conn, w->ca, i->r->id, events, 0, w->now_ms);
 }
 
@@ -178,6 +177,38 @@ int store_import(struct ca *ca, const struct store_import *import)
 		store_written(import->r);
 	}
 	trace_release(ca->core->trace);
+	return store_outcome(ca->core, e);
+}
+
+static int write_octets(struct db_conn *conn, void *arg)
+{
+	const struct import_write *w = arg;
+	const struct store_import *i = w->import;
+	int e = db_run(conn, "UPDATE certificates SET certificate=? WHERE request_id=? AND length(certificate)=0",
+		       DB_BLOB(i->der), DB_INT(i->r->id));
+
+	if (!e && db_changes(conn) != 1)
+		return STORE_CHANGED;
+	if (!e)
+		e = db_run(conn, "UPDATE requests SET version=version+1, subject=? WHERE id=? AND version=?",
+			   DB_TEXT(i->facts->subject_text), DB_INT(i->r->id), DB_INT(i->r->version));
+	if (!e && db_changes(conn) != 1)
+		return STORE_CHANGED;
+	if (!e)
+		e = store_write_lines(conn, i->r->id, i->r->lines);
+	return e ? e : record_import(conn, w, ca_state_word(w->state));
+}
+
+int store_complete(struct ca *ca, const struct store_import *import)
+{
+	struct import_write w = { .ca = ca, .import = import, .now_ms = clock_wall_ms(), .state = import->r->state,
+				  .action = CA_ACTION_IMPORT };
+	int e = digest_sha256(import->facts->spki, w.spki_hash);
+
+	if (!e)
+		e = db_write(ca->core->db, write_octets, &w);
+	if (!e)
+		store_written(import->r);
 	return store_outcome(ca->core, e);
 }
 

@@ -24,6 +24,10 @@ struct store_import {
 /* 0; STORE_DUPLICATE: there is one with this serial; STORE_CHANGED: the row no longer waits. */
 int store_import(struct ca *ca, const struct store_import *import);
 
+/* The octets of a certificate whose row has none (core/store_recover.c): `r` as read, with its line. 0; STORE_CHANGED:
+ * it has some by now. */
+int store_complete(struct ca *ca, const struct store_import *import);
+
 enum store_purge {
 	PURGE_CERTIFICATES = 1, /* that ended before, and that no CRL has to say any more */
 	PURGE_REQUESTS = 2,     /* that were denied or failed before, and have no certificate */

@@ -374,7 +374,7 @@ static int settle_planned(struct db_conn *conn, const struct recovery *r)
 		       DB_INT(r->at_ms), DB_INT(r->request_id));
 
 	if (!e)
-		e = db_run(conn, "UPDATE requests SET state=20, version=version+1, resolved_ms=?,"
+		e = db_run(conn, "UPDATE requests SET state=20, version=version+1, resolved_ms=?, tbs=NULL,"
 				 " reason='recovered from the audit anchor' WHERE id=?",
 			   DB_INT(r->at_ms), DB_INT(r->request_id));
 	return e ? e : tell(conn, r, ca_state_word(CA_STATE_ACTIVE), NULL);

@@ -185,6 +185,8 @@ static int find_one(struct ctl *ctl, struct match *m, Gatehouse__Admin__Reply **
 	return code;
 }
 
+#define NOT_HERE "the certificate itself is not known here: it was brought back from the audit anchor after a restore"
+
 static void show_certificate(const cJSON *o, const Gatehouse__Admin__Detail *d)
 {
 	const cJSON *member;
@@ -200,7 +202,10 @@ static void show_certificate(const cJSON *o, const Gatehouse__Admin__Detail *d)
 			printf("%-12s %s\n", name == member->child ? member->string : "",
 			       print_text(name->valuestring));
 	}
-	printf("%-12s %s\n%s", "sha-256", print_fingerprint(d->certificate), print_pem(d->certificate));
+	if (d->certificate.len)
+		printf("%-12s %s\n%s", "sha-256", print_fingerprint(d->certificate), print_pem(d->certificate));
+	else
+		printf("%s\n", NOT_HERE);
 }
 
 int ctl_cert_show(struct ctl *ctl)
@@ -212,8 +217,10 @@ int ctl_cert_show(struct ctl *ctl)
 	if (!code && is_json(ctl)) {
 		cJSON *document = cJSON_CreateObject();
 
-		cJSON_AddStringToObject(m.json, "sha256", print_fingerprint(reply->detail->certificate));
-		cJSON_AddStringToObject(m.json, "certificate", print_pem(reply->detail->certificate));
+		if (reply->detail->certificate.len) {
+			cJSON_AddStringToObject(m.json, "sha256", print_fingerprint(reply->detail->certificate));
+			cJSON_AddStringToObject(m.json, "certificate", print_pem(reply->detail->certificate));
+		}
 		cJSON_AddItemToObject(document, "certificate", m.json);
 		return print_json(document);
 	}
@@ -230,5 +237,8 @@ int ctl_cert_export(struct ctl *ctl)
 	int code = find_one(ctl, &m, &reply);
 
 	cJSON_Delete(m.json);
+	if (!code && reply->detail->certificate.len == 0)
+		return ctl_fail(CTL_NOT_FOUND, ctl->arguments[0], NOT_HERE,
+				"its holder has it, and exit modules that keep files: gatehouse cert import FILE");
 	return code ? code : print_block("CERTIFICATE", reply->detail->certificate);
 }

@@ -387,7 +387,8 @@ static const struct command commands[] = {
 	  .prints = PRINTS_DOCUMENT, .run = ctl_cert_status },
 	{ "cert", "import", NULL, "FILE", "take a certificate that was made elsewhere, in PEM or DER",
 	  .prints = PRINTS_DOCUMENT, .options = { import_options }, .run = ctl_cert_import,
-	  .text = "It must have been signed by a key of a CA here, unless --foreign is given.",
+	  .text = "It must have been signed by a key of a CA here, unless --foreign is given. One of which a "
+		  "restore brought back all but its octets gets these, whatever became of it.",
 	  .example = "gatehouse cert import signed.pem --existing" },
 
 	{ "eab", "create", NULL, "", "make a key identifier and HMAC key, good for one account",

@@ -281,7 +281,7 @@ int ctl_export(struct ctl *ctl)
 	if (!option_given(ctl, "certificate"))
 		return print_block("CERTIFICATE REQUEST", reply->detail->csr);
 	if (reply->detail->certificate.len == 0)
-		return ctl_fail(CTL_WRONG_STATE, "there is no certificate",
+		return ctl_fail(CTL_WRONG_STATE, "there is no certificate here",
 				ca_state_word((enum ca_state)reply->detail->request->state), NULL);
 	return print_block("CERTIFICATE", reply->detail->certificate);
 }

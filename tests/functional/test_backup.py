@@ -180,6 +180,24 @@ def statuses(g):
                         " requests ON id=request_id ORDER BY 1")
 
 
+def gets_its_octets_back(g, number, pem, state):
+    """All but the certificate itself is known, until somebody brings it."""
+    pem = pem or glob.glob(os.path.join(g.issued, f"*-{number}.pem"))[0]
+    before = g.tool_json("cert", "status", number)
+    check(before["state"] == state and not before["expired"], f"its status is known: {before}")
+    done = g.run_tool("cert", "export", number, code=3)
+    check("not known here" in done.stderr and not done.stdout, f"no certificate that is none: {done}")
+    check("not known here" in g.run_tool("cert", "show", number).stdout, "it is shown without")
+    check("sha256" not in g.tool_json("cert", "show", number)["certificate"], "and nothing is hashed")
+    g.run_tool("cert", "import", pem)
+    with open(pem, encoding="ascii") as f:
+        text = f.read()
+    check(g.run_tool("cert", "export", number).stdout in text, "it is there again")
+    check(g.tool_json("cert", "status", number) == before, "and its status is what it was")
+    if state == "valid":
+        g.run_tool("cert", "import", pem, code=6)  # as any other that is there
+
+
 def what_people_did_since():
     """All that officers and administrators can do to certificates and credentials, between a backup and its restore."""
     g = Gatehouse()
@@ -224,6 +242,8 @@ def what_people_did_since():
         check(live == 0, f"{live} credentials live again")
         check("restore:" not in g.run_tool("status").stdout, f"something was left out: {g.run_tool('status').stdout}")
         check(g.tool_json("audit", "verify")["ok"], "the trail is whole")
+        gets_its_octets_back(g, by_name(g)[f"new.{DOMAIN}"][0], None, "valid")
+        gets_its_octets_back(g, by_name(g)[f"hold-offline.{DOMAIN}"][0], signed, "revoked")
         g.stop()
     check(not (f := g.tool_json("fsck", "--data", g.data)["findings"]), f"the checker finds nothing: {f}")
     shutil.rmtree(g.folder)

@@ -363,6 +363,7 @@ static void put_back(void)
 
 static void brings_back_what_the_backup_does_not_know(void **state)
 {
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
 	int64_t ids, serials;
 
 	LIVE("a.example");
@@ -378,6 +379,11 @@ static void brings_back_what_the_backup_does_not_know(void **state)
 	assert_int_equal(count_of("names WHERE value IN ('b.example', 'c.example')"), 2);
 	assert_int_equal(count_of("audit WHERE payload->>'action'='recover'"), 2);
 	assert_int_equal(count_of("audit WHERE payload->>'action'='restore'"), 1);
+	/* A client that comes for a certificate is not given none. */
+	assert_int_equal(ca_retrieve(rig.door, "acme:1", ids, &out), 0);
+	assert_int_equal(out.disposition, CA_ERROR);
+	assert_string_equal(out.reason, "the certificate was issued and is not here any more; ask for a new one");
+	assert_int_equal(count_of("certificates WHERE collected_ms IS NOT NULL"), 0);
 	assert_false(restored_is_marked(path("")));
 	submit("d.example");
 	assert_int_equal(rig_number(&rig, "SELECT max(id) FROM requests"), ids + 1);
