@@ -73,6 +73,20 @@ bool http_request_has_type(const struct http_request *q, const char *type)
 	return value && n == strlen(type) && strncasecmp(value, type, n) == 0;
 }
 
+struct bytes http_query_find(const char *query, const char *name)
+{
+	size_t n = strlen(name);
+
+	while (query) {
+		size_t len = strcspn(query, "&");
+
+		if (len > n && strncmp(query, name, n) == 0 && query[n] == '=')
+			return bytes_of(query + n + 1, len - n - 1);
+		query = query[len] ? query + len + 1 : NULL;
+	}
+	return bytes_of(NULL, 0);
+}
+
 int http_reply_header(struct http_reply *r, const char *name, const char *format, ...)
 {
 	char value[1024];

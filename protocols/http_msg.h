@@ -59,6 +59,10 @@ const char *http_request_header(const struct http_request *q, const char *name);
 /* The media type of the request without parameters equals `type`, without case. */
 bool http_request_has_type(const struct http_request *q, const char *type);
 
+/* The first parameter of this name in a query (NULL: there is none), as it was sent: not decoded. .ptr NULL: it is not
+ * there. */
+struct bytes http_query_find(const char *query, const char *name);
+
 #define HTTP_DATE_SIZE 32
 /* RFC 9110 5.6.7; "" for a time beyond the calendar. */
 const char *http_date_print(int64_t seconds, char out[static HTTP_DATE_SIZE]);

@@ -9,11 +9,9 @@
 #include "protocols/est/est_int.h"
 
 #include <errno.h>
-#include <strings.h>
 
-#include "core/base/base64.h"
+#include "protocols/authorization.h"
 
-#define USER_PASS_MAX 2048
 #define USER_MAX 64
 
 /* What the client showed, by kind; of the kind NONE where it showed nothing. */
@@ -21,87 +19,23 @@ struct shown {
 	struct ca_credential_claim claims[EST_AUTH_KINDS_];
 };
 
-static bool is_printable(struct bytes text)
+static unsigned schemes_of(const struct est *est)
 {
-	for (size_t i = 0; i < text.len; i++)
-		if (text.ptr[i] < ' ' || text.ptr[i] > '~')
-			return false;
-	return true;
-}
-
-/* RFC 7617 2: the user ends at the first colon. What is malformed is nobody's, like a wrong password. */
-static int read_basic(struct est_call *c, const char *text, struct ca_credential_claim *out)
-{
-	OWNED_BUF pair = BUF_INIT(USER_PASS_MAX);
-	int e = base64_decode(&pair, bytes_of_str(text));
-	struct bytes octets = buf_bytes(&pair);
-	const uint8_t *colon = e || !octets.len ? NULL : memchr(octets.ptr, ':', octets.len);
-	const char *user;
-	size_t n;
-
-	if (e == -ENOMEM)
-		return e;
-	*out = (struct ca_credential_claim){ .kind = CA_EVIDENCE_USER, .name = "" };
-	if (!colon || !is_printable(octets))
-		return 0;
-	n = (size_t)(colon - octets.ptr);
-	user = arena_strndup(c->q->arena, bytes_of(octets.ptr, n));
-	out->secret = arena_copy(c->q->arena, bytes_of(colon + 1, octets.len - n - 1));
-	if (!user || (!out->secret.ptr && octets.len > n + 1))
-		return -ENOMEM;
-	out->name = user;
-	return 0;
-}
-
-/* RFC 6750 2.1. libest sends the base64 of a token in the place of the token; one of ours has a '_', so it is no base64
- * itself. */
-static int read_bearer(struct est_call *c, const char *text, struct ca_credential_claim *out)
-{
-	OWNED_BUF plain = BUF_INIT(USER_PASS_MAX);
-	int e = base64_decode(&plain, bytes_of_str(text));
-
-	*out = (struct ca_credential_claim){ .kind = CA_EVIDENCE_TOKEN, .secret = bytes_of_str(text) };
-	if (e == -ENOMEM)
-		return e;
-	if (e || plain.len == 0 || !is_printable(buf_bytes(&plain)))
-		return 0;
-	out->secret = arena_copy(c->q->arena, buf_bytes(&plain));
-	return out->secret.ptr ? 0 : -ENOMEM;
-}
-
-static const struct scheme {
-	enum est_auth kind;
-	const char *name;
-	int (*read)(struct est_call *c, const char *text, struct ca_credential_claim *out);
-} schemes[] = {
-	/* In the order in which they are offered: some clients read the first one only. */
-	{ EST_AUTH_BASIC, "Basic", read_basic },
-	{ EST_AUTH_TOKEN, "Bearer", read_bearer },
-};
-#define N_SCHEMES (sizeof(schemes) / sizeof(*schemes))
-
-static size_t count_headers(const struct http_request *q, const char *name)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < q->n_headers; i++)
-		n += strcmp(q->headers[i].name, name) == 0;
-	return n;
+	return (est->auth[EST_AUTH_BASIC] ? AUTHORIZATION_BASIC : 0u) |
+	       (est->auth[EST_AUTH_TOKEN] ? AUTHORIZATION_BEARER : 0u);
 }
 
 static int read_authorization(struct est_call *c, struct shown *shown)
 {
-	const char *value = http_request_header(c->q, "authorization");
-	size_t n = value ? strcspn(value, " ") : 0;
+	struct ca_credential_claim claim;
+	int e = authorization_read(c->q, schemes_of(c->est), &claim);
 
-	if (count_headers(c->q, "authorization") > 1)
+	if (e == AUTHORIZATION_TWICE)
 		return est_refuse(c, 400, "there is more than one Authorization header");
-	for (size_t i = 0; value && i < N_SCHEMES; i++) {
-		const struct scheme *s = &schemes[i];
-
-		if (c->est->auth[s->kind] && n == strlen(s->name) && strncasecmp(value, s->name, n) == 0)
-			return s->read(c, value + n + strspn(value + n, " "), &shown->claims[s->kind]);
-	}
+	if (e)
+		return e;
+	if (claim.kind)
+		shown->claims[claim.kind == CA_EVIDENCE_USER ? EST_AUTH_BASIC : EST_AUTH_TOKEN] = claim;
 	return 0;
 }
 
@@ -129,18 +63,12 @@ static void read_certificate(struct est_call *c, struct shown *shown)
  * certificate helps it is 403. */
 int est_refuse_client(struct est_call *c, const char *reason)
 {
-	bool offers = false;
-	int e = 0;
+	unsigned schemes = schemes_of(c->est);
+	int e = authorization_offer(c->r, schemes, c->est->endpoint);
 
-	for (size_t i = 0; !e && i < N_SCHEMES; i++)
-		if (c->est->auth[schemes[i].kind]) {
-			e = http_reply_header(c->r, "WWW-Authenticate", "%s realm=\"%s\"", schemes[i].name,
-					      c->est->endpoint);
-			offers = true;
-		}
 	atomic_fetch_add(&c->est->n_unauthenticated, 1);
 	c->r->status = 401;
-	if (e || offers)
+	if (e || schemes)
 		return e ? e : EST_ANSWERED;
 	e = http_reply_text(c->r, 403, reason);
 	return e ? e : EST_ANSWERED;

@@ -56,7 +56,7 @@ static struct scep *find_addressee_in_query(const struct proto_group *group, con
 {
 	OWNED_BUF octets = BUF_INIT(SCEP_MESSAGE_MAX);
 
-	if (scep_query_message(scep_query_find(q->query, "message"), &octets))
+	if (scep_query_message(http_query_find(q->query, "message"), &octets))
 		return group->fallback;
 	return find_addressee(group, buf_bytes(&octets), q->arena);
 }

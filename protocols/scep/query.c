@@ -7,20 +7,7 @@
 #include <errno.h>
 
 #include "core/base/base64.h"
-
-struct bytes scep_query_find(const char *query, const char *name)
-{
-	size_t n = strlen(name);
-
-	while (query) {
-		size_t len = strcspn(query, "&");
-
-		if (len > n && strncmp(query, name, n) == 0 && query[n] == '=')
-			return bytes_of(query + n + 1, len - n - 1);
-		query = query[len] ? query + len + 1 : NULL;
-	}
-	return bytes_of(NULL, 0);
-}
+#include "protocols/http_msg.h"
 
 static int hex_digit(uint8_t c)
 {
@@ -49,7 +36,7 @@ static int take_octet(struct bytes *in)
 
 const char *scep_query_word(const char *query, const char *name, char out[static SCEP_WORD_SIZE])
 {
-	struct bytes value = scep_query_find(query, name);
+	struct bytes value = http_query_find(query, name);
 	size_t n = 0;
 
 	while (value.len) {

@@ -8,10 +8,6 @@
 
 #define SCEP_WORD_SIZE 80
 
-/* The value of a parameter as it was sent, not decoded: it ends at '&' or with the query. .ptr NULL: it is not there.
- */
-struct bytes scep_query_find(const char *query, const char *name);
-
 /* The value of a parameter without escapes, as `operation` is one: visible ASCII. "": it is not there, or none. */
 const char *scep_query_word(const char *query, const char *name, char out[static SCEP_WORD_SIZE]);
 

@@ -52,7 +52,7 @@ static int operate_from_query(struct scep *s, const struct http_request *q, stru
 {
 	OWNED_BUF octets = BUF_INIT(SCEP_MESSAGE_MAX);
 
-	if (scep_query_message(scep_query_find(q->query, "message"), &octets))
+	if (scep_query_message(http_query_find(q->query, "message"), &octets))
 		return http_reply_text(r, 400, "the query has no 'message' in base64");
 	return operate(s, q, r, buf_bytes(&octets));
 }

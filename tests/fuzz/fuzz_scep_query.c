@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/base/base64.h"
+#include "protocols/http_msg.h"
 #include "protocols/scep/query.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -30,7 +31,7 @@ static void take(const char *query)
 		if (*c <= ' ' || *c > '~')
 			abort();
 	scep_query_word(query, "message", word);
-	value = scep_query_find(query, "message");
+	value = http_query_find(query, "message");
 	if (value.ptr && memchr(value.ptr, '&', value.len))
 		abort();
 	if (scep_query_message(value, &octets) == 0)

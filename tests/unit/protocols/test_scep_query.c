@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "protocols/http_msg.h"
 #include "protocols/scep/query.h"
 
 /* Octets whose base64 has each of '+', '/' and '='. */
@@ -91,10 +92,10 @@ static void words_are_found(void **unused)
 
 static void parameters_are_found_by_their_whole_name(void **unused)
 {
-	assert_true(bytes_equal_str(scep_query_find("a=1&message=x=y&b=2", "message"), "x=y"));
-	assert_null(scep_query_find("a=1&messages=x", "message").ptr);
-	assert_null(scep_query_find("message", "message").ptr);
-	assert_null(scep_query_find(NULL, "message").ptr);
+	assert_true(bytes_equal_str(http_query_find("a=1&message=x=y&b=2", "message"), "x=y"));
+	assert_null(http_query_find("a=1&messages=x", "message").ptr);
+	assert_null(http_query_find("message", "message").ptr);
+	assert_null(http_query_find(NULL, "message").ptr);
 }
 
 int main(void)
