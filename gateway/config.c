@@ -28,10 +28,14 @@ static const struct conf_option log_rows[] = {
 	{ 0 },
 };
 
+/* Adapters that submit nothing have no profile. */
+#define SUBMITS_NOTHING (PROTO_CAP_STATUS | PROTO_CAP_DELEGATES)
 /* The row of an adapter that submits something. */
 #define PROFILE_ROW "profile"
 /* The row of one whose clients renew by certificate. All have it: the core reads it of whatever endpoint is named. */
 #define GRACE_ROW "renewal-grace"
+/* The row of an adapter that has challenges made: for which endpoint. */
+#define FOR_ROW "for"
 
 /* The row of one whose clients show challenges. All have it: the validator reads it of whatever endpoint is named. */
 #define TARGET_ROW "challenge-target"
@@ -189,7 +193,7 @@ static struct conf_option *join_rows(const struct proto_adapter *adapter)
 	if (!rows)
 		return NULL;
 	memcpy(rows, endpoint_rows, sizeof(endpoint_rows));
-	for (size_t i = 0; i < common && (adapter->caps & PROTO_CAP_STATUS); i++)
+	for (size_t i = 0; i < common && (adapter->caps & SUBMITS_NOTHING); i++)
 		if (strcmp(rows[i].name, PROFILE_ROW) == 0)
 			rows[i] = (struct conf_option){ .name = PROFILE_ROW, .type = CONF_STRING,
 							.summary = "None: it submits no requests." };
@@ -448,7 +452,7 @@ static int check_endpoint(const struct conf_section *root, const struct conf_sec
 		return conf_refuse(endpoint, "name", error, "'internal' is the gateway's own endpoint");
 	if (!is_ca(root, ca))
 		return conf_refuse(endpoint, "ca", error, "there is no CA '%s' in 'cas'", ca);
-	if (is_status(endpoint) && conf_str(endpoint, PROFILE_ROW))
+	if (adapter->caps & SUBMITS_NOTHING && conf_str(endpoint, PROFILE_ROW))
 		return conf_refuse(endpoint, PROFILE_ROW, error,
 				   "an endpoint of protocol '%s' submits nothing; leave the profile out",
 				   conf_module(endpoint));
@@ -807,6 +811,28 @@ static int check_targets(const struct conf_section *root, struct conf_error *err
 	return r;
 }
 
+/* Challenges are made by the CA that will take them. */
+static int check_delegation(const struct conf_section *root, const struct conf_section *endpoint,
+			    struct conf_error *error)
+{
+	const struct conf_section *served;
+
+	if (!(gw_config_adapter(conf_module(endpoint))->caps & PROTO_CAP_DELEGATES))
+		return 0;
+	served = gw_config_endpoint(root, conf_str(endpoint, FOR_ROW));
+	if (!served || strcmp(conf_module(served), "scep") != 0)
+		return conf_refuse(endpoint, FOR_ROW, error, "there is no endpoint '%s' of protocol scep",
+				   conf_str(endpoint, FOR_ROW));
+	if (strcasecmp(conf_str(served, "ca"), conf_str(endpoint, "ca")) != 0)
+		return conf_refuse(endpoint, "ca", error, "the endpoint '%s' has another CA, '%s'",
+				   conf_str(endpoint, FOR_ROW), conf_str(served, "ca"));
+	if (conf_str(served, TARGET_ROW))
+		return conf_refuse(endpoint, FOR_ROW, error,
+				   "the endpoint '%s' leaves challenges to a target and takes none that are made here",
+				   conf_str(endpoint, FOR_ROW));
+	return 0;
+}
+
 int gw_config_check(const struct conf_section *root, struct conf_error *error)
 {
 	size_t i;
@@ -816,6 +842,8 @@ int gw_config_check(const struct conf_section *root, struct conf_error *error)
 		r = check_names(root, "listeners", error);
 	for (i = 0; !r && i < conf_count(root, "endpoints"); i++)
 		r = check_endpoint(root, conf_section_at(root, "endpoints", i), error);
+	for (i = 0; !r && i < conf_count(root, "endpoints"); i++)
+		r = check_delegation(root, conf_section_at(root, "endpoints", i), error);
 	for (i = 0; !r && i < conf_count(root, "listeners"); i++)
 		r = check_listener(root, conf_section_at(root, "listeners", i), error);
 	for (i = 0; !r && i < conf_count(root, "cas"); i++)

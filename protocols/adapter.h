@@ -93,6 +93,8 @@ enum {
 					     * not to */
 	PROTO_CAP_CHALLENGE = 1 << 10,      /* its clients show challenges, which a target outside may judge
 					     * (`challenge-target`, protocols/validator.h) */
+	PROTO_CAP_DELEGATES = 1 << 11,      /* has challenges made for another endpoint, which `for` of its section
+					     * names, and submits nothing: its endpoints name no profile */
 };
 
 /* A number that only grows, told as the metric gatehouse_NAME_total{endpoint="…"}, or of `gauges` one that does not,

@@ -80,6 +80,13 @@ int digest_of(enum digest_kind kind, struct bytes data, uint8_t out[static DIGES
 	return 0;
 }
 
+int digest_md5(struct bytes data, uint8_t out[static MD5_SIZE])
+{
+	size_t n;
+
+	return EVP_Q_digest(NULL, "MD5", NULL, data.ptr ? data.ptr : (const void *)"", data.len, out, &n) ? 0 : -EIO;
+}
+
 struct digest {
 	EVP_MD_CTX *ctx;
 };

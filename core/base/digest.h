@@ -25,6 +25,11 @@ size_t digest_size(enum digest_kind kind);
 /* digest_size() octets. 0 or -EIO. */
 int digest_of(enum digest_kind kind, struct bytes data, uint8_t out[static DIGEST_MAX]);
 
+/* What old programs show as the fingerprint of a certificate, for people to compare; for nothing that must hold. 0 or
+ * -EIO. */
+#define MD5_SIZE 16
+int digest_md5(struct bytes data, uint8_t out[static MD5_SIZE]);
+
 /* Octets of the CSPRNG. 0 or -EIO; on failure `out` must not be used. */
 int random_octets(void *out, size_t n);
 

@@ -34,6 +34,7 @@ LAYERS = {
     "protocols/status": PROTOCOL_FACE + PROTOCOL_PARTS + SUBMIT_DOOR,
     "protocols/est": PROTOCOL_FACE + PROTOCOL_PARTS + SUBMIT_DOOR,
     "protocols/scep": PROTOCOL_FACE + PROTOCOL_PARTS + SUBMIT_DOOR,
+    "protocols/mdm": PROTOCOL_FACE + PROTOCOL_PARTS + ("protocols/jose/",) + SUBMIT_DOOR,
     "protocols/acme": PROTOCOL_FACE + PROTOCOL_PARTS + ("protocols/jose/",) + SUBMIT_DOOR,
     "gateway/validator": ("protocols/validator.h", "protocols/csr.h", "protocols/jose/", "core/wire/") + BASE,
     "gateway/ctl": ("core/admin.h", "core/filter.h", "core/create.h", "core/restore.h", "core/wire/",
@@ -62,8 +63,8 @@ TESTS = {
     "tests/unit/signer": ("core", "core/signer"),
     "tests/unit/policy": ("policy/",),
     "tests/unit/exit": ("exit/",),
-    "tests/unit/protocols": ("protocols", "protocols/acme", "protocols/est", "protocols/jose", "protocols/scep",
-                             "protocols/status"),
+    "tests/unit/protocols": ("protocols", "protocols/acme", "protocols/est", "protocols/jose", "protocols/mdm",
+                             "protocols/scep", "protocols/status"),
     "tests/unit/validator": ("gateway/validator",),
     "tests/unit/gateway": ("gateway",),
     "tests/unit/ctl": ("gateway/ctl",),
@@ -72,8 +73,8 @@ TESTS = {
     "tests/scenarios": ("core", "core/signer", "policy/", "exit/"),
     # A fuzz target calls one parser of any layer.
     "tests/fuzz": ("core", "core/base", "core/signer", "core/wire", "gateway", "gateway/fsck", "gateway/validator",
-                   "protocols", "protocols/acme", "protocols/est", "protocols/jose", "protocols/scep", "protocols/status",
-                   "policy/", "exit/"),
+                   "protocols", "protocols/acme", "protocols/est", "protocols/jose", "protocols/mdm", "protocols/scep",
+                   "protocols/status", "policy/", "exit/"),
 }
 
 # What the build makes, and the folder it comes from.
@@ -86,7 +87,7 @@ GENERATED = {
 
 # Beginning of a system header's name → where it may be included. Tests may include any.
 LIBRARIES = {
-    "cjson/": ("protocols/jose/", "protocols/acme/", "gateway/ctl/", "gateway/validator/"),
+    "cjson/": ("protocols/jose/", "protocols/acme/", "protocols/mdm/", "gateway/ctl/", "gateway/validator/"),
     "cmocka": (),
     "curl/": ("gateway/validator/",),
     "idn2": ("core/x509/", "protocols/acme/"),
