@@ -314,10 +314,30 @@ static bool is_dns_name(const char *name)
 	return n > 0 && n <= 253 && *name != '-' && name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-.")] == 0;
 }
 
-static int print_snippet(const Section *s, const char *client, const char *url, const char *name)
+/* The first that has challenges made for this one, by the interface that is called like the client; NULL. */
+static cJSON *find_mdm_urls(const Reply *endpoints, const Reply *listeners, const Section *served, const char *client)
+{
+	for (size_t i = 0; i < endpoints->n_sections; i++) {
+		const Section *s = endpoints->sections[i];
+		const char *is_on = setting(s, client);
+		cJSON *urls;
+
+		if (strcmp(s->module, "mdm") != 0 || strcmp(setting(s, "for"), served->name) != 0 || !is_on ||
+		    strcmp(is_on, "true") != 0)
+			continue;
+		urls = urls_json(s, listeners);
+		if (urls->child)
+			return urls;
+		cJSON_Delete(urls);
+	}
+	return NULL;
+}
+
+static int print_snippet(const Section *s, const char *client, const char *url, const char *name, const cJSON *mdm)
 {
 	const char *path = setting(s, "path");
-	const struct snippet_words words = { s->name, url, path ? path : "", name };
+	const struct snippet_words words = { s->name, url, path ? path : "", name,
+					     mdm ? mdm->child->valuestring : NULL };
 
 	switch (snippet_print(stdout, s->module, client, &words)) {
 	case SNIPPET_NO_CLIENT:
@@ -325,6 +345,9 @@ static int print_snippet(const Section *s, const char *client, const char *url, 
 	case SNIPPET_NO_LABEL:
 		return ctl_fail(CTL_NOT_FOUND, client, "this client can use the default label alone",
 				"an endpoint with the path /.well-known/est");
+	case SNIPPET_NO_MDM:
+		return ctl_fail(CTL_NOT_FOUND, client, "no endpoint has challenges made for this one",
+				"an endpoint of protocol mdm; see docs/clients/mdm.md");
 	default:
 		return CTL_DONE;
 	}
@@ -338,16 +361,21 @@ int ctl_endpoint_snippet(struct ctl *ctl)
 	const Section *s = fetch_endpoint(ctl, &endpoints, &listeners, &code);
 	const char *name = option_given(ctl, "domain") ? option_value(ctl, "domain") : "www.example.com";
 	const char *client = ctl->arguments[1];
-	cJSON *urls;
+	cJSON *urls, *mdm;
 
 	if (code)
 		return code;
+	/* What is typed is about the endpoint where devices enrol. */
+	if (strcmp(s->module, "mdm") == 0 && find(endpoints, setting(s, "for")))
+		s = find(endpoints, setting(s, "for"));
 	if (!is_dns_name(name))
 		return ctl_fail(CTL_USAGE, name, "that is no DNS name in small letters", NULL);
 	urls = urls_json(s, listeners);
 	code = no_url(s->name, urls);
+	mdm = find_mdm_urls(endpoints, listeners, s, client);
 	if (!code)
-		code = print_snippet(s, client, urls->child->valuestring, name);
+		code = print_snippet(s, client, urls->child->valuestring, name, mdm);
+	cJSON_Delete(mdm);
 	cJSON_Delete(urls);
 	return code;
 }

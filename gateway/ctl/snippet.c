@@ -20,7 +20,7 @@
 static const struct snippet {
 	const char *protocol, *client;
 	bool has_no_labels; /* of EST: it knows the default one */
-	const char *lines;
+	const char *lines; /* NULL: only with an endpoint that has challenges made */
 } snippets[] = {
 	{ "acme", "certbot", false,
 	  ROOT_TEXT
@@ -164,6 +164,7 @@ static const struct snippet {
 	  "Use as digital signature       yes\n"
 	  "Use for key encipherment       yes\n"
 	  "Fingerprint                    that of: gatehouse trust show\n" },
+	{ "scep", "ndes", false, NULL },
 	{ "scep", "mobileconfig", false,
 	  "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
 	  "<!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" \"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n"
@@ -192,6 +193,38 @@ static const struct snippet {
 	  "<key>Retries</key><integer>30</integer>\n"
 	  "<key>RetryDelay</key><integer>60</integer>\n"
 	  "</dict></dict></array></dict></plist>\n" },
+};
+
+/* Where challenges are made on demand. */
+static const struct {
+	const char *client, *lines;
+} mdm_snippets[] = {
+	{ "jamf",
+	  "# User and password of the webhook:\n"
+	  "#   gatehouse user create USER --endpoint ENDPOINT --delegates 1000 --generate \\\n"
+	  "#\t--scope 'CN={serialNumber}' --scope 'dns:{serialNumber}.NAME'\n"
+	  "# Settings, Global, Webhooks:\n"
+	  "Webhook Event                  SCEPChallenge\n"
+	  "Webhook ^URL                    MDM/jamf\n"
+	  "Authentication Type            Basic Authentication\n"
+	  "Content Type                   JSON\n"
+	  "# A configuration profile with the payload SCEP:\n"
+	  "^URL                            URL\n"
+	  "Name                           ENDPOINT\n"
+	  "Subject                        CN=$SERIALNUMBER\n"
+	  "Subject Alternative Name Type  DNS Name\n"
+	  "Subject Alternative Name Value $SERIALNUMBER.NAME\n"
+	  "Challenge Type                 Dynamic\n"
+	  "Key Size                       2048\n"
+	  "Use as digital signature       yes\n"
+	  "Use for key encipherment       yes\n"
+	  "Fingerprint                    that of: gatehouse trust show\n" },
+	{ "ndes",
+	  "# For MDM systems that read the page of NDES, as Fleet does. User and password:\n"
+	  "#   gatehouse user create USER --endpoint ENDPOINT --delegates 1000 --generate --scope '*.NAME'\n"
+	  "SCEP ^URL   URL\n"
+	  "Admin ^URL  MDM/mscep_admin/\n"
+	  "User       USER\n" },
 };
 
 struct span {
@@ -284,6 +317,7 @@ static size_t fill(const char *at, const struct snippet_words *w, const struct p
 	} words[] = {
 		{ "URL", all_of(w->url) }, { "NAME", all_of(w->name) }, { "ENDPOINT", all_of(w->endpoint) },
 		{ "BASE", base_of(w) },	   { "HOST", host_of(w) },      { "PORT", port_of(w) },
+		{ "MDM", all_of(w->mdm ? w->mdm : "") },
 		{ "LABEL", label_of(w) },  { "ID1", all_of(ids[0].text) }, { "ID2", all_of(ids[1].text) },
 	};
 
@@ -313,6 +347,7 @@ int snippet_print(FILE *to, const char *protocol, const char *client, const stru
 {
 	const struct snippet *s = snippets;
 	bool has_label = label_of(words).len > 0;
+	const char *lines;
 
 	while (s < snippets + ROWS(snippets) && (strcmp(s->protocol, protocol) != 0 || strcmp(s->client, client) != 0))
 		s++;
@@ -320,7 +355,13 @@ int snippet_print(FILE *to, const char *protocol, const char *client, const stru
 		return SNIPPET_NO_CLIENT;
 	if (s->has_no_labels && has_label)
 		return SNIPPET_NO_LABEL;
-	for (const char *line = s->lines, *end; *line; line = end) {
+	lines = s->lines;
+	for (size_t i = 0; words->mdm && i < ROWS(mdm_snippets); i++)
+		if (strcmp(mdm_snippets[i].client, client) == 0)
+			lines = mdm_snippets[i].lines;
+	if (!lines)
+		return SNIPPET_NO_MDM;
+	for (const char *line = lines, *end; *line; line = end) {
 		end = strchr(line, '\n') + 1;
 		if (*line != '?')
 			print_line(to, line, (size_t)(end - line), words);

@@ -14,11 +14,14 @@ struct snippet_words {
 	const char *url;  /* where it begins; for ACME its directory */
 	const char *path; /* as configured, with which the URLs of other protocols end */
 	const char *name; /* what the certificate is for: a DNS name, so that a shell takes it for nothing else */
+	const char *mdm;  /* where an endpoint of protocol mdm begins that the client asks for challenges; NULL: none is
+			   * there */
 };
 
 enum snippet_result {
 	SNIPPET_NO_CLIENT = 1, /* no client of that name and protocol */
 	SNIPPET_NO_LABEL,      /* the client can use the default label of EST alone */
+	SNIPPET_NO_MDM,        /* the client asks for challenges, and no endpoint has any made */
 };
 
 /* Print what is typed at this client, to `to`. 0, or an outcome: then nothing was printed. */

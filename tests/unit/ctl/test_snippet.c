@@ -7,9 +7,9 @@
 #include "tests/test.h"
 
 static const struct snippet_words plain = { "est", "https://ca.example.com/.well-known/est", "/.well-known/est",
-					    "www.example.com" };
+					    "www.example.com", NULL };
 static const struct snippet_words labelled = { "est-lab", "https://[2001:db8::1]:8443/pki/.well-known/est/ca%3A1",
-					       "/.well-known/est/ca%3A1", "www.example.com" };
+					       "/.well-known/est/ca%3A1", "www.example.com", NULL };
 
 static char *print(const char *protocol, const char *client, const struct snippet_words *words, int wanted)
 {
@@ -27,13 +27,22 @@ static void fills_in_every_word(void **state)
 	/* Behind a blank, '=' or '>'; that of a property list is no word. */
 	static const char *const words[] = { " URL\n", "=NAME", ">NAME", "ENDPOINT", "BASE", "HOST", "PORT", "LABEL",
 					     ">URL</string", "ID1", "ID2", "^" };
-	static const char *const protocols[] = { "acme", "est", "scep" };
+	static const char *const protocols[] = { "acme", "est", "scep", "scep" };
+	struct snippet_words with_mdm = plain;
 	const char *client;
 
 	(void)state;
-	for (size_t p = 0; p < 3; p++)
+	with_mdm.mdm = "https://ca.example.com/certsrv";
+	for (size_t p = 0; p < 4; p++)
 		for (size_t i = 0; (client = snippet_client_at(protocols[p], i)); i++) {
-			char *text = print(protocols[p], client, &plain, 0);
+			bool needs_mdm = strcmp(client, "ndes") == 0 && p == 2;
+			char *text = print(protocols[p], client, p == 3 ? &with_mdm : &plain,
+					   needs_mdm ? SNIPPET_NO_MDM : 0);
+
+			if (needs_mdm) {
+				free(text);
+				continue;
+			}
 
 			assert_non_null(strstr(text, "www.example.com"));
 			for (size_t w = 0; w < sizeof(words) / sizeof(*words); w++)
@@ -82,6 +91,26 @@ static void a_profile_for_apple_is_the_same_each_time(void **state)
 	free(three);
 }
 
+static void mdm_systems_ask_where_challenges_are_made(void **state)
+{
+	struct snippet_words words = plain;
+	char *fixed = print("scep", "jamf", &words, 0), *on_demand, *page;
+
+	(void)state;
+	words.mdm = "https://ca.example.com/certsrv";
+	on_demand = print("scep", "jamf", &words, 0);
+	page = print("scep", "ndes", &words, 0);
+	assert_non_null(strstr(fixed, " Static\n"));
+	assert_null(strstr(fixed, "/jamf"));
+	assert_non_null(strstr(on_demand, " Dynamic\n"));
+	assert_non_null(strstr(on_demand, "Webhook URL                    https://ca.example.com/certsrv/jamf\n"));
+	assert_non_null(strstr(on_demand, "\nURL                            https://ca.example.com/.well-known/est\n"));
+	assert_non_null(strstr(page, "Admin URL  https://ca.example.com/certsrv/mscep_admin/\n"));
+	free(fixed);
+	free(on_demand);
+	free(page);
+}
+
 static void says_what_it_has_not(void **state)
 {
 	(void)state;
@@ -99,6 +128,7 @@ int main(void)
 		cmocka_unit_test(fills_in_every_word),
 		cmocka_unit_test(tells_host_port_and_label_apart),
 		cmocka_unit_test(a_profile_for_apple_is_the_same_each_time),
+		cmocka_unit_test(mdm_systems_ask_where_challenges_are_made),
 		cmocka_unit_test(says_what_it_has_not),
 	};
 
