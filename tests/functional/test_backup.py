@@ -68,6 +68,25 @@ def crl_number(g):
     return max([c["number"] for c in g.tool_json("ca", "crl")["crls"]], default=0)
 
 
+def wait_until(is_so, what, wait_s=30):
+    end = time.monotonic() + wait_s
+    while not is_so():
+        check(time.monotonic() < end, f"{what()}, after {wait_s} s")
+        time.sleep(0.1)
+
+
+def listed(g, above=0):
+    """{serial: (reason, date)} of the CRL in force, when its number is above that."""
+    number = crl_number(g)
+    found = glob.glob(os.path.join(g.data, "core", "crl", f"*-0-{number}.crl"))
+    if number <= above or not found:
+        return {}
+    with open(found[0], "rb") as f:
+        crl = x509.load_der_x509_crl(f.read())
+    return {format(entry.serial_number, "x").zfill(32): (entry.extensions[0].value.reason.value, entry.revocation_date)
+            for entry in crl}
+
+
 def put_back_under_load():
     g = Gatehouse()
     backup = os.path.join(g.folder, "ca.tar")
@@ -84,7 +103,7 @@ def put_back_under_load():
         revoked = told[-1]
         der = x509.load_pem_x509_certificate(chains[-1].encode()).public_bytes(serialization.Encoding.DER)
         client.post(client.directory["revokeCert"], {"certificate": b64(der), "reason": 1})
-        g.run_tool("ca", "crl", "--publish")
+        wait_until(lambda: revoked in listed(g), lambda: f"{revoked} is revoked, the list has {listed(g)}")
         number = crl_number(g)
         g.stop()
     known = serials(g)
@@ -107,23 +126,16 @@ def put_back_under_load():
                                           " AND revoked_reason=1")} == {revoked}, "and what was revoked is revoked")
         new = [serial(client.get_certificate(f"new{i}.{DOMAIN}")) for i in range(20)]
         check(len(set(new + told)) == len(new) + len(told), "no serial twice")
-        listed = g.tool_json("cert", "list")["certificates"]
-        check({c["serial"] for c in listed} == known | set(new), "the tool shows them")
+        shown = g.tool_json("cert", "list")["certificates"]
+        check({c["serial"] for c in shown} == known | set(new), "the tool shows them")
         check(g.tool_json("audit", "verify")["ok"], "the trail is whole")
-        g.run_tool("ca", "crl", "--publish")
+        wait_until(lambda: revoked in listed(g, number), lambda: f"no list above {number} says it: {listed(g, number)}")
         check(number < crl_number(g) < number + 10, f"list {crl_number(g)} came after list {number}")
         g.stop()
     check(not (f := g.tool_json("fsck", "--data", g.data)["findings"]), f"the checker finds nothing: {f}")
     print(f"        {len(lost)} certificates of {len(known)} were not in the backup and were found again;"
           f" {len(new) + len(told)} serials, none twice")
     shutil.rmtree(g.folder)
-
-
-def wait_until(is_so, what, wait_s=30):
-    end = time.monotonic() + wait_s
-    while not is_so():
-        check(time.monotonic() < end, f"{what()}, after {wait_s} s")
-        time.sleep(0.1)
 
 
 def now(shift_s=0):
@@ -161,18 +173,6 @@ def foreign_certificate(g, pem):
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
                     "/CN=foreign", "-addext", "subjectAltName=DNS:foreign.test", "-keyout", os.path.join(g.folder, "k"),
                     "-out", pem], check=True, capture_output=True)
-
-
-def listed(g, above=0):
-    """{serial: (reason, date)} of the CRL in force, when its number is above that."""
-    number = crl_number(g)
-    found = glob.glob(os.path.join(g.data, "core", "crl", f"*-0-{number}.crl"))
-    if number <= above or not found:
-        return {}
-    with open(found[0], "rb") as f:
-        crl = x509.load_der_x509_crl(f.read())
-    return {format(entry.serial_number, "x").zfill(32): (entry.extensions[0].value.reason.value, entry.revocation_date)
-            for entry in crl}
 
 
 def statuses(g):
@@ -246,6 +246,40 @@ def what_people_did_since():
         gets_its_octets_back(g, by_name(g)[f"hold-offline.{DOMAIN}"][0], signed, "revoked")
         g.stop()
     check(not (f := g.tool_json("fsck", "--data", g.data)["findings"]), f"the checker finds nothing: {f}")
+    shutil.rmtree(g.folder)
+
+
+def edited_anchor_is_not_believed():
+    """Somebody takes out the line by which a certificate was revoked after the backup."""
+    g = Gatehouse()
+    backup, anchor = os.path.join(g.folder, "ca.tar"), os.path.join(g.data, "core", "audit.anchor")
+    with started(g) as client:
+        client.get_certificate(f"a.{DOMAIN}")
+        g.run_tool("server", "backup", backup, "--data", g.data)
+        g.run_tool("revoke", str(by_name(g)[f"a.{DOMAIN}"][1]), "--reason", "superseded")
+        g.stop()
+    with open(anchor, "rb") as f:
+        lines = f.read().splitlines(keepends=True)
+    edited = [line for line in lines if b'"action":"revoke"' not in line]
+    check(len(edited) == len(lines) - 1, "one line is about it")
+    with open(anchor, "wb") as f:
+        f.write(b"".join(edited))
+    g.run_tool("server", "restore", backup, "--data", g.data)
+    g.spawn()
+    check(g.process.wait(30) != 0, "an edited anchor is not believed")
+    check("was changed, so nothing that the file says is brought back" in g.log_tail(30), f"it says so: {g.log_tail(30)}")
+    with open(anchor, "wb") as f:  # the copy that is kept elsewhere
+        f.write(b"".join(lines))
+    with started(g):
+        check([row[1:3] for row in statuses(g)].count((21, 4)) == 1, f"it is revoked: {statuses(g)}")
+        g.stop()
+    # Without a copy: the backup's own, which knows nothing of it.
+    os.rename(anchor, anchor + ".edited")
+    g.run_tool("server", "restore", backup, "--data", g.data)
+    with started(g):
+        check(all(row[1] == 20 for row in statuses(g)), f"nobody knows any more: {statuses(g)}")
+        check(g.tool_json("audit", "verify")["ok"], "the trail is whole")
+        g.stop()
     shutil.rmtree(g.folder)
 
 
@@ -324,8 +358,8 @@ def snapshot_is_accepted_when_somebody_says_so():
     shutil.rmtree(g.folder)
 
 
-TESTS = [put_back_under_load, what_people_did_since, onto_another_machine, what_is_no_backup_is_refused,
-         snapshot_is_accepted_when_somebody_says_so]
+TESTS = [put_back_under_load, what_people_did_since, edited_anchor_is_not_believed, onto_another_machine,
+         what_is_no_backup_is_refused, snapshot_is_accepted_when_somebody_says_so]
 
 if __name__ == "__main__":
     main([t for t in TESTS if not sys.argv[1:] or t.__name__ in sys.argv[1:]])
