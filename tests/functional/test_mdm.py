@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """Challenges on demand for MDM systems, read from the page of NDES and from Jamf Pro's webhook, and spent by strongSwan and
 by the raw client of SCEP."""
+import glob
 import hashlib
 import json
+import os
 import re
 import subprocess
 import time
@@ -14,6 +16,7 @@ from gatehouse import DAEMON, check, gatehouse, main
 from mdm import FULL, NOT_PERMITTED, PAGE, Mdm, add_mdm, create_user
 from scep_client import Strongswan, add_scep
 from scep_raw import FAILURE, SUCCESS, Scep, Sender, make_csr
+from test_secrets import memory, read
 
 MAC = {"deviceName": "A Mac", "udid": "55900BDC-347C-58B1-D249-F32244B11D30", "serialNumber": "C02Q7KHTGFWF",
        "model": "13-inch \u201cMac\u201d", "emailAddress": "", "jssID": 7}
@@ -244,13 +247,35 @@ def no_challenge_is_in_the_log(g):
     check(len(lines) == 2 and MAC["serialNumber"] in lines[1], f"{lines}")
 
 
+def what_was_handed_out_is_nowhere(g):
+    """In no file, and in the memory of no process: as text, and as the page has it."""
+    m = Mdm(g, create_user(g, "trace", "*.trace.example", delegates=20))
+    challenges = [m.challenge(), m.webhook(MAC).body.decode(),
+                  m.ask("GET", PAGE + "?format=text").body.decode().strip(),
+                  json.loads(m.ask("GET", PAGE + "?format=json").body)["challenge"]]
+    enrol(g, "a.trace.example", challenges[0])
+    m.page("/short/mscep_admin/")
+    forms = [c.encode(e) for c in challenges for e in ("ascii", "utf-16-le")]
+    for path in glob.glob(os.path.join(g.data, "**", "*"), recursive=True):
+        if os.path.isfile(path):
+            check(not any(form in read(path) for form in forms), f"a challenge is in {path}")
+    if os.geteuid() != 0:
+        return
+    for role in ("core", "gateway"):
+        seen = 0
+        for where, octets in memory(g.processes()[role]):
+            seen += len(octets)
+            check(not any(form in octets for form in forms), f"a challenge is in the memory of {role}: {where}")
+        check(seen > 1 << 20, f"only {seen} octets of {role} were looked at")
+
+
 def challenges_on_demand():
     with gatehouse(set_up=set_up) as g:
         for test in (the_page_says_what_clients_look_for, a_challenge_enrols_once, other_forms_and_paths,
                      nobody_gets_one_without_a_password, the_cache_is_full,
                      a_revoked_user_takes_his_challenges_with_him, the_webhook_answers_with_the_challenge_alone,
                      a_device_binds_the_request, what_is_no_webhook_is_refused, it_is_never_served_without_tls,
-                     snippets_say_where_to_ask,
+                     snippets_say_where_to_ask, what_was_handed_out_is_nowhere,
                      no_challenge_is_in_the_log, one_that_expired_is_refused, who_guesses_waits):
             test(g)
 
