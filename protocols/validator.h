@@ -63,6 +63,23 @@ enum {
 	JUDGEMENT_BUSY = 3,         /* it is asked about as many as it may be at once */
 };
 
+/* What became of a request that a target has allowed. */
+struct notification {
+	const char *endpoint;
+	struct bytes request;       /* PKCS#10, as it was judged; empty: it is not known any more */
+	const char *transaction_id;
+	bool is_issued;
+	const char *thumbprint;     /* issued: SHA-1 of the certificate, in hex */
+	const char *serial;         /* in hex */
+	const char *not_after;      /* "2027-01-15T08:00:00.000Z" */
+	const char *issuer;
+	const char *description;    /* not issued: why */
+};
+
+enum {
+	NOTIFICATION_LOST = 4,      /* the target wants to be told with the request, which came without */
+};
+
 #define JUDGEMENT_TIMEOUT_MAX_MS 10000
 
 struct validator {
@@ -73,5 +90,8 @@ struct validator {
 	 * negative.
 	 */
 	int (*judge)(void *state, const struct judgement *what, struct buf *statement);
+	/* 0: the target knows, or does not want to; NOTIFICATION_LOST; JUDGEMENT_NONE, JUDGEMENT_BUSY: it has not
+	 * been told; negative. */
+	int (*notify)(void *state, const struct notification *what);
 	void *state;
 };

@@ -68,6 +68,24 @@ static int answer_judge(struct work *w, const Call *call)
 	return e;
 }
 
+static int answer_notify(struct work *w, const Call *call)
+{
+	const Gatehouse__Validator__Notify *n = call->notify;
+	struct notification what = {
+		.endpoint = n->endpoint,
+		.request = bytes_of(n->request.data, n->request.len),
+		.transaction_id = n->transaction_id,
+		.is_issued = n->is_issued,
+		.thumbprint = n->thumbprint,
+		.serial = n->serial,
+		.not_after = n->not_after,
+		.issuer = n->issuer,
+		.description = n->description,
+	};
+
+	return w->validator->notify(w->validator->state, &what);
+}
+
 static int answer_status(struct work *w, const Call *call)
 {
 	w->answer.healthy = validator_health(w->validator, &w->health);
@@ -82,6 +100,7 @@ static const struct {
 	{ GATEHOUSE__VALIDATOR__CALL__WHAT_CHECK, answer_check },
 	{ GATEHOUSE__VALIDATOR__CALL__WHAT_GET_STATUS, answer_status },
 	{ GATEHOUSE__VALIDATOR__CALL__WHAT_JUDGE, answer_judge },
+	{ GATEHOUSE__VALIDATOR__CALL__WHAT_NOTIFY, answer_notify },
 };
 
 static int pack(const Answer *answer, struct buf *reply)

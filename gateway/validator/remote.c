@@ -99,6 +99,13 @@ static int check(void *state, const struct validation *what, unsigned wait_ms, s
 }
 
 /* The other side waits for the target, and after the grace nobody here does. */
+static int ask_target(const struct remote *r, const Call *call, Answer **out)
+{
+	int e = ask(r, call, link_is_well(r->link) ? JUDGEMENT_TIMEOUT_MAX_MS + JUDGE_GRACE_MS : GRACE_AWAY_MS, out);
+
+	return is_away(e) ? JUDGEMENT_NONE : e;
+}
+
 static int judge(void *state, const struct judgement *what, struct buf *statement)
 {
 	struct remote *r = state;
@@ -114,12 +121,39 @@ static int judge(void *state, const struct judgement *what, struct buf *statemen
 	judge.transaction_key = data_of(bytes_of(what->transaction_key, VERDICT_TRANSACTION_SIZE));
 	call.what_case = GATEHOUSE__VALIDATOR__CALL__WHAT_JUDGE;
 	call.judge = &judge;
-	e = ask(r, &call, link_is_well(r->link) ? JUDGEMENT_TIMEOUT_MAX_MS + JUDGE_GRACE_MS : GRACE_AWAY_MS, &answer);
+	e = ask_target(r, &call, &answer);
 	if (e)
-		return is_away(e) ? JUDGEMENT_NONE : e;
+		return e;
 	e = answer->outcome > JUDGEMENT_BUSY ? -EIO : (int)answer->outcome;
 	if (!e)
 		e = buf_append(statement, bytes_of(answer->statement.data, answer->statement.len));
+	gatehouse__validator__answer__free_unpacked(answer, NULL);
+	return e;
+}
+
+static int notify(void *state, const struct notification *what)
+{
+	struct remote *r = state;
+	Gatehouse__Validator__Notify notify = GATEHOUSE__VALIDATOR__NOTIFY__INIT;
+	Call call = GATEHOUSE__VALIDATOR__CALL__INIT;
+	Answer *answer;
+	int e;
+
+	notify.endpoint = text_of(what->endpoint);
+	notify.request = data_of(what->request);
+	notify.transaction_id = text_of(what->transaction_id);
+	notify.is_issued = what->is_issued;
+	notify.thumbprint = text_of(what->thumbprint);
+	notify.serial = text_of(what->serial);
+	notify.not_after = text_of(what->not_after);
+	notify.issuer = text_of(what->issuer);
+	notify.description = text_of(what->description);
+	call.what_case = GATEHOUSE__VALIDATOR__CALL__WHAT_NOTIFY;
+	call.notify = &notify;
+	e = ask_target(r, &call, &answer);
+	if (e)
+		return e;
+	e = answer->outcome > NOTIFICATION_LOST ? -EIO : (int)answer->outcome;
 	gatehouse__validator__answer__free_unpacked(answer, NULL);
 	return e;
 }
@@ -154,7 +188,9 @@ int validator_connect(struct validator **out, struct link *link)
 
 	if (!r)
 		return -ENOMEM;
-	r->face = (struct validator_face){ { .check = check, .judge = judge, .state = r }, remote_health, remote_drop };
+	r->face = (struct validator_face){
+		{ .check = check, .judge = judge, .notify = notify, .state = r }, remote_health, remote_drop,
+	};
 	r->link = link;
 	*out = &r->face.door;
 	return 0;

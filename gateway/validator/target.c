@@ -20,8 +20,8 @@
 #define SCOPE_MAX ((size_t)51200)
 #define STATEMENT_MS 60000 /* from the target's answer to the core, which is a moment away */
 
-static const struct target_kind *const kinds[] = { &target_webhook, NULL };
-const char *const validator_target_kinds[] = { "webhook", NULL };
+static const struct target_kind *const kinds[] = { &target_intune, &target_webhook, NULL };
+const char *const validator_target_kinds[] = { "intune", "webhook", NULL };
 
 /* An endpoint, and who judges what comes there. */
 struct place {
@@ -65,6 +65,11 @@ static bool is_this_machine(const char *host)
 	       (ip_range_contains(&ranges[0], &a) || ip_range_contains(&ranges[1], &a));
 }
 
+bool target_is_url(const struct fetch_url *url)
+{
+	return strncasecmp(url->text, "https:", 6) == 0 || is_this_machine(url->host);
+}
+
 int target_read_url(const struct conf_section *conf, const char *option, struct fetch_url *out,
 		    struct conf_error *error)
 {
@@ -73,7 +78,7 @@ int target_read_url(const struct conf_section *conf, const char *option, struct 
 
 	if (e < 0)
 		return e;
-	if (e || (strncasecmp(url, "https:", 6) != 0 && !is_this_machine(out->host)))
+	if (e || !target_is_url(out))
 		return conf_refuse(conf, option, error,
 				   "'%s' is no https URL (or http to an address of this machine itself) without user",
 				   url);
@@ -107,15 +112,18 @@ int targets_check(const struct conf_section *validator, struct conf_error *error
 	for (size_t i = 0; i < n; i++) {
 		const struct conf_section *conf = conf_section_at(validator, "targets", i);
 		const char *name = conf_str(conf, "name");
+		const char *const *options = find_kind(conf_module(conf))->urls;
 		struct fetch_url url;
-		int e;
 
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(name, conf_str(conf_section_at(validator, "targets", j), "name")) == 0)
 				return conf_refuse(conf, "name", error, "the name '%s' is taken", name);
-		e = target_read_url(conf, "url", &url, error);
-		if (e)
-			return e;
+		for (; *options; options++) {
+			int e = target_read_url(conf, *options, &url, error);
+
+			if (e)
+				return e;
+		}
 	}
 	return 0;
 }
@@ -228,6 +236,8 @@ void targets_drop(struct targets **tp)
 		free(t->all[i].name);
 		free(t->all[i].scope);
 		buf_fini(&t->all[i].authorities);
+		if (t->all[i].kind && t->all[i].kind->drop)
+			t->all[i].kind->drop(&t->all[i]);
 		buf_wipe(&t->all[i].secret);
 		buf_wipe(&t->all[i].token);
 	}
@@ -308,19 +318,18 @@ static const struct place *find_place(const struct targets *t, const char *endpo
 }
 
 /* One line each, with what a client is never told. */
-static void note(const struct target_call *c, int e, int64_t took_ms)
+static void note(const struct target_call *c, const char *event, int e, int64_t took_ms)
 {
-	static const char *const words[] = { "allow", "deny", "none", "busy" };
+	static const char *const words[] = { "allow", "deny", "none", "busy", "lost" };
 
-	log_pairs(e ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "target.judged", "target", c->target->name,
-		  "endpoint", c->what->endpoint, "transaction", c->what->transaction_id,
-		  "verdict", e < 0 ? "none" : words[e], "why", e < 0 ? strerror(-e) : e ? c->why : NULL,
-		  "ms", LOG_NUMBER(took_ms), (const char *)NULL);
+	log_pairs(e ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, event, "target", c->target->name, "endpoint", c->endpoint,
+		  "transaction", c->transaction_id, "verdict", e < 0 ? "none" : words[e],
+		  "why", e < 0 ? strerror(-e) : e ? c->why : NULL, "ms", LOG_NUMBER(took_ms), (const char *)NULL);
 }
 
 static int state_it(const struct targets *t, const struct target_call *c, struct buf *statement)
 {
-	struct verdict v = { .target = c->target->name, .endpoint = c->what->endpoint, .scope = c->target->scope,
+	struct verdict v = { .target = c->target->name, .endpoint = c->endpoint, .scope = c->target->scope,
 			     .until_ms = clock_wall_ms() + STATEMENT_MS };
 
 	memcpy(v.transaction_key, c->what->transaction_key, sizeof(v.transaction_key));
@@ -331,14 +340,14 @@ static int ask(const struct targets *t, struct target *target, CURL *curl, const
 	       struct buf *statement)
 {
 	int64_t start_ms = clock_mono_ms();
-	struct target_call c = { .target = target, .what = what, .curl = curl,
-				 .deadline_ms = start_ms + target->timeout_ms };
+	struct target_call c = { .target = target, .endpoint = what->endpoint, .transaction_id = what->transaction_id,
+				 .what = what, .curl = curl, .deadline_ms = start_ms + target->timeout_ms };
 	int e = JUDGEMENT_BUSY;
 
 	if (atomic_fetch_add(&target->calls, 1) < target->calls_max)
 		e = target->kind->judge(&c);
 	atomic_fetch_sub(&target->calls, 1);
-	note(&c, e, clock_mono_ms() - start_ms);
+	note(&c, "target.judged", e, clock_mono_ms() - start_ms);
 	return e ? e : state_it(t, &c, statement);
 }
 
@@ -352,4 +361,25 @@ int targets_judge(struct targets *t, CURL *curl, const struct judgement *what, s
 		return JUDGEMENT_NONE;
 	}
 	return ask(t, p->target, curl, what, statement);
+}
+
+static int tell(struct target *target, CURL *curl, const struct notification *what)
+{
+	int64_t start_ms = clock_mono_ms();
+	struct target_call c = { .target = target, .endpoint = what->endpoint, .transaction_id = what->transaction_id,
+				 .curl = curl, .deadline_ms = start_ms + target->timeout_ms };
+	int e = JUDGEMENT_BUSY;
+
+	if (atomic_fetch_add(&target->calls, 1) < target->calls_max)
+		e = target->kind->notify(&c, what);
+	atomic_fetch_sub(&target->calls, 1);
+	note(&c, what->is_issued ? "target.told-issued" : "target.told-failed", e, clock_mono_ms() - start_ms);
+	return e;
+}
+
+int targets_notify(struct targets *t, CURL *curl, const struct notification *what)
+{
+	const struct place *p = find_place(t, what->endpoint);
+
+	return !p ? JUDGEMENT_NONE : p->target->kind->notify ? tell(p->target, curl, what) : 0;
 }

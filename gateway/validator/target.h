@@ -22,7 +22,8 @@ struct target;
 /* What is asked at one time, and what for. */
 struct target_call {
 	const struct target *target;
-	const struct judgement *what;
+	const char *endpoint, *transaction_id;
+	const struct judgement *what;   /* NULL: it is told what became of one */
 	CURL *curl;
 	int64_t deadline_ms;            /* monotonic */
 	char why[TARGET_WHY_SIZE];      /* for the log, when it is not allowed */
@@ -31,13 +32,17 @@ struct target_call {
 struct target_kind {
 	const char *name;
 	const struct conf_option *rows;
+	const char *const *urls;        /* options that are URLs; ends with NULL */
 	/* The kind's own settings. 0; -EINVAL with `error`; negative. */
 	int (*read)(struct target *t, const struct conf_section *conf, struct conf_error *error);
+	void (*drop)(struct target *t); /* its `state`; NULL: it has none */
 	/* 0, JUDGEMENT_DENIED or JUDGEMENT_NONE, with `why`; negative. */
 	int (*judge)(struct target_call *c);
+	/* 0, NOTIFICATION_LOST or JUDGEMENT_NONE, with `why`; negative. NULL: it wants to know nothing. */
+	int (*notify)(struct target_call *c, const struct notification *what);
 };
 
-extern const struct target_kind target_webhook;
+extern const struct target_kind target_webhook, target_intune;
 
 /* The rows that kinds have in common; each kind's table begins with them. */
 #define TARGET_ROWS \
@@ -66,6 +71,7 @@ struct target {
 	/* Of kinds that have them: */
 	struct fetch_url url;
 	struct buf secret, token;
+	void *state;
 };
 
 struct targets;
@@ -85,6 +91,9 @@ void targets_drop(struct targets **t);
 /* The call `judge` of protocols/validator.h, by a handle that nobody else uses meanwhile. */
 int targets_judge(struct targets *t, CURL *curl, const struct judgement *what, struct buf *statement);
 
+/* The call `notify`. */
+int targets_notify(struct targets *t, CURL *curl, const struct notification *what);
+
 /* ---- for kinds ---- */
 
 /* 0; -EINVAL: the option's file cannot be read, is larger, or others than its owner may read it. Blanks and line ends
@@ -94,6 +103,9 @@ int target_read_secret(const struct conf_section *conf, const char *option, stru
 /* The option's URL taken apart: https, or http to this machine itself. 0; -EINVAL. */
 int target_read_url(const struct conf_section *conf, const char *option, struct fetch_url *out,
 		    struct conf_error *error);
+
+/* https, or this machine itself. */
+bool target_is_url(const struct fetch_url *url);
 
 /* Ask for `url` before the deadline. 0: its answer has status 200, and `reply` its body, at most TARGET_REPLY_MAX;
  * JUDGEMENT_NONE, with `why` in the call; negative. */

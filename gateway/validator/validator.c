@@ -379,6 +379,16 @@ static int judge(void *state, const struct judgement *what, struct buf *statemen
 	return e;
 }
 
+static int notify(void *state, const struct notification *what)
+{
+	struct engine *v = state;
+	CURL *curl = v->targets ? curl_easy_init() : NULL;
+	int e = curl ? targets_notify(v->targets, curl, what) : v->targets ? -ENOMEM : JUDGEMENT_NONE;
+
+	curl_easy_cleanup(curl);
+	return e;
+}
+
 /* Life */
 
 static void engine_drop(struct engine **vp)
@@ -473,7 +483,9 @@ int validator_new(struct validator **out, const struct conf_section *conf, struc
 	if (!v)
 		return -ENOMEM;
 	init_waiting(v);
-	v->face = (struct validator_face){ { .check = check, .judge = judge, .state = v }, engine_health, drop_engine };
+	v->face = (struct validator_face){
+		{ .check = check, .judge = judge, .notify = notify, .state = v }, engine_health, drop_engine,
+	};
 	e = fetch_global_init();
 	if (!e)
 		e = read_settings(v, conf, error);

@@ -245,4 +245,6 @@ static int judge(struct target_call *c)
 	return e ? e : webhook_read(buf_bytes(&reply), c->why);
 }
 
-const struct target_kind target_webhook = { "webhook", webhook_rows, read_webhook, judge };
+static const char *const url_options[] = { "url", NULL };
+
+const struct target_kind target_webhook = { "webhook", webhook_rows, url_options, read_webhook, NULL, judge, NULL };

@@ -240,7 +240,7 @@ static int judge_and_submit(struct scep_call *c, struct enrolment *n, struct ca_
 	if (e)
 		return e;
 	n->claim.message = buf_bytes(&statement);
-	return scep_take_outcome(c, submit(c, n, out), out);
+	return scep_take_judged(c, n->csr.der, submit(c, n, out), out);
 }
 
 /* ---- the answer ---- */
@@ -321,7 +321,12 @@ int scep_enroll(struct scep_call *c)
 	if (!scep_enter_wait(c))
 		return scep_later(c, 0);
 	e = submit(c, &n, &out);
-	e = e == CA_CALL_VERDICT_WANTED ? judge_and_submit(c, &n, &out) : scep_take_outcome(c, e, &out);
+	if (e == CA_CALL_VERDICT_WANTED)
+		e = judge_and_submit(c, &n, &out);
+	else if (n.claim.kind == CA_EVIDENCE_EXTERNAL)
+		e = scep_take_judged(c, n.csr.der, e, &out);
+	else
+		e = scep_take_outcome(c, e, &out);
 	scep_leave_wait(c);
 	return e;
 }

@@ -5,6 +5,12 @@
 #include "protocols/scep/scep_int.h"
 
 #include <errno.h>
+#include <stdio.h>
+
+#include <openssl/err.h>
+#include <openssl/x509.h>
+
+#include "core/base/digest.h"
 
 #define RETRY_AFTER_S 15
 
@@ -28,5 +34,116 @@ int scep_judge(struct scep_call *c, const struct proto_csr *csr, const uint8_t *
 		atomic_fetch_add(&c->scep->n_unjudged, 1);
 		return scep_later(c, RETRY_AFTER_S);
 	}
+	return e;
+}
+
+/* ---- the end ---- */
+
+static char *hex_of(struct arena *arena, struct bytes octets)
+{
+	char *text = arena_alloc(arena, 2 * octets.len + 1);
+
+	for (size_t i = 0; text && i < octets.len; i++)
+		snprintf(text + 2 * i, 3, "%02X", octets.ptr[i]);
+	return text;
+}
+
+static const char *print_end(struct arena *arena, const X509 *certificate)
+{
+	struct tm tm;
+
+	if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm) != 1)
+		return NULL;
+	return arena_printf(arena, "%04d-%02d-%02dT%02d:%02d:%02d.000Z", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+			    tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+static const char *print_issuer(struct arena *arena, const X509 *certificate)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	const char *text = NULL;
+	char *octets;
+	long n;
+
+	if (bio && X509_NAME_print_ex(bio, X509_get_issuer_name(certificate), 0, XN_FLAG_RFC2253) >= 0) {
+		n = BIO_get_mem_data(bio, &octets);
+		text = n > 0 ? arena_strndup(arena, bytes_of(octets, (size_t)n)) : "";
+	}
+	BIO_free(bio);
+	return text;
+}
+
+static int describe(struct arena *arena, struct bytes der, struct notification *n)
+{
+	const uint8_t *p = der.ptr;
+	X509 *certificate = d2i_X509(NULL, &p, (long)der.len);
+	uint8_t digest[DIGEST_MAX];
+	const ASN1_INTEGER *serial;
+	int e = certificate && !digest_of(DIGEST_SHA1, der, digest) ? 0 : -EIO;
+
+	if (!e) {
+		serial = X509_get0_serialNumber(certificate);
+		n->thumbprint = hex_of(arena, bytes_of(digest, digest_size(DIGEST_SHA1)));
+		n->serial = hex_of(arena, bytes_of(ASN1_STRING_get0_data(serial),
+						   (size_t)ASN1_STRING_length(serial)));
+		n->not_after = print_end(arena, certificate);
+		n->issuer = print_issuer(arena, certificate);
+		e = n->thumbprint && n->serial && n->not_after && n->issuer ? 0 : -ENOMEM;
+	}
+	X509_free(certificate);
+	ERR_clear_error();
+	return e;
+}
+
+static int tell(struct scep_call *c, struct bytes request, const struct ca_outcome *out)
+{
+	const struct validator *judge = c->scep->judge;
+	struct notification n = { .endpoint = c->scep->endpoint, .request = request,
+				  .transaction_id = scep_print_transaction_id(c),
+				  .is_issued = c->status == SCEP_SUCCESS, .description = c->fail_text };
+	int e = n.transaction_id ? 0 : -ENOMEM;
+
+	if (!e && n.is_issued)
+		e = describe(c->q->arena, buf_bytes(&out->certificate), &n);
+	return e ? e : judge->notify(judge->state, &n);
+}
+
+/* The target has not been told: whoever asks again has it told again. */
+static int hold_back(struct scep_call *c, const uint8_t *key, struct bytes request)
+{
+	atomic_fetch_add(&c->scep->n_untold, 1);
+	scep_cases_keep(c->scep->cases, key, request);
+	buf_reset(&c->bag);
+	c->status = SCEP_PENDING;
+	return 0;
+}
+
+int scep_take_judged(struct scep_call *c, struct bytes request, int e, const struct ca_outcome *out)
+{
+	OWNED_BUF kept = BUF_INIT(CA_REQUEST_MAX);
+	uint8_t key[CA_POLL_KEY_SIZE];
+	int told;
+
+	e = scep_take_outcome(c, e, out);
+	if (e < 0 || c->retry_after_s || !out->id)
+		return e;
+	if (scep_poll_key(c, key))
+		return -EIO;
+	if (!request.len) {
+		scep_cases_find(c->scep->cases, key, &kept);
+		request = buf_bytes(&kept);
+	}
+	if (c->status == SCEP_PENDING) {
+		scep_cases_keep(c->scep->cases, key, request);
+		return e;
+	}
+	told = tell(c, request, out);
+	if (told < 0)
+		return told;
+	if (c->status == SCEP_SUCCESS && told == NOTIFICATION_LOST)
+		return scep_fail(c, SCEP_BAD_REQUEST, "the request is not known any more; send it again");
+	if (c->status == SCEP_SUCCESS && told)
+		return hold_back(c, key, request);
+	scep_cases_forget(c->scep->cases, key);
 	return e;
 }

@@ -19,8 +19,13 @@ int scep_poll(struct scep_call *c)
 	if (!scep_enter_wait(c))
 		return scep_later(c, 0);
 	e = ca_poll(c->scep->ca, c->scep->endpoint, key, &out);
-	scep_leave_wait(c);
 	if (e == CA_CALL_NOT_FOUND)
-		return scep_fail(c, SCEP_BAD_CERT_ID, "no request of this transaction was signed with this key");
-	return scep_take_outcome(c, e, &out);
+		e = scep_fail(c, SCEP_BAD_CERT_ID, "no request of this transaction was signed with this key");
+	/* Who renews shows a certificate, and no target was asked. */
+	else if (c->scep->judge && scep_is_self_issued(c->message.signer))
+		e = scep_take_judged(c, bytes_of(NULL, 0), e, &out);
+	else
+		e = scep_take_outcome(c, e, &out);
+	scep_leave_wait(c);
+	return e;
 }

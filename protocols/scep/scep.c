@@ -115,6 +115,7 @@ static void scep_drop(struct scep **sp)
 		free((char *)s->attributes[i].value);
 	}
 	limit_drop(&s->failure_limit);
+	scep_cases_drop(&s->cases);
 	scep_next_drop(&s->next);
 	free(s->attributes);
 	free(s->endpoint);
@@ -191,6 +192,8 @@ static int scep_init(void **state, const struct proto_env *env, const struct con
 		      (unsigned)conf_int(conf, "failures-burst"));
 	if (!e)
 		e = scep_next_new(&s->next);
+	if (!e && s->judge)
+		e = scep_cases_new(&s->cases);
 	if (e)
 		return e;
 	e = copy_attributes(s, conf, why, why_size);
@@ -272,6 +275,11 @@ static const char *weakness(void *state)
 	return words[((struct scep *)state)->legacy];
 }
 
+static unsigned long long read_untold(void *state)
+{
+	return ((struct scep *)state)->n_untold;
+}
+
 static const struct proto_counter scep_counters[] = {
 	{ "scep_issued", "CertReps with SUCCESS, repeats too.", read_issued },
 	{ "scep_pending", "CertReps with PENDING.", read_pending },
@@ -285,6 +293,8 @@ static const struct proto_counter scep_counters[] = {
 	{ "scep_judged_against", "Requests whose challenge the target of the endpoint did not allow.",
 	  read_judged_against },
 	{ "scep_unjudged", "Requests about which the target of the endpoint gave no answer in time.", read_unjudged },
+	{ "scep_untold", "Certificates that were held back because the target could not be told of them.",
+	  read_untold },
 	{ 0 },
 };
 

@@ -33,6 +33,7 @@ struct scep {
 	struct ca_door *ca;
 	const struct proto_waits *waits;
 	const struct proto_ra *ra;
+	struct scep_cases *cases;      /* with `judge` */
 	const struct validator *judge; /* asks who judges the challenges; NULL: the core does */
 	char *endpoint, *profile;
 	enum scep_legacy legacy;
@@ -45,7 +46,8 @@ struct scep {
 	struct limit *failure_limit;
 	struct scep_next *next;
 	_Atomic unsigned long long n_issued, n_pending, n_certificates, n_crls, n_failed, n_undecrypted, n_malformed,
-		n_limited, n_judged_against, n_unjudged;
+		n_limited, n_judged_against, n_unjudged,
+		n_untold;
 };
 
 /* One PKIOperation. */
@@ -149,6 +151,24 @@ int scep_get_crl(struct scep_call *c);
  * core; SCEP_ANSWERED; negative. */
 int scep_judge(struct scep_call *c, const struct proto_csr *csr, const uint8_t *transaction_key,
 	       struct buf *statement);
+
+/* As scep_take_outcome(), for a request that is the target's to judge: it hears of the end first, with `request`
+ * (empty: the client asks without it). A certificate of which it has not heard is not given out; the client is told
+ * to ask again, and then it is told again. */
+int scep_take_judged(struct scep_call *c, struct bytes request, int e, const struct ca_outcome *out);
+
+/* ---- protocols/scep/cases.c ---- */
+
+/* Requests that targets have allowed and that are not at their end, by poll key: a target wants to hear of the end with
+ * the request, and clients ask again without it. In memory only; the oldest go. */
+struct scep_cases;
+
+int scep_cases_new(struct scep_cases **out);
+void scep_cases_drop(struct scep_cases **c);
+void scep_cases_keep(struct scep_cases *c, const uint8_t key[static CA_POLL_KEY_SIZE], struct bytes request);
+/* Append it; nothing when it is not there. */
+void scep_cases_find(struct scep_cases *c, const uint8_t key[static CA_POLL_KEY_SIZE], struct buf *request);
+void scep_cases_forget(struct scep_cases *c, const uint8_t key[static CA_POLL_KEY_SIZE]);
 
 /* ---- protocols/scep/poll.c ---- */
 

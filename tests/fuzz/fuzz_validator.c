@@ -29,6 +29,13 @@ static int judge(void *state, const struct judgement *what, struct buf *statemen
 	return buf_append(statement, bytes_of(what->transaction_key, VERDICT_TRANSACTION_SIZE));
 }
 
+static int notify(void *state, const struct notification *what)
+{
+	size_t n = strlen(what->endpoint) + strlen(what->description) + strlen(what->issuer) + what->request.len;
+
+	return (int)(n % 5);
+}
+
 static bool health(const struct validator *v, struct buf *out)
 {
 	return buf_printf(out, "validator: ok\n") == 0;
@@ -36,7 +43,8 @@ static bool health(const struct validator *v, struct buf *out)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct validator_face face = { .door = { .check = check, .judge = judge }, .health = health };
+	static const struct validator_face face = { .door = { .check = check, .judge = judge, .notify = notify },
+						    .health = health };
 	OWNED_BUF reply = BUF_INIT(1u << 18);
 	int e = validator_answer(&face.door, bytes_of(data, size), &reply);
 

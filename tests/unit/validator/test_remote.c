@@ -48,13 +48,23 @@ static int play_judge(void *state, const struct judgement *what, struct buf *sta
 	return played.outcome ? played.outcome : buf_append_str(statement, "stated");
 }
 
+static int play_notify(void *state, const struct notification *what)
+{
+	snprintf(played.seen, sizeof(played.seen), "%s %.*s %s %d %s %s %s %s %s", what->endpoint,
+		 (int)what->request.len, (const char *)what->request.ptr, what->transaction_id, what->is_issued,
+		 what->thumbprint, what->serial,
+		 what->not_after, what->issuer, what->description);
+	return played.outcome;
+}
+
 static bool play_health(const struct validator *v, struct buf *out)
 {
 	buf_printf(out, "validator: %s\n", played.is_well ? "ok" : "names cannot be looked up");
 	return played.is_well;
 }
 
-static struct validator_face played_face = { .door = { .check = play_check, .judge = play_judge },
+static struct validator_face played_face = { .door = { .check = play_check, .judge = play_judge,
+							.notify = play_notify },
 					     .health = play_health };
 
 static int answer(void *peer_arg, struct bytes message, struct buf *reply)
@@ -245,6 +255,27 @@ static void a_judgement_goes_through(void **state)
 	assert_int_equal(judge(&statement), JUDGEMENT_NONE);
 }
 
+static void a_notification_goes_through(void **state)
+{
+	struct notification n = { "phones", bytes_of_str("csr"), "t1", true, "AB", "01", "2027", "CN=CA", NULL };
+	static const struct {
+		int there, here;
+	} rows[] = {
+		{ JUDGEMENT_NONE, JUDGEMENT_NONE }, { JUDGEMENT_BUSY, JUDGEMENT_BUSY },
+		{ NOTIFICATION_LOST, NOTIFICATION_LOST }, { -EINVAL, -EIO }, { 57, -EIO },
+	};
+
+	assert_int_equal(validator->notify(validator->state, &n), 0);
+	assert_string_equal(played.seen, "phones csr t1 1 AB 01 2027 CN=CA ");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		played.outcome = rows[i].there;
+		assert_int_equal(validator->notify(validator->state, &n), rows[i].here);
+	}
+	/* Nobody there is nobody who was told. */
+	link_attach(gateway_link, -1);
+	assert_int_equal(validator->notify(validator->state, &n), JUDGEMENT_NONE);
+}
+
 static void health_is_the_other_sides_or_its_absence(void **state)
 {
 	static const struct {
@@ -276,6 +307,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(while_it_is_away_a_job_is_running, start, stop),
 		cmocka_unit_test_setup_teardown(a_link_that_breaks_in_the_middle_is_not_a_verdict, start, stop),
 		cmocka_unit_test_setup_teardown(a_judgement_goes_through, start, stop),
+		cmocka_unit_test_setup_teardown(a_notification_goes_through, start, stop),
 		cmocka_unit_test_setup_teardown(health_is_the_other_sides_or_its_absence, start, stop),
 	};
 
