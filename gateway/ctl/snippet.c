@@ -164,6 +164,18 @@ static const struct snippet {
 	  "Use as digital signature       yes\n"
 	  "Use for key encipherment       yes\n"
 	  "Fingerprint                    that of: gatehouse trust show\n" },
+	{ "scep", "intune", false,
+	  "# A configuration profile of Microsoft Intune, \"SCEP certificate\", beside one \"Trusted certificate\"\n"
+	  "# with the root (gatehouse trust show). The endpoint needs a challenge-target of kind intune.\n"
+	  "Subject name format              CN={{AAD_Device_ID}}\n"
+	  "Subject alternative name         DNS, as in NAME; with {{DeviceName}} for many devices\n"
+	  "Key usage                        Digital signature, Key encipherment\n"
+	  "Key size (bits)                  2048\n"
+	  "Hash algorithm                   SHA-2\n"
+	  "Root Certificate                 the profile with the root\n"
+	  "Extended key usage               those of the profile of ENDPOINT\n"
+	  "Renewal threshold (%)            20\n"
+	  "SCEP Server ^URLs                 URL\n" },
 	{ "scep", "ndes", false, NULL },
 	{ "scep", "mobileconfig", false,
 	  "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
