@@ -57,6 +57,8 @@ void admin_create_credential(const struct admin_ask *a)
 		.n_scope = q->n_scope,
 		.lifetime_ms = q->lifetime_ms,
 		.uses = q->uses,
+		.is_endless = q->endless,
+		.is_unlimited = q->unlimited,
 		.password = or_null(q->password),
 		.certificates = bytes_of(q->certificates.data, q->certificates.len),
 		.is_by_name = q->by_name,

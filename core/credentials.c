@@ -24,7 +24,7 @@
 #define USES_MAX 1000000
 #define PASSWORD_MIN 8
 #define PASSWORD_MAX 1024
-#define SECRET_MAX 1024 /* that somebody may show */
+#define SECRET_MAX CA_SECRET_MAX /* that somebody may show */
 #define KEPT_MS (30ll * 86400 * 1000)
 #define PLACES_TEXT_MAX (CREDENTIAL_PLACES_MAX * 65)
 
@@ -263,6 +263,8 @@ static int check_spec(const struct credential_spec *spec, char why[static CA_REA
 		return say(why, CA_ADMIN_INVALID, "at most 100000 challenges wait at once");
 	if (spec->lifetime_ms < 0 || spec->lifetime_ms > LIFETIME_MAX_MS || spec->uses > USES_MAX)
 		return say(why, CA_ADMIN_INVALID, "at most 3660 days, and at most 1000000 uses");
+	if ((spec->is_endless && spec->lifetime_ms) || (spec->is_unlimited && spec->uses))
+		return say(why, CA_ADMIN_INVALID, "what has an end or a number of uses is not without");
 	return 0;
 }
 
@@ -346,7 +348,7 @@ static int create(struct ca_core *core, const struct ca_admin_caller *who, const
 		  struct draft *d, struct credential_made *out, char why[static CA_REASON_SIZE])
 {
 	const struct kind *k = find_kind(spec->kind);
-	int64_t lifetime_ms = spec->lifetime_ms ? spec->lifetime_ms : k->lifetime_ms;
+	int64_t lifetime_ms = spec->is_endless ? 0 : spec->lifetime_ms ? spec->lifetime_ms : k->lifetime_ms;
 	int e = draft_places(d, core, spec, why);
 
 	if (!e)
@@ -364,7 +366,7 @@ static int create(struct ca_core *core, const struct ca_admin_caller *who, const
 	d->row.scope = buf_str(&d->scope);
 	d->row.now_ms = clock_wall_ms();
 	d->row.until_ms = out->until_ms = lifetime_ms ? d->row.now_ms + lifetime_ms : 0;
-	d->row.uses = spec->uses ? spec->uses : k->uses;
+	d->row.uses = spec->is_unlimited ? 0 : spec->uses ? spec->uses : k->uses;
 	d->row.delegates = spec->delegates;
 	e = store_add_credential(core, &d->row);
 	if (e == DB_CONFLICT)

@@ -44,6 +44,7 @@ struct credential_spec {
 	size_t n_scope;
 	int64_t lifetime_ms;             /* 0: for EAB, USER and TOKEN without end, for CHALLENGE an hour */
 	unsigned uses;                   /* accounts or requests; 0: for EAB and CHALLENGE one, else without end */
+	bool is_endless, is_unlimited;   /* in place of those: without an end, and for any number of uses */
 	const char *password;            /* USER; NULL: one is made */
 	struct bytes certificates;       /* PEM or DER. VENDOR: anchors. RA: its own, and behind it, when by name and
 					  * not of this core, those of its issuers */

@@ -10,7 +10,6 @@
 #include "core/base/clock.h"
 
 #define RETRY_AFTER_MAX_S 86400
-#define CLAIM_SECRET_MAX 1024
 #define CLAIM_MESSAGE_MAX 65536
 #define COLLECT_MAX_S (366u * 86400)
 #define RECEIVED_MAX_MS (3600 * 1000) /* how long ago */
@@ -125,8 +124,8 @@ void message_from_claim(const struct ca_credential_claim *from, Gatehouse__Core_
 int message_to_claim(const Gatehouse__Core__Credential *m, struct ca_credential_claim *out, const char **why)
 {
 	*why = NULL;
-	if (m->secret.len > CLAIM_SECRET_MAX || m->message.len > CLAIM_MESSAGE_MAX)
-		*why = "a credential has at most 1024 octets, and 65536 for a MAC to be over";
+	if (m->secret.len > CA_SECRET_MAX || m->message.len > CLAIM_MESSAGE_MAX)
+		*why = "a credential has at most 4096 octets, and 65536 for a MAC to be over";
 	else if (m->certificate.len > CA_CERTIFICATE_MAX || m->chain.len > CA_CERTIFICATE_MAX ||
 		 (unsigned)m->use > CA_CERTIFICATE_RENEW)
 		*why = "a certificate has at most 65536 octets, so have those behind it, and is shown to enrol or "

@@ -110,6 +110,7 @@ struct ca_attribute {
 bool ca_attribute_is_observed(const char *name);
 
 #define CA_NAMES_MAX 1000
+#define CA_SECRET_MAX 4096 /* of a credential that is shown: MDM systems put whole documents into a challenge */
 
 /* What for a certificate is shown. */
 enum ca_certificate_use {

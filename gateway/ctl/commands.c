@@ -146,8 +146,8 @@ static const struct option_row credential_options[] = {
 	{ "scope", .value = "PATTERN",
 	  .summary = "a name that it proves: *.example.com, ip:10.0.0.0/8, email:*@example.com, uri:…, O=Example; or "
 		     "any", .repeats = true },
-	{ "ttl", .value = "TIME", .summary = "good for so long: 30m, 12h, 7d" },
-	{ "uses", .value = "N", .summary = "good for so many requests (eab: accounts)" },
+	{ "ttl", .value = "TIME", .summary = "good for so long: 30m, 12h, 7d; or never: without end" },
+	{ "uses", .value = "N", .summary = "good for so many requests (eab: accounts), or unlimited" },
 	{ "note", .value = "TEXT", .summary = "what it is for, for people" },
 	{ 0 },
 };

@@ -274,7 +274,17 @@ static int make(struct ctl *ctl, const Call *call, const char *what)
 	return code ? code : show_made(ctl, reply->credential_made);
 }
 
-/* "30m", "12h", "7d". */
+#define NEVER "never"
+#define UNLIMITED "unlimited"
+
+static bool is_word(const struct ctl *ctl, const char *option, const char *word)
+{
+	const char *text = option_value(ctl, option);
+
+	return text && strcmp(text, word) == 0;
+}
+
+/* "30m", "12h", "7d"; not set for "never". */
 static int get_lifetime(const struct ctl *ctl, int64_t *ms)
 {
 	static const struct {
@@ -285,7 +295,7 @@ static int get_lifetime(const struct ctl *ctl, int64_t *ms)
 	char *end = NULL;
 	long long n;
 
-	if (!text)
+	if (!text || strcmp(text, NEVER) == 0)
 		return CTL_DONE;
 	errno = 0;
 	n = strtoll(text, &end, 10);
@@ -294,7 +304,7 @@ static int get_lifetime(const struct ctl *ctl, int64_t *ms)
 			*ms = n * units[i].ms;
 			return CTL_DONE;
 		}
-	return ctl_fail(CTL_USAGE, "'--ttl' is no time", text, "write 30m, 12h or 7d");
+	return ctl_fail(CTL_USAGE, "'--ttl' is no time", text, "write 30m, 12h, 7d or never");
 }
 
 #define LIST_MAX CTL_GIVEN_MAX
@@ -310,6 +320,21 @@ static size_t collect(const struct ctl *ctl, const char *option, char *words[sta
 	return n;
 }
 
+/* What was asked for, and is more than most need. */
+static void warn(const Gatehouse__Admin__CreateCredential *q)
+{
+	bool is_challenge = strcmp(q->kind, "challenge") == 0;
+
+	if (is_challenge && (q->endless || q->unlimited))
+		fprintf(stderr, "warning: whoever learns this challenge may ask with it%s%s, until it is revoked; "
+				"narrow its scope, and have another one from time to time\n",
+			q->unlimited ? " as often as he likes" : "", q->endless ? " for ever" : "");
+	for (size_t i = 0; i < q->n_scope; i++)
+		if (strcmp(q->scope[i], "any") == 0)
+			fprintf(stderr, "warning: it proves every name; set any-scope: pend in the profile to look at "
+					"what comes with it, or narrow its scope\n");
+}
+
 static int create(struct ctl *ctl, Gatehouse__Admin__CreateCredential *q)
 {
 	char *endpoints[LIST_MAX], *profiles[LIST_MAX], *scope[LIST_MAX];
@@ -319,7 +344,7 @@ static int create(struct ctl *ctl, Gatehouse__Admin__CreateCredential *q)
 	char what[32];
 	int code = get_lifetime(ctl, &q->lifetime_ms);
 
-	if (!code)
+	if (!code && !is_word(ctl, "uses", UNLIMITED))
 		code = option_number(ctl, "uses", 1, 1000000, &uses);
 	if (!code)
 		code = option_number(ctl, "delegates", 1, 100000, &delegates);
@@ -327,6 +352,8 @@ static int create(struct ctl *ctl, Gatehouse__Admin__CreateCredential *q)
 		return code;
 	q->kind = (char *)(uintptr_t)ctl->command->noun;
 	q->uses = (uint32_t)uses;
+	q->endless = is_word(ctl, "ttl", NEVER);
+	q->unlimited = is_word(ctl, "uses", UNLIMITED);
 	q->delegates = (uint32_t)delegates;
 	q->n_endpoints = collect(ctl, "endpoint", endpoints);
 	q->n_profiles = collect(ctl, "profile", profiles);
@@ -338,7 +365,10 @@ static int create(struct ctl *ctl, Gatehouse__Admin__CreateCredential *q)
 	call.what_case = GATEHOUSE__ADMIN__CALL__WHAT_CREATE_CREDENTIAL;
 	call.create_credential = q;
 	snprintf(what, sizeof(what), "create the %s", q->kind);
-	return make(ctl, &call, what);
+	code = make(ctl, &call, what);
+	if (!code)
+		warn(q);
+	return code;
 }
 
 int ctl_credential_create(struct ctl *ctl)

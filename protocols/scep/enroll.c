@@ -133,6 +133,8 @@ static int identify(struct scep_call *c, struct enrolment *n)
 		return scep_fail(c, SCEP_BAD_MESSAGE_CHECK, "a renewal is signed with the certificate that it renews");
 	if (!n->csr.challenge.len)
 		return scep_fail(c, SCEP_BAD_REQUEST, "the request has no challengePassword");
+	if (n->csr.challenge.len > CA_SECRET_MAX)
+		return scep_fail(c, SCEP_BAD_REQUEST, "the challengePassword is longer than 4096 octets");
 	n->claim = (struct ca_credential_claim){ .kind = CA_EVIDENCE_CHALLENGE, .secret = n->csr.challenge };
 	if (c->scep->judge)
 		n->claim = (struct ca_credential_claim){ .kind = CA_EVIDENCE_EXTERNAL };

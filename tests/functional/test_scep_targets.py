@@ -172,6 +172,8 @@ def a_long_challenge(p):
     long = "x" * 4096
     p.answers[long] = (200, {"allow": True})
     check(p.status(long, "long.example").status == SUCCESS, p.g.log_tail())
+    p.answers[long + "x"] = (200, {"allow": True})
+    check(p.status(long + "x", "longer.example").status == FAILURE, "4097 octets are a challenge")
 
 
 def a_slow_one_holds_up_nobody(p):

@@ -60,6 +60,35 @@ static void make(enum ca_evidence_kind kind, const char *name, const char *passw
 		fail_msg("%s", why);
 }
 
+static void a_challenge_may_be_without_end_and_for_any_number(void **state)
+{
+	struct credential_spec spec = { .kind = CA_EVIDENCE_CHALLENGE, .endpoints = endpoints, .n_endpoints = 1 };
+	char why[CA_REASON_SIZE];
+	struct credential_made made;
+	struct credential_row *rows;
+	OWNED(arena) arena = NULL;
+	size_t n;
+
+	start(false);
+	assert_int_equal(arena_new(&arena, 1 << 20), 0);
+	spec.is_endless = spec.is_unlimited = true;
+	assert_int_equal(ca_admin_create_credential(rig.core, &admin, &spec, &made, why), 0);
+	assert_int_equal(made.until_ms, 0);
+	assert_int_equal(credentials_list(rig.core, CA_EVIDENCE_CHALLENGE, 0, 10, arena, &rows, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(rows[0].until_ms, 0);
+	assert_int_equal(rows[0].uses_left, -1);
+	spec.uses = 3;
+	assert_int_equal(ca_admin_create_credential(rig.core, &admin, &spec, &made, why), CA_ADMIN_INVALID);
+	spec.is_unlimited = false;
+	spec.lifetime_ms = 1000;
+	assert_int_equal(ca_admin_create_credential(rig.core, &admin, &spec, &made, why), CA_ADMIN_INVALID);
+	spec.is_endless = false;
+	assert_int_equal(ca_admin_create_credential(rig.core, &admin, &spec, &made, why), 0);
+	assert_true(made.until_ms > 0);
+	stop();
+}
+
 /* ---- one challenge, many at once ---- */
 
 static struct crowd {
@@ -508,6 +537,7 @@ static void swallow(void *arg, const char *line)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_challenge_may_be_without_end_and_for_any_number),
 		cmocka_unit_test(of_64_uses_of_a_challenge_at_once_one_wins),
 		cmocka_unit_test(two_uses_of_a_challenge_never_both_win),
 		cmocka_unit_test(no_secret_stands_in_the_store),

@@ -1,0 +1,65 @@
+#!/usr/bin/python3
+"""Static challenges of SCEP, which many devices know: how one is made, told of, used, found and ended."""
+from gatehouse import check, gatehouse, main
+from scep_client import add_scep
+from scep_raw import BAD_REQUEST, FAILURE, SUCCESS, Scep, Sender, make_csr, new_key
+
+
+def create(g, *words, code=0):
+    """(what standard output says, what standard error does)"""
+    done = g.run_tool("challenge", "create", "--endpoint", "scep", *words, code=code)
+    return dict(line.split(None, 1) for line in done.stdout.splitlines()), done.stderr
+
+
+def ask(scep, challenge, text):
+    sender = Sender(new_key("ec"), text=text)
+    return scep.send(sender, make_csr(sender.key, text, challenge))
+
+
+def row(g, number):
+    return next(c for c in g.tool_json("challenge", "list")["credentials"] if c["id"] == int(number))
+
+
+def one_without_end(g, scep):
+    made, said = create(g, "--scope", "dns:*.example", "--uses", "unlimited", "--ttl", "never", "--note", "all printers")
+    check("until" not in made and "warning: whoever learns this challenge may ask with it as often as he likes for ever" in said,
+          f"{made} {said}")
+    for i in range(4):
+        check(ask(scep, made["challenge"], f"static{i}.example").status == SUCCESS, f"request {i}")
+    check(ask(scep, made["challenge"], "static.other").fail == BAD_REQUEST, "its scope does not count")
+    found = row(g, made["id"])
+    check(found["state"] == "valid" and found["used"] == 4 and "uses_left" not in found and "until" not in found, str(found))
+    check("all printers" in g.run_tool("challenge", "list").stdout, "the table does not have it")
+    g.run_tool("challenge", "revoke", made["id"])
+    check(row(g, made["id"])["state"] == "revoked", str(row(g, made["id"])))
+    check(ask(scep, made["challenge"], "late.example").status == FAILURE, "it is good after it was revoked")
+
+
+def one_of_them_is_enough_to_warn(g, scep):
+    for words, warns in ((("--ttl", "never"), "for ever"), (("--uses", "unlimited"), "as often as he likes"), ((), None)):
+        made, said = create(g, "--scope", "dns:*.example", *words)
+        check(("warning" in said) == bool(warns) and (warns or "") in said, f"{words}: {said}")
+        found = row(g, made["id"])
+        check(("until" in found) == ("never" not in words) and ("uses_left" in found) == ("unlimited" not in words), str(found))
+    made, said = create(g, "--scope", "any")
+    check("warning: it proves every name" in said, said)
+    for words in (("--ttl", "nevermore"), ("--uses", "0"), ("--uses", "any")):
+        create(g, *words, code=2)
+
+
+def long_ones_are_looked_at(g, scep):
+    """Up to 4096 octets are a challenge, which here is unknown; more are none."""
+    for n in 4096, 4097:
+        reply = ask(scep, "x" * n, "long.example")
+        check(reply.status == FAILURE and reply.fail == BAD_REQUEST, f"{n}: {reply.status} {reply.fail}")
+        check(("longer than 4096" in reply.fail_text) == (n > 4096), f"{n}: {reply.fail_text}")
+
+
+def static_challenges():
+    with gatehouse(lambda g: add_scep(g, {"scep": ""})) as g:
+        scep = Scep(g, "scep")
+        for test in (one_without_end, one_of_them_is_enough_to_warn, long_ones_are_looked_at):
+            test(g, scep)
+
+
+main([static_challenges])
