@@ -21,8 +21,8 @@ static int see(void *arg, const struct anchor_line *line)
 {
 	struct seen *s = arg;
 
-	/* In their order, and what only parts others is not told. */
-	if (line->number <= s->line || !*line->word || strcmp(line->word, "resume") == 0)
+	/* In their order. */
+	if (line->number <= s->line)
 		abort();
 	s->line = line->number;
 	if (strcmp(line->word, "head") == 0)
