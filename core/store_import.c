@@ -275,8 +275,8 @@ static int remove_one(struct db_conn *conn, int64_t id)
 	static const char *const statements[] = {
 		"DELETE FROM names WHERE request_id=?",      "DELETE FROM attributes WHERE request_id=?",
 		"DELETE FROM extensions WHERE request_id=?", "DELETE FROM approvals WHERE request_id=?",
-		"DELETE FROM grants WHERE request_id=?",     "DELETE FROM timeline WHERE request_id=?",
-		"DELETE FROM notes WHERE request_id=?",
+		"DELETE FROM grants WHERE request_id=?",     "DELETE FROM grants WHERE spent_by=?",
+		"DELETE FROM timeline WHERE request_id=?",   "DELETE FROM notes WHERE request_id=?",
 		"DELETE FROM certificates WHERE request_id=?", "DELETE FROM requests WHERE id=?",
 	};
 	int e = 0;

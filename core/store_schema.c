@@ -97,6 +97,7 @@ static const char schema_1[] =
 	" template BLOB NOT NULL, until_ms INTEGER NOT NULL, spent_by INTEGER) STRICT;"
 	"CREATE INDEX grants_tuple ON grants(endpoint, requester, names_key, profile) WHERE spent_by IS NULL;"
 	"CREATE INDEX grants_request ON grants(request_id);"
+	"CREATE INDEX grants_spent ON grants(spent_by) WHERE spent_by IS NOT NULL;"
 	"CREATE TABLE timeline("
 	" id INTEGER PRIMARY KEY, request_id INTEGER NOT NULL REFERENCES requests(id), at_ms INTEGER NOT NULL,"
 	" actor TEXT NOT NULL, text TEXT NOT NULL) STRICT;"
