@@ -91,8 +91,7 @@ static int find_live(struct db_conn *conn, const struct change *c, int64_t *id)
 	return db_col_is_null(rows, 1) ? 0 : STORE_CHANGED;
 }
 
-/* What it had made and nobody has used, or what was asked for with it and waits, ends with it. */
-static int revoke_delegated(struct db_conn *conn, int64_t id, int64_t now_ms)
+int store_revoke_delegated(struct db_conn *conn, int64_t id, int64_t now_ms)
 {
 	return db_run(conn,
 		      "UPDATE credentials SET revoked_ms=?1 WHERE delegated_by=?2 AND revoked_ms IS NULL"
@@ -111,7 +110,7 @@ static int revoke(struct db_conn *conn, void *arg)
 	if (!e)
 		e = db_run(conn, "UPDATE credentials SET revoked_ms=? WHERE id=?", DB_INT(c->now_ms), DB_INT(id));
 	if (!e)
-		e = revoke_delegated(conn, id, c->now_ms);
+		e = store_revoke_delegated(conn, id, c->now_ms);
 	if (e)
 		return e;
 	if (db_changes(conn))

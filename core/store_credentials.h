@@ -75,6 +75,10 @@ int store_credential_failed(struct ca_core *core, const char *text, const char *
 /* Inside a write: one use of it. 0; STORE_SPENT: it is revoked, over or used up. */
 int store_take_credential(struct db_conn *conn, int64_t id, int64_t now_ms);
 
+/* Inside a write, with the end of a credential: the challenges that it had made and that nobody has used, or with which
+ * something waits, end too. */
+int store_revoke_delegated(struct db_conn *conn, int64_t id, int64_t now_ms);
+
 /* Inside a write: a record about credentials. */
 int store_record_credential(struct db_conn *conn, const char *actor, const char *action, const char *subject,
 			    const char *detail, int64_t now_ms);

@@ -13,6 +13,7 @@
 #include "core/base/own.h"
 #include "core/credentials.h"
 #include "core/store.h"
+#include "core/store_credentials.h"
 #include "core/store_list_sql.h"
 
 #define WORD_MAX 1024
@@ -465,6 +466,8 @@ static int revoke_credential(struct db_conn *conn, struct recovery *r)
 
 	if (!e && id)
 		e = db_run(conn, "UPDATE credentials SET revoked_ms=? WHERE id=?", DB_INT(r->at_ms), DB_INT(id));
+	if (!e && id)
+		e = store_revoke_delegated(conn, id, r->at_ms);
 	return e || !id ? e : tell_credential(conn, r, "recovered from the audit anchor");
 }
 

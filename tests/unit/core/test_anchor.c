@@ -582,11 +582,19 @@ static void takes_back_credentials(void **state)
 			      " created_ms, created_by, used) VALUES(7, 4, NULL, '', x'01', x'', '', '', '', 0, '', 0),"
 			      " (8, 5, 'alice', '', x'02', x'03', '', '', '', 0, '', 0),"
 			      " (9, 5, 'bob smith', '', x'04', x'05', '', '', '', 0, '', 0)"));
+	/* That he had made: one that waits to be used, one that is used, and one of somebody else. */
+	assert_true(rig_write(&rig,
+			      "INSERT INTO credentials(id, kind, note, secret, endpoints, profiles, scope, created_ms,"
+			      " created_by, used, until_ms, uses_left, delegated_by) VALUES"
+			      "(10, 4, '', x'06', '', '', '', 0, '', 0, 1767323045001, 1, 9),"
+			      "(11, 4, '', x'07', '', '', '', 0, '', 1, 1767323045001, 0, 9),"
+			      "(12, 4, '', x'08', '', '', '', 0, '', 0, 1767323045001, 1, 8)"));
 	apply(99, RECORD("revoke-credential") ",\"subject\":\"challenge 7\"}", true, NULL);
 	apply(99, RECORD("revoke-credential") ",\"subject\":\"user bob smith\"}", false, NULL);
 	apply(99, RECORD("revoke-credential") ",\"subject\":\"user nobody\"}", true, NULL);
 	apply(99, RECORD("revoke-credential") ",\"subject\":\"what\"}", true, NULL);
-	assert_int_equal(count_of("credentials WHERE revoked_ms=1767323045000 AND id IN (7, 9)"), 2);
+	assert_int_equal(count_of("credentials WHERE revoked_ms=1767323045000 AND id IN (7, 9, 10)"), 3);
+	assert_int_equal(count_of("credentials WHERE revoked_ms IS NOT NULL"), 3);
 	apply(99, RECORD("set-password") ",\"subject\":\"user alice\"}", true, "gatehouse user passwd");
 	apply(99, RECORD("set-password") ",\"subject\":\"user alice\"}", true, NULL);
 	assert_int_equal(count_of("credentials WHERE length(secret)=0 AND revoked_ms IS NULL"), 1);
