@@ -42,6 +42,11 @@ def create_challenge(g, endpoint, *scope, more=()):
     return g.tool_json("challenge", "create", "--endpoint", endpoint, *words, *more)["secret"]
 
 
+def key_of(certificate):
+    """What can be compared: two objects of one key are not equal for older versions of cryptography."""
+    return certificate.public_key().public_numbers()
+
+
 def read_certificate(path):
     with open(path, "rb") as f:
         return x509.load_pem_x509_certificate(f.read())
