@@ -23,6 +23,7 @@
 #include "core/keys.h"
 #include "core/ocsp.h"
 #include "core/outbox.h"
+#include "core/policy_watch.h"
 #include "core/recover.h"
 #include "core/publish.h"
 #include "core/registry_int.h"
@@ -34,6 +35,7 @@
 #define OUTBOX_INTERVAL_MS 1000
 #define FINISHER_INTERVAL_MS 1000
 #define ANCHOR_INTERVAL_MS 1000
+#define WATCH_INTERVAL_MS 1000
 #define STOP_DELIVERY_MS 5000
 
 /* Data folder, trace, tables of what is in flight. */
@@ -68,6 +70,8 @@ static int open_folder(struct ca_core *core, struct conf_error *error)
 		e = backup_new(&core->backup);
 	if (!e)
 		e = rejects_new(&core->rejects);
+	if (!e)
+		e = policy_watch_new(&core->policy_watch);
 	if (!e)
 		e = credential_guard_new(&core->credential_guard);
 	if (!e)
@@ -213,6 +217,15 @@ static int audit_start(struct ca_core *core)
 	return audit_act(core, AUDIT_START, detail);
 }
 
+static bool watch_run(void *arg)
+{
+	const struct ca_core *core = arg;
+
+	if (policy_watch_is_stuck(core->policy_watch) && core->env.give_up)
+		core->env.give_up();
+	return false;
+}
+
 static int start_work(struct ca_core *core, struct conf_error *error)
 {
 	int64_t last = 0, blocked = 0;
@@ -235,6 +248,8 @@ static int start_work(struct ca_core *core, struct conf_error *error)
 		e = worker_start(&core->finisher, "finisher", FINISHER_INTERVAL_MS, recover_run, core);
 	if (!e)
 		e = worker_start(&core->anchoring, "anchor", ANCHOR_INTERVAL_MS, anchor_run, core);
+	if (!e)
+		e = worker_start(&core->watching, "watch", WATCH_INTERVAL_MS, watch_run, core);
 	if (!e)
 		e = publisher_start(&core->publisher, core);
 	if (!e)
@@ -398,6 +413,7 @@ void ca_core_drop(struct ca_core **cp)
 	intermediaries_stop(&core->intermediaries);
 	registry_withdraw(core);
 	worker_stop(&core->finisher);
+	worker_stop(&core->watching);
 	publisher_stop(&core->publisher);
 	ocsp_stop(&core->ocsp);
 	if (core->outbox) {
@@ -415,6 +431,7 @@ void ca_core_drop(struct ca_core **cp)
 	polls_drop(&core->polls);
 	reports_drop(&core->reports);
 	rejects_drop(&core->rejects);
+	policy_watch_drop(&core->policy_watch);
 	credential_guard_drop(&core->credential_guard);
 	backup_drop(&core->backup);
 	flight_drop(&core->flight);

@@ -38,6 +38,8 @@ struct ca_core_env {
 	/* Under which gatehouse-validator states what targets outside said, 32 octets (core/wire/verdict.h);
 	 * outlives the core. NULL: nobody does, and nothing is believed. */
 	const uint8_t *verdict_key;
+	/* Called when a module keeps a thread of the core for ever: end the process. NULL: it goes on. */
+	void (*give_up)(void);
 };
 
 /* Option rows of the sections that the core reads, for the root table of whoever loads the file:

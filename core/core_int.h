@@ -138,6 +138,7 @@ struct ca_core {
 	struct polls *polls;
 	struct reports *reports;
 	struct rejects *rejects;
+	struct policy_watch *policy_watch;
 	struct credential_guard *credential_guard;
 	int64_t swept_ms;               /* monotonic; only the finisher's, as are the next two */
 	int64_t steady_since_ms;        /* monotonic; 0: nobody has looked at the clock yet */
@@ -155,7 +156,7 @@ struct ca_core {
 	_Atomic unsigned policy_failures_in_a_row;
 	struct anchor *anchor;
 	struct backup *backup;
-	struct worker *outbox, *finisher, *anchoring;
+	struct worker *outbox, *finisher, *anchoring, *watching;
 	struct publisher *publisher;
 	struct ocsp *ocsp;
 	struct admin_socket *admin;

@@ -15,6 +15,7 @@
 #include "core/base/utf8.h"
 #include "core/keys.h"
 #include "core/policy_view.h"
+#include "core/policy_watch.h"
 #include "core/prove.h"
 #include "core/store.h"
 #include "core/store_credentials.h"
@@ -199,13 +200,16 @@ static int call_policy(struct ca *ca, struct ca_request *r, enum ca_verify_cause
 {
 	struct ca_policy_view *v = policy_view_open(ca, r, cause == CA_VERIFY_NEW);
 	bool takes_turns = !(ca->policy->flags & CA_POLICY_THREADSAFE);
+	struct policy_run run;
 	int e;
 
 	if (!v)
 		return -ENOMEM;
 	if (takes_turns)
 		pthread_mutex_lock(&ca->policy_turn);
+	policy_watch_begin(ca->core->policy_watch, &run, ca, r->id);
 	e = ca->policy->verify(ca->policy_state, v, cause, &r->verdict);
+	policy_watch_end(ca->core->policy_watch, &run);
 	if (takes_turns)
 		pthread_mutex_unlock(&ca->policy_turn);
 	policy_view_close(v);

@@ -11,6 +11,7 @@
 #include "core/credentials.h"
 #include "core/keys.h"
 #include "core/ocsp.h"
+#include "core/policy_watch.h"
 #include "core/publish.h"
 #include "core/restored.h"
 #include "core/store.h"
@@ -89,7 +90,7 @@ static void restore_line(struct buf *out, const struct ca_core *core)
 bool ca_core_health(struct ca_core *core, struct buf *out)
 {
 	const char *late;
-	bool ok = true;
+	bool ok = true, is_stuck;
 
 	health_line(out, &ok, "core", "", !core->is_closed, "stopping");
 	health_line(out, &ok, "store", "", !core->is_store_failing, "cannot write");
@@ -101,7 +102,9 @@ bool ca_core_health(struct ca_core *core, struct buf *out)
 		ca_line(out, &ok, &core->cas[i]);
 	late = core->publisher ? publisher_late(core->publisher) : NULL;
 	health_line(out, &ok, "crl", late ? late : "", !late, "a CRL is late; the log says why");
-	health_line(out, &ok, "policy", "", core->policy_failures_in_a_row < UNHEALTHY_AFTER, "gives no valid answers");
+	is_stuck = policy_watch_is_stuck(core->policy_watch);
+	health_line(out, &ok, "policy", "", !is_stuck && core->policy_failures_in_a_row < UNHEALTHY_AFTER,
+		    is_stuck ? "does not answer" : "gives no valid answers");
 	for (size_t i = 0; i < core->n_cas; i++) {
 		const struct ca *ca = &core->cas[i];
 

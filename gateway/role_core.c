@@ -95,6 +95,11 @@ static const struct control_word words[] = {
  * would keep as much in the arena of each. */
 #define KEPT_OCTETS_MAX (1 << 20)
 
+static void give_up(void)
+{
+	_exit(1);
+}
+
 int role_core(void)
 {
 	struct core_process p = { .sockets = { -1, -1, -1 }, .gateway_fd = -1 };
@@ -105,6 +110,7 @@ int role_core(void)
 	role_ignore_signals();
 	mallopt(M_MMAP_THRESHOLD, KEPT_OCTETS_MAX);
 	p.env.sockets = p.sockets;
+	p.env.give_up = give_up;
 	e = link_new(&p.env.signer, &signer);
 	if (!e)
 		e = control_begin(words, &p);
