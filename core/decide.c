@@ -440,6 +440,14 @@ static int give_up_blocked(struct ca *ca, struct ca_request *r)
 	return decide_give_up(ca, r, CA_STATUS_BAD_KEY, BLOCKED_TEXT);
 }
 
+/* Who waited for a person does not know when to come back, however soon an adapter forgets others. */
+static int64_t collect_for_ms(const struct ca *ca, const struct ca_request *r)
+{
+	int64_t usual_ms = ca->core->settings.collect_ms;
+
+	return r->officer && r->collect_ms < usual_ms ? usual_ms : r->collect_ms;
+}
+
 /* Transaction B: certificate, ISSUED and exit events; what follows is only telling. */
 static int store_issued(struct ca *ca, struct ca_request *r)
 {
@@ -449,7 +457,7 @@ static int store_issued(struct ca *ca, struct ca_request *r)
 		.from = CA_STATE_ACTIVE,
 		.action = CA_ACTION_ISSUE,
 		/* A repeat cannot get a key that nobody has any more: it is a new request. */
-		.key_until_ms = r->server_key ? 0 : now + r->collect_ms,
+		.key_until_ms = r->server_key ? 0 : now + collect_for_ms(ca, r),
 		.grant_until_ms = needs_grant(r) ? now + ca->core->settings.grant_lifetime_ms : 0,
 	};
 	char serial[2 * SERIAL_SIZE + 1];
