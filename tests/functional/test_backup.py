@@ -227,7 +227,7 @@ def what_people_did_since():
         g.run_tool("challenge", "revoke", str(challenge))
         g.run_tool("eab", "revoke", eab)
         time.sleep(1.1)  # what is purged was denied before, in whole seconds
-        g.run_tool("request", "purge", "--failed", "--before", now())
+        g.run_tool("request", "purge", "--yes", "--failed", "--before", now())
         check(g.tool_json("audit", "search", "--action", "purge")["records"], "the denied one was purged")
         wait_until(lambda: len(listed(g)) == 3, lambda: f"three are revoked, the list has {listed(g)}")
         known, told, rows, number = serials(g), listed(g), statuses(g), crl_number(g)
