@@ -260,7 +260,9 @@ static const enum scep_fail fail_of[] = {
 	[CA_STATUS_POLICY_FAILURE] = SCEP_BAD_REQUEST,
 	[CA_STATUS_SIGNER_FAILURE] = SCEP_BAD_REQUEST,
 	[CA_STATUS_BUILD_FAILURE] = SCEP_BAD_REQUEST,
+	[CA_STATUS_WITHDRAWN] = SCEP_BAD_REQUEST,
 };
+_Static_assert(sizeof(fail_of) / sizeof(*fail_of) == CA_STATUS_WITHDRAWN + 1, "every status has its failInfo");
 
 static bool is_inside(enum ca_status status)
 {
