@@ -252,7 +252,8 @@ static int operate(struct scep_call *c)
 	e = take_message(c, keys, n);
 	if (e >= 0)
 		e = answer(c);
-	if (c->status != SCEP_FAILURE)
+	/* Who is told to come later, as with too many wrong challenges, has cost as much as who failed. */
+	if (c->status != SCEP_FAILURE && !c->retry_after_s)
 		limit_give_back(c->scep->failure_limit, c->q->peer_address, 1);
 	return e;
 }

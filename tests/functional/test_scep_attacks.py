@@ -565,8 +565,19 @@ def too_many_failures_wait(p):
     check(Place(p.g, "scep").scep.post(messages[0]).code == 200, "another endpoint waits too")
 
 
+def too_many_wrong_challenges_wait(p):
+    """The core holds up whoever guesses, and that is no way around the limit."""
+    place, codes = Place(p.g, "guessed"), []
+    for _ in range(60):
+        octets = make_csr(p.sender.key, "guessed.example", "no such challenge")
+        codes.append(place.scep.post(pki_message(p.sender, place.scep.envelope(octets))).code)
+        if codes[-1] == 429:
+            break
+    check({200, 503, 429} == set(codes) and codes.count(200) >= 20, f"held up by the core, then not decrypted: {codes}")
+
+
 def scep_withstands():
-    endpoints = {"scep": LOOSE, "other": LOOSE, "short": "profile: short", "tight": TIGHT, "slow": TIGHT,
+    endpoints = {"scep": LOOSE, "other": LOOSE, "short": "profile: short", "tight": TIGHT, "slow": TIGHT, "guessed": "failures-burst: 40\nfailures-per-minute: 1",
                  "ends": "profile: ends", "grace": "profile: ends\nrenewal-grace: 1h"}
     # A certificate of the profile `ends` is good for a second.
     profiles = ("  - name: short\n    lifetime: 1h\n    keys: [rsa]\n"
@@ -579,7 +590,7 @@ def scep_withstands():
                      s33_the_key_of_the_request_signs, s34_renewals, s34_the_gateway_is_no_client,
                      s34_what_has_ended_renews_within_its_grace, s37_downgrades, s38_every_failure_is_one,
                      s38_no_failure_takes_its_time, s39_the_ra_is_not_the_ca, s40_get_and_post,
-                     openssl_reads_replies, ec_requesters_read_their_replies, too_many_failures_wait):
+                     openssl_reads_replies, ec_requesters_read_their_replies, too_many_failures_wait, too_many_wrong_challenges_wait):
             begin = time.monotonic()
             test(p)
             print(f"  {test.__name__} ({time.monotonic() - begin:.1f} s)", flush=True)
