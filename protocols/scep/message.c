@@ -396,16 +396,18 @@ static int check_with(struct scep_message *m, EVP_PKEY *key, enum scep_fail *fai
 
 int scep_message_check(struct scep_message *m, enum scep_legacy legacy, enum scep_fail *fail, const char **why)
 {
-	const uint8_t *p = m->signer_spki.ptr;
-	EVP_PKEY *key;
+	const uint8_t *p = m->signer.ptr;
+	X509 *x;
 	int e;
 
 	m->digest = scep_digest_find(m->digest_algorithm, legacy);
 	if (!m->digest)
 		return refuse(fail, why, SCEP_BAD_ALG, "the message is signed over a digest that is not taken here");
-	key = d2i_PUBKEY(NULL, &p, (long)m->signer_spki.len);
-	e = check_with(m, key, fail, why);
-	EVP_PKEY_free(key);
+	/* The reply is encrypted to it: what libcrypto does not read must not get as far as a certificate. */
+	x = d2i_X509(NULL, &p, (long)m->signer.len);
+	e = x ? check_with(m, X509_get0_pubkey(x), fail, why) :
+		refuse(fail, why, SCEP_BAD_ALG, "the certificate that goes with the message cannot be read");
+	X509_free(x);
 	ERR_clear_error();
 	return e;
 }

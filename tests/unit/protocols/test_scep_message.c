@@ -315,6 +315,25 @@ static void keys_are_of_a_kind_and_a_size(void **unused)
 	}
 }
 
+/* Its reply could not be encrypted to it, and would be found out about when everything is issued. */
+static void what_libcrypto_does_not_read_gets_no_reply(void **unused)
+{
+	static const uint8_t utc_time[] = { 0x17, 0x0d };
+	OWNED_BUF octets = BUF_INIT(SCEP_RIG_MAX);
+	struct scep_shape s = { .by = &rsa, .content = CONTENT };
+	uint8_t *at;
+	struct result r;
+
+	scep_write_message(&s, &octets);
+	at = memmem(octets.ptr, octets.len, utc_time, sizeof(utc_time));
+	assert_non_null(at);
+	*at = 0x02;
+	r = take(buf_bytes(&octets), SCEP_LEGACY_NONE);
+	assert_int_equal(r.read, 0);
+	assert_int_equal(r.check, -EKEYREJECTED);
+	assert_int_equal(r.fail, SCEP_BAD_ALG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -329,6 +348,7 @@ int main(void)
 		cmocka_unit_test(more_than_the_limit_is_not_read),
 		cmocka_unit_test(algorithms_are_those_of_the_list),
 		cmocka_unit_test(keys_are_of_a_kind_and_a_size),
+		cmocka_unit_test(what_libcrypto_does_not_read_gets_no_reply),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
