@@ -42,9 +42,9 @@ def create_challenge(g, endpoint, *scope, more=()):
     return g.tool_json("challenge", "create", "--endpoint", endpoint, *words, *more)["secret"]
 
 
-def key_of(certificate):
+def key_of(owner):
     """What can be compared: two objects of one key are not equal for older versions of cryptography."""
-    return certificate.public_key().public_numbers()
+    return owner.public_key().public_numbers()
 
 
 def read_certificate(path):
