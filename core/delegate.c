@@ -36,14 +36,6 @@ static int say(struct ca_delegated *out, int outcome, unsigned retry_after_s, co
 
 /* ---- who asks, and for what ---- */
 
-/* It stands in a scope, in the log and in the trail, and is nothing but itself there. */
-static bool is_device_value(const char *text)
-{
-	size_t n = text ? strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") : 1;
-
-	return !text || (n > 0 && n < CA_DEVICE_SIZE && !text[n]);
-}
-
 /* Outcomes of the call, and its place in the configuration. */
 static int find_place(struct delegating *g, const struct binding *by)
 {
@@ -62,7 +54,8 @@ static int find_place(struct delegating *g, const struct binding *by)
 		return say(g->out, CA_CALL_REFUSED, 0, "this intermediary is not bound to that endpoint's profile");
 	if (claim->source_address && ip_address_parse(&source, claim->source_address))
 		return say(g->out, CA_CALL_REFUSED, 0, "the client's address is none");
-	if (!is_device_value(g->d->serial_number) || !is_device_value(g->d->udid))
+	if ((g->d->serial_number && !ca_is_device_value(g->d->serial_number)) ||
+	    (g->d->udid && !ca_is_device_value(g->d->udid)))
 		return say(g->out, CA_CALL_REFUSED, 0,
 			   "a serial number or UDID has up to 64 letters, digits, '-', '.' and '_'");
 	return 0;

@@ -261,6 +261,14 @@ int ca_check_credential(struct ca_door *ca, const struct ca_credential_claim *cl
 #define CA_CHALLENGE_SIZE 33  /* 32 digits */
 #define CA_DEVICE_SIZE 65     /* letters, digits and "-._" */
 
+/* A serial number or UDID stands in a scope, in the log and in the trail, and is nothing but itself there. */
+static inline bool ca_is_device_value(const char *text)
+{
+	size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._");
+
+	return n > 0 && n < CA_DEVICE_SIZE && !text[n];
+}
+
 /* For one who enrols devices of others, as an MDM system does. */
 struct ca_delegation {
 	const struct ca_credential_claim *claim; /* of the kind USER or TOKEN, with the endpoint at which the challenge

@@ -71,6 +71,9 @@ bool is_json(const struct ctl *ctl);
 /* Somebody sits there who can be asked. */
 bool has_terminal(void);
 
+/* And says yes: whatever else he types is no. */
+bool is_confirmed(const char *question);
+
 /* The functions of the commands (gateway/ctl/commands.c). */
 int ctl_pending(struct ctl *ctl);
 int ctl_list(struct ctl *ctl);

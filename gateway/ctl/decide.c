@@ -152,7 +152,6 @@ static void show_beside(struct ctl *ctl, const Gatehouse__Admin__Detail *d)
 /* Show what will be approved and ask. The digest that was shown goes into `digest`. */
 static int confirm(struct ctl *ctl, int64_t id, int64_t not_after_s, uint8_t digest[static SHA256_SIZE])
 {
-	char answer[16] = "";
 	int code;
 	OWNED_REPLY *reply = requests_detail(ctl, id, false, &code);
 
@@ -163,8 +162,7 @@ static int confirm(struct ctl *ctl, int64_t id, int64_t not_after_s, uint8_t dig
 	show_beside(ctl, reply->detail);
 	if (not_after_s)
 		fprintf(stderr, "\nIt will end on %s instead.\n", print_time_s(not_after_s));
-	fputs("\nIssue this certificate? [y/N] ", stderr);
-	if (!fgets(answer, sizeof(answer), stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
+	if (!is_confirmed("\nIssue this certificate?"))
 		return ctl_fail(CTL_USAGE, "not approved", "it was not confirmed", NULL);
 	memcpy(digest, reply->detail->request->digest.data, SHA256_SIZE);
 	return CTL_DONE;

@@ -421,3 +421,11 @@ bool has_terminal(void)
 {
 	return isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
 }
+
+bool is_confirmed(const char *question)
+{
+	char answer[16] = "";
+
+	fprintf(stderr, "%s [y/N] ", question);
+	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}

@@ -336,14 +336,14 @@ static int purge(struct ctl *ctl, Call *call)
 
 static int confirm_purge(struct ctl *ctl, const char *what, const char *before)
 {
-	char answer[16] = "";
+	char question[160];
 
 	if (option_given(ctl, "yes"))
 		return CTL_DONE;
 	if (!has_terminal())
 		return ctl_fail(CTL_USAGE, "nothing was removed", "there is no terminal to confirm it at", "add --yes");
-	fprintf(stderr, "Remove for ever %s before %s? [y/N] ", what, before);
-	if (!fgets(answer, sizeof(answer), stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
+	snprintf(question, sizeof(question), "Remove for ever %s before %s?", what, before);
+	if (!is_confirmed(question))
 		return ctl_fail(CTL_USAGE, "nothing was removed", "it was not confirmed", NULL);
 	return CTL_DONE;
 }

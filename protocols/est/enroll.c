@@ -23,7 +23,9 @@ const char *est_operation_word(enum est_operation operation)
 	return words[operation];
 }
 
-const char *const est_attribute_names[EST_ATTRIBUTES] = {
+/* Observed ones (ca_attribute_is_observed()): neither the configuration nor an officer sets them. */
+#define EST_ATTRIBUTES 4
+static const char *const attribute_names[EST_ATTRIBUTES] = {
 	"est-operation", "est-label", "pop-linked", "client-trust",
 };
 
@@ -104,7 +106,7 @@ static const struct ca_attribute *attributes(const struct est_call *c, size_t *n
 		all[*n] = est->attributes[*n];
 	for (size_t i = 0; i < EST_ATTRIBUTES; i++)
 		if (*values[i])
-			all[(*n)++] = (struct ca_attribute){ est_attribute_names[i], values[i] };
+			all[(*n)++] = (struct ca_attribute){ attribute_names[i], values[i] };
 	return all;
 }
 

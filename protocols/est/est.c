@@ -168,27 +168,6 @@ static void est_drop(struct est **ep)
 	*ep = NULL;
 }
 
-/* As the core compares them: without case, blanks and '-'. */
-static bool is_same_name(const char *a, const char *b)
-{
-	for (;; a++, b++) {
-		a += strspn(a, " -");
-		b += strspn(b, " -");
-		if ((*a | 0x20) != (*b | 0x20))
-			return false;
-		if (!*a)
-			return true;
-	}
-}
-
-static bool is_own_attribute(const char *name)
-{
-	for (size_t i = 0; i < EST_ATTRIBUTES; i++)
-		if (is_same_name(name, est_attribute_names[i]))
-			return true;
-	return false;
-}
-
 static int copy_attributes(struct est *est, const struct conf_section *conf, char *why, size_t why_size)
 {
 	size_t n = conf_count(conf, "attributes");
@@ -199,7 +178,7 @@ static int copy_attributes(struct est *est, const struct conf_section *conf, cha
 	for (size_t i = 0; i < n; i++) {
 		struct ca_attribute *a = &est->attributes[est->n_attributes++];
 
-		if (is_own_attribute(conf_map_name(conf, "attributes", i))) {
+		if (ca_attribute_is_observed(conf_map_name(conf, "attributes", i))) {
 			snprintf(why, why_size, "the attribute '%s' is one that says what a client did",
 				 conf_map_name(conf, "attributes", i));
 			return -EINVAL;

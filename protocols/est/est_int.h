@@ -127,10 +127,6 @@ int est_check_link(struct est_call *c);
 
 const char *est_operation_word(enum est_operation operation);
 
-/* Attributes of a submission that the adapter adds: no other ones may have these names. */
-#define EST_ATTRIBUTES 4
-extern const char *const est_attribute_names[EST_ATTRIBUTES];
-
 /* Ask before the core is asked, which may take a while (struct proto_waits). */
 bool est_enter_wait(const struct est_call *c);
 void est_leave_wait(const struct est_call *c);

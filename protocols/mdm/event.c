@@ -23,7 +23,7 @@ static int read_value(const cJSON *device, const char *name, struct arena *arena
 	*out = NULL;
 	if (!value || cJSON_IsNull(value) || (text && !*text))
 		return 0;
-	if (!text || !mdm_is_device_value(text))
+	if (!text || !ca_is_device_value(text))
 		return refuse(why, "the device's serial number or UDID is none: up to 64 letters, digits, '-', '.' and "
 				   "'_'");
 	*out = arena_strdup(arena, text);

@@ -45,11 +45,6 @@ struct mdm_device {
 int mdm_delegate(struct mdm *m, const struct http_request *q, struct http_reply *r, const struct mdm_device *device,
 		 struct ca_delegated *out);
 
-/* ---- protocols/mdm/device.c ---- */
-
-/* Is it what the core takes for a serial number or UDID? */
-bool mdm_is_device_value(const char *text);
-
 /* ---- protocols/mdm/ndes.c, jamf.c: handlers ---- */
 
 int mdm_ndes_page(void *state, const struct http_request *q, struct http_reply *r);

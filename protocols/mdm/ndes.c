@@ -175,7 +175,7 @@ static int read_device_value(const struct http_request *q, const char *name, con
 	if (!value.ptr)
 		return 0;
 	*out = arena_strndup(q->arena, value);
-	return !*out ? -ENOMEM : mdm_is_device_value(*out) ? 0 : MDM_ANSWERED;
+	return !*out ? -ENOMEM : ca_is_device_value(*out) ? 0 : MDM_ANSWERED;
 }
 
 static int read_device(const struct http_request *q, struct http_reply *r, struct mdm_device *out)
