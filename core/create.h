@@ -15,7 +15,7 @@ struct ca_create_options {
 	struct kek_source kek;
 	const char *name;         /* CA name and common name */
 	const char *organization; /* NULL: none */
-	const char *key_type;     /* "ec-p256", "ec-p384", "rsa-3072", "rsa-4096" */
+	const char *key_type;     /* "ec-p256", "ec-p384", "rsa-2048", "rsa-3072", "rsa-4096" */
 	int64_t lifetime_s;
 	bool is_intermediate;     /* another authority signs its certificate */
 };

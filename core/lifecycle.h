@@ -35,7 +35,7 @@ enum {
 struct ca_life_plan {
 	const char *ca;           /* its name; of a new one also the common name */
 	const char *organization; /* of a new one; NULL: none */
-	const char *key_type;     /* "ec-p256", "ec-p384", "rsa-3072", "rsa-4096" */
+	const char *key_type;     /* "ec-p256", "ec-p384", "rsa-2048", "rsa-3072", "rsa-4096" */
 	int64_t lifetime_s;       /* of a root's certificate */
 	bool is_intermediate;     /* of a new one */
 };

@@ -90,9 +90,9 @@ int signer_new_ra(struct signer **out, const uint8_t kek[static SIGNER_KEK_SIZE]
 int signer_connect(struct signer **out, struct link *link);
 void signer_drop(struct signer **s);
 
-/* Make a key pair of `type` ("ec-p256", "ec-p384", "rsa-3072", "rsa-4096"): the sealed private key and the
+/* Make a key pair of `type` ("ec-p256", "ec-p384", "rsa-2048", "rsa-3072", "rsa-4096"): the sealed private key and the
  * SubjectPublicKeyInfo are appended. For SIGNER_PURPOSE_MAC the type is "hmac", and nothing is appended to `spki`; for
- * SIGNER_PURPOSE_RA it is "rsa-2048", "rsa-3072" or "rsa-4096", and `ca` names the endpoint. */
+ * SIGNER_PURPOSE_RA it is one of RSA, and `ca` names the endpoint. */
 int signer_generate(struct signer *s, const char *type, enum signer_purpose purpose, const char *ca,
 		    struct buf *sealed, struct buf *spki, char why[static SIGNER_WHY_SIZE]);
 

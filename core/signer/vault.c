@@ -116,10 +116,10 @@ static const struct key_kind {
 };
 #define N_KINDS (sizeof(key_kinds) / sizeof(*key_kinds))
 
-/* Of a CA none is shorter than 3072 bits; a registration authority's lives for months, and has old clients. */
+/* Clients encrypt to a registration authority, which they do with RSA alone. */
 static bool is_for(const struct key_kind *k, enum signer_purpose purpose)
 {
-	return purpose == SIGNER_PURPOSE_RA ? !k->group : k->group || k->bits >= 3072;
+	return purpose != SIGNER_PURPOSE_RA || !k->group;
 }
 
 static EVP_PKEY *generate(const char *type, enum signer_purpose purpose)
@@ -207,7 +207,7 @@ static int generate_pair(struct vault *v, const char *type, enum signer_purpose 
 	if (!pkey)
 		return refuse(why, purpose == SIGNER_PURPOSE_RA ?
 				"the key of a registration authority is of type rsa-2048, rsa-3072 or rsa-4096" :
-				"the signer makes keys of type ec-p256, ec-p384, rsa-3072 and rsa-4096");
+				"the signer makes keys of type ec-p256, ec-p384, rsa-2048, rsa-3072 and rsa-4096");
 	e = seal_key(v, pkey, bound, sealed);
 	if (!e)
 		e = write_spki(pkey, spki);

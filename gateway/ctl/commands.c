@@ -170,8 +170,9 @@ static const struct option_row password_options[] = {
 };
 
 static const struct option_row ca_key_options[] = {
-	{ "key-type", .value = "TYPE", .summary = "ec-p256 (default), ec-p384, rsa-3072 or rsa-4096",
-	  .choices = "ec-p256 ec-p384 rsa-3072 rsa-4096" },
+	{ "key-type", .value = "TYPE", .summary = "ec-p256 (default), ec-p384, rsa-3072, rsa-4096, or rsa-2048 "
+						 "for devices that know nothing longer",
+	  .choices = "ec-p256 ec-p384 rsa-2048 rsa-3072 rsa-4096" },
 	{ "lifetime", .value = "DAYS", .summary = "of the certificate of a root; 3650" },
 	{ 0 },
 };

@@ -37,10 +37,11 @@ def enrols_on_connections_of_each_kind():
 
 
 def enrols_over_scep():
-    with rig.loaded(has_scep=True) as g:
-        code, line, report = g.bench(2, 60, "--orders", "6", connections="scep")
-        check(code == 0 and report["orders"] == report["certificates_good"] == 6, line)
-        check(report["server"]["units_per_order"] > 0, line)
+    for key_type in "ec-p256", "rsa-2048":
+        with rig.loaded(has_scep=True, key_type=key_type) as g:
+            code, line, report = g.bench(2, 60, "--orders", "6", connections="scep")
+            check(code == 0 and report["orders"] == report["certificates_good"] == 6, f"{key_type}: {line}")
+            check(report["server"]["units_per_order"] > 0, f"{key_type}: {line}")
 
 
 def says_that_a_load_failed():

@@ -43,7 +43,7 @@ static int verify_strict(const struct buf *root_der, X509 *cert, int64_t at_s)
 
 static void every_key_type_under_every_ca_verifies_strictly(void **state)
 {
-	static const char *const ca_keys[] = { "ec-p256", "ec-p384", "rsa-3072" };
+	static const char *const ca_keys[] = { "ec-p256", "ec-p384", "rsa-2048", "rsa-3072" };
 	static const char *const keys[] = { "rsa", "ec-p256", "ec-p384", "ed25519" };
 
 	for (size_t i = 0; i < sizeof(ca_keys) / sizeof(*ca_keys); i++) {

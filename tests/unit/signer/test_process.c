@@ -91,7 +91,7 @@ static int sign(struct served *s, uint64_t key, struct bytes tbs, struct buf *si
 
 static void signs_with_keys_of_every_kind(void **state)
 {
-	static const char *const kinds[] = { "ec-p256", "ec-p384", "rsa-3072" };
+	static const char *const kinds[] = { "ec-p256", "ec-p384", "rsa-2048", "rsa-3072" };
 	struct served s;
 
 	serve(&s, NULL, NULL);
