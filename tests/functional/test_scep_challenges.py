@@ -43,6 +43,9 @@ def one_of_them_is_enough_to_warn(g, scep):
         check(("until" in found) == ("never" not in words) and ("uses_left" in found) == ("unlimited" not in words), str(found))
     made, said = create(g, "--scope", "any")
     check("warning: it proves every name" in said, said)
+    made, said = create(g)
+    check("warning: it proves no name" in said, said)
+    check(ask(scep, made["challenge"], "none.example").status == FAILURE, "without a scope it proves a name")
     for words in (("--ttl", "nevermore"), ("--uses", "0"), ("--uses", "any")):
         create(g, *words, code=2)
 
