@@ -80,6 +80,7 @@ static int finish(struct ca_core *core, struct ca *ca, struct ca_request *r)
 
 static int expire(struct ca_core *core, struct ca *ca, struct ca_request *r)
 {
+	/* It was nobody's decision, and so none that answers who asks again. */
 	struct store_change change = { .r = r, .from = CA_STATE_PENDING, .action = CA_ACTION_EXPIRE };
 
 	if (request_move(r, CA_ACTION_EXPIRE))
@@ -89,7 +90,6 @@ static int expire(struct ca_core *core, struct ca *ca, struct ca_request *r)
 	r->events = CA_EVENT_DENIED;
 	snprintf(r->reason, sizeof(r->reason), "nobody decided about the request in time");
 	request_note(r, "core", "denied status=%s", ca_status_word(r->status));
-	change.key_until_ms = r->resolved_ms + core->settings.deny_window_ms;
 	trace_step(core->trace, "expire", r->id);
 	return store_apply(ca, &change);
 }

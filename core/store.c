@@ -116,10 +116,10 @@ static int insert_request(struct db_conn *conn, const struct apply *a)
 	/* A key whose hold has ended makes room, here and nowhere else, so that no sweep is needed. */
 	e = db_run(
 		conn,
-		"UPDATE requests SET key_until_ms=0 WHERE transaction_key=? AND key_until_ms<>0"
-		" AND (key_until_ms<? OR " STORE_IS_OTHER_REQUEST ")",
+		"UPDATE requests SET key_until_ms=CASE state WHEN 31 THEN -1 ELSE 0 END"
+		" WHERE transaction_key=? AND key_until_ms>0 AND (key_until_ms<? OR " STORE_IS_OTHER_REQUEST ")",
 		DB_BLOB(bytes_of(r->transaction_key, sizeof(r->transaction_key))), DB_INT(a->now_ms),
-		DB_INT(r->is_repeat_exact), DB_BLOB(bytes_of(r->asked_hash, SHA256_SIZE)));
+		STORE_OTHER_REQUEST_VALUES(r));
 	if (!e)
 		e = db_run(
 			conn,

@@ -211,10 +211,10 @@ static int find_same(struct db_conn *conn, struct ca_request *r, struct store_pr
 {
 	OWNED(db_rows) rows = NULL;
 	int e = db_select(conn, &rows,
-			  "SELECT id FROM requests WHERE transaction_key=? AND key_until_ms<>0 AND key_until_ms>=?"
+			  "SELECT id FROM requests WHERE transaction_key=? AND key_until_ms>0 AND key_until_ms>=?"
 			  " AND NOT " STORE_IS_OTHER_REQUEST,
 			  DB_BLOB(bytes_of(r->transaction_key, sizeof(r->transaction_key))), DB_INT(now_ms),
-			  DB_INT(r->is_repeat_exact), DB_BLOB(bytes_of(r->asked_hash, SHA256_SIZE)));
+			  STORE_OTHER_REQUEST_VALUES(r));
 
 	if (!e && (e = db_next(rows)) == DB_ROW) {
 		p->kind = PRECEDENT_SAME;
@@ -246,9 +246,8 @@ static int find_pending(struct db_conn *conn, struct ca_request *r, struct store
 	return e;
 }
 
-/* A denial that a newer issue has overtaken holds no longer; nor do the queue's own (superseded, expired,
- * withdrawn). What policy
- * denied before this start, its key released since, is asked anew: the rules may be others now. */
+/* A denial that a newer issue has overtaken holds no longer; nor do the queue's own (superseded, expired, withdrawn).
+ * What policy denied before this start, its key released since, is asked anew: the rules may be others now. */
 static int find_denied(struct db_conn *conn, struct ca_request *r, struct store_precedent *p, int64_t since_ms)
 {
 	OWNED(db_rows) rows = NULL;
@@ -363,7 +362,7 @@ static int is_known(struct db_conn *conn, void *arg)
 	OWNED(db_rows) rows = NULL;
 	int e = db_select(
 		conn, &rows,
-		"SELECT EXISTS(SELECT 1 FROM requests WHERE transaction_key=?1 AND key_until_ms<>0)"
+		"SELECT EXISTS(SELECT 1 FROM requests WHERE transaction_key=?1 AND key_until_ms>0)"
 		" OR EXISTS(SELECT 1 FROM requests INDEXED BY requests_pending WHERE endpoint=?2 AND requester=?3"
 		" AND state=9)"
 		" OR EXISTS(SELECT 1 FROM requests WHERE endpoint=?2 AND requester=?3 AND names_key=?4 AND profile=?5"

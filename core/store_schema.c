@@ -29,8 +29,9 @@ static const char schema_1[] =
 	 * by renewal (enum name_change); the EAB key that the account is bound to, whose scope has the names too. */
 	" also_id INTEGER, also TEXT, certificate_id INTEGER, name_change INTEGER NOT NULL DEFAULT 0,"
 	" limit_id INTEGER, limit_text TEXT, keyless_digest BLOB, poll_key BLOB) STRICT;"
-	/* key_until_ms 0: the key is released and may be used again. */
-	"CREATE UNIQUE INDEX requests_key ON requests(transaction_key) WHERE key_until_ms <> 0;"
+	/* key_until_ms 0: the key is released and may be used again. -1: so it is, and what policy denied under it
+	 * stays denied. */
+	"CREATE UNIQUE INDEX requests_key ON requests(transaction_key) WHERE key_until_ms > 0;"
 	/* What clients bring who ask again without their request. */
 	"CREATE INDEX requests_poll ON requests(poll_key) WHERE poll_key IS NOT NULL;"
 	"CREATE UNIQUE INDEX requests_pending ON requests(endpoint, requester, names_key, profile) WHERE state = 9;"

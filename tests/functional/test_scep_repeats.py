@@ -100,11 +100,46 @@ def what_is_held_stays_one_request(p):
     check([r["id"] for r in p.g.pending() if "hold-repeats.example" in r["names"]] == [number], "it is held twice")
 
 
+def what_was_denied_is_denied_for_its_names(p):
+    """The device asks again with its key, in its transaction, for what it should have asked for."""
+    sender = Sender()
+    challenge = p.challenge(uses=9)
+    wrong = make_csr(sender.key, "hold-wrong.example", challenge)
+
+    def ask(octets):
+        return p.scep.send(sender, octets, transaction=b"denied")
+
+    def denied(reply):
+        check((reply.status, reply.fail) == (FAILURE, BAD_REQUEST) and "no such printer" in reply.fail_text,
+              f"{reply.status} {reply.fail} {reply.fail_text}")
+
+    check(ask(wrong).status == PENDING, "it is not held")
+    number = p.g.wait_pending("hold-wrong.example")["id"]
+    p.g.run_tool("deny", str(number), "--reason", "no such printer")
+    denied(ask(wrong))
+    right = ask(make_csr(sender.key, "right.example", challenge))
+    check(right.status == SUCCESS, f"{right.fail} {right.fail_text}")
+    check("right.example" in right.certificates(sender)[0].subject.rfc4514_string(), "another certificate")
+    # For those names it is denied still, however the request is signed, and no officer sees it again.
+    denied(ask(wrong))
+    denied(ask(make_csr(sender.key, "hold-wrong.example", challenge)))
+    check([r["id"] for r in p.g.requests() if "hold-wrong.example" in r["names"]] == [number], "there is another row")
+    # A challenge for one request was spent with the one that was denied.
+    sender, once = Sender(), p.challenge()
+    check(ask(make_csr(sender.key, "hold-once.example", once)).status == PENDING, "it is not held")
+    p.g.run_tool("deny", str(p.g.wait_pending("hold-once.example")["id"]))
+    reply = ask(make_csr(sender.key, "once.example", once))
+    check((reply.status, reply.fail) == (FAILURE, BAD_REQUEST), f"{reply.status} {reply.fail_text}")
+    reply = ask(make_csr(sender.key, "once.example", p.challenge()))
+    check(reply.status == SUCCESS, f"{reply.fail} {reply.fail_text}")
+
+
 def repeats():
     with gatehouse(lambda g: add_scep(g, {"scep": ""})) as g:
         p = Place(g)
         for test in (a_reply_that_was_lost_is_sent_again, another_request_is_not_a_repeat,
-                     renewals_go_by_what_they_renew, what_is_held_stays_one_request):
+                     renewals_go_by_what_they_renew, what_is_held_stays_one_request,
+                     what_was_denied_is_denied_for_its_names):
             test(p)
             print(f"  {test.__name__}", flush=True)
 
