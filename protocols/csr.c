@@ -8,6 +8,8 @@
 #include <stdlib.h>
 
 #include "core/base/der.h"
+#include "core/base/own.h"
+#include "core/base/utf8.h"
 #include "protocols/signed_der.h"
 
 #define CONSTRUCTED 0x20
@@ -52,23 +54,23 @@ static int read_extensions(struct proto_csr *csr, struct bytes values)
 }
 
 /* One value, a string of whatever kind. */
-static int read_string(struct bytes values, struct bytes *out)
+static int read_string(struct bytes values, unsigned *tag, struct bytes *out)
 {
-	unsigned tag;
-
-	if (out->ptr || der_read(&values, &tag, out, NULL) || values.len)
+	if (out->ptr || der_read(&values, tag, out, NULL) || values.len)
 		return -EINVAL;
-	return tag & CONSTRUCTED ? -EINVAL : 0;
+	return *tag & CONSTRUCTED ? -EINVAL : 0;
 }
 
 static int read_challenge(struct proto_csr *csr, struct bytes values)
 {
-	return read_string(values, &csr->challenge);
+	return read_string(values, &csr->challenge_tag, &csr->challenge);
 }
 
 static int read_link(struct proto_csr *csr, struct bytes values)
 {
-	return read_string(values, &csr->link);
+	unsigned tag;
+
+	return read_string(values, &tag, &csr->link);
 }
 
 /* One value of this tag, which is not empty. */
@@ -137,6 +139,56 @@ int proto_csr_read(struct proto_csr *out, struct bytes der)
 		if (der_expect(&list, DER_SEQUENCE, &attribute) || read_attribute(out, attribute))
 			return -EINVAL;
 	return 0;
+}
+
+/* The strings that a challengePassword may be (RFC 2985 5.4.1), and IA5String, which clients write as well. What stands
+ * in a TeletexString is Latin-1 in practice. */
+static const struct string_kind {
+	unsigned tag;
+	size_t width; /* octets of a character; 0: it is UTF-8, or a part of that */
+} string_kinds[] = {
+	{ 0x0c, 0 }, /* UTF8String */
+	{ 0x13, 0 }, /* PrintableString */
+	{ 0x16, 0 }, /* IA5String */
+	{ 0x14, 1 }, /* TeletexString */
+	{ 0x1e, 2 }, /* BMPString */
+	{ 0x1c, 4 }, /* UniversalString */
+};
+
+static int write_characters(struct bytes in, size_t width, struct buf *out)
+{
+	int e = in.len % width ? -EINVAL : 0;
+
+	for (size_t i = 0; !e && i < in.len; i += width) {
+		uint32_t character = 0;
+
+		for (size_t k = 0; k < width; k++)
+			character = character << 8 | in.ptr[i + k];
+		e = character ? utf8_append(out, character) : -EINVAL;
+	}
+	return e;
+}
+
+int proto_csr_challenge(const struct proto_csr *csr, struct arena *arena, struct bytes *out)
+{
+	struct bytes in = csr->challenge;
+	OWNED_BUF text = BUF_INIT(4 * in.len + 1);
+	const struct string_kind *kind = NULL;
+	int e;
+
+	for (size_t i = 0; i < sizeof(string_kinds) / sizeof(*string_kinds); i++)
+		if (string_kinds[i].tag == csr->challenge_tag)
+			kind = &string_kinds[i];
+	if (!kind)
+		return -EINVAL;
+	*out = in;
+	if (!kind->width || !in.len)
+		return utf8_is_text(in) ? 0 : -EINVAL;
+	e = write_characters(in, kind->width, &text);
+	if (!e)
+		*out = arena_copy(arena, buf_bytes(&text));
+	buf_wipe(&text);
+	return e ? e : out->ptr ? 0 : -ENOMEM;
 }
 
 static int compare_names(const void *a, const void *b)

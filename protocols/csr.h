@@ -13,7 +13,8 @@ struct proto_csr {
 	struct bytes der;
 	struct bytes subject, spki; /* whole elements */
 	struct bytes alt_names;     /* the content of the SAN that it asks for; empty: none */
-	struct bytes challenge;     /* challengePassword (RFC 2985 5.4.1); .ptr NULL: none */
+	struct bytes challenge;     /* challengePassword (RFC 2985 5.4.1), as it stands there; .ptr NULL: none */
+	unsigned challenge_tag;
 	struct bytes link;          /* estIdentityLinking (RFC 7894 3.3); .ptr NULL: none */
 	/* For keys that the server makes (RFC 7030 4.4.1); .ptr NULL: none. */
 	struct bytes shared_key;    /* DecryptKeyIdentifier (RFC 4108 2.2.5): with which shared key it is encrypted */
@@ -23,6 +24,10 @@ struct proto_csr {
 
 /* 0; -EINVAL: these octets have not the parts of PKCS#10 in DER, or say one of those things twice. */
 int proto_csr_read(struct proto_csr *out, struct bytes der);
+
+/* The challengePassword as UTF-8, in whatever kind of string it stands; in the arena or in the octets that were read.
+ * 0; -EINVAL: no string of RFC 2985, or it has a NUL or what is no character; -ENOMEM. */
+int proto_csr_challenge(const struct proto_csr *csr, struct arena *arena, struct bytes *out);
 
 /* The digest of the names of the SAN, in whatever order, and however often each stands there. 0; -ENOMEM; -EIO. */
 int proto_csr_names(const struct proto_csr *csr, struct arena *arena, uint8_t out[static SHA256_SIZE]);

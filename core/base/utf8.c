@@ -4,6 +4,8 @@
  */
 #include "core/base/utf8.h"
 
+#include <errno.h>
+
 size_t utf8_length(struct bytes in)
 {
 	static const struct {
@@ -31,6 +33,20 @@ size_t utf8_length(struct bytes in)
 		return forms[i].len;
 	}
 	return 0;
+}
+
+int utf8_append(struct buf *out, uint32_t character)
+{
+	static const uint8_t lead[] = { 0, 0x00, 0xc0, 0xe0, 0xf0 };
+	size_t n = character < 0x80 ? 1 : character < 0x800 ? 2 : character < 0x10000 ? 3 : 4;
+	uint8_t octets[4];
+
+	if (character > 0x10ffff || (character >= 0xd800 && character <= 0xdfff))
+		return -EINVAL;
+	for (size_t i = n; i-- > 1; character >>= 6)
+		octets[i] = (uint8_t)(0x80 | (character & 0x3f));
+	octets[0] = (uint8_t)(lead[n] | character);
+	return buf_append(out, bytes_of(octets, n));
 }
 
 bool utf8_is_text(struct bytes in)

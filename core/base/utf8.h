@@ -4,10 +4,13 @@
  */
 #pragma once
 
-#include "core/base/bytes.h"
+#include "core/base/buf.h"
 
 /* Octets of the character at the front; 0: there is none. */
 size_t utf8_length(struct bytes in);
+
+/* 0; -EINVAL: a surrogate, or above U+10FFFF; -EMSGSIZE, -ENOMEM. */
+int utf8_append(struct buf *out, uint32_t character);
 
 /* Nothing but characters, and none of them is NUL. */
 bool utf8_is_text(struct bytes in);

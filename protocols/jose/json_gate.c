@@ -112,18 +112,6 @@ static bool take_unit(struct gate *g, uint32_t *unit)
 	return true;
 }
 
-static int append_utf8(struct buf *out, uint32_t c)
-{
-	uint8_t octets[4];
-	size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-	static const uint8_t lead[] = { 0, 0x00, 0xc0, 0xe0, 0xf0 };
-
-	for (size_t i = n; i-- > 1; c >>= 6)
-		octets[i] = (uint8_t)(0x80 | (c & 0x3f));
-	octets[0] = (uint8_t)(lead[n] | c);
-	return buf_append(out, bytes_of(octets, n));
-}
-
 /* Behind "\u". A NUL and a surrogate without its partner are refused. */
 static int scan_unicode_escape(struct gate *g, uint32_t *c)
 {
@@ -183,7 +171,7 @@ static int scan_string(struct gate *g, struct buf *out)
 		if (take(g, '\\')) {
 			e = scan_escape(g, &c);
 			if (!e && out)
-				e = append_utf8(out, c);
+				e = utf8_append(out, c);
 			if (e)
 				return e;
 			continue;

@@ -125,20 +125,35 @@ static int name_by_certificate(struct scep_call *c, struct enrolment *n)
 	return 0;
 }
 
-static int identify(struct scep_call *c, struct enrolment *n)
+static int take_challenge(struct scep_call *c, struct enrolment *n)
 {
-	if (!scep_is_self_issued(c->message.signer))
-		return name_by_certificate(c, n);
-	if (c->message.type != SCEP_PKCS_REQ)
-		return scep_fail(c, SCEP_BAD_MESSAGE_CHECK, "a renewal is signed with the certificate that it renews");
+	int e;
+
 	if (!n->csr.challenge.len)
 		return scep_fail(c, SCEP_BAD_REQUEST, "the request has no challengePassword");
+	e = proto_csr_challenge(&n->csr, c->q->arena, &n->csr.challenge);
+	if (e == -EINVAL)
+		return scep_fail(c, SCEP_BAD_REQUEST, "the challengePassword is no string, or has what is no character");
+	if (e)
+		return e;
 	if (n->csr.challenge.len > CA_SECRET_MAX)
 		return scep_fail(c, SCEP_BAD_REQUEST, "the challengePassword is longer than 4096 octets");
 	n->claim = (struct ca_credential_claim){ .kind = CA_EVIDENCE_CHALLENGE, .secret = n->csr.challenge };
 	if (c->scep->judge)
 		n->claim = (struct ca_credential_claim){ .kind = CA_EVIDENCE_EXTERNAL };
-	return name_by_key(c, &n->requester);
+	return 0;
+}
+
+static int identify(struct scep_call *c, struct enrolment *n)
+{
+	int e;
+
+	if (!scep_is_self_issued(c->message.signer))
+		return name_by_certificate(c, n);
+	if (c->message.type != SCEP_PKCS_REQ)
+		return scep_fail(c, SCEP_BAD_MESSAGE_CHECK, "a renewal is signed with the certificate that it renews");
+	e = take_challenge(c, n);
+	return e ? e : name_by_key(c, &n->requester);
 }
 
 /* ---- the submission ---- */

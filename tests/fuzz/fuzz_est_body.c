@@ -6,6 +6,7 @@
 
 #include "core/base/base64.h"
 #include "core/base/own.h"
+#include "core/base/utf8.h"
 #include "protocols/csr.h"
 #include "protocols/est/text.h"
 
@@ -28,6 +29,16 @@ static void check_base64(struct bytes body, struct bytes der)
 		abort();
 }
 
+static void check_challenge(const struct proto_csr *csr, struct arena *arena)
+{
+	struct bytes text;
+
+	if (!csr->challenge.ptr || proto_csr_challenge(csr, arena, &text))
+		return;
+	if (!utf8_is_text(text) || text.len > 2 * csr->challenge.len)
+		abort();
+}
+
 static void check_csr(struct bytes der)
 {
 	uint8_t first[SHA256_SIZE], second[SHA256_SIZE];
@@ -43,6 +54,7 @@ static void check_csr(struct bytes der)
 	    proto_csr_names(&csr, arena, second) ||
 	    memcmp(first, second, sizeof(first)) != 0)
 		abort();
+	check_challenge(&csr, arena);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

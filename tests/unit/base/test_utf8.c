@@ -2,6 +2,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <errno.h>
+
 #include "tests/test.h"
 
 #include "core/base/utf8.h"
@@ -44,12 +46,29 @@ static void text_is_cut_between_characters(void **state)
 	assert_int_equal(utf8_fit("abc", 0), 0);
 }
 
+static void what_is_written_is_what_is_read(void **state)
+{
+	static const uint32_t characters[] = { 1, 0x7f, 0x80, 0x7ff, 0x800, 0xd7ff, 0xe000, 0xffff, 0x10000, 0x10ffff };
+	static const uint32_t none[] = { 0xd800, 0xdbff, 0xdc00, 0xdfff, 0x110000, 0xffffffff };
+	OWNED_BUF out = BUF_INIT(4);
+
+	for (size_t i = 0; i < sizeof(characters) / sizeof(*characters); i++) {
+		buf_reset(&out);
+		assert_int_equal(utf8_append(&out, characters[i]), 0);
+		assert_int_equal(utf8_length(buf_bytes(&out)), out.len);
+	}
+	for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++)
+		assert_int_equal(utf8_append(&out, none[i]), -EINVAL);
+	assert_int_equal(utf8_append(&out, 'a'), -EMSGSIZE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_form_begins_and_ends_where_it_should),
 		cmocka_unit_test(text_is_characters_and_no_nul),
 		cmocka_unit_test(text_is_cut_between_characters),
+		cmocka_unit_test(what_is_written_is_what_is_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
