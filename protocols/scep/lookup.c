@@ -28,7 +28,7 @@ int scep_admit_holder(struct scep_call *c)
 
 	if (e)
 		return e;
-	if (!is_issued || answer->trust == CA_TRUST_VENDOR)
+	if (!is_issued || answer->trust != CA_TRUST_OWN)
 		return scep_fail(c, SCEP_BAD_MESSAGE_CHECK, "who asks for certificates and revocation lists signs with "
 							    "a certificate that this CA has issued");
 	return 0;

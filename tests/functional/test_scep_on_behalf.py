@@ -11,8 +11,8 @@ from cryptography.x509.oid import ObjectIdentifier
 
 from gatehouse import check, gatehouse, main
 from scep_client import add_scep
-from scep_raw import (BAD_CERT_ID, BAD_MESSAGE_CHECK, BAD_REQUEST, CERT_POLL, FAILURE, PENDING, PKCS_REQ, RENEWAL_REQ, SUCCESS,
-                      Scep, Sender, make_csr, name, new_key)
+from scep_raw import (BAD_CERT_ID, BAD_MESSAGE_CHECK, BAD_REQUEST, CERT_POLL, FAILURE, GET_CERT, GET_CRL, PENDING, PKCS_REQ,
+                      RENEWAL_REQ, SUCCESS, Scep, Sender, identifier, make_csr, name, new_key)
 
 CLIENT_AUTH, CMC_RA = "1.3.6.1.5.5.7.3.2", "1.3.6.1.5.5.7.3.28"
 
@@ -60,6 +60,9 @@ def a_listed_one_enrols_for_devices(g, scep, desk):
         request = state_of(g, dns)[0]
         check(request["requester"] == "scep:ra:desk", str(request))
         check(any("ra desk" in line["text"] for line in g.timeline(request["id"])), str(g.timeline(request["id"])))
+    # It asks for devices, and is no holder of a certificate of this CA.
+    for kind in GET_CERT, GET_CRL:
+        refused(g, scep.send(desk, identifier(certificate), kind=kind), "looks-up.site.example")
     # A challenge in such a request says nothing, whatever it is.
     device = new_key("ec")
     check(scep.send(desk, make_csr(device, "printer4.site.example", "wrong")).status == SUCCESS, "a challenge was looked at")
