@@ -326,7 +326,8 @@ static void warn(const Gatehouse__Admin__CreateCredential *q)
 	bool is_challenge = strcmp(q->kind, "challenge") == 0;
 
 	if (q->n_scope == 0 && strcmp(q->kind, "eab") != 0)
-		fprintf(stderr, "warning: it proves no name, and a request for one is refused; make another with --scope\n");
+		fprintf(stderr, "warning: it proves no name, and a request for one is refused; make another with "
+				"--scope\n");
 	if (is_challenge && (q->endless || q->unlimited))
 		fprintf(stderr, "warning: whoever learns this challenge may ask with it%s%s, until it is revoked; "
 				"narrow its scope, and have another one from time to time\n",
