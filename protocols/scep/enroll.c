@@ -133,7 +133,7 @@ static int take_challenge(struct scep_call *c, struct enrolment *n)
 		return scep_fail(c, SCEP_BAD_REQUEST, "the request has no challengePassword");
 	e = proto_csr_challenge(&n->csr, c->q->arena, &n->csr.challenge);
 	if (e == -EINVAL)
-		return scep_fail(c, SCEP_BAD_REQUEST, "the challengePassword is no string, or has what is no character");
+		return scep_fail(c, SCEP_BAD_REQUEST, "the challengePassword is no text");
 	if (e)
 		return e;
 	if (n->csr.challenge.len > CA_SECRET_MAX)
