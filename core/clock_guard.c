@@ -44,17 +44,6 @@ int64_t clock_guard_behind_ms(struct ca_core *core)
 	return behind;
 }
 
-bool clock_guard_is_steady(struct ca_core *core)
-{
-	int64_t mono_ms = clock_mono_ms(), offset_ms = clock_wall_ms() - mono_ms;
-	int64_t moved_ms = offset_ms - core->clock_offset_ms;
-
-	if (!core->steady_since_ms || moved_ms > CLOCK_GUARD_PATIENCE_MS || moved_ms < -CLOCK_GUARD_PATIENCE_MS)
-		core->steady_since_ms = mono_ms;
-	core->clock_offset_ms = offset_ms;
-	return mono_ms - core->steady_since_ms >= CLOCK_GUARD_STEADY_MS;
-}
-
 int clock_guard_accept(struct ca_core *core, const char *actor)
 {
 	int64_t behind_ms = clock_guard_behind_ms(core);

@@ -21,12 +21,6 @@ int64_t clock_guard_seen(struct ca_core *core);
 /* At the start: this time was seen before. */
 void clock_guard_remember(struct ca_core *core, int64_t wall_ms);
 
-/* Have wall and monotonic time gone together for CLOCK_GUARD_STEADY_MS, as far as those who called this could see? A
- * clock that was set wrong is mostly set right within hours: what cannot be taken back waits for that. Only the
- * finisher's. */
-#define CLOCK_GUARD_STEADY_MS (6 * 3600 * 1000)
-bool clock_guard_is_steady(struct ca_core *core);
-
 /* From now on the clock is right, says `actor`. 0; CLOCK_GUARD_RIGHT: it is not behind; negative: as it was before. */
 enum { CLOCK_GUARD_RIGHT = 1 };
 int clock_guard_accept(struct ca_core *core, const char *actor);

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "core/base/db.h"
+#include "core/base/steady.h"
 #include "core/binding.h"
 #include "core/core.h"
 #include "core/exit.h"
@@ -140,9 +141,8 @@ struct ca_core {
 	struct rejects *rejects;
 	struct policy_watch *policy_watch;
 	struct credential_guard *credential_guard;
-	int64_t swept_ms;               /* monotonic; only the finisher's, as are the next two */
-	int64_t steady_since_ms;        /* monotonic; 0: nobody has looked at the clock yet */
-	int64_t clock_offset_ms;        /* wall time without monotonic time */
+	int64_t swept_ms;               /* monotonic; only the finisher's, as is the next one */
+	struct steady steady;
 	int sockets[CA_SOCKETS_];       /* -1: none */
 	int lock_fd;                    /* holds the lock on the data folder */
 	_Atomic int64_t last_id;        /* ids are given in memory and never twice */

@@ -177,13 +177,13 @@ static void remove_old(struct ca_core *core, enum store_purge what)
 static void sweep(struct ca_core *core)
 {
 	int64_t now_ms = clock_mono_ms();
-	bool is_steady = clock_guard_is_steady(core);
 
+	steady_has_moved(&core->steady);
 	if (core->swept_ms && now_ms - core->swept_ms < SWEEP_INTERVAL_MS)
 		return;
 	core->swept_ms = now_ms;
 	credentials_sweep(core);
-	if (!core->settings.retention_ms || !is_steady || clock_guard_behind_ms(core))
+	if (!core->settings.retention_ms || !steady_is(&core->steady) || clock_guard_behind_ms(core))
 		return;
 	remove_old(core, PURGE_REQUESTS);
 	remove_old(core, PURGE_UNREVOKED);
