@@ -54,6 +54,11 @@ static int answer_load(struct work *w, const Call *call)
 			   octets_of(l->certificates), &w->answer.key, w->why);
 }
 
+static int answer_unload(struct work *w, const Call *call)
+{
+	return signer_unload(w->signer, call->unload->key);
+}
+
 static int answer_sign_certificate(struct work *w, const Call *call)
 {
 	const Gatehouse__Signer__SignCertificate *c = call->sign_certificate;
@@ -155,6 +160,7 @@ static const struct {
 	{ GATEHOUSE__SIGNER__CALL__WHAT_STREAM_DATA, answer_stream_data },
 	{ GATEHOUSE__SIGNER__CALL__WHAT_STREAM_END, answer_stream_end },
 	{ GATEHOUSE__SIGNER__CALL__WHAT_STREAM_DROP, answer_stream_drop },
+	{ GATEHOUSE__SIGNER__CALL__WHAT_UNLOAD, answer_unload },
 };
 
 static int pack(const Answer *answer, struct buf *reply)

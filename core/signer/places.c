@@ -165,6 +165,17 @@ void places_give(struct places *p, uint64_t number)
 	pthread_mutex_unlock(&p->lock);
 }
 
+void places_remove(struct places *p, uint64_t number)
+{
+	struct place *at;
+
+	pthread_mutex_lock(&p->lock);
+	at = find(p, number);
+	if (at && !at->is_leaving)
+		leave(p, at);
+	pthread_mutex_unlock(&p->lock);
+}
+
 bool places_has(struct places *p, place_test *test, const void *arg)
 {
 	bool has = false;

@@ -49,6 +49,9 @@ int places_add(struct places *p, struct key *take, place_test *is_same, uint64_t
 struct key *places_take(struct places *p, uint64_t number);
 void places_give(struct places *p, uint64_t number);
 
+/* Let go of it, whoever knows its number. */
+void places_remove(struct places *p, uint64_t number);
+
 bool places_has(struct places *p, place_test *test, const void *arg);
 
 /* Let go of those that the test is true for. */

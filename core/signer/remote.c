@@ -123,6 +123,22 @@ static int remote_load(struct signer *s, struct bytes sealed, enum signer_purpos
 	return 0;
 }
 
+static int remote_unload(struct signer *s, uint64_t key)
+{
+	Gatehouse__Signer__Unload unload = GATEHOUSE__SIGNER__UNLOAD__INIT;
+	Call call = GATEHOUSE__SIGNER__CALL__INIT;
+	Answer *answer;
+	int e;
+
+	unload.key = key;
+	call.what_case = GATEHOUSE__SIGNER__CALL__WHAT_UNLOAD;
+	call.unload = &unload;
+	e = ask(s, &call, STATUS_MS, &answer, NULL);
+	if (!e)
+		gatehouse__signer__answer__free_unpacked(answer, NULL);
+	return e;
+}
+
 /* A call whose answer is a signature. */
 static int ask_signature(struct signer *s, const Call *call, struct buf *signature, char *why)
 {
@@ -333,6 +349,7 @@ int signer_connect(struct signer **out, struct link *link)
 	static const struct signer_ways ways = {
 		.generate = remote_generate,
 		.load = remote_load,
+		.unload = remote_unload,
 		.sign_certificate = remote_sign_certificate,
 		.sign_request = remote_sign_request,
 		.sign_ocsp = remote_sign_ocsp,

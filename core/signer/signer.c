@@ -26,6 +26,11 @@ int signer_load(struct signer *s, struct bytes sealed, enum signer_purpose purpo
 	return s->ways->load(s, sealed, purpose, ca, certificate, key, why);
 }
 
+int signer_unload(struct signer *s, uint64_t key)
+{
+	return s->ways->unload(s, key);
+}
+
 int signer_sign_certificate(struct signer *s, uint64_t key, struct bytes tbs, struct buf *signature,
 			    char why[static SIGNER_WHY_SIZE])
 {

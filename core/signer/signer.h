@@ -106,6 +106,9 @@ int signer_generate(struct signer *s, const char *type, enum signer_purpose purp
 int signer_load(struct signer *s, struct bytes sealed, enum signer_purpose purpose, const char *ca,
 		struct bytes certificates, uint64_t *key, char why[static SIGNER_WHY_SIZE]);
 
+/* Let go of a key, as soon as nobody works with it; one that is not known is gone already. 0 or negative. */
+int signer_unload(struct signer *s, uint64_t key);
+
 /* Sign a whole TBSCertificate (DER); appends the signature value. Besides certificates below the floor: one of a
  * delegated OCSP responder, whose key is loaded here for that purpose and this CA, and which says nothing else; and a
  * cross certificate, for another key of this CA that is loaded here with the same subject. */

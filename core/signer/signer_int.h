@@ -12,6 +12,7 @@ struct signer_ways {
 			struct buf *sealed, struct buf *spki, char why[static SIGNER_WHY_SIZE]);
 	int (*load)(struct signer *s, struct bytes sealed, enum signer_purpose purpose, const char *ca,
 		    struct bytes certificates, uint64_t *key, char why[static SIGNER_WHY_SIZE]);
+	int (*unload)(struct signer *s, uint64_t key);
 	int (*sign_certificate)(struct signer *s, uint64_t key, struct bytes tbs, struct buf *signature,
 				char why[static SIGNER_WHY_SIZE]);
 	int (*sign_request)(struct signer *s, uint64_t key, struct bytes info, struct buf *signature,

@@ -440,6 +440,12 @@ static int vault_load(struct signer *s, struct bytes sealed, enum signer_purpose
 	return e;
 }
 
+static int vault_unload(struct signer *s, uint64_t number)
+{
+	places_remove(&((struct vault *)s)->places, number);
+	return 0;
+}
+
 /* ---- signing ---- */
 
 static int sign(const struct key *key, struct bytes data, struct buf *signature)
@@ -702,6 +708,7 @@ static int vault_new(struct signer **out, const uint8_t kek[static SIGNER_KEK_SI
 	static const struct signer_ways ways = {
 		.generate = vault_generate,
 		.load = vault_load,
+		.unload = vault_unload,
 		.sign_certificate = vault_sign_certificate,
 		.sign_request = vault_sign_request,
 		.sign_ocsp = vault_sign_ocsp,

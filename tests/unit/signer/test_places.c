@@ -153,6 +153,28 @@ static void one_that_leaves_is_found_by_nobody_and_ends_with_its_work(void **sta
 	assert_int_equal(n_dropped, 2);
 }
 
+static void one_that_is_removed_goes_with_its_work(void **state)
+{
+	uint64_t busy, idle;
+
+	assert_int_equal(add(1, &busy), 0);
+	assert_int_equal(add(2, &idle), 0);
+	expect_taken(busy, 1);
+	places_remove(&places, idle);
+	assert_int_equal(n_dropped, 1);
+	places_remove(&places, busy);
+	places_remove(&places, busy);
+	assert_int_equal(n_dropped, 1);
+	assert_null(places_take(&places, busy));
+	places_give(&places, busy);
+	assert_int_equal(n_dropped, 2);
+	/* Of a number that names nothing any more another key has nothing to fear. */
+	assert_int_equal(add(3, &busy), 0);
+	places_remove(&places, idle);
+	expect_taken(busy, 3);
+	places_give(&places, busy);
+}
+
 static void who_rests_for_a_day_goes_when_another_comes(void **state)
 {
 	uint64_t idle, busy, number;
@@ -200,6 +222,7 @@ int main(void)
 		WITH(of_too_many_the_one_that_rests_for_longest_goes),
 		WITH(who_is_at_work_stays),
 		WITH(one_that_leaves_is_found_by_nobody_and_ends_with_its_work),
+		WITH(one_that_is_removed_goes_with_its_work),
 		WITH(who_rests_for_a_day_goes_when_another_comes),
 		WITH(no_number_names_two_keys),
 	};

@@ -189,6 +189,8 @@ static void makes_keys_and_refuses_as_the_one_in_this_process(void **state)
 	key = load(&s, &k, "One");
 	assert_int_equal(sign(&s, key, bytes_of("\x30\x00", 2), &signature), SIGNER_REFUSED);
 	assert_int_equal(sign(&s, key + 1, bytes_of("\x30\x00", 2), &signature), SIGNER_UNKNOWN_KEY);
+	assert_int_equal(signer_unload(s.signer, key), 0);
+	assert_int_equal(sign(&s, key, bytes_of("\x30\x00", 2), &signature), SIGNER_UNKNOWN_KEY);
 	assert_int_equal(signature.len, 0);
 	issue_kit_fini(&k);
 	stop_serving(&s);

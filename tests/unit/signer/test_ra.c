@@ -243,6 +243,22 @@ static void a_key_is_of_one_endpoint(void **state)
 				     &key, g->why), SIGNER_REFUSED);
 }
 
+static void a_key_that_was_unloaded_is_unknown(void **state)
+{
+	struct rig *g = *state;
+	uint64_t before = g->key;
+	uint8_t wrapped[256] = { 0, 1 }, out[16];
+
+	assert_int_equal(signer_unload(g->signer, before), 0);
+	assert_int_equal(signer_unload(g->signer, before), 0);
+	assert_int_equal(unwrap(g, SIGNER_WRAPPING_PKCS1, bytes_of(wrapped, sizeof(wrapped)), out, sizeof(out)),
+			 SIGNER_UNKNOWN_KEY);
+	assert_int_equal(signer_load(g->signer, buf_bytes(&g->sealed), SIGNER_PURPOSE_RA, "scep", bytes_of(NULL, 0),
+				     &g->key, g->why), 0);
+	assert_true(g->key != before);
+	assert_int_equal(unwrap(g, SIGNER_WRAPPING_PKCS1, bytes_of(wrapped, sizeof(wrapped)), out, sizeof(out)), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +270,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nothing_else_is_signed, begin, end),
 		cmocka_unit_test_setup_teardown(the_two_signers_have_no_keys_of_each_other, begin, end),
 		cmocka_unit_test_setup_teardown(a_key_is_of_one_endpoint, begin, end),
+		cmocka_unit_test_setup_teardown(a_key_that_was_unloaded_is_unknown, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
