@@ -14,7 +14,9 @@
 
 #define FIRST_RETRY_MS 1000
 #define LAST_RETRY_MS 60000
+#define LAST_USELESS_MS 3600000
 #define LOOK_EVERY_MS 60000
+#define LOOK_AT_FOLDER_MS 3600000
 
 void gw_ra_set_state(struct authority *a, const char *format, ...)
 {
@@ -33,39 +35,23 @@ void gw_ra_set_state(struct authority *a, const char *format, ...)
 		log_warn("ra.certificate.waiting", "endpoint", a->endpoint, "reason", text);
 }
 
-bool gw_ra_is_in_force(const struct gw_ra_key *key, int64_t now_s)
-{
-	return key->certificate.len && key->not_before_s <= now_s && now_s < key->not_after_s;
-}
-
-int gw_ra_add_key(struct authority *a, struct gw_ra_key *take_key)
-{
-	int e = a->n_keys < RA_KEYS_MAX ? 0 : -ENOSPC;
-
-	if (e) {
-		gw_ra_key_fini(take_key);
-		return e;
-	}
-	a->keys[a->n_keys] = (struct ra_key){ .octets = *take_key };
-	pthread_mutex_lock(&a->ras->lock);
-	a->n_keys++;
-	pthread_mutex_unlock(&a->ras->lock);
-	return 0;
-}
-
-struct ra_key *gw_ra_newest_key(struct authority *a)
-{
-	return a->n_keys ? &a->keys[a->n_keys - 1] : NULL;
-}
-
 /* ---- when ---- */
 
-static void back_off(struct authority *a, unsigned last_ms)
+static unsigned clamp(int64_t ms, unsigned first_ms, unsigned last_ms)
 {
-	a->back_off_ms = a->back_off_ms ? a->back_off_ms * 2 : FIRST_RETRY_MS;
-	if (a->back_off_ms > last_ms)
-		a->back_off_ms = last_ms;
+	return ms < first_ms ? first_ms : ms > last_ms ? last_ms : (unsigned)ms;
+}
+
+static void back_off(struct authority *a, unsigned first_ms, unsigned last_ms)
+{
+	a->back_off_ms = clamp((int64_t)a->back_off_ms * 2, first_ms, last_ms);
 	a->retry_ms = clock_mono_ms() + a->back_off_ms;
+}
+
+static void go_on(struct authority *a)
+{
+	a->back_off_ms = 0;
+	a->retry_ms = 0;
 }
 
 /* While it is not known which of them are good no other key is asked for: clients encrypt to those. */
@@ -77,35 +63,102 @@ static bool has_loaded(struct authority *a)
 		return true;
 	e = gw_ra_load_stored(a);
 	a->was_loaded = !e;
-	if (e) {
+	if (!e)
+		return true;
+	back_off(a, FIRST_RETRY_MS, FIRST_RETRY_MS);
+	if (!gw_ra_newest_key(a, clock_wall_s()))
 		gw_ra_set_state(a, "its stored keys cannot be looked at: %s",
 				e == -EAGAIN ? "the core does not answer" : strerror(-e));
-		back_off(a, FIRST_RETRY_MS);
-		return false;
-	}
-	a->back_off_ms = 0;
-	gw_ra_set_state(a, "%s", "");
-	return true;
+	return false;
 }
 
-static void look_after(struct authority *a)
+/* What came changes nothing: it is not in force by this clock, or ends as soon as the one before because the CA does.
+ * Another one would be the same, so the next is asked for later each time; but in the middle of what is left. */
+static void wait_after_useless(struct authority *a)
 {
-	if (clock_mono_ms() < a->retry_ms || !has_loaded(a) || !gw_ra_is_due(a))
+	int64_t now = clock_wall_s();
+	const struct ra_key *key = gw_ra_newest_key(a, now);
+	int64_t half_ms = key ? (key->octets.not_after_s - now) * 1000 / 2 : LAST_USELESS_MS;
+
+	back_off(a, LAST_RETRY_MS, clamp(half_ms, LAST_RETRY_MS, LAST_USELESS_MS));
+}
+
+static void obtain(struct authority *a)
+{
+	if (a->n_keys == RA_KEYS_MAX) {
+		gw_ra_set_state(a, "it has %u keys in force; the next one is made when one of them has ended",
+				RA_KEYS_MAX);
+		back_off(a, FIRST_RETRY_MS, LAST_RETRY_MS);
+	} else if (!gw_ra_obtain(a)) {
+		back_off(a, FIRST_RETRY_MS, LAST_RETRY_MS);
+	} else if (gw_ra_is_due(a)) {
+		wait_after_useless(a);
+	} else {
+		go_on(a);
+	}
+}
+
+static void look_after(struct authority *a, bool has_moved)
+{
+	gw_ra_retire_keys(a, clock_wall_s(), has_moved);
+	if (has_moved)
+		go_on(a);
+	if (clock_mono_ms() < a->retry_ms || !has_loaded(a))
 		return;
-	back_off(a, LAST_RETRY_MS);
-	gw_ra_obtain(a);
+	if (gw_ra_is_due(a)) {
+		obtain(a);
+		return;
+	}
+	go_on(a);
+	gw_ra_set_state(a, "%s", "");
+}
+
+/* The folder is looked at again when the clock was set, because other keys are in force then, and now and then. */
+void gw_ras_look(struct gw_ras *ras)
+{
+	bool has_moved = steady_has_moved(&ras->steady);
+	int64_t now_ms = clock_mono_ms();
+
+	if (has_moved || now_ms - ras->looked_ms >= LOOK_AT_FOLDER_MS) {
+		ras->looked_ms = now_ms;
+		for (struct authority *a = ras->authorities; a; a = a->next)
+			a->was_loaded = false;
+		if (steady_is(&ras->steady))
+			gw_ras_remove_ended(ras);
+	}
+	for (struct authority *a = ras->authorities; a; a = a->next)
+		look_after(a, has_moved);
 }
 
 /* ---- the thread ---- */
 
-static int64_t next_look(const struct gw_ras *ras)
+/* When something is to be done for this one, in ms: it is due or asked for again, or it ends. */
+static int64_t next_event(struct authority *a)
 {
-	int64_t now = clock_mono_ms(), wait = LOOK_EVERY_MS, left;
+	int64_t now = clock_wall_s(), wait = LOOK_EVERY_MS, left;
+	const struct ra_key *key = gw_ra_newest_key(a, now);
+	const int64_t ends[] = { key ? gw_ra_due_s(&key->octets) : 0, key ? key->octets.not_after_s : 0 };
 
-	for (const struct authority *a = ras->authorities; a; a = a->next) {
-		left = a->back_off_ms ? a->retry_ms - now : LOOK_EVERY_MS;
+	if (a->back_off_ms) {
+		left = a->retry_ms - clock_mono_ms();
+		wait = left < 0 ? 0 : left < wait ? left : wait;
+	}
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
+		left = (ends[i] - now) * 1000;
+		if (left > 0 && left < wait)
+			wait = left;
+	}
+	return wait;
+}
+
+static int64_t next_look(struct gw_ras *ras)
+{
+	int64_t wait = LOOK_EVERY_MS, left;
+
+	for (struct authority *a = ras->authorities; a; a = a->next) {
+		left = next_event(a);
 		if (left < wait)
-			wait = left > 0 ? left : 0;
+			wait = left;
 	}
 	return wait;
 }
@@ -128,8 +181,7 @@ static void *look_after_all(void *arg)
 	struct gw_ras *ras = arg;
 
 	while (wait_for_work(ras))
-		for (struct authority *a = ras->authorities; a; a = a->next)
-			look_after(a);
+		gw_ras_look(ras);
 	return NULL;
 }
 
@@ -139,8 +191,7 @@ int gw_ras_start(struct gw_ras *ras)
 
 	if (!ras->authorities)
 		return 0;
-	for (struct authority *a = ras->authorities; a; a = a->next)
-		look_after(a);
+	gw_ras_look(ras);
 	e = -pthread_create(&ras->thread, NULL, look_after_all, ras);
 	ras->has_thread = e == 0;
 	return e;
@@ -213,8 +264,7 @@ void gw_ras_drop(struct gw_ras **out)
 	gw_ras_stop(ras);
 	for (a = ras->authorities; a; a = next) {
 		next = a->next;
-		for (unsigned i = 0; i < a->n_keys; i++)
-			gw_ra_key_fini(&a->keys[i].octets);
+		gw_ra_drop_keys(a);
 		free(a);
 	}
 	pthread_cond_destroy(&ras->wake);
@@ -234,23 +284,26 @@ void gw_ras_probe(struct gw_ras *ras)
 }
 
 /* Under the lock, as all below. How many keys before the newest one still answer, and until when the last of them. */
-static unsigned count_older(const struct authority *a, int64_t now, int64_t *until_s)
+static unsigned count_older(struct authority *a, int64_t now, int64_t *until_s)
 {
+	const struct ra_key *newest = gw_ra_newest_key(a, now);
 	unsigned n = 0;
 
 	*until_s = 0;
-	for (unsigned i = 0; i + 1 < a->n_keys; i++) {
-		if (!gw_ra_is_in_force(&a->keys[i].octets, now))
+	for (unsigned i = 0; i < a->n_keys; i++) {
+		const struct ra_key *key = a->keys[i];
+
+		if (key == newest || !gw_ra_is_in_force(&key->octets, now))
 			continue;
 		n++;
-		if (a->keys[i].octets.not_after_s > *until_s)
-			*until_s = a->keys[i].octets.not_after_s;
+		if (key->octets.not_after_s > *until_s)
+			*until_s = key->octets.not_after_s;
 	}
 	return n;
 }
 
 /* Of one with a certificate in force. */
-static void print_good(const struct authority *a, const struct gw_ra_key *newest, int64_t now, struct buf *out)
+static void print_good(struct authority *a, const struct gw_ra_key *newest, int64_t now, struct buf *out)
 {
 	char end[CLOCK_TEXT_SIZE];
 	int64_t until_s;
@@ -265,21 +318,30 @@ static void print_good(const struct authority *a, const struct gw_ra_key *newest
 		buf_printf(out, ": %s", a->state);
 }
 
+static void print_bad(const struct authority *a, int64_t now, struct buf *out)
+{
+	bool has_ended = a->ended_s && a->ended_s <= now;
+	char end[CLOCK_TEXT_SIZE];
+
+	if (has_ended)
+		buf_printf(out, "its RA certificate ended at %s%s", clock_print_s(a->ended_s, end), *a->state ? ": " : "");
+	buf_append_str(out, *a->state ? a->state : has_ended ? "" : "no RA certificate yet");
+}
+
 static bool print_line(struct authority *a, int64_t now, struct buf *out)
 {
-	const struct ra_key *key = gw_ra_newest_key(a);
-	bool has_one = key && gw_ra_is_in_force(&key->octets, now), is_away = a->ras->is_signer_away;
+	const struct ra_key *key = gw_ra_newest_key(a, now);
+	bool is_away = a->ras->is_signer_away;
 
 	buf_printf(out, "endpoint %s: ", a->endpoint);
-	if (has_one && !is_away)
+	if (key && !is_away)
 		print_good(a, &key->octets, now, out);
-	else if (has_one)
+	else if (key)
 		buf_append_str(out, "the signer of its RA keys does not answer");
 	else
-		buf_printf(out, "%s%s%s", key ? "its RA certificate has expired" : "", key && *a->state ? ": " : "",
-			   *a->state ? a->state : key ? "" : "no RA certificate yet");
+		print_bad(a, now, out);
 	buf_append_char(out, '\n');
-	return has_one && !is_away;
+	return key && !is_away;
 }
 
 bool gw_ras_health(struct gw_ras *ras, struct buf *out)
@@ -296,9 +358,9 @@ bool gw_ras_health(struct gw_ras *ras, struct buf *out)
 
 static long long not_after(struct authority *a, int64_t now)
 {
-	const struct ra_key *key = gw_ra_newest_key(a);
+	const struct ra_key *key = gw_ra_newest_key(a, now);
 
-	return key ? key->octets.not_after_s : 0;
+	return key ? key->octets.not_after_s : a->ended_s;
 }
 
 static long long older_keys(struct authority *a, int64_t now)

@@ -4,8 +4,10 @@
  * gateway asks for like anyone (endpoint `internal`, profile `scep-ra`, the names of the endpoint's listener as
  * evidence `local-config`), so policy is asked, and the request stands in the queue if it is held. Until it is issued
  * the endpoint says that it is not ready, and health says so. After two thirds of the certificate's life, or when the
- * CA has another key, the next one is made; what was encrypted to the one before is answered until that has ended.
- * Sealed keys and certificates are files in the gateway's data folder (0600).
+ * CA has another key, the next one is made; what was encrypted to the one before is answered until that has ended. Then
+ * it leaves memory and the signer. Sealed keys and certificates are files in the gateway's data folder (0600), and stay
+ * longer, because a clock that was set wrong is set right again: a file goes thirty days after the end, once the clock
+ * has been steady for six hours (core/base/steady.h).
  *
  * One thread does all this; the calls of `struct proto_ra` may be made on any.
  *

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -20,6 +21,7 @@
 
 #define FILE_MAX ((size_t)1 << 20)
 #define ISSUERS_MAX 256
+#define KEPT_S ((int64_t)30 * 86400)
 
 int gw_ra_make_id(struct bytes spki, char id[static RA_ID_SIZE])
 {
@@ -110,48 +112,68 @@ static int check_issuer(const struct authority *a, struct bytes issuer)
 }
 
 /* As above. A signer that is away will be asked again when the key is used. */
-static int check_key(struct authority *a, const struct gw_ra_key *octets)
+static int check_key(struct authority *a, struct ra_key *key)
 {
-	struct ra_key key = { .octets = *octets };
 	char why[SIGNER_WHY_SIZE] = "the CA has no key that issued its certificate";
 	uint64_t number;
-	int e;
+	int e = check_issuer(a, gw_ra_first_of(buf_bytes(&key->octets.chain)));
 
-	if (!gw_ra_is_in_force(octets, clock_wall_s()))
-		return KEY_USELESS;
-	e = check_issuer(a, gw_ra_first_of(buf_bytes(&octets->chain)));
 	if (!e)
-		e = gw_ra_load(a, &key, &number, why) > 0 ? KEY_USELESS : 0;
-	if (e > 0)
+		e = gw_ra_load(a, key, &number, why) > 0 ? KEY_USELESS : 0;
+	if (e > 0 && !a->was_told)
 		log_warn("ra.key.lost", "endpoint", a->endpoint, "reason", why);
 	return e;
 }
 
-/* Those of one look, which are taken all together or not at all. */
+/* Those of one look, by their begin, which are taken all together or not at all. */
 struct found {
-	struct gw_ra_key keys[RA_KEYS_MAX];
+	struct ra_key keys[RA_KEYS_MAX];
 	unsigned n;
 };
 
+/* Of too many the oldest one goes. */
+static void keep(struct found *found, struct ra_key *take_key)
+{
+	unsigned at;
+
+	if (found->n == RA_KEYS_MAX && found->keys[0].octets.not_before_s > take_key->octets.not_before_s) {
+		gw_ra_key_fini(&take_key->octets);
+		return;
+	}
+	if (found->n == RA_KEYS_MAX) {
+		gw_ra_key_fini(&found->keys[0].octets);
+		memmove(found->keys, found->keys + 1, --found->n * sizeof(*found->keys));
+	}
+	for (at = found->n++; at && found->keys[at - 1].octets.not_before_s > take_key->octets.not_before_s; at--)
+		found->keys[at] = found->keys[at - 1];
+	found->keys[at] = *take_key;
+}
+
+static void tell_unreadable(const struct authority *a, const char *id, int e)
+{
+	if (!a->was_told)
+		log_warn("ra.key.unreadable", "endpoint", a->endpoint, "id", id, "error", strerror(-e), "consequence",
+			 e == -EPERM ? "others may read its file, so it is not used: look who did, then chmod 600" :
+				       "it answers no messages");
+}
+
 static int look_at_file(struct authority *a, const char *id, struct found *found)
 {
-	struct gw_ra_key key;
-	int e;
+	struct ra_key key = { .octets = GW_RA_KEY_INIT };
+	int e = gw_ra_read_file(a, id, &key.octets);
 
-	if (found->n == RA_KEYS_MAX)
-		return 0;
-	e = gw_ra_read_file(a, id, &key);
 	if (e) {
-		log_warn("ra.key.unreadable", "endpoint", a->endpoint, "id", id, "error", strerror(-e));
+		tell_unreadable(a, id, e);
 		return 0;
 	}
-	if (key.not_after_s <= clock_wall_s())
-		gw_ra_remove_file(a, id);
-	e = check_key(a, &key);
-	if (e)
-		gw_ra_key_fini(&key);
+	if (!gw_ra_is_in_force(&key.octets, clock_wall_s()) || gw_ra_has_key(a, buf_bytes(&key.octets.spki)))
+		e = KEY_USELESS;
 	else
-		found->keys[found->n++] = key;
+		e = check_key(a, &key);
+	if (e)
+		gw_ra_key_fini(&key.octets);
+	else
+		keep(found, &key);
 	return e < 0 ? e : 0;
 }
 
@@ -170,23 +192,76 @@ static int look_at_folder(struct authority *a, struct found *found)
 	return e;
 }
 
-static int by_begin(const void *x, const void *y)
-{
-	const struct gw_ra_key *a = x, *b = y;
-
-	return a->not_before_s < b->not_before_s ? -1 : a->not_before_s > b->not_before_s;
-}
-
 int gw_ra_load_stored(struct authority *a)
 {
 	struct found found = { .n = 0 };
 	int e = look_at_folder(a, &found);
 
-	qsort(found.keys, found.n, sizeof(*found.keys), by_begin);
-	for (unsigned i = 0; i < found.n; i++)
-		if (e)
-			gw_ra_key_fini(&found.keys[i]);
+	while (found.n--)
+		if (e && e != -ENOSPC)
+			gw_ra_key_fini(&found.keys[found.n].octets);
 		else
-			e = gw_ra_add_key(a, &found.keys[i]);
+			e = gw_ra_add_key(a, &found.keys[found.n]);
+	if (e == -ENOSPC)
+		e = 0;
+	a->was_told |= !e;
 	return e;
+}
+
+/* ---- what is of no use any more ---- */
+
+/* The endpoint in the name of a file: what stands between "ra-" and this ending. */
+static bool is_of_endpoint(const struct gw_ras *ras, const char *file, size_t ending)
+{
+	size_t n = strlen(file) - strlen("ra-") - ending;
+
+	for (const struct authority *a = ras->authorities; a; a = a->next)
+		if (strlen(a->endpoint) == n && strncmp(a->endpoint, file + strlen("ra-"), n) == 0)
+			return true;
+	return false;
+}
+
+static bool has_ending(const char *file, const char *ending)
+{
+	size_t n = strlen(file), m = strlen(ending);
+
+	return n > strlen("ra-") + m && strncmp(file, "ra-", 3) == 0 && strcmp(file + n - m, ending) == 0;
+}
+
+static bool has_ended(const char *path, int64_t before_s)
+{
+	OWNED_BUF pem = BUF_INIT(FILE_MAX);
+	struct gw_ra_key key = GW_RA_KEY_INIT;
+	bool has = file_read_secret(path, &pem) == 0 && gw_ra_key_read(&key, buf_bytes(&pem)) == 0 &&
+		   key.certificate.len && key.not_after_s < before_s;
+
+	gw_ra_key_fini(&key);
+	return has;
+}
+
+/* A request that is held waits for as long as it takes, but not for an endpoint that is gone. */
+static bool is_of_no_use(const struct gw_ras *ras, const char *file, const char *path, int64_t before_s)
+{
+	struct stat st;
+
+	if (has_ending(file, ".pem"))
+		return has_ended(path, before_s);
+	return has_ending(file, ".new") && !is_of_endpoint(ras, file, strlen(".new")) && stat(path, &st) == 0 &&
+	       st.st_mtime < before_s;
+}
+
+void gw_ras_remove_ended(struct gw_ras *ras)
+{
+	int64_t before_s = clock_wall_s() - KEPT_S;
+	DIR *d = opendir(ras->folder);
+	const struct dirent *entry;
+	char path[PATH_MAX];
+
+	while (d && (entry = readdir(d)) != NULL) {
+		snprintf(path, sizeof(path), "%s/%s", ras->folder, entry->d_name);
+		if (is_of_no_use(ras, entry->d_name, path, before_s) && unlink(path) == 0)
+			log_info("ra.key.removed", "file", path, "reason", "it has been of no use for 30 days");
+	}
+	if (d)
+		closedir(d);
 }

@@ -9,15 +9,18 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "core/base/steady.h"
 #include "gateway/ra.h"
 #include "gateway/ra_key.h"
 
-#define RA_KEYS_MAX 32 /* of an endpoint while the gateway runs; it needs two */
+#define RA_KEYS_MAX 32 /* of an endpoint, in force at once; it needs two */
 #define RA_ID_SIZE 17  /* 16 hex digits of the SHA-256 of a public key */
 
 struct ra_key {
-	struct gw_ra_key octets;
-	uint64_t signer; /* the signer's number for it; 0: not loaded. Under the lock */
+	struct gw_ra_key octets; /* never changed once it is in the table */
+	unsigned number;         /* the adapter's for it */
+	uint64_t signer;         /* the signer's number for it; 0: not loaded. Under the lock, as is the next */
+	unsigned users;          /* who works with it: it stays until they have done */
 };
 
 struct authority {
@@ -28,13 +31,15 @@ struct authority {
 	struct ca_door *ca;
 	const char *const *names;
 	size_t n_names;
-	struct ra_key keys[RA_KEYS_MAX]; /* in the order in which they came; never changed once counted, but for
-					  * `signer` */
-	unsigned n_keys;                 /* under the lock */
-	int64_t retry_ms;                /* monotonic: not before */
+	struct ra_key *keys[RA_KEYS_MAX]; /* by their begin; changed by the thread, under the lock, as the next two */
+	unsigned n_keys;
+	int64_t ended_s;        /* the latest end of those that were there; 0: none has ended */
+	unsigned last_number;
+	int64_t retry_ms;       /* monotonic: not before */
 	unsigned back_off_ms;
-	bool was_loaded;                 /* the stored keys were looked at */
-	char state[256];                 /* under the lock: what health says; "" when all is well */
+	bool was_loaded;        /* the stored keys were looked at since the clock was set */
+	bool was_told;          /* which of them are of no use */
+	char state[256];        /* under the lock: what health says; "" when all is well */
 };
 
 struct gw_ras {
@@ -42,6 +47,8 @@ struct gw_ras {
 	const char *folder;
 	struct authority *authorities;
 	atomic_bool is_signer_away; /* as it was when it was asked last */
+	struct steady steady;       /* the thread's, as is the next */
+	int64_t looked_ms;          /* monotonic: at the folder; 0: never */
 	pthread_t thread;
 	bool has_thread, ends;
 	pthread_mutex_t lock;
@@ -52,13 +59,28 @@ struct gw_ras {
 
 __attribute__((format(printf, 2, 3))) void gw_ra_set_state(struct authority *a, const char *format, ...);
 
-/* One more, for new messages. Takes it. 0 or -ENOSPC. */
-int gw_ra_add_key(struct authority *a, struct gw_ra_key *take_key);
+/* One round of the thread. */
+void gw_ras_look(struct gw_ras *ras);
 
-/* That for new messages; NULL: none yet. */
-struct ra_key *gw_ra_newest_key(struct authority *a);
+/* ---- gateway/ra_table.c: changed by the thread alone, under the lock ---- */
 
 bool gw_ra_is_in_force(const struct gw_ra_key *key, int64_t now_s);
+
+/* Take it in. 0; -ENOSPC: there are too many; -ENOMEM. */
+int gw_ra_add_key(struct authority *a, struct ra_key *take_key);
+
+/* That for new messages; NULL: none is in force. By the thread, or under the lock. */
+struct ra_key *gw_ra_newest_key(struct authority *a, int64_t now_s);
+bool gw_ra_has_key(const struct authority *a, struct bytes spki);
+
+/* Let those go whose certificate has ended, or `with_future` has not begun, here and in the signer; one that is in use
+ * goes next time. */
+void gw_ra_retire_keys(struct authority *a, int64_t now_s, bool with_future);
+void gw_ra_drop_keys(struct authority *a);
+
+/* The adapter's key of this number, which stays until it is let go; NULL: it has ended. On any thread. */
+struct ra_key *gw_ra_hold_key(struct authority *a, unsigned number);
+void gw_ra_let_key_go(struct authority *a, struct ra_key *key);
 
 /* ---- gateway/ra_use.c ---- */
 
@@ -96,14 +118,23 @@ void gw_ra_remove_file(const struct authority *a, const char *id);
 int gw_ra_read_file(const struct authority *a, const char *id, struct gw_ra_key *key);
 int gw_ra_make_id(struct bytes spki, char id[static RA_ID_SIZE]);
 
-/* Take the stored keys that are good: in force, issued by a key of the CA, and not sealed for another signer. 0;
- * negative: what is good cannot be said now, and none was taken. */
+/* Take the stored keys that are good and not there yet: in force, issued by a key of the CA, and not sealed for another
+ * signer; the newest ones when there are too many. The others stay in the folder: with another clock they may be
+ * good. 0; negative: what is good cannot be said now, and none was taken. */
 int gw_ra_load_stored(struct authority *a);
+
+/* Remove from the folder what is of no use whatever happens: keys, of any endpoint, whose certificate ended thirty days
+ * ago, and what endpoints that are not there any more left behind. Only when the clock is known to be right. */
+void gw_ras_remove_ended(struct gw_ras *ras);
 
 /* ---- gateway/ra_renew.c ---- */
 
-/* Is it time for another key? In the last third of the newest one's life, or when the CA signs with another key. */
+/* Is it time for another key? When none is in force, in the last third of the newest one's life, when the CA signs with
+ * another key, or when the configuration says another type. */
 bool gw_ra_is_due(struct authority *a);
 
-/* Ask for it, or ask what became of that. */
-void gw_ra_obtain(struct authority *a);
+/* When the last third of this one's life begins. */
+int64_t gw_ra_due_s(const struct gw_ra_key *key);
+
+/* Ask for it, or ask what became of that. Is there a certificate? */
+bool gw_ra_obtain(struct authority *a);

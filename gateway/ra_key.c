@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -137,6 +138,19 @@ int gw_ra_key_take(struct gw_ra_key *key, struct bytes certificate, struct bytes
 		buf_reset(&key->chain);
 	}
 	return e;
+}
+
+bool gw_ra_key_is_of_type(const struct gw_ra_key *key, const char *type)
+{
+	const uint8_t *p = key->spki.ptr;
+	EVP_PKEY *pkey = d2i_PUBKEY(NULL, &p, (long)key->spki.len);
+	char text[32] = "";
+
+	if (pkey && EVP_PKEY_is_a(pkey, "RSA"))
+		snprintf(text, sizeof(text), "rsa-%d", EVP_PKEY_get_bits(pkey));
+	EVP_PKEY_free(pkey);
+	ERR_clear_error();
+	return strcmp(text, type) == 0;
 }
 
 struct bytes gw_ra_first_of(struct bytes chain)

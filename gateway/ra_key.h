@@ -35,6 +35,9 @@ int gw_ra_key_read(struct gw_ra_key *key, struct bytes pem);
 /* Take the certificate and its chain, of which the dates are read. 0; -EINVAL: it is none, or not for this key. */
 int gw_ra_key_take(struct gw_ra_key *key, struct bytes certificate, struct bytes chain);
 
+/* Is it of this type of the signer's ("rsa-3072")? */
+bool gw_ra_key_is_of_type(const struct gw_ra_key *key, const char *type);
+
 /* The first of DER certificates that follow one another. */
 struct bytes gw_ra_first_of(struct bytes chain);
 

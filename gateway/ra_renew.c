@@ -17,18 +17,37 @@
 
 #define PROFILE "scep-ra"
 
-/* The key of the request under way: kept, so that a repeat after a restart is the same request. */
-static int get_new_key(struct authority *a, struct ra_key *key, char why[static SIGNER_WHY_SIZE])
+/* The key of the request under way: kept, so that a repeat after a restart is the same request. One that has its
+ * certificate already was left there by a crash; one of another type was made before the configuration changed. 0;
+ * positive: there is none. */
+static int read_new_key(struct authority *a, struct ra_key *key, char why[static SIGNER_WHY_SIZE])
 {
+	struct gw_ra_key issued;
+	char id[RA_ID_SIZE];
 	uint64_t number;
 	int e = gw_ra_read_file(a, NULL, &key->octets);
 
-	if (!e && (e = gw_ra_load(a, key, &number, why)) <= 0)
+	if (e)
+		return 1;
+	e = gw_ra_make_id(buf_bytes(&key->octets.spki), id);
+	if (e)
 		return e;
-	/* Another signer's, or none. */
-	if (!e || e > 0)
-		gw_ra_key_fini(&key->octets);
+	if (gw_ra_read_file(a, id, &issued) == 0) {
+		gw_ra_key_fini(&issued);
+		return 1;
+	}
+	return gw_ra_key_is_of_type(&key->octets, a->key_type) ? gw_ra_load(a, key, &number, why) : 1;
+}
+
+static int get_new_key(struct authority *a, struct ra_key *key, char why[static SIGNER_WHY_SIZE])
+{
+	int e = read_new_key(a, key, why);
+
+	if (e <= 0)
+		return e;
+	gw_ra_key_fini(&key->octets);
 	*key = (struct ra_key){ .octets = GW_RA_KEY_INIT };
+	*why = '\0';
 	e = signer_generate(a->ras->signer, a->key_type, SIGNER_PURPOSE_RA, a->endpoint, &key->octets.sealed,
 			    &key->octets.spki, why);
 	return e ? e : gw_ra_write_file(a, NULL, &key->octets);
@@ -83,34 +102,56 @@ static int submit(struct authority *a, struct bytes request, struct bytes spki, 
 }
 
 /* The file with the certificate first, then the one without goes. */
-static void take_certificate(struct authority *a, struct ra_key *key, const struct ca_outcome *out)
+static int store_certificate(struct authority *a, struct gw_ra_key *key, const struct ca_outcome *out)
 {
-	char id[RA_ID_SIZE], text[CLOCK_TEXT_SIZE];
-	int64_t not_after_s;
-	int e = gw_ra_key_take(&key->octets, buf_bytes(&out->certificate), buf_bytes(&out->chain));
+	char id[RA_ID_SIZE];
+	int e = gw_ra_key_take(key, buf_bytes(&out->certificate), buf_bytes(&out->chain));
 
 	if (!e)
-		e = gw_ra_make_id(buf_bytes(&key->octets.spki), id);
+		e = gw_ra_make_id(buf_bytes(&key->spki), id);
 	if (!e)
-		e = gw_ra_write_file(a, id, &key->octets);
-	if (e) {
-		gw_ra_set_state(a, "the certificate cannot be stored: %s", strerror(-e));
-		return;
-	}
-	not_after_s = key->octets.not_after_s;
-	e = gw_ra_add_key(a, &key->octets);
-	*key = (struct ra_key){ .octets = GW_RA_KEY_INIT };
-	gw_ra_remove_file(a, NULL);
-	if (e) {
-		gw_ra_set_state(a, "too many keys since the gateway was started; start it again");
-		return;
-	}
-	a->back_off_ms = 0;
-	gw_ra_set_state(a, "%s", "");
-	log_info("ra.certificate", "endpoint", a->endpoint, "not_after", clock_print_s(not_after_s, text));
+		e = gw_ra_write_file(a, id, key);
+	if (!e)
+		gw_ra_remove_file(a, NULL);
+	return e;
 }
 
-static void take_answer(struct authority *a, struct ra_key *key, int e, const struct ca_outcome *out)
+/* One that is not in force by this clock stays in the folder until it is. */
+static bool take_certificate(struct authority *a, struct ra_key *key, const struct ca_outcome *out)
+{
+	char from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE];
+	int e = store_certificate(a, &key->octets, out);
+	bool is_in_force = !e && gw_ra_is_in_force(&key->octets, clock_wall_s());
+
+	if (e) {
+		gw_ra_set_state(a, "the certificate cannot be stored in %s: %s", a->ras->folder, strerror(-e));
+		return false;
+	}
+	clock_print_s(key->octets.not_before_s, from);
+	clock_print_s(key->octets.not_after_s, to);
+	log_info("ra.certificate", "endpoint", a->endpoint, "not_before", from, "not_after", to);
+	if (is_in_force) {
+		e = gw_ra_add_key(a, key);
+		*key = (struct ra_key){ .octets = GW_RA_KEY_INIT };
+	}
+	if (e)
+		gw_ra_set_state(a, "its certificate cannot be taken: %s", strerror(-e));
+	else if (!is_in_force)
+		gw_ra_set_state(a, "its new certificate is good from %s to %s, not now: look at the clock", from, to);
+	else
+		gw_ra_set_state(a, "%s", "");
+	return true;
+}
+
+/* A request that ended badly stays as it is under its transaction key: the next one is another. */
+static void begin_anew(struct authority *a, struct ra_key *key)
+{
+	gw_ra_remove_file(a, NULL);
+	if (key->signer)
+		(void)signer_unload(a->ras->signer, key->signer);
+}
+
+static bool take_answer(struct authority *a, struct ra_key *key, int e, const struct ca_outcome *out)
 {
 	if (e < 0)
 		gw_ra_set_state(a, "the core failed: %s", strerror(-e));
@@ -122,18 +163,19 @@ static void take_answer(struct authority *a, struct ra_key *key, int e, const st
 		gw_ra_set_state(a, "request %lld was refused: %s %s", (long long)out->id, ca_status_word(out->status),
 			  out->reason);
 	else
-		take_certificate(a, key, out);
-	/* A request that ended badly stays as it is under its transaction key: the next one is another. */
+		return take_certificate(a, key, out);
 	if (e == 0 && (out->disposition == CA_ERROR || out->disposition == CA_REVOKED))
-		gw_ra_remove_file(a, NULL);
+		begin_anew(a, key);
+	return false;
 }
 
-void gw_ra_obtain(struct authority *a)
+bool gw_ra_obtain(struct authority *a)
 {
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
 	OWNED_BUF request = BUF_INIT(CA_REQUEST_MAX);
 	struct ra_key key = { .octets = GW_RA_KEY_INIT };
 	char why[SIGNER_WHY_SIZE] = "";
+	bool is_issued = false;
 	int e = get_new_key(a, &key, why);
 
 	if (!e)
@@ -142,21 +184,25 @@ void gw_ra_obtain(struct authority *a)
 		gw_ra_set_state(a, "its key cannot be made: %s",
 			  *why ? why : gw_ra_is_away(e) ? "the signer is away" : strerror(-e));
 	else
-		take_answer(a, &key, submit(a, buf_bytes(&request), buf_bytes(&key.octets.spki), &out), &out);
+		is_issued = take_answer(a, &key, submit(a, buf_bytes(&request), buf_bytes(&key.octets.spki), &out),
+					&out);
 	gw_ra_key_fini(&key.octets);
+	return is_issued;
+}
+
+int64_t gw_ra_due_s(const struct gw_ra_key *key)
+{
+	return key->not_before_s + (key->not_after_s - key->not_before_s) / 3 * 2;
 }
 
 bool gw_ra_is_due(struct authority *a)
 {
 	OWNED_BUF chain = BUF_INIT(GW_RA_CHAIN_MAX);
-	const struct ra_key *key = gw_ra_newest_key(a);
-	const struct gw_ra_key *k;
+	int64_t now = clock_wall_s();
+	const struct ra_key *key = gw_ra_newest_key(a, now);
 
-	if (!key)
-		return true;
-	k = &key->octets;
-	if (clock_wall_s() >= k->not_before_s + (k->not_after_s - k->not_before_s) / 3 * 2)
+	if (!key || now >= gw_ra_due_s(&key->octets) || !gw_ra_key_is_of_type(&key->octets, a->key_type))
 		return true;
 	return ca_get_chain(a->ca, &chain) == 0 &&
-	       !gw_ra_is_same_issuer(gw_ra_first_of(buf_bytes(&chain)), gw_ra_first_of(buf_bytes(&k->chain)));
+	       !gw_ra_is_same_issuer(gw_ra_first_of(buf_bytes(&chain)), gw_ra_first_of(buf_bytes(&key->octets.chain)));
 }

@@ -69,17 +69,15 @@ static void pause_for_signer(void)
 static int use_numbered(struct authority *a, unsigned number, struct ra_work *w)
 {
 	int64_t give_up_ms = clock_mono_ms() + AWAY_PATIENCE_MS;
+	struct ra_key *key = gw_ra_hold_key(a, number);
 	char why[SIGNER_WHY_SIZE] = "";
-	unsigned n;
 	int e;
 
-	pthread_mutex_lock(&a->ras->lock);
-	n = a->n_keys;
-	pthread_mutex_unlock(&a->ras->lock);
-	if (number >= n)
+	if (!key)
 		return -ENOENT;
-	while (gw_ra_is_away(e = gw_ra_use(a, &a->keys[number], w, why)) && clock_mono_ms() < give_up_ms)
+	while (gw_ra_is_away(e = gw_ra_use(a, key, w, why)) && clock_mono_ms() < give_up_ms)
 		pause_for_signer();
+	gw_ra_let_key_go(a, key);
 	atomic_store(&a->ras->is_signer_away, gw_ra_is_away(e));
 	if (gw_ra_is_away(e))
 		return -EAGAIN;
@@ -114,28 +112,38 @@ static int sign(void *state, unsigned number, const char *digest, struct bytes a
 	return use_numbered(state, number, &w);
 }
 
+/* Copied: a key may end before the message that is for it is answered. */
+static int copy_key(const struct ra_key *key, struct arena *arena, struct proto_ra_key *out)
+{
+	const struct gw_ra_key *k = &key->octets;
+	uint8_t *octets = arena_alloc(arena, k->certificate.len + k->chain.len);
+
+	if (!octets)
+		return -ENOMEM;
+	memcpy(octets, k->certificate.ptr, k->certificate.len);
+	if (k->chain.len)
+		memcpy(octets + k->certificate.len, k->chain.ptr, k->chain.len);
+	*out = (struct proto_ra_key){ key->number, bytes_of(octets, k->certificate.len),
+				      bytes_of(octets + k->certificate.len, k->chain.len), k->not_before_s,
+				      k->not_after_s };
+	return 0;
+}
+
 static int list(void *state, struct arena *arena, struct proto_ra_key **out, size_t *n)
 {
 	struct authority *a = state;
 	struct proto_ra_key *keys = arena_alloc(arena, RA_KEYS_MAX * sizeof(*keys));
 	int64_t now = clock_wall_s();
-	unsigned n_keys;
+	int e = keys ? 0 : -ENOMEM;
 
-	if (!keys)
-		return -ENOMEM;
-	pthread_mutex_lock(&a->ras->lock);
-	n_keys = a->n_keys;
-	pthread_mutex_unlock(&a->ras->lock);
 	*n = 0;
-	for (unsigned i = n_keys; i-- > 0;) {
-		const struct gw_ra_key *k = &a->keys[i].octets;
-
-		if (gw_ra_is_in_force(k, now))
-			keys[(*n)++] = (struct proto_ra_key){ i, buf_bytes(&k->certificate), buf_bytes(&k->chain),
-							      k->not_before_s, k->not_after_s };
-	}
+	pthread_mutex_lock(&a->ras->lock);
+	for (unsigned i = a->n_keys; !e && i-- > 0;)
+		if (gw_ra_is_in_force(&a->keys[i]->octets, now))
+			e = copy_key(a->keys[i], arena, &keys[(*n)++]);
+	pthread_mutex_unlock(&a->ras->lock);
 	*out = keys;
-	return *n ? 0 : -ENOENT;
+	return e ? e : *n ? 0 : -ENOENT;
 }
 
 struct proto_ra gw_ra_face(struct authority *a)
