@@ -388,22 +388,6 @@ static int fill_issued(struct ca *ca, const struct ca_request *r, struct ca_outc
 	return !e && key ? keys_append_chain(key, &out->chain) : e;
 }
 
-/* The older a request, the longer the pause: a person who has not looked for an hour will not look within the next
- * seconds. Some clients give up above 600. */
-static unsigned pause_s(const struct ca_request *r)
-{
-	static const struct {
-		int64_t age_s;
-		unsigned pause_s;
-	} steps[] = { { 60, 5 }, { 300, 15 }, { 3600, 60 }, { 6 * 3600, 300 }, { INT64_MAX, 600 } };
-	int64_t age_s = (clock_wall_ms() - r->first_seen_ms) / 1000;
-	size_t i = 0;
-
-	while (age_s >= steps[i].age_s)
-		i++;
-	return steps[i].pause_s > r->retry_after_s ? steps[i].pause_s : r->retry_after_s;
-}
-
 static int answer(struct ca *ca, const struct ca_request *r, struct ca_outcome *out)
 {
 	buf_reset(&out->certificate);
@@ -415,7 +399,7 @@ static int answer(struct ca *ca, const struct ca_request *r, struct ca_outcome *
 	if (r->state == CA_STATE_ACTIVE)
 		return busy(ca, out, 1, "the request is being processed");
 	if (r->state == CA_STATE_PENDING) {
-		out->retry_after_s = pause_s(r);
+		out->retry_after_s = polls_pause_s((clock_wall_ms() - r->first_seen_ms) / 1000, r->retry_after_s);
 		polls_note(ca->core->polls, r->id, out->retry_after_s);
 	}
 	if (is_lost(r)) {
@@ -612,17 +596,27 @@ static void note_submission(struct ca_request *r)
 		request_note(r, "core", "limited by=\"%s\"", r->limit_text);
 }
 
+static void reject_without_row(struct ca_request *r, enum ca_status status, const char *why)
+{
+	r->id = 0;
+	r->state = CA_STATE_ERROR;
+	r->status = status;
+	snprintf(r->reason, sizeof(r->reason), "%s", why);
+}
+
 /* Octets that are refused make a row that somebody can look at, but not without end. */
 static int reject(struct ca *ca, struct ca_request *r, enum ca_status status, const char *why)
 {
 	if (rejects_allow(ca->core->rejects, r->requester))
 		return decide_reject(ca, r, status, why);
 	trace_step(ca->core->trace, "abandon", r->id);
-	r->id = 0;
-	r->state = CA_STATE_ERROR;
-	r->status = status;
-	snprintf(r->reason, sizeof(r->reason), "%s", why);
+	reject_without_row(r, status, why);
 	return 0;
+}
+
+static int over_quota(struct ca *ca, struct ca_outcome *out)
+{
+	return busy(ca, out, 60, "too many requests of this requester are waiting for a person");
 }
 
 /* Steps 4 and 5 for a submission that is new. */
@@ -658,11 +652,31 @@ static int decide_new(struct ca *ca, struct ca_request *r, struct bytes der, cha
 	if (e == STORE_SPENT)
 		return refused_over(r, out);
 	if (e == DECIDE_QUOTA)
-		return busy(ca, out, 60, "too many requests of this requester are waiting for a person");
+		return over_quota(ca, out);
 	/* Somebody was faster: the same call finds what was written. */
 	if (e > 0)
 		return busy(ca, out, 1, "the request met another one; ask again");
 	return may_pass(e) ? busy_store(ca, out) : e;
+}
+
+/* A challenge may be good once, and who judges it spends it when he is asked. So everything is said first that can be
+ * said without him: who would be told to come back would come back with a challenge that is spent. Whether policy would
+ * hold the request nobody knows yet, so a requester who is over his quota waits here whatever policy would say. Nobody
+ * has vouched for these octets, so what is wrong with them makes no row. */
+static int want_verdict(struct ca *ca, struct ca_request *r, struct bytes der, char why[static CA_REASON_SIZE],
+			struct ca_outcome *out)
+{
+	int e = read_request(ca, r, der, why);
+
+	if (e < 0)
+		return e;
+	if (e) {
+		reject_without_row(r, (enum ca_status)e, why);
+		return answer(ca, r, out);
+	}
+	if (r->over_quota)
+		return over_quota(ca, out);
+	return store_can_write(ca->core) ? verdict_wanted(out) : busy_store(ca, out);
 }
 
 static int submit_in_flight(struct ca *ca, struct ca_request *r, const struct ca_submission *s, struct ca_outcome *out)
@@ -679,12 +693,14 @@ static int submit_in_flight(struct ca *ca, struct ca_request *r, const struct ca
 		e = answer_precedent(ca, r, s->request, &p, out, &go_on);
 	if (e || !go_on)
 		return e;
-	if (r->is_credential_over)
-		return r->evidence == CA_EVIDENCE_EXTERNAL ? verdict_wanted(out) : refused_over(r, out);
+	if (r->is_credential_over && r->evidence != CA_EVIDENCE_EXTERNAL)
+		return refused_over(r, out);
 	/* A dead signer is found out before anything is written; the finisher notices when it is back. */
 	away = keys_away(ca);
 	if (away)
 		return busy(ca, out, 2, away);
+	if (r->is_credential_over)
+		return want_verdict(ca, r, s->request, why, out);
 	e = decide_new(ca, r, s->request, why, out);
 	if (!e)
 		reply(ca, r, out);

@@ -24,6 +24,20 @@ struct polls {
 	int64_t started_ms;
 };
 
+/* A person who has not looked for an hour will not look within the next seconds. Some clients give up above 600. */
+unsigned polls_pause_s(int64_t age_s, unsigned least_s)
+{
+	static const struct {
+		int64_t age_s;
+		unsigned pause_s;
+	} steps[] = { { 60, 5 }, { 300, 15 }, { 3600, 60 }, { 6 * 3600, 300 }, { INT64_MAX, 600 } };
+	size_t i = 0;
+
+	while (age_s >= steps[i].age_s)
+		i++;
+	return steps[i].pause_s > least_s ? steps[i].pause_s : least_s;
+}
+
 int polls_new(struct polls **out)
 {
 	struct polls *p = calloc(1, sizeof(*p));

@@ -8,6 +8,9 @@
 
 struct polls;
 
+/* How long a client waits before it asks again for a request of this age; `least_s` at least. */
+unsigned polls_pause_s(int64_t age_s, unsigned least_s);
+
 int polls_new(struct polls **out);
 void polls_drop(struct polls **p);
 /* Asked for now, and told to come back after `pause_s`. */

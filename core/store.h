@@ -31,6 +31,9 @@ int store_find_precedent(struct ca_core *core, struct ca_request *r, struct stor
 /* core/store_poll.c: the newest request of this poll key at this endpoint. 0; CA_CALL_NOT_FOUND. */
 int store_find_polled(struct ca_core *core, const char *endpoint, const uint8_t *poll_key, int64_t *id);
 
+/* core/store_probe.c: as far as is known; when the last row could not be written it is tried again. */
+bool store_can_write(struct ca_core *core);
+
 /* Read a request whole. 0; CA_CALL_NOT_FOUND. */
 int store_load(struct ca_core *core, int64_t id, struct ca_request **out);
 

@@ -239,7 +239,8 @@ enum {
 	CA_CALL_NOT_PERMITTED = 7, /* ca_delegate_challenge: whoever asks is who he says, and may not */
 	CA_CALL_FULL = 8,       /* ca_delegate_challenge: as many as he may have wait to be used */
 	CA_CALL_VERDICT_WANTED = 9, /* ca_submit with EXTERNAL evidence and no statement: nothing is known of this
-				     * transaction, so it must be judged; nothing was written */
+				     * transaction, and nothing speaks against it so far, so it must be judged;
+				     * nothing was written */
 };
 
 /* Submit, or ask again with the same transaction key. A request that was refused for its octets (CSR, proof of

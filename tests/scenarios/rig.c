@@ -237,6 +237,20 @@ static sqlite3 *open_database(const struct rig *r, int flags)
 	return db;
 }
 
+sqlite3 *rig_lock(const struct rig *r)
+{
+	sqlite3 *db = open_database(r, SQLITE_OPEN_READWRITE);
+
+	if (sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+		give_up("no lock", sqlite3_errmsg(db));
+	return db;
+}
+
+void rig_unlock(sqlite3 *lock)
+{
+	sqlite3_close(lock);
+}
+
 int64_t rig_number(const struct rig *r, const char *sql)
 {
 	sqlite3 *db = open_database(r, SQLITE_OPEN_READONLY);

@@ -65,6 +65,10 @@ int64_t rig_number(const struct rig *r, const char *sql);
 /* Run SQL that changes core.db behind the core's back, for states that no step reaches. False when SQLite refused. */
 bool rig_write(struct rig *r, const char *sql);
 
+/* Keep core.db for another writer, so that the core cannot write; until it is given back. */
+struct sqlite3 *rig_lock(const struct rig *r);
+void rig_unlock(struct sqlite3 *lock);
+
 /* Hold the audit trail against the rows, and the trace against the state table with the program `checker`
  * (check_trace.py; NULL: without that). False when one breaks a rule; which was printed. */
 bool rig_check_trace(const struct rig *r, const char *checker);

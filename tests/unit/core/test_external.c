@@ -21,9 +21,9 @@ static const struct ca_core_env env_without = { 0 };
 
 static struct rig rig;
 
-static void start(const struct ca_core_env *in, bool over_link)
+static void start_with(const struct ca_core_env *in, bool over_link, const char *core)
 {
-	struct rig_settings settings = { .policy = "{module: p-safe}", .over_link = over_link,
+	struct rig_settings settings = { .policy = "{module: p-safe}", .over_link = over_link, .core = core,
 					 .endpoints = "{name: other, ca: CA1, profile: server}" };
 	struct conf_error error = { 0 };
 
@@ -32,6 +32,11 @@ static void start(const struct ca_core_env *in, bool over_link)
 	rig.env = in;
 	if (rig_start(&rig, &error))
 		fail_msg("%s", error.text);
+}
+
+static void start(const struct ca_core_env *in, bool over_link)
+{
+	start_with(in, over_link, NULL);
 }
 
 static void stop(void)
@@ -239,6 +244,98 @@ static void a_target_allows_the_names_of_its_scope(void **state)
 	stop();
 }
 
+/* A target that takes a challenge once is not asked about what would be put off, or refused, whatever it says. */
+
+static void assert_not_judged(const struct asked *a, int e, enum ca_disposition wanted)
+{
+	int64_t before = rig_number(&rig, "SELECT count(*) FROM requests");
+	enum ca_disposition disposition;
+
+	assert_int_equal(submit(a, &disposition), e);
+	assert_int_equal(disposition, wanted);
+	assert_int_equal(rig_number(&rig, "SELECT count(*) FROM requests"), before);
+}
+
+static void nobody_is_asked_while_nothing_can_be_signed(void **state)
+{
+	enum ca_disposition disposition;
+	struct asked a;
+
+	start(&env, false);
+	ask_for(&a, "good.example");
+	rig.core->is_signer_failing = true;
+	assert_not_judged(&a, CA_CALL_BUSY, CA_INCOMPLETE);
+	rig.core->is_signer_failing = false;
+	assert_int_equal(submit(&a, &disposition), CA_CALL_VERDICT_WANTED);
+	forget(&a);
+	stop();
+}
+
+static void nobody_is_asked_while_nothing_can_be_written(void **state)
+{
+	enum ca_disposition disposition;
+	struct asked a;
+	struct sqlite3 *other;
+
+	start(&env, false);
+	ask_for(&a, "good.example");
+	rig.core->is_store_failing = true;
+	other = rig_lock(&rig);
+	assert_not_judged(&a, CA_CALL_BUSY, CA_INCOMPLETE);
+	assert_true(rig.core->is_store_failing);
+	rig_unlock(other);
+	/* It is tried, and it can. */
+	assert_int_equal(submit(&a, &disposition), CA_CALL_VERDICT_WANTED);
+	assert_false(rig.core->is_store_failing);
+	assert_int_equal(rig_number(&rig, "SELECT count(*) FROM crl_changes WHERE ca=''"), 0);
+	forget(&a);
+	stop();
+}
+
+static void nobody_is_asked_for_who_has_too_many_waiting(void **state)
+{
+	enum ca_disposition disposition;
+	struct asked first, second;
+
+	start_with(&env, false, "pending-per-requester: 1");
+	assert_true(script_always("pend", "r", "look", 1));
+	ask_for(&first, "one.example");
+	state_it(&first, verdict_key);
+	assert_int_equal(submit(&first, &disposition), 0);
+	assert_int_equal(disposition, CA_UNDER_SUBMISSION);
+	ask_for(&second, "two.example");
+	assert_not_judged(&second, CA_CALL_BUSY, CA_INCOMPLETE);
+	/* Another one has a quota of his own. */
+	second.s.requester = "scep:key:2";
+	assert_int_equal(submit(&second, &disposition), CA_CALL_VERDICT_WANTED);
+	forget(&first);
+	forget(&second);
+	stop();
+}
+
+static void nobody_is_asked_about_what_cannot_be_issued(void **state)
+{
+	static const char *const name = "good.example";
+	static const struct csr_spec odd[] = {
+		{ .names = &name, .n_names = 1, .key = "rsa-1024" },
+		{ .names = &name, .n_names = 1, .is_signature_bad = true },
+		{ .common_name = "" },
+	};
+
+	start(&env, false);
+	for (size_t i = 0; i < sizeof(odd) / sizeof(*odd); i++) {
+		struct asked a;
+
+		ask_for(&a, name);
+		buf_reset(&a.csr);
+		assert_int_equal(csr_make(&odd[i], &a.csr), 0);
+		a.s.request = buf_bytes(&a.csr);
+		assert_not_judged(&a, 0, CA_ERROR);
+		forget(&a);
+	}
+	stop();
+}
+
 static void without_a_validator_nothing_is_believed(void **state)
 {
 	static const uint8_t zero[VERDICT_KEY_SIZE];
@@ -265,6 +362,10 @@ int main(void)
 		cmocka_unit_test(issues_what_was_stated_over_a_link),
 		cmocka_unit_test(a_gateway_that_lies_gets_nothing),
 		cmocka_unit_test(a_target_allows_the_names_of_its_scope),
+		cmocka_unit_test(nobody_is_asked_while_nothing_can_be_signed),
+		cmocka_unit_test(nobody_is_asked_while_nothing_can_be_written),
+		cmocka_unit_test(nobody_is_asked_for_who_has_too_many_waiting),
+		cmocka_unit_test(nobody_is_asked_about_what_cannot_be_issued),
 		cmocka_unit_test(without_a_validator_nothing_is_believed),
 	};
 
