@@ -324,7 +324,8 @@ static void print_bad(const struct authority *a, int64_t now, struct buf *out)
 	char end[CLOCK_TEXT_SIZE];
 
 	if (has_ended)
-		buf_printf(out, "its RA certificate ended at %s%s", clock_print_s(a->ended_s, end), *a->state ? ": " : "");
+		buf_printf(out, "its RA certificate ended at %s%s", clock_print_s(a->ended_s, end),
+			   *a->state ? ": " : "");
 	buf_append_str(out, *a->state ? a->state : has_ended ? "" : "no RA certificate yet");
 }
 
