@@ -373,7 +373,7 @@ int ca_get_crl_page(struct ca_door *ca, unsigned key_index, unsigned partition, 
 /* The same, whole: replaces what `der` held. */
 int ca_get_crl(struct ca_door *ca, unsigned key_index, unsigned partition, struct buf *der, struct ca_crl *info);
 
-/* ---- certificates of clients ---- */
+/* ---- certificates ---- */
 
 /* Which one: the issuer's Name in DER, and the serial number without octets that only make it positive. */
 struct ca_certificate_id {
@@ -382,13 +382,13 @@ struct ca_certificate_id {
 
 struct ca_certificate {
 	struct buf der;
-	unsigned key_index, partition; /* of the CRL that tells of it: ca_get_crl() */
+	unsigned key_index, partition; /* of the CRL that tells of it, or that its key signs: ca_get_crl() */
 };
 
 #define CA_CERTIFICATE_INIT ((struct ca_certificate){ .der = BUF_INIT(65536) })
 
-/* Whatever became of it: revoked ones and those that have ended, too. CA_CALL_NOT_FOUND: this CA has issued none of
- * that name, or not for this intermediary. CA_CALL_BUSY. */
+/* One that this CA has issued, whatever became of it: revoked ones and those that have ended, too; or its own. 0;
+ * CA_CALL_NOT_FOUND: none of that name, or not for this intermediary; CA_CALL_BUSY. */
 int ca_get_certificate(struct ca_door *ca, const struct ca_certificate_id *id, struct ca_certificate *out);
 
 /* ---- status ---- */

@@ -47,18 +47,34 @@ int certificate_dates(struct bytes certificate, int64_t *not_before_s, int64_t *
 	return asn1_seconds(X509_get0_notAfter(cert), not_after_s);
 }
 
+/* What is signed, behind the serial number. */
+static int read_number(struct bytes certificate, struct bytes *number, struct bytes *behind)
+{
+	struct bytes whole, version;
+
+	return der_expect(&certificate, DER_SEQUENCE, &whole) || der_expect(&whole, DER_SEQUENCE, behind) ||
+	       der_expect(behind, DER_CONTEXT_0, &version) || der_expect(behind, DER_INTEGER, number) ? -EINVAL : 0;
+}
+
 int certificate_serial(struct bytes certificate, struct bytes *serial)
 {
-	struct bytes whole, tbs, version, number;
+	struct bytes number, behind;
 
-	if (der_expect(&certificate, DER_SEQUENCE, &whole) || der_expect(&whole, DER_SEQUENCE, &tbs) ||
-	    der_expect(&tbs, DER_CONTEXT_0, &version) || der_expect(&tbs, DER_INTEGER, &number) || number.len == 0 ||
-	    number.ptr[0] & 0x80)
+	if (read_number(certificate, &number, &behind) || number.len == 0 || number.ptr[0] & 0x80)
 		return -EINVAL;
 	if (number.ptr[0] == 0)
 		number = bytes_of(number.ptr + 1, number.len - 1);
 	*serial = number;
 	return number.len > 0 && number.len <= SERIAL_OCTETS_MAX && number.ptr[0] ? 0 : -EINVAL;
+}
+
+int certificate_issuer(struct bytes certificate, struct bytes *issuer)
+{
+	struct bytes number, behind, content;
+	unsigned tag;
+
+	return read_number(certificate, &number, &behind) || der_expect(&behind, DER_SEQUENCE, &content) ||
+	       der_read(&behind, &tag, &content, issuer) || tag != DER_SEQUENCE ? -EINVAL : 0;
 }
 
 int certificate_subject(struct bytes certificate, char *out, size_t size)

@@ -14,5 +14,8 @@ int certificate_dates(struct bytes certificate, int64_t *not_before_s, int64_t *
 #define SERIAL_OCTETS_MAX 20 /* RFC 5280 4.1.2.2 */
 int certificate_serial(struct bytes certificate, struct bytes *serial);
 
+/* The issuer's Name as a span of `certificate`, DER. 0 or -EINVAL. */
+int certificate_issuer(struct bytes certificate, struct bytes *issuer);
+
 /* The subject in RFC 4514, cut to `size`. 0 or -EINVAL. */
 int certificate_subject(struct bytes certificate, char *out, size_t size);

@@ -15,10 +15,9 @@
 #include <openssl/x509.h>
 
 #include "core/base/base64.h"
-#include "core/base/der.h"
 #include "core/base/digest.h"
 #include "protocols/bundle.h"
-#include "protocols/signed_der.h"
+#include "protocols/scep/certificate_id.h"
 
 #define COLLECT_S 600 /* how long a reply that was lost can be asked for again */
 #define KEY_HASH_SIZE 20
@@ -39,16 +38,9 @@ struct enrolment {
 /* RFC 8894 2.3: made by the key of the request. Its dates, its serial number and its subject say nothing. */
 bool scep_is_self_issued(struct bytes certificate)
 {
-	struct bytes info, issuer, subject, content;
-	unsigned tag;
+	struct bytes issuer, subject;
 
-	if (signed_der_open(certificate, &info))
-		return false;
-	if (info.len && info.ptr[0] == DER_CONTEXT_0 && der_read(&info, &tag, &content, NULL))
-		return false;
-	return !der_expect(&info, DER_INTEGER, &content) && !der_expect(&info, DER_SEQUENCE, &content) &&
-	       !der_expect(&info, DER_SEQUENCE, &issuer) && !der_expect(&info, DER_SEQUENCE, &content) &&
-	       !der_expect(&info, DER_SEQUENCE, &subject) && bytes_equal(issuer, subject);
+	return scep_certificate_names(certificate, &issuer, &subject) && bytes_equal(issuer, subject);
 }
 
 static bool is_signed_by_itself(struct bytes request)

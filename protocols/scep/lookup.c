@@ -45,6 +45,15 @@ static int take_failure(struct scep_call *c, int e)
 					      "issued");
 }
 
+/* Clients that take the RA for the CA, because it is all that they were given, name it as the issuer. */
+static void name_issuer(const struct scep_call *c, struct ca_certificate_id *id)
+{
+	struct bytes issuer, subject;
+
+	if (scep_certificate_names(c->key->certificate, &issuer, &subject) && bytes_equal(id->issuer, subject))
+		id->issuer = issuer;
+}
+
 static int look_up(struct scep_call *c, struct ca_certificate *out)
 {
 	uint8_t nobodys[SCEP_SERIAL_MAX];
@@ -57,6 +66,7 @@ static int look_up(struct scep_call *c, struct ca_certificate *out)
 			return -EIO;
 		id = (struct ca_certificate_id){ bytes_of(NULL, 0), bytes_of(nobodys, sizeof(nobodys)) };
 	}
+	name_issuer(c, &id);
 	if (!scep_enter_wait(c))
 		return scep_later(c, 0);
 	e = ca_get_certificate(c->scep->ca, &id, out);

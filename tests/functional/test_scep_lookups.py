@@ -4,11 +4,13 @@ import os
 import subprocess
 import time
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from der import tlv
 from gatehouse import check, gatehouse, main
 from scep_client import add_scep, create_challenge, run
-from scep_raw import GET_CERT, GET_CRL, SUCCESS, Scep, identifier
+from scep_raw import GET_CERT, GET_CRL, SUCCESS, Scep, identifier, parts, read
 
 SCOPE = "dns:*.example"
 
@@ -90,6 +92,24 @@ def lists_tell_of_certificates(p, first, second):
     check(reply.status != SUCCESS, "a revoked one asks")
 
 
+def clients_name_what_they_have(p, first):
+    """Many ask for the list by the certificate of the CA, and who was given that of the RA alone takes it for the CA."""
+    with open(p.g.root, "rb") as f:
+        root = x509.load_pem_x509_certificate(f.read())
+    check(p.certificate(first, root) == [root], "the CA's own certificate is not found")
+    wanted = p.crl(first, first.certificate)
+    check(p.crl(first, root) == wanted, "another list by the certificate of the CA")
+    subject = p.scep.ra.subject.public_bytes()
+
+    def ask(about, kind):
+        octets = tlv(0x30, subject, list(parts(read(identifier(about))[1]))[1][2])
+        return p.scep.send(first, octets, kind=kind)
+
+    check(ask(first.certificate, GET_CERT).certificates(first) == [first.certificate], "not by the RA as its issuer")
+    for about in first.certificate, p.scep.ra:
+        check(ask(about, GET_CRL).crls(first) == [wanted], "another list by the RA as the issuer")
+
+
 def old_keys_have_lists_of_their_own(p, first):
     """The CA signs with another key; what the old one signed is in its list."""
     p.g.run_tool("ca", "rollover", "Test CA", code=None)
@@ -108,6 +128,7 @@ def lookups():
         p = Place(g)
         first, second = certificates_are_found(p)
         lists_tell_of_certificates(p, first, second)
+        clients_name_what_they_have(p, first)
         old_keys_have_lists_of_their_own(p, first)
 
 

@@ -436,6 +436,7 @@ static void find_certificate(bool over_link)
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
 	OWNED(arena) arena = NULL;
 	uint8_t longer[SERIAL_OCTETS_MAX + 1] = { 0 };
+	OWNED_BUF chain = BUF_INIT(65536);
 	struct ca_certificate_id id;
 	struct bytes der;
 
@@ -459,6 +460,11 @@ static void find_certificate(bool over_link)
 	/* Known from the audit trail alone, it has no octets. */
 	assert_true(rig_write(&rig, "UPDATE certificates SET certificate=x''"));
 	assert_int_equal(get_certificate(rig.door, id.issuer, id.serial, der), CA_CALL_NOT_FOUND);
+	/* Clients ask for the list by the certificate of the CA. */
+	assert_int_equal(ca_get_chain(rig.door, &chain), 0);
+	id = id_of(arena, buf_bytes(&chain));
+	assert_int_equal(get_certificate(rig.door, id.issuer, id.serial, buf_bytes(&chain)), 0);
+	assert_int_equal(get_certificate(rig.door, bytes_of(NULL, 0), id.serial, der), CA_CALL_NOT_FOUND);
 	rig_fini(&rig);
 }
 

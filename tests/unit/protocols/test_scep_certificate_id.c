@@ -58,12 +58,49 @@ static void refuses_what_is_none(void **state)
 			fail_msg("%zu is taken", i);
 }
 
+#define OTHER_NAME "\x30\x0c\x31\x0a\x30\x08\x06\x03\x55\x04\x03\x0c\x01" "B"
+#define ALGORITHM "\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02"
+#define BEHIND ALGORITHM "\x03\x02\x00\x01"
+#define DATES "\x30\x00"
+
+static void reads_both_names(void **state)
+{
+	struct bytes issuer, subject;
+
+	assert_true(scep_certificate_names(OCTETS("\x30\x44\x30\x32\xa0\x03\x02\x01\x02\x02\x01\x07" ALGORITHM NAME
+						  DATES OTHER_NAME BEHIND), &issuer, &subject));
+	assert_true(bytes_equal(issuer, OCTETS(NAME)));
+	assert_true(bytes_equal(subject, OCTETS(OTHER_NAME)));
+	/* Of version 1. */
+	assert_true(scep_certificate_names(OCTETS("\x30\x3f\x30\x2d\x02\x01\x07" ALGORITHM OTHER_NAME DATES NAME
+						  BEHIND), &issuer, &subject));
+	assert_true(bytes_equal(issuer, OCTETS(OTHER_NAME)));
+	assert_true(bytes_equal(subject, OCTETS(NAME)));
+}
+
+static void no_certificate_has_no_names(void **state)
+{
+	static const struct bytes wrong[] = {
+		{ NULL, 0 },
+		{ (const uint8_t *)"\x30\x11" NAME "\x02\x01\x07", 19 },
+		{ (const uint8_t *)"\x30\x23\x30\x11\x02\x01\x07" ALGORITHM "\x31\x00" BEHIND, 37 }, /* a SET */
+		{ (const uint8_t *)"\x30\x31\x30\x1f\x02\x01\x07" ALGORITHM NAME DATES BEHIND, 51 }, /* no subject */
+	};
+	struct bytes issuer, subject;
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		if (scep_certificate_names(wrong[i], &issuer, &subject))
+			fail_msg("%zu is taken", i);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_issuer_and_serial),
 		cmocka_unit_test(an_octet_that_makes_a_serial_positive_is_not_part_of_it),
 		cmocka_unit_test(refuses_what_is_none),
+		cmocka_unit_test(reads_both_names),
+		cmocka_unit_test(no_certificate_has_no_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
