@@ -81,6 +81,7 @@ enum {
 };
 
 #define JUDGEMENT_TIMEOUT_MAX_MS 10000
+#define JUDGEMENT_GOOD_MS 60000 /* how long the core takes the statement */
 
 struct validator {
 	/* 0 with `out` filled (the result is forgotten once returned), VALIDATION_RUNNING, VALIDATION_BUSY, negative.

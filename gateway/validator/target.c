@@ -18,7 +18,6 @@
 #define TARGETS_MAX 64
 #define AUTHORITIES_MAX ((size_t)1 << 20)
 #define SCOPE_MAX ((size_t)51200)
-#define STATEMENT_MS 60000 /* from the target's answer to the core, which is a moment away */
 
 static const struct target_kind *const kinds[] = { &target_intune, &target_webhook, NULL };
 const char *const validator_target_kinds[] = { "intune", "webhook", NULL };
@@ -330,7 +329,7 @@ static void note(const struct target_call *c, const char *event, int e, int64_t 
 static int state_it(const struct targets *t, const struct target_call *c, struct buf *statement)
 {
 	struct verdict v = { .target = c->target->name, .endpoint = c->endpoint, .scope = c->target->scope,
-			     .until_ms = clock_wall_ms() + STATEMENT_MS };
+			     .until_ms = clock_wall_ms() + JUDGEMENT_GOOD_MS };
 
 	memcpy(v.transaction_key, c->what->transaction_key, sizeof(v.transaction_key));
 	return digest_sha256(c->what->request, v.request) ? -EIO : verdict_write(t->verdict_key, &v, statement);

@@ -249,7 +249,9 @@ static int judge_and_submit(struct scep_call *c, struct enrolment *n, struct ca_
 	if (e)
 		return e;
 	n->claim.message = buf_bytes(&statement);
-	return scep_take_judged(c, n->csr.der, submit(c, n, out), out);
+	e = submit(c, n, out);
+	scep_settle_statement(c, &n->csr, key, e, out);
+	return scep_take_judged(c, n->csr.der, e, out);
 }
 
 /* ---- the answer ---- */

@@ -13,8 +13,46 @@
 #include "core/base/digest.h"
 
 #define RETRY_AFTER_S 15
+/* The statement is used a moment after it was kept, and by then it must still be good. */
+#define STATEMENT_KEEP_MS (JUDGEMENT_GOOD_MS - 10000)
+/* So that messages that are played over and over do not come to the target, whose answer would be the same. Not longer:
+ * who has set right there what was wrong need not wait. */
+#define DENIAL_KEEP_MS 5000
+#define STATEMENTS_MAX 4096
+#define STATEMENTS_OCTETS ((size_t)8 << 20)
+#define CASES_MAX 8192
+#define CASES_OCTETS ((size_t)32 << 20)
+#define CASE_KEEP_MS ((int64_t)366 * 86400 * 1000)
+#define TOLD_MAX 16384
+#define TOLD_KEEP_MS ((int64_t)86400 * 1000)
 
-int scep_judge(struct scep_call *c, const struct proto_csr *csr, const uint8_t *transaction_key, struct buf *statement)
+int scep_judged_new(struct scep_judged *j)
+{
+	int e = memo_new(&j->statements, STATEMENTS_MAX, STATEMENTS_OCTETS);
+
+	if (!e)
+		e = memo_new(&j->cases, CASES_MAX, CASES_OCTETS);
+	return e ? e : memo_new(&j->told, TOLD_MAX, 0);
+}
+
+void scep_judged_fini(struct scep_judged *j)
+{
+	memo_drop(&j->statements);
+	memo_drop(&j->cases);
+	memo_drop(&j->told);
+}
+
+/* ---- the question ---- */
+
+/* Whoever sends the same octets in the same transaction asks the same. */
+static int name_question(const struct proto_csr *csr, const uint8_t *transaction_key, uint8_t key[static MEMO_KEY_SIZE])
+{
+	struct bytes pieces[] = { bytes_of(transaction_key, CA_TRANSACTION_KEY_SIZE), csr->der };
+
+	return digest_sha256_pieces(pieces, sizeof(pieces) / sizeof(*pieces), key);
+}
+
+static int ask(struct scep_call *c, const struct proto_csr *csr, const uint8_t *transaction_key, struct buf *statement)
 {
 	const struct validator *judge = c->scep->judge;
 	const struct judgement what = {
@@ -24,7 +62,33 @@ int scep_judge(struct scep_call *c, const struct proto_csr *csr, const uint8_t *
 		.transaction_id = scep_print_transaction_id(c),
 		.transaction_key = transaction_key,
 	};
-	int e = what.transaction_id ? judge->judge(judge->state, &what, statement) : -ENOMEM;
+
+	return what.transaction_id ? judge->judge(judge->state, &what, statement) : -ENOMEM;
+}
+
+/* Once: of two equal messages that come at a time the second one waits. What the target has allowed is kept until the
+ * core has taken it, should the core not answer at first: the target may have spent the challenge. */
+static int ask_once(struct scep_call *c, const struct proto_csr *csr, const uint8_t *transaction_key,
+		    struct buf *statement)
+{
+	struct memo *statements = c->scep->judged.statements;
+	uint8_t key[MEMO_KEY_SIZE];
+	int verdict = JUDGEMENT_BUSY;
+	int e = name_question(csr, transaction_key, key);
+
+	if (!e)
+		e = memo_begin(statements, key, JUDGEMENT_TIMEOUT_MAX_MS, &verdict, statement);
+	if (e)
+		return e < 0 ? e : verdict;
+	verdict = ask(c, csr, transaction_key, statement);
+	memo_keep(statements, key, verdict, buf_bytes(statement),
+		  verdict == 0 ? STATEMENT_KEEP_MS : verdict == JUDGEMENT_DENIED ? DENIAL_KEEP_MS : 0);
+	return verdict;
+}
+
+int scep_judge(struct scep_call *c, const struct proto_csr *csr, const uint8_t *transaction_key, struct buf *statement)
+{
+	int e = ask_once(c, csr, transaction_key, statement);
 
 	if (e == JUDGEMENT_DENIED) {
 		atomic_fetch_add(&c->scep->n_judged_against, 1);
@@ -35,6 +99,19 @@ int scep_judge(struct scep_call *c, const struct proto_csr *csr, const uint8_t *
 		return scep_later(c, RETRY_AFTER_S);
 	}
 	return e;
+}
+
+/* A failure of ours that ends in ERROR may be over when the client comes again, as a challenge of the core's comes back
+ * then. */
+void scep_settle_statement(struct scep_call *c, const struct proto_csr *csr, const uint8_t *transaction_key, int e,
+			   const struct ca_outcome *out)
+{
+	uint8_t key[MEMO_KEY_SIZE];
+
+	if (e < 0 || e == CA_CALL_BUSY || (!e && out->disposition == CA_ERROR))
+		return;
+	if (!name_question(csr, transaction_key, key))
+		memo_forget(c->scep->judged.statements, key);
 }
 
 /* ---- the end ---- */
@@ -108,11 +185,34 @@ static int tell(struct scep_call *c, struct bytes request, const struct ca_outco
 	return e ? e : judge->notify(judge->state, &n);
 }
 
+/* About one request, whatever becomes of it later, as when it is revoked. Whoever asks at the same time waits. */
+static int tell_once(struct scep_call *c, const uint8_t *poll_key, struct bytes request, const struct ca_outcome *out)
+{
+	struct memo *told = c->scep->judged.told;
+	struct bytes pieces[] = { bytes_of(poll_key, CA_POLL_KEY_SIZE), bytes_of(&out->id, sizeof(out->id)) };
+	uint8_t key[MEMO_KEY_SIZE];
+	int e = digest_sha256_pieces(pieces, sizeof(pieces) / sizeof(*pieces), key);
+
+	if (!e)
+		e = memo_begin(told, key, JUDGEMENT_TIMEOUT_MAX_MS, NULL, NULL);
+	if (e)
+		return e == MEMO_KNOWN ? 0 : e == MEMO_BUSY ? JUDGEMENT_BUSY : e;
+	e = tell(c, request, out);
+	memo_keep(told, key, 0, bytes_of(NULL, 0), e ? 0 : TOLD_KEEP_MS);
+	return e;
+}
+
+static void keep_case(struct scep_call *c, const uint8_t *key, struct bytes request)
+{
+	if (request.len)
+		memo_keep(c->scep->judged.cases, key, 0, request, CASE_KEEP_MS);
+}
+
 /* The target has not been told: whoever asks again has it told again. */
 static int hold_back(struct scep_call *c, const uint8_t *key, struct bytes request)
 {
 	atomic_fetch_add(&c->scep->n_untold, 1);
-	scep_cases_keep(c->scep->cases, key, request);
+	keep_case(c, key, request);
 	buf_reset(&c->bag);
 	c->status = SCEP_PENDING;
 	return 0;
@@ -129,21 +229,19 @@ int scep_take_judged(struct scep_call *c, struct bytes request, int e, const str
 		return e;
 	if (scep_poll_key(c, key))
 		return -EIO;
-	if (!request.len) {
-		scep_cases_find(c->scep->cases, key, &kept);
+	if (!request.len && memo_find(c->scep->judged.cases, key, NULL, &kept))
 		request = buf_bytes(&kept);
-	}
 	if (c->status == SCEP_PENDING) {
-		scep_cases_keep(c->scep->cases, key, request);
+		keep_case(c, key, request);
 		return e;
 	}
-	told = tell(c, request, out);
+	told = tell_once(c, key, request, out);
 	if (told < 0)
 		return told;
 	if (c->status == SCEP_SUCCESS && told == NOTIFICATION_LOST)
 		return scep_fail(c, SCEP_BAD_REQUEST, "the request is not known any more; send it again");
 	if (c->status == SCEP_SUCCESS && told)
 		return hold_back(c, key, request);
-	scep_cases_forget(c->scep->cases, key);
+	memo_forget(c->scep->judged.cases, key);
 	return e;
 }

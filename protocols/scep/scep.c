@@ -115,7 +115,7 @@ static void scep_drop(struct scep **sp)
 		free((char *)s->attributes[i].value);
 	}
 	limit_drop(&s->failure_limit);
-	scep_cases_drop(&s->cases);
+	scep_judged_fini(&s->judged);
 	scep_next_drop(&s->next);
 	free(s->attributes);
 	free(s->endpoint);
@@ -193,7 +193,7 @@ static int scep_init(void **state, const struct proto_env *env, const struct con
 	if (!e)
 		e = scep_next_new(&s->next);
 	if (!e && s->judge)
-		e = scep_cases_new(&s->cases);
+		e = scep_judged_new(&s->judged);
 	if (e)
 		return e;
 	e = copy_attributes(s, conf, why, why_size);

@@ -11,6 +11,7 @@
 #include "protocols/adapter.h"
 #include "protocols/csr.h"
 #include "protocols/limit.h"
+#include "protocols/memo.h"
 #include "protocols/scep/envelope.h"
 #include "protocols/scep/message.h"
 #include "protocols/scep/reply.h"
@@ -29,12 +30,20 @@ enum scep_cacert { SCEP_CACERT_CHAIN, SCEP_CACERT_RA, SCEP_CACERT_RA_ONLY, SCEP_
 
 struct scep_next;
 
+/* What is known of requests whose challenges a target judges. */
+struct scep_judged {
+	struct memo *statements; /* what the target said, until the core has taken it; by what it was asked */
+	struct memo *cases;      /* those that are not at their end, by poll key: a target wants to hear of the end with
+				  * the request, and clients ask again without it */
+	struct memo *told;       /* of whose end it has heard, by poll key and number of the request */
+};
+
 struct scep {
 	struct ca_door *ca;
 	const struct proto_waits *waits;
 	const struct proto_ra *ra;
-	struct scep_cases *cases;      /* with `judge` */
 	const struct validator *judge; /* asks who judges the challenges; NULL: the core does */
+	struct scep_judged judged;     /* with `judge` */
 	char *endpoint, *profile;
 	enum scep_legacy legacy;
 	bool takes_oaep;
@@ -147,28 +156,22 @@ int scep_get_crl(struct scep_call *c);
 
 #define SCEP_STATEMENT_MAX ((size_t)65568)
 
+int scep_judged_new(struct scep_judged *j);
+void scep_judged_fini(struct scep_judged *j);
+
 /* Ask the target of the endpoint about a request, while the caller may wait. 0: allowed, with the statement for the
  * core; SCEP_ANSWERED; negative. */
 int scep_judge(struct scep_call *c, const struct proto_csr *csr, const uint8_t *transaction_key,
 	       struct buf *statement);
 
-/* As scep_take_outcome(), for a request that is the target's to judge: it hears of the end first, with `request`
- * (empty: the client asks without it). A certificate of which it has not heard is not given out; the client is told
+/* What came of the submission with that statement: whoever repeats it needs the statement again, or not. */
+void scep_settle_statement(struct scep_call *c, const struct proto_csr *csr, const uint8_t *transaction_key, int e,
+			   const struct ca_outcome *out);
+
+/* As scep_take_outcome(), for a request that is the target's to judge: it hears of the end first, and once, with
+ * `request` (empty: the client asks without it). A certificate of which it has not heard is not given out; the client is told
  * to ask again, and then it is told again. */
 int scep_take_judged(struct scep_call *c, struct bytes request, int e, const struct ca_outcome *out);
-
-/* ---- protocols/scep/cases.c ---- */
-
-/* Requests that targets have allowed and that are not at their end, by poll key: a target wants to hear of the end with
- * the request, and clients ask again without it. In memory only; the oldest go. */
-struct scep_cases;
-
-int scep_cases_new(struct scep_cases **out);
-void scep_cases_drop(struct scep_cases **c);
-void scep_cases_keep(struct scep_cases *c, const uint8_t key[static CA_POLL_KEY_SIZE], struct bytes request);
-/* Append it; nothing when it is not there. */
-void scep_cases_find(struct scep_cases *c, const uint8_t key[static CA_POLL_KEY_SIZE], struct buf *request);
-void scep_cases_forget(struct scep_cases *c, const uint8_t key[static CA_POLL_KEY_SIZE]);
 
 /* ---- protocols/scep/poll.c ---- */
 

@@ -8,13 +8,14 @@ import json
 import os
 import ssl
 import threading
+import time
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from gatehouse import hand_to
+from gatehouse import check, hand_to
 from scep_raw import name
 
 
@@ -112,6 +113,13 @@ class Target:
     def stop(self):
         self.server.shutdown()
         self.server.server_close()
+
+
+def wait_until(is_so, what, wait_s=30):
+    end = time.monotonic() + wait_s
+    while not is_so():
+        check(time.monotonic() < end, what)
+        time.sleep(0.1)
 
 
 def add_targets(g, *targets):

@@ -5,6 +5,7 @@ import concurrent.futures
 import hashlib
 import hmac
 import os
+import signal
 import threading
 import time
 import urllib.request
@@ -14,7 +15,7 @@ from cryptography import x509
 from gatehouse import check, gatehouse, main
 from scep_client import Strongswan, add_scep
 from scep_raw import (BAD_REQUEST, CERT_POLL, FAILURE, PENDING, SUCCESS, Scep, Sender, make_csr, new_key, pki_message)
-from scep_target import Target, add_targets
+from scep_target import Target, add_targets, wait_until
 
 SECRET = b"thirty-two octets or thereabouts"
 GOOD = "good \u00e4 \"challenge\""
@@ -167,6 +168,49 @@ def a_repeat_is_not_judged_again(p):
     check(p.count() == ready + 1, "something else was issued")
 
 
+def equal_messages_at_a_time(p):
+    """As from a client that is impatient: the target is asked once, and all get what it said."""
+    go, used = threading.Event(), threading.Semaphore(1)
+    p.answers["twice"] = lambda asked: (go.wait(20), (200, {"allow": used.acquire(blocking=False)}))[1]
+    at, sender = len(p.target.asked), Sender()
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        sent = [pool.submit(p.status, "twice", "twice.example", sender=sender, transaction=b"twice") for _ in range(3)]
+        wait_until(lambda: len(p.target.asked) > at, "the target is not asked")
+        time.sleep(1)  # for the others to arrive; one that does not is answered all the same
+        go.set()
+        leaves = [s.result().certificates(sender)[0] for s in sent]
+    check(len({leaf.serial_number for leaf in leaves}) == 1, "there are several certificates")
+    check(len(p.target.asked) == at + 1, f"it was asked {len(p.target.asked) - at} times")
+
+
+def a_core_that_does_not_answer(p):
+    """What the target has allowed is not lost when the core cannot take it at first."""
+    used, core = threading.Semaphore(1), p.g.wait_role("core")
+    p.answers["away"] = lambda asked: (os.kill(core, signal.SIGSTOP), (200, {"allow": used.acquire(blocking=False)}))[1]
+    at, sender = len(p.target.asked), Sender()
+    send = lambda: p.send("away", "away.example", sender=sender, transaction=b"away")
+    try:
+        check(send()[2].code == 503, "the core answers")
+    finally:
+        os.kill(core, signal.SIGCONT)
+    wait_until(lambda: send()[2].code == 200, p.g.log_tail())
+    scep, _, reply = send()
+    check(reply.read(scep.ra).status == SUCCESS, "the challenge was spent for nothing")
+    check(len(p.target.asked) == at + 1, f"it was asked {len(p.target.asked) - at} times")
+
+
+def a_denial_is_known_for_a_moment(p):
+    """Who plays one message over and over does not reach the target each time; and what it says later counts later."""
+    p.answers["later"] = (200, {"allow": False})
+    at, begin, sender = len(p.target.asked), time.monotonic(), Sender()
+    send = lambda: p.status("later", "later.example", sender=sender, transaction=b"later")
+    for _ in range(5):
+        check(send().status == FAILURE, "it was denied")
+    check(len(p.target.asked) == at + 1 or time.monotonic() - begin > 4, f"it was asked {len(p.target.asked) - at} times")
+    p.answers["later"] = (200, {"allow": True})
+    wait_until(lambda: send().status == SUCCESS, "what was denied once is denied for ever")
+
+
 def a_long_challenge(p):
     """MDM systems put whole documents into it."""
     long = "x" * 4096
@@ -223,7 +267,8 @@ def targets_judge():
     p = Place()
     with gatehouse(p.set_up) as g:
         for test in (what_it_is_told, what_does_not_allow, who_it_must_be, which_names_it_may_allow,
-                     a_repeat_is_not_judged_again, a_long_challenge, a_slow_one_holds_up_nobody,
+                     a_repeat_is_not_judged_again,
+                     equal_messages_at_a_time, a_core_that_does_not_answer, a_denial_is_known_for_a_moment, a_long_challenge, a_slow_one_holds_up_nobody,
                      a_validator_that_is_away, strongswan_enrols, nothing_of_it_is_in_the_log):
             begin = time.monotonic()
             test(p)
