@@ -169,8 +169,8 @@ void scep_settle_statement(struct scep_call *c, const struct proto_csr *csr, con
 			   const struct ca_outcome *out);
 
 /* As scep_take_outcome(), for a request that is the target's to judge: it hears of the end first, and once, with
- * `request` (empty: the client asks without it). A certificate of which it has not heard is not given out; the client is told
- * to ask again, and then it is told again. */
+ * `request` (empty: the client asks without it). A certificate of which it has not heard is not given out; the client
+ * is told to ask again, and then it is told again. */
 int scep_take_judged(struct scep_call *c, struct bytes request, int e, const struct ca_outcome *out);
 
 /* ---- protocols/scep/poll.c ---- */
