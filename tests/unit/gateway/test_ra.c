@@ -621,6 +621,7 @@ static void another_type_of_key_is_made_when_the_configuration_says_so(void **st
 {
 	start_still("rsa-2048");
 	stop();
+	clock_fake_advance(HOUR_MS);
 	start_still("rsa-3072");
 	assert_int_equal(core.submissions, 1);
 	assert_int_equal(list(NULL), 2);
