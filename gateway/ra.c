@@ -320,13 +320,12 @@ static void print_good(struct authority *a, const struct gw_ra_key *newest, int6
 
 static void print_bad(const struct authority *a, int64_t now, struct buf *out)
 {
-	bool has_ended = a->ended_s && a->ended_s <= now;
+	int64_t end_s = gw_ra_last_end(a, now);
 	char end[CLOCK_TEXT_SIZE];
 
-	if (has_ended)
-		buf_printf(out, "its RA certificate ended at %s%s", clock_print_s(a->ended_s, end),
-			   *a->state ? ": " : "");
-	buf_append_str(out, *a->state ? a->state : has_ended ? "" : "no RA certificate yet");
+	if (end_s)
+		buf_printf(out, "its RA certificate ended at %s%s", clock_print_s(end_s, end), *a->state ? ": " : "");
+	buf_append_str(out, *a->state ? a->state : end_s ? "" : "no RA certificate yet");
 }
 
 static bool print_line(struct authority *a, int64_t now, struct buf *out)
@@ -361,7 +360,7 @@ static long long not_after(struct authority *a, int64_t now)
 {
 	const struct ra_key *key = gw_ra_newest_key(a, now);
 
-	return key ? key->octets.not_after_s : a->ended_s;
+	return key ? key->octets.not_after_s : gw_ra_last_end(a, now);
 }
 
 static long long older_keys(struct authority *a, int64_t now)

@@ -33,7 +33,7 @@ struct authority {
 	size_t n_names;
 	struct ra_key *keys[RA_KEYS_MAX]; /* by their begin; changed by the thread, under the lock, as the next two */
 	unsigned n_keys;
-	int64_t ended_s;        /* the latest end of those that were there; 0: none has ended */
+	int64_t ended_s;        /* the end of the one that left last; 0: none has */
 	unsigned last_number;
 	int64_t retry_ms;       /* monotonic: not before */
 	unsigned back_off_ms;
@@ -71,9 +71,12 @@ int gw_ra_add_key(struct authority *a, struct ra_key *take_key);
 
 /* That for new messages; NULL: none is in force. By the thread, or under the lock. */
 struct ra_key *gw_ra_newest_key(struct authority *a, int64_t now_s);
+
+/* When the last one that was in force ended; 0: none has. As above. */
+int64_t gw_ra_last_end(const struct authority *a, int64_t now_s);
 bool gw_ra_has_key(const struct authority *a, struct bytes spki);
 
-/* Let those go whose certificate has ended, or `with_future` has not begun, here and in the signer; one that is in use
+/* Let those go whose certificate ended a minute ago, or `with_future` has not begun, here and in the signer; one that is in use
  * goes next time. */
 void gw_ra_retire_keys(struct authority *a, int64_t now_s, bool with_future);
 void gw_ra_drop_keys(struct authority *a);

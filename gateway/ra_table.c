@@ -13,6 +13,9 @@ bool gw_ra_is_in_force(const struct gw_ra_key *key, int64_t now_s)
 	return key->certificate.len && key->not_before_s <= now_s && now_s < key->not_after_s;
 }
 
+/* What came before the end is answered after it. */
+#define LAST_ANSWERS_S 60
+
 static void drop_key(struct ra_key **key)
 {
 	gw_ra_key_fini(&(*key)->octets);
@@ -49,6 +52,16 @@ struct ra_key *gw_ra_newest_key(struct authority *a, int64_t now_s)
 	return NULL;
 }
 
+int64_t gw_ra_last_end(const struct authority *a, int64_t now_s)
+{
+	int64_t end_s = a->ended_s <= now_s ? a->ended_s : 0;
+
+	for (unsigned i = 0; i < a->n_keys; i++)
+		if (a->keys[i]->octets.not_after_s <= now_s && a->keys[i]->octets.not_after_s > end_s)
+			end_s = a->keys[i]->octets.not_after_s;
+	return end_s;
+}
+
 bool gw_ra_has_key(const struct authority *a, struct bytes spki)
 {
 	for (unsigned i = 0; i < a->n_keys; i++)
@@ -67,13 +80,14 @@ static struct ra_key *take_out(struct authority *a, int64_t now_s, bool with_fut
 	for (at = 0; at < a->n_keys && !key; at++) {
 		const struct ra_key *k = a->keys[at];
 
-		if (!k->users && (now_s >= k->octets.not_after_s || (with_future && now_s < k->octets.not_before_s)))
+		if (!k->users && (now_s >= k->octets.not_after_s + LAST_ANSWERS_S ||
+				  (with_future && now_s < k->octets.not_before_s)))
 			key = a->keys[at];
 	}
 	if (key) {
 		a->n_keys--;
 		memmove(a->keys + at - 1, a->keys + at, (a->n_keys + 1 - at) * sizeof(*a->keys));
-		if (key->octets.not_after_s <= now_s && key->octets.not_after_s > a->ended_s)
+		if (key->octets.not_after_s <= now_s)
 			a->ended_s = key->octets.not_after_s;
 	}
 	pthread_mutex_unlock(&a->ras->lock);

@@ -98,18 +98,23 @@ static const EVP_CIPHER *fetched[sizeof(ciphers) / sizeof(*ciphers)];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* Single DES is fetched in a context of its own: in the common one, which TLS uses, it does not exist. */
+static const EVP_CIPHER *fetch_old(const char *name)
+{
+	OSSL_LIB_CTX *old = OSSL_LIB_CTX_new();
+	const EVP_CIPHER *cipher = NULL;
+
+	if (old && OSSL_PROVIDER_load(old, "legacy") && OSSL_PROVIDER_load(old, "default"))
+		cipher = EVP_CIPHER_fetch(old, name, NULL);
+	if (!cipher)
+		OSSL_LIB_CTX_free(old);
+	return cipher;
+}
+
 static void fetch_all(void)
 {
-	OSSL_LIB_CTX *old = NULL;
-
-	for (size_t i = 0; i < sizeof(ciphers) / sizeof(*ciphers); i++) {
-		if (ciphers[i].from == SCEP_LEGACY_DES && !old) {
-			old = OSSL_LIB_CTX_new();
-			if (old && (!OSSL_PROVIDER_load(old, "legacy") || !OSSL_PROVIDER_load(old, "default")))
-				continue;
-		}
-		fetched[i] = EVP_CIPHER_fetch(ciphers[i].from == SCEP_LEGACY_DES ? old : NULL, ciphers[i].name, NULL);
-	}
+	for (size_t i = 0; i < sizeof(ciphers) / sizeof(*ciphers); i++)
+		fetched[i] = ciphers[i].from == SCEP_LEGACY_DES ? fetch_old(ciphers[i].name) :
+								  EVP_CIPHER_fetch(NULL, ciphers[i].name, NULL);
 	ERR_clear_error();
 }
 
@@ -117,4 +122,12 @@ const EVP_CIPHER *scep_cipher_get(const struct scep_cipher *cipher)
 {
 	pthread_once(&once, fetch_all);
 	return fetched[cipher - ciphers];
+}
+
+const char *scep_cipher_missing(enum scep_legacy legacy)
+{
+	for (size_t i = 0; i < sizeof(ciphers) / sizeof(*ciphers); i++)
+		if (ciphers[i].from <= legacy && !scep_cipher_get(&ciphers[i]))
+			return ciphers[i].name;
+	return NULL;
 }

@@ -48,3 +48,6 @@ const struct scep_cipher *scep_cipher_for_reply(const struct scep_cipher *asked)
 /* A cipher of libcrypto, of a context of its own where only the legacy provider has it; NULL: it has not. Lives as
  * long as the process. */
 const EVP_CIPHER *scep_cipher_get(const struct scep_cipher *cipher);
+
+/* The name of a cipher that this setting takes and libcrypto has not; NULL: it has all of them. */
+const char *scep_cipher_missing(enum scep_legacy legacy);

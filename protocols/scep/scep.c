@@ -14,7 +14,8 @@
 
 static const struct conf_option scep_options[] = {
 	{ "ra-key", CONF_CHOICE, "rsa-2048|rsa-3072|rsa-4096", "rsa-2048",
-	  "Type of the key that clients encrypt to; a change counts from the next renewal of its certificate.", NULL,
+	  "Type of the key that clients encrypt to; a change counts at the next start, and messages for "
+	  "the key before are answered until its certificate ends.", NULL,
 	  NULL },
 	{ "legacy", CONF_CHOICE, "none|sha1-3des|des", "none",
 	  "What old clients may sign and encrypt with besides: SHA-1 and Triple-DES, or single DES too, which anybody "
@@ -134,13 +135,35 @@ static unsigned choice(const struct conf_section *conf, const char *name, const 
 	return i;
 }
 
-static void read_settings(struct scep *s, const struct conf_section *conf)
+static enum scep_legacy read_level(const struct conf_section *conf)
 {
 	static const char *const legacies[] = { "none", "sha1-3des", "des" };
+
+	return (enum scep_legacy)choice(conf, "legacy", legacies);
+}
+
+/* What is promised to old clients must be there: for them each request would fail with a number and no reason. */
+static int scep_check(const struct conf_section *conf, char *why, size_t why_size)
+{
+	enum scep_legacy legacy = read_level(conf);
+	const char *missing = legacy == SCEP_LEGACY_NONE ? NULL : scep_cipher_missing(legacy);
+
+	if (!missing)
+		return 0;
+	snprintf(why, why_size, legacy == SCEP_LEGACY_DES ?
+		 "'legacy: des' needs %s of OpenSSL's legacy provider, which is not there or cannot be loaded: install "
+		 "it (from Debian 13 on the package openssl-provider-legacy), or write 'legacy: sha1-3des'" :
+		 "'legacy: sha1-3des' needs %s, which OpenSSL does not have as it is configured here: see openssl list "
+		 "-cipher-algorithms, or leave 'legacy' out", missing);
+	return -ENOTSUP;
+}
+
+static void read_settings(struct scep *s, const struct conf_section *conf)
+{
 	static const char *const cacerts[] = { "chain", "ra", "ra-only", "ca" };
 	static const char *const bags[] = { "leaf", "chain" };
 
-	s->legacy = (enum scep_legacy)choice(conf, "legacy", legacies);
+	s->legacy = read_level(conf);
 	s->cacert = (enum scep_cacert)choice(conf, "ca-certificates", cacerts);
 	s->bag = (enum scep_bag)choice(conf, "reply", bags);
 	s->takes_oaep = conf_bool(conf, "oaep");
@@ -315,6 +338,7 @@ const struct proto_adapter proto_scep = {
 	.body_max = SCEP_BODY_MAX,
 	.options = scep_options,
 	.routes = scep_routes,
+	.check = scep_check,
 	.init = scep_init,
 	.fini = scep_fini,
 	.weakness = weakness,

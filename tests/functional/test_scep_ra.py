@@ -1,0 +1,142 @@
+#!/usr/bin/python3
+"""The life of a SCEP endpoint's key against a real core: renewal after two thirds, the end of the one before, approval over
+a restart, and old algorithms that OpenSSL has not."""
+import datetime
+import os
+import subprocess
+import time
+
+from gatehouse import DAEMON, RULES, check, gatehouse, main
+from scep_client import add_scep, create_challenge
+from scep_raw import BAD_ALG, FAILURE, Scep, Sender, envelope, make_csr, pki_message
+
+# Twenty seconds of it lie in the past: the next one is due after twenty more, and it ends forty seconds after it came.
+LIFETIME_S, BACKDATE_S = 60, 20
+SHORT = f"""
+        - name: short
+          when: {{profile: [scep-ra]}}
+          then: issue
+          set: {{lifetime: {LIFETIME_S}s}}"""
+HELD = """
+        - name: look
+          when: {profile: [scep-ra]}
+          then: pend
+          reason: who is this authority"""
+PROFILE = f"""  - name: scep-ra
+    lifetime: 5m
+    backdate: {BACKDATE_S}s
+    keys: [rsa]
+    key-usage: [digitalSignature, keyEncipherment]
+    ext-key-usage: [emailProtection]
+"""
+
+
+def wait(what, condition, wait_s=120):
+    end = time.monotonic() + wait_s
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"not after {wait_s} s: {what}")
+
+
+def ra_requests(g):
+    return [r for r in g.requests() if r["profile"] == "scep-ra"]
+
+
+def files(g):
+    return [f for f in os.listdir(os.path.join(g.data, "gateway")) if f.startswith("ra-scep.")]
+
+
+def has_ended(certificate):
+    return datetime.datetime.utcnow() > certificate.not_valid_after
+
+
+def send_to(scep, ra, text, challenge):
+    sender = Sender(text=text)
+    return scep.post(pki_message(sender, envelope(ra, make_csr(sender.key, text, challenge)))), sender
+
+
+def the_next_one(g, before):
+    found = wait("the certificate is not renewed", lambda: (s := answers(g)) and s.ra != before and s)
+    due = before.not_valid_before + (before.not_valid_after - before.not_valid_before) * 2 / 3
+    came = found.ra.not_valid_before + datetime.timedelta(seconds=BACKDATE_S)
+    check(came >= due - datetime.timedelta(seconds=2), f"due at {due}, renewed at {came}")
+    return found
+
+
+def the_one_before_answers_until_its_end(g, old, challenge):
+    reply, sender = send_to(old, old.ra, "kept.example", challenge)
+    # A slow machine may have come too late to say something about that.
+    if not has_ended(old.ra):
+        check(reply.read(old.ra).certificates(sender), "no certificate")
+    wait("it does not end", lambda: has_ended(old.ra))
+    reply = send_to(old, old.ra, "late.example", challenge)[0].read()
+    check((reply.status, reply.fail) == (FAILURE, BAD_ALG), f"{reply.status} {reply.fail} {reply.fail_text}")
+    check("fetch the one of this registration authority with GetCACert" in reply.fail_text, reply.fail_text)
+    scep = wait("no answer", lambda: answers(g))
+    reply, sender = send_to(scep, scep.ra, "fetched.example", challenge)
+    check(reply.read(scep.ra).certificates(sender), "no certificate by the new one")
+
+
+def a_certificate_lives_and_ends():
+    with gatehouse(lambda g: add_scep(g, {"scep": ""}, profiles=PROFILE), rules=SHORT + RULES) as g:
+        challenge = create_challenge(g, "scep", "dns:*.example", more=("--uses", "unlimited"))
+        first = Scep(g, "scep")
+        second = the_next_one(g, first.ra)
+        the_one_before_answers_until_its_end(g, first, challenge)
+        third = the_next_one(g, second.ra)
+        # The signer and the gateway are killed; what they had is there again, and nobody asked for more.
+        for role in "ra-signer", "gateway":
+            pid = g.kill_role(role)
+            g.wait_role(role, pid)
+            scep = wait(f"no answer after {role} was killed", lambda: answers(g))
+            check(scep.ra.not_valid_before >= third.ra.not_valid_before, "an older one")
+        wait("there are keys without requests, or requests without keys", lambda: len(files(g)) == len(ra_requests(g)))
+
+
+def answers(g):
+    try:
+        return Scep(g, "scep")
+    except (OSError, StopIteration, IndexError, AssertionError):
+        return None
+
+
+def one_request_over_restarts():
+    with gatehouse(lambda g: add_scep(g, {"scep": ""}), rules=HELD + RULES) as g:
+        request = wait("it is not held", lambda: [r for r in g.pending() if r["profile"] == "scep-ra"])[0]
+        for _ in range(2):
+            g.stop()
+            g.start()
+            wait("health does not say what it waits for", lambda: f"request {request['id']} waits for approval" in
+                 g.run_tool("status", code=None).stdout)
+        check([r["id"] for r in ra_requests(g)] == [request["id"]], f"another one: {ra_requests(g)}")
+        g.run_tool("approve", str(request["id"]), "--yes")
+        wait("it is not taken", lambda: answers(g))
+        check([r["id"] for r in ra_requests(g)] == [request["id"]], f"another one: {ra_requests(g)}")
+        check(len(files(g)) == 1, str(files(g)))
+
+
+def old_algorithms_that_are_not_there_are_not_promised():
+    with gatehouse(lambda g: add_scep(g, {"scep": "legacy: des", "old": "legacy: sha1-3des"})) as g:
+        check(answers(g), "no answer with the provider")
+        g.stop()
+        empty = os.path.join(g.folder, "no-modules")
+        os.makedirs(empty)
+        for words in (("--check-config",), ()):
+            done = subprocess.run([DAEMON, "--config", g.config, *words], env=dict(os.environ, OPENSSL_MODULES=empty),
+                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+            said = done.stdout + done.stderr
+            check(done.returncode != 0, f"it is taken: {said}")
+            for word in ("gatehouse.yaml:", "endpoint 'scep'", "'legacy: des' needs", "openssl-provider-legacy",
+                         "'legacy: sha1-3des'"):
+                check(word in said, f"no {word}: {said}")
+        with open(g.config, encoding="utf-8") as f:
+            config = f.read()
+        with open(g.config, "w", encoding="utf-8") as f:
+            f.write(config.replace("legacy: des", "legacy: sha1-3des"))
+        g.start(env=dict(os.environ, OPENSSL_MODULES=empty))
+        wait("no answer without the provider", lambda: answers(g))
+
+
+main([old_algorithms_that_are_not_there_are_not_promised, one_request_over_restarts, a_certificate_lives_and_ends])
