@@ -76,8 +76,8 @@ struct ra_key *gw_ra_newest_key(struct authority *a, int64_t now_s);
 int64_t gw_ra_last_end(const struct authority *a, int64_t now_s);
 bool gw_ra_has_key(const struct authority *a, struct bytes spki);
 
-/* Let those go whose certificate ended a minute ago, or `with_future` has not begun, here and in the signer; one that is in use
- * goes next time. */
+/* Let those go whose certificate ended a minute ago, or `with_future` has not begun, here and in the signer; one that is
+ * in use goes next time. */
 void gw_ra_retire_keys(struct authority *a, int64_t now_s, bool with_future);
 void gw_ra_drop_keys(struct authority *a);
 
@@ -121,19 +121,19 @@ void gw_ra_remove_file(const struct authority *a, const char *id);
 int gw_ra_read_file(const struct authority *a, const char *id, struct gw_ra_key *key);
 int gw_ra_make_id(struct bytes spki, char id[static RA_ID_SIZE]);
 
-/* Take the stored keys that are good and not there yet: in force, issued by a key of the CA, and not sealed for another
- * signer; the newest ones when there are too many. The others stay in the folder: with another clock they may be
- * good. 0; negative: what is good cannot be said now, and none was taken. */
+/* Take the stored keys that are good and not there yet: in force, issued by a key of the CA, and not sealed for
+ * another signer; the newest ones when there are too many. The others stay in the folder: with another clock they may
+ * be good. 0; negative: what is good cannot be said now, and none was taken. */
 int gw_ra_load_stored(struct authority *a);
 
-/* Remove from the folder what is of no use whatever happens: keys, of any endpoint, whose certificate ended thirty days
- * ago, and what endpoints that are not there any more left behind. Only when the clock is known to be right. */
+/* Remove from the folder what is of no use whatever happens: keys, of any endpoint, whose certificate ended thirty
+ * days ago, and what endpoints that are not there any more left behind. Only when the clock is known to be right. */
 void gw_ras_remove_ended(struct gw_ras *ras);
 
 /* ---- gateway/ra_renew.c ---- */
 
-/* Is it time for another key? When none is in force, in the last third of the newest one's life, when the CA signs with
- * another key, or when the configuration says another type. */
+/* Is it time for another key? When none is in force, in the last third of the newest one's life, when the CA signs
+ * with another key, or when the configuration says another type. */
 bool gw_ra_is_due(struct authority *a);
 
 /* When the last third of this one's life begins. */
