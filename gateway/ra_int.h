@@ -76,8 +76,8 @@ struct ra_key *gw_ra_newest_key(struct authority *a, int64_t now_s);
 int64_t gw_ra_last_end(const struct authority *a, int64_t now_s);
 bool gw_ra_has_key(const struct authority *a, struct bytes spki);
 
-/* Let those go whose certificate ended a minute ago, or `with_future` has not begun, here and in the signer; one that is
- * in use goes next time. */
+/* Let those go whose certificate ended a minute ago, or `with_future` has not begun, here and in the signer; one
+ * that is in use goes next time. */
 void gw_ra_retire_keys(struct authority *a, int64_t now_s, bool with_future);
 void gw_ra_drop_keys(struct authority *a);
 
