@@ -1,5 +1,5 @@
-/* The round of a reply: what was written is read by libcrypto, which verifies, decrypts and unpacks it, and all that the
- * client is told is what was said. Our own readers take it, too.
+/* The round of a reply: what was written is read by libcrypto, which verifies, decrypts and unpacks it, and all that
+ * the client is told is what was said. Our own readers take it, too.
  *
  * The input: status, failInfo, sizes of transactionID and nonce, algorithms, how many certificates; then the octets of
  * the first two, and text or a certificate an octet.
@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include <openssl/cms.h>
-#include <openssl/pkcs7.h>
+#include <openssl/x509.h>
 
 #include "core/base/own.h"
 #include "protocols/bundle.h"
@@ -241,11 +241,11 @@ static void check_attributes(const struct said *s, const CMS_SignerInfo *si)
 /* Octet for octet and in their order, whatever a SET says of that. */
 static void check_bag(const struct said *s, struct bytes bag)
 {
-	const uint8_t *p = bag.ptr;
-	PKCS7 *p7 = d2i_PKCS7(NULL, &p, (long)bag.len);
-	STACK_OF(X509) *all = p7 && PKCS7_type_is_signed(p7) ? p7->d.sign->cert : NULL;
+	CMS_ContentInfo *cms = read_cms(bag);
+	STACK_OF(X509) *all = CMS_get1_certs(cms);
 
-	if (p != bag.ptr + bag.len || sk_X509_num(all) != (int)s->n_bag || sk_X509_CRL_num(p7->d.sign->crl) > 0)
+	if (sk_X509_num(all) != (int)s->n_bag || CMS_get1_crls(cms) ||
+	    sk_CMS_SignerInfo_num(CMS_get0_SignerInfos(cms)) > 0)
 		abort();
 	for (size_t i = 0; i < s->n_bag; i++) {
 		uint8_t *der = NULL;
@@ -255,7 +255,8 @@ static void check_bag(const struct said *s, struct bytes bag)
 			abort();
 		OPENSSL_free(der);
 	}
-	PKCS7_free(p7);
+	sk_X509_pop_free(all, X509_free);
+	CMS_ContentInfo_free(cms);
 }
 
 static void check_envelope(const struct said *s, struct bytes content)
