@@ -80,6 +80,46 @@ def s30_types(p):
         check(p.scep.send(p.sender, octets).status == SUCCESS, "the challenge was spent by a message of another type")
 
 
+def s30_no_type_makes_a_certificate_a_challenge(p):
+    """Every number, signed by who holds a certificate of this CA, one that says so, or none, for a name that is another's."""
+    owner, _ = p.scep.enrol("lawful.example", p.challenge())
+    issuer, forged = Sender(new_key("ec")), Sender(new_key("ec"))
+    forged.certificate = forged.make("victim.example", "Test CA", issuer.key)
+    for sender in owner, forged, Sender(new_key("ec"), text="victim.example"):
+        inside = p.scep.envelope(make_csr(sender.key, "victim.example"))
+        with p.nothing_is_issued("S30"):
+            for number in range(256):
+                refused(p.scep.post(pki_message(sender, inside, kind=str(number))).read(p.scep.ra), "0", "1", "2", "4")
+
+
+def malformed(message):
+    """The message with something else in it, or less of it: a few hundred that are another one each time."""
+    yield from (message[:n] for n in range(0, len(message), len(message) // 40))
+    for _ in range(200):
+        octets = bytearray(message)
+        for _ in range(random.choice((1, 1, 1, 2, 8))):
+            octets[random.randrange(len(octets))] ^= 1 << random.randrange(8)
+        yield bytes(octets)
+    for _ in range(40):
+        begin, n = random.randrange(len(message)), random.randrange(1, 40)
+        yield message[:begin] + message[begin + n:]
+        yield message[:begin] + message[begin:begin + n] + message[begin:]
+
+
+def s30_malformed(p):
+    """Whatever stands where, who may not have a certificate gets none, and an answer all the same."""
+    owner, _ = p.scep.enrol("malformed.example", p.challenge())
+    for sender, kind in (p.sender, PKCS_REQ), (p.sender, RENEWAL_REQ), (owner, RENEWAL_REQ):
+        message = pki_message(sender, p.scep.envelope(make_csr(sender.key, "victim.example")), kind=kind)
+        with p.nothing_is_issued("malformed"):
+            for octets in malformed(message):
+                reply = p.scep.post(octets)
+                if reply.code == 200:
+                    refused(reply.read(p.scep.ra), "0", "1", "2", "4")
+                else:
+                    check(reply.code == 400, f"{reply.code} for {octets.hex()}")
+
+
 # ---- S31, S32: challenges and transactions ----
 
 def s31_a_challenge_is_spent_once(p):
@@ -100,6 +140,20 @@ def s31_a_challenge_is_spent_once(p):
         with p.nothing_is_issued(f"a challenge {what}"):
             secret = p.challenge() if text else create_challenge(p.g, "other", SCOPE)
             refused(p.scep.send(p.sender, make_csr(p.sender.key, text or "good.example", secret)))
+
+
+def s31_a_challenge_ends(p):
+    secret = p.challenge("--ttl", "1s", "--note", "ends")
+
+    def state():
+        return next(c["state"] for c in p.g.tool_json("challenge", "list")["credentials"] if c.get("note") == "ends")
+
+    end = time.monotonic() + 60
+    while state() == "valid":
+        check(time.monotonic() < end, "it does not end")
+        time.sleep(0.1)
+    with p.nothing_is_issued("S31, after its end"):
+        refused(p.scep.send(p.sender, p.csr(secret)), BAD_REQUEST)
 
 
 def s32_a_repeat_is_the_same_request(p):
@@ -584,7 +638,8 @@ def scep_withstands():
                 "  - name: ends\n    lifetime: 5m\n    backdate: 299s\n    keys: [rsa]\n")
     with gatehouse(lambda g: add_scep(g, endpoints, profiles=profiles)) as g:
         p = Place(g)
-        for test in (s30_types, s31_a_challenge_is_spent_once, s32_a_repeat_is_the_same_request,
+        for test in (s30_types, s30_no_type_makes_a_certificate_a_challenge, s30_malformed,
+                     s31_a_challenge_is_spent_once, s31_a_challenge_ends, s32_a_repeat_is_the_same_request,
                      s35_a_poll_is_by_the_key_of_its_request, s35_a_poll_is_told_of_a_denial,
                      s36_every_question_without_an_answer_is_one, s36_serials_are_not_tried_out,
                      s33_the_key_of_the_request_signs, s34_renewals, s34_the_gateway_is_no_client,
