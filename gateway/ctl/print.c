@@ -337,14 +337,35 @@ int print_block(const char *label, ProtobufCBinaryData der)
 	return fputs(pem(label, der), stdout) < 0 ? CTL_FAILED : CTL_DONE;
 }
 
+static const char *print_octets(int e, const uint8_t *octets, size_t n)
+{
+	OWNED_BUF out = BUF_INIT(128);
+
+	for (size_t i = 0; !e && i < n; i++)
+		buf_printf(&out, "%s%02X", i ? ":" : "", octets[i]);
+	return e ? "?" : print_kept(buf_str(&out));
+}
+
 const char *print_fingerprint(ProtobufCBinaryData der)
 {
 	uint8_t hash[SHA256_SIZE];
-	OWNED_BUF out = BUF_INIT(128);
+	int e = digest_sha256(bytes_of(der.data, der.len), hash);
 
-	if (digest_sha256(bytes_of(der.data, der.len), hash))
-		return "?";
-	for (size_t i = 0; i < SHA256_SIZE; i++)
-		buf_printf(&out, "%s%02X", i ? ":" : "", hash[i]);
-	return print_kept(buf_str(&out));
+	return print_octets(e, hash, sizeof(hash));
+}
+
+const char *print_fingerprint_sha1(ProtobufCBinaryData der)
+{
+	uint8_t hash[DIGEST_MAX];
+	int e = digest_of(DIGEST_SHA1, bytes_of(der.data, der.len), hash);
+
+	return print_octets(e, hash, digest_size(DIGEST_SHA1));
+}
+
+const char *print_fingerprint_md5(ProtobufCBinaryData der)
+{
+	uint8_t hash[MD5_SIZE];
+	int e = digest_md5(bytes_of(der.data, der.len), hash);
+
+	return print_octets(e, hash, sizeof(hash));
 }

@@ -59,3 +59,6 @@ const char *print_pem(ProtobufCBinaryData der);
 const char *print_pem_request(ProtobufCBinaryData der); /* of a PKCS#10 */
 int print_block(const char *label, ProtobufCBinaryData der); /* on standard output; CTL_DONE or CTL_FAILED */
 const char *print_fingerprint(ProtobufCBinaryData der);
+/* The same by SHA-1 and by MD5: some devices show no other to the person who compares. */
+const char *print_fingerprint_sha1(ProtobufCBinaryData der);
+const char *print_fingerprint_md5(ProtobufCBinaryData der);

@@ -129,7 +129,9 @@ static const struct snippet {
 	  "crypto pki trustpoint gatehouse\n"
 	  " enrollment mode ra\n"
 	  " enrollment url URL\n"
-	  " fqdn NAME\n"
+	  " serial-number none\n"
+	  " fqdn none\n"
+	  " ip-address none\n"
 	  " subject-name CN=NAME\n"
 	  " hash sha256\n"
 	  " rsakeypair gatehouse 2048\n"
@@ -180,7 +182,7 @@ static const struct snippet {
 	{ "scep", "mobileconfig", false,
 	  "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
 	  "<!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" \"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n"
-	  "<!-- CHALLENGE: " CHALLENGE_TEXT
+	  "<!-- CHALLENGE is what gatehouse challenge create prints, for the endpoint ENDPOINT and the scope NAME.\n"
 	  "     The file is a secret until it was used. -->\n"
 	  "<plist version=\"1.0\"><dict>\n"
 	  "<key>PayloadType</key><string>Configuration</string>\n"
@@ -232,7 +234,7 @@ static const struct {
 	  "Use for key encipherment       yes\n"
 	  "Fingerprint                    that of: gatehouse trust show\n" },
 	{ "ndes",
-	  "# For MDM systems that read the page of NDES, as Fleet does. User and password:\n"
+	  "# For ^MDM systems that read the page of NDES, as Fleet does. User and password:\n"
 	  "#   gatehouse user create USER --endpoint ENDPOINT --delegates 1000 --generate --scope '*.NAME'\n"
 	  "SCEP ^URL   URL\n"
 	  "Admin ^URL  MDM/mscep_admin/\n"

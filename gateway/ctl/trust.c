@@ -18,10 +18,31 @@ static int print_trust_json(const Gatehouse__Admin__Reply *reply)
 		cJSON_AddStringToObject(o, "subject", ca->subject);
 		cJSON_AddStringToObject(o, "not_after", print_time_s(ca->not_after_s));
 		cJSON_AddStringToObject(o, "sha256", print_fingerprint(ca->certificate));
+		cJSON_AddStringToObject(o, "sha1", print_fingerprint_sha1(ca->certificate));
+		cJSON_AddStringToObject(o, "md5", print_fingerprint_md5(ca->certificate));
 		cJSON_AddStringToObject(o, "certificate", print_pem(ca->certificate));
 		cJSON_AddItemToArray(list, o);
 	}
 	return print_json(document);
+}
+
+static void print_trust(const Gatehouse__Admin__Ca *ca, bool is_first)
+{
+	const struct {
+		const char *word, *value;
+	} lines[] = {
+		{ "ca", print_text(ca->name) },
+		{ "subject", print_text(ca->subject) },
+		{ "until", print_time_s(ca->not_after_s) },
+		{ "sha-256", print_fingerprint(ca->certificate) },
+		{ "sha-1", print_fingerprint_sha1(ca->certificate) },
+		{ "md5", print_fingerprint_md5(ca->certificate) },
+	};
+
+	if (!is_first)
+		putchar('\n');
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
+		printf("%-12s %s\n", lines[i].word, lines[i].value);
 }
 
 int ctl_trust_show(struct ctl *ctl)
@@ -40,16 +61,13 @@ int ctl_trust_show(struct ctl *ctl)
 	if (is_json(ctl))
 		return print_trust_json(reply);
 	for (size_t i = 0; i < reply->n_cas; i++) {
-		const Gatehouse__Admin__Ca *ca = reply->cas[i];
-
-		if (!option_given(ctl, "pem"))
-			printf("%s%-12s %s\n%-12s %s\n%-12s %s\n%-12s %s\n", i ? "\n" : "", "ca", print_text(ca->name),
-			       "subject", print_text(ca->subject), "until", print_time_s(ca->not_after_s), "sha-256",
-			       print_fingerprint(ca->certificate));
+		if (option_given(ctl, "pem"))
+			fputs(print_pem(reply->cas[i]->certificate), stdout);
 		else
-			fputs(print_pem(ca->certificate), stdout);
+			print_trust(reply->cas[i], i == 0);
 	}
 	if (!option_given(ctl, "pem"))
-		puts("\nAs a file for clients: gatehouse trust show --pem > root.pem");
+		puts("\nCompare SHA-256 wherever it is shown; the others are for devices that show nothing else.\n"
+		     "As a file for clients: gatehouse trust show --pem > root.pem");
 	return CTL_DONE;
 }

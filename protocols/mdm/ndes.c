@@ -190,6 +190,15 @@ static int read_device(const struct http_request *q, struct http_reply *r, struc
 	return e ? e : MDM_ANSWERED;
 }
 
+/* A browser that keeps a password sends it wherever a page of another site points. It says so itself (W3C Fetch
+ * Metadata); MDM systems say nothing. */
+static bool is_of_another_site(const struct http_request *q)
+{
+	const char *site = http_request_header(q, "sec-fetch-site");
+
+	return site && strcmp(site, "none") != 0 && strcmp(site, "same-origin") != 0;
+}
+
 int mdm_ndes_page(void *state, const struct http_request *q, struct http_reply *r)
 {
 	struct mdm *m = state;
@@ -200,6 +209,8 @@ int mdm_ndes_page(void *state, const struct http_request *q, struct http_reply *
 
 	if (!m->serves_ndes)
 		return http_reply_text(r, 404, "this page is not served here");
+	if (is_of_another_site(q))
+		return http_reply_text(r, 403, "another site has asked for this page; open it by itself");
 	if (!form)
 		return http_reply_text(r, 400, "the formats are html, text and json");
 	e = read_device(q, r, &device);

@@ -94,6 +94,17 @@ def other_forms_and_paths(g):
     check(g.metric("gatehouse_mdm_challenges_total") == before, "a HEAD made one")
 
 
+def a_page_of_another_site_has_none_made(g):
+    """A browser sends the password that it keeps wherever a page points; what it says about that page counts."""
+    m, before = Mdm(g, create_user(g, "browser", "*.browser.example")), len(listed(g))
+    for site in "cross-site", "same-site", "":
+        reply = m.ask("GET", PAGE, headers={"Sec-Fetch-Site": site})
+        check(reply.status == 403 and len(listed(g)) == before, f"{site}: {reply}")
+    for site in "none", "same-origin":
+        check(m.ask("GET", PAGE, headers={"Sec-Fetch-Site": site}).status == 200, site)
+    check(len(listed(g)) == before + 2, str(listed(g)))
+
+
 def nobody_gets_one_without_a_password(g):
     user = create_user(g, "guess", "*.guess.example")
     before = len(listed(g))
@@ -272,7 +283,7 @@ def what_was_handed_out_is_nowhere(g):
 def challenges_on_demand():
     with gatehouse(set_up=set_up) as g:
         for test in (the_page_says_what_clients_look_for, a_challenge_enrols_once, other_forms_and_paths,
-                     nobody_gets_one_without_a_password, the_cache_is_full,
+                     a_page_of_another_site_has_none_made, nobody_gets_one_without_a_password, the_cache_is_full,
                      a_revoked_user_takes_his_challenges_with_him, the_webhook_answers_with_the_challenge_alone,
                      a_device_binds_the_request, what_is_no_webhook_is_refused, it_is_never_served_without_tls,
                      snippets_say_where_to_ask, what_was_handed_out_is_nowhere,

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """SCEP clients of Debian, unmodified, all against one listener: strongSwan's pki, certmonger and micromdm's."""
 import os
+import plistlib
 import shutil
 import subprocess
 import time
@@ -248,8 +249,10 @@ def snippets_run_as_they_are_printed(g):
                      CERTMONGER_PVT_ADDRESS=monger.environment["CERTMONGER_PVT_ADDRESS"])
     finally:
         monger.stop()
-    for client in "sscep", "ios", "junos", "jamf", "mobileconfig":
+    for client in "sscep", "ios", "junos", "jamf":
         check(url(g, "scep") in g.run_tool("endpoint", "snippet", "scep", client).stdout, client)
+    profile = plistlib.loads(g.run_tool("endpoint", "snippet", "scep", "mobileconfig").stdout.encode())
+    check(profile["PayloadContent"][0]["PayloadContent"]["URL"] == url(g, "scep"), str(profile))
 
 
 def clients_enrol():

@@ -2,12 +2,14 @@
 """The tool against a real daemon: every command, format and exit code, at a terminal and away from one."""
 import csv
 import fcntl
+import hashlib
 import io
 import json
 import os
 import pty
 import re
 import select
+import ssl
 import struct
 import subprocess
 import termios
@@ -164,6 +166,10 @@ def the_daemon_and_its_configuration():
             root = f.read()
         check(p.run("trust", "show", "--pem").stdout == root, "the certificate as it is")
         check(json.loads(p.run("trust", "show", "-o", "json").stdout)["trust"][0]["certificate"] == root, "in JSON")
+        said, der = p.run("trust", "show").stdout, ssl.PEM_cert_to_DER_cert(root)
+        for word, name in ("sha-256", "sha256"), ("sha-1", "sha1"), ("md5", "md5"):
+            wanted = ":".join(f"{o:02X}" for o in hashlib.new(name, der).digest())
+            check(f"{word:<12} {wanted}\n" in said, f"{word}: {said}")
         p.run("trust", "show", "nobody", code=3)
         for client in "certbot", "lego", "uacme":
             said = p.run("endpoint", "snippet", "acme", client, "--domain", f"a.{DOMAIN}").stdout

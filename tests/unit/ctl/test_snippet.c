@@ -82,6 +82,9 @@ static void a_profile_for_apple_is_the_same_each_time(void **state)
 
 	(void)state;
 	assert_string_equal(one, two);
+	/* XML 1.0 2.5: a comment has no "--" inside. */
+	assert_non_null(strstr(one, "<!-- "));
+	assert_ptr_equal(strstr(strstr(one, "<!-- ") + 4, "--"), strstr(one, "-->"));
 	assert_non_null(strstr(one, "<key>URL</key><string>https://ca.example.com/.well-known/est</string>"));
 	other.name = "other.example.com";
 	three = print("scep", "mobileconfig", &other, 0);
@@ -105,6 +108,7 @@ static void mdm_systems_ask_where_challenges_are_made(void **state)
 	assert_non_null(strstr(on_demand, " Dynamic\n"));
 	assert_non_null(strstr(on_demand, "Webhook URL                    https://ca.example.com/certsrv/jamf\n"));
 	assert_non_null(strstr(on_demand, "\nURL                            https://ca.example.com/.well-known/est\n"));
+	assert_non_null(strstr(page, "# For MDM systems"));
 	assert_non_null(strstr(page, "Admin URL  https://ca.example.com/certsrv/mscep_admin/\n"));
 	free(fixed);
 	free(on_demand);
