@@ -451,6 +451,12 @@ static int check_endpoints(struct ca_core *core, struct conf_error *error)
 		if (conf_str(e, "profile") && !core_find_profile(core, conf_str(e, "profile")))
 			return conf_refuse(e, "profile", error, "there is no profile named '%s' under profiles:",
 					   conf_str(e, "profile"));
+		/* Who had such a certificate would be taken for the gateway. */
+		if (conf_str(e, "profile") && core_is_own_profile(conf_str(e, "profile")))
+			return conf_refuse(e, "profile", error,
+					   "'%s' is the profile of the gateway's own certificates, and no client gets "
+					   "one of it: name another profile",
+					   conf_str(e, "profile"));
 		if (strcmp(conf_str(e, "name"), INTERNAL_ENDPOINT) == 0)
 			return conf_refuse(e, "name", error, "'internal' is the gateway's own endpoint");
 	}
