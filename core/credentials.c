@@ -171,6 +171,28 @@ struct draft {
 	uint8_t hash[SHA256_SIZE], salt[PASSWORD_SALT_SIZE];
 };
 
+/* The endpoint of that name, where such a credential can be good; NULL, with `why`. */
+static const struct conf_section *find_place(struct ca_core *core, const struct credential_spec *spec, const char *name,
+					     char why[static CA_REASON_SIZE])
+{
+	const struct conf_section *e = core_find_endpoint(core, name);
+	int n = utf8_fit(name, 64);
+
+	if (!e)
+		snprintf(why, CA_REASON_SIZE, "there is no endpoint '%.*s' under endpoints:", n, name);
+	else if (!conf_str(e, "profile"))
+		snprintf(why, CA_REASON_SIZE,
+			 "the endpoint '%.*s' takes no requests: it has no profile. Where it has a 'for:', name the "
+			 "endpoint that stands there", n, name);
+	else if (conf_str(e, "challenge-target") && (spec->kind == CA_EVIDENCE_CHALLENGE || spec->delegates))
+		snprintf(why, CA_REASON_SIZE,
+			 "the endpoint '%.*s' leaves challenges to its challenge-target '%.64s': one that is made here "
+			 "is never good there", n, name, conf_str(e, "challenge-target"));
+	else
+		return e;
+	return NULL;
+}
+
 /* Where it is good. Profiles are written down, so that an endpoint that gets another one does not widen it. */
 static int draft_places(struct draft *d, struct ca_core *core, const struct credential_spec *spec,
 			char why[static CA_REASON_SIZE])
@@ -181,18 +203,10 @@ static int draft_places(struct draft *d, struct ca_core *core, const struct cred
 	    spec->n_profiles > CREDENTIAL_PLACES_MAX)
 		return say(why, CA_ADMIN_INVALID, "a credential is for 1 to 32 endpoints, and 32 profiles at most");
 	for (size_t i = 0; i < spec->n_endpoints; i++) {
-		const struct conf_section *e = core_find_endpoint(core, spec->endpoints[i]);
+		const struct conf_section *e = find_place(core, spec, spec->endpoints[i], why);
 
-		if (!e) {
-			snprintf(why, CA_REASON_SIZE, "there is no endpoint '%.*s' under endpoints:",
-				 utf8_fit(spec->endpoints[i], 64), spec->endpoints[i]);
+		if (!e)
 			return CA_ADMIN_INVALID;
-		}
-		if (!conf_str(e, "profile")) {
-			snprintf(why, CA_REASON_SIZE, "the endpoint '%.*s' takes no requests: it has no profile",
-				 utf8_fit(spec->endpoints[i], 64), spec->endpoints[i]);
-			return CA_ADMIN_INVALID;
-		}
 		add_line(&d->endpoints, spec->endpoints[i]);
 		add_line(&there, conf_str(e, "profile"));
 	}

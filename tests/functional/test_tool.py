@@ -194,7 +194,7 @@ def a_credential_is_for_who_takes_requests():
         for kind, words in (("eab", ["create"]), ("challenge", ["create"]), ("token", ["create"]),
                             ("user", ["create", "x", "--generate"]), ("vendor", ["add", "x", p.g.root]),
                             ("ra", ["add", "x", p.g.root])):
-            for endpoint, why in (("status", "takes no requests"), ("nowhere", "there is no endpoint"),
+            for endpoint, why in (("status", "takes no requests: it has no profile. Where it has a 'for:'"), ("nowhere", "there is no endpoint"),
                                   ("internal", "there is no endpoint")):
                 said = p.run(kind, *words, "--endpoint", "acme", "--endpoint", endpoint, "--scope", "any", code=2).stderr
                 check(why in said, f"{kind} {endpoint}: {said}")

@@ -29,6 +29,7 @@ static const struct conf_option endpoint_rows[] = {
 	{ .name = "ca", .type = CONF_STRING, .fallback = CONF_NEEDED },
 	{ .name = "profile", .type = CONF_STRING, .fallback = CONF_NEEDED },
 	{ .name = "renewal-grace", .type = CONF_DURATION, .range = "0s..365d", .fallback = "0s" },
+	{ .name = "challenge-target", .type = CONF_STRING },
 	{ 0 },
 };
 

@@ -28,7 +28,8 @@ static struct rig rig;
 
 static void start_with(const char *core, bool over_link)
 {
-	struct rig_settings settings = { .policy = "{module: p-safe}", .core = core, .over_link = over_link };
+	struct rig_settings settings = { .policy = "{module: p-safe}", .core = core, .over_link = over_link,
+					 .endpoints = "{name: judged, ca: CA1, profile: server, challenge-target: mdm}" };
 	struct conf_error error = { 0 };
 
 	script_reset();
@@ -86,6 +87,29 @@ static void a_challenge_may_be_without_end_and_for_any_number(void **state)
 	spec.is_endless = false;
 	assert_int_equal(ca_admin_create_credential(rig.core, &admin, &spec, &made, why), 0);
 	assert_true(made.until_ms > 0);
+	stop();
+}
+
+/* Where a target outside judges challenges, one of ours would never be looked at. */
+static void no_challenge_is_made_for_where_a_target_judges(void **state)
+{
+	static const char *const places[] = { RIG_ENDPOINT, "judged" };
+	struct credential_spec spec = { .kind = CA_EVIDENCE_CHALLENGE, .endpoints = places, .n_endpoints = 2 };
+	char why[CA_REASON_SIZE];
+	struct credential_made made;
+
+	start(false);
+	assert_int_equal(ca_admin_create_credential(rig.core, &admin, &spec, &made, why), CA_ADMIN_INVALID);
+	assert_string_equal(why, "the endpoint 'judged' leaves challenges to its challenge-target 'mdm': one that is "
+				 "made here is never good there");
+	spec.kind = CA_EVIDENCE_TOKEN;
+	assert_int_equal(ca_admin_create_credential(rig.core, &admin, &spec, &made, why), 0);
+	/* Which would have challenges made. */
+	spec.delegates = 1;
+	assert_int_equal(ca_admin_create_credential(rig.core, &admin, &spec, &made, why), CA_ADMIN_INVALID);
+	assert_non_null(strstr(why, "challenge-target 'mdm'"));
+	spec.n_endpoints = 1;
+	assert_int_equal(ca_admin_create_credential(rig.core, &admin, &spec, &made, why), 0);
 	stop();
 }
 
@@ -537,6 +561,7 @@ static void swallow(void *arg, const char *line)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_challenge_is_made_for_where_a_target_judges),
 		cmocka_unit_test(a_challenge_may_be_without_end_and_for_any_number),
 		cmocka_unit_test(of_64_uses_of_a_challenge_at_once_one_wins),
 		cmocka_unit_test(two_uses_of_a_challenge_never_both_win),
