@@ -11,6 +11,8 @@
 #include "core/base/utf8.h"
 #include "core/issue_int.h"
 
+#define WILDCARD "\\*."
+
 _Static_assert((int)PATTERN_DNS == CA_NAME_DNS && (int)PATTERN_URI == CA_NAME_URI, "the kinds are the same");
 
 static int refuse(char why[static CA_REASON_SIZE], const char *line, const char *what)
@@ -48,11 +50,32 @@ static int add_part(struct name_scope *scope, struct arena *arena, const char *l
 	return part->pattern ? 0 : -ENOMEM;
 }
 
+/* What stands for a wildcard name, and the pattern of what is behind it; NULL: another pattern. */
+static const char *behind_wildcard(const char *line)
+{
+	const char *text = strncmp(line, "dns:", 4) == 0 ? line + 4 : line;
+
+	return strncmp(text, WILDCARD, strlen(WILDCARD)) == 0 ? text + strlen(WILDCARD) : NULL;
+}
+
+static int add_name(struct name_scope *scope, struct arena *arena, const char *line, char why[static CA_REASON_SIZE])
+{
+	struct scope_name *name = &scope->names[scope->n_names];
+	const char *behind = behind_wildcard(line);
+	int e = pattern_parse(&name->pattern, arena, behind ? behind : line);
+
+	if (e == -EINVAL || (!e && behind && name->pattern.kind))
+		return refuse(why, line, "is not a pattern such as *.example.com, ip:10.0.0.0/8 or O=Example");
+	name->is_wildcard = behind != NULL;
+	if (!e && !name->pattern.kind)
+		name->pattern.kind = PATTERN_DNS;
+	scope->n_names += !e;
+	return e;
+}
+
 static int add_line(struct name_scope *scope, struct arena *arena, const char *line, char why[static CA_REASON_SIZE])
 {
 	const char *equal = strchr(line, '='), *colon = strchr(line, ':');
-	struct pattern *p = &scope->names[scope->n_names];
-	int e;
 
 	if (strlen(line) >= SCOPE_PATTERN_SIZE || !is_text(line))
 		return refuse(why, line, "is longer than 255 octets or has control characters");
@@ -62,13 +85,7 @@ static int add_line(struct name_scope *scope, struct arena *arena, const char *l
 	}
 	if (equal && (!colon || equal < colon))
 		return add_part(scope, arena, line, equal, why);
-	e = pattern_parse(p, arena, line);
-	if (e == -EINVAL)
-		return refuse(why, line, "is not a pattern such as *.example.com, ip:10.0.0.0/8 or O=Example");
-	if (!e && !p->kind)
-		p->kind = PATTERN_DNS;
-	scope->n_names += !e;
-	return e;
+	return add_name(scope, arena, line, why);
 }
 
 int name_scope_parse(struct name_scope *out, struct arena *arena, const char *text, char why[static CA_REASON_SIZE])
@@ -155,10 +172,21 @@ int name_scope_fill(struct arena *arena, const char *text, const struct scope_wo
 
 /* ---- asking ---- */
 
+static bool has_name(const struct scope_name *name, enum ca_name_kind kind, const char *value)
+{
+	bool is_wildcard = kind == CA_NAME_DNS && strchr(value, '*');
+
+	if (is_wildcard != name->is_wildcard)
+		return false;
+	if (is_wildcard && strncmp(value, "*.", 2) != 0)
+		return false;
+	return pattern_matches_name(&name->pattern, (enum pattern_kind)kind, is_wildcard ? value + 2 : value);
+}
+
 bool name_scope_has(const struct name_scope *scope, enum ca_name_kind kind, const char *value)
 {
 	for (size_t i = 0; i < scope->n_names; i++)
-		if (pattern_matches_name(&scope->names[i], (enum pattern_kind)kind, value))
+		if (has_name(&scope->names[i], kind, value))
 			return true;
 	return scope->is_any;
 }

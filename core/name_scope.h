@@ -5,6 +5,10 @@
  * for a component of the subject (core/issue.h has their words). The one line "any" is for every name. An empty scope
  * proves nothing.
  *
+ * A wildcard name is one certificate for all the names below, so it is proven only by a pattern that writes it:
+ * "\*.example.com" or "dns:\*.example.com"; what stands behind "\*." is a pattern of its own. No other one, but
+ * "any", proves a name with '*' in it.
+ *
  * SPDX-License-Identifier: Apache-2.0
  */
 #pragma once
@@ -26,7 +30,10 @@ struct scope_word {
 
 struct name_scope {
 	bool is_any;
-	struct pattern *names;
+	struct scope_name {
+		struct pattern pattern;
+		bool is_wildcard; /* the pattern is of what stands behind "*." */
+	} *names;
 	size_t n_names;
 	struct scope_part {
 		const char *component, *pattern;

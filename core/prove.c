@@ -35,6 +35,13 @@ static int refuse(char *why, const char *before, const char *name, const char *b
 	return CA_STATUS_BAD_NAME;
 }
 
+/* A name that is not proven. */
+static int refuse_name(char *why, const char *before, const char *name)
+{
+	return refuse(why, before, name,
+		      strchr(name, '*') ? "; a wildcard name needs a scope that writes it, as \\*.example.com" : "");
+}
+
 static bool proves_name(const struct credential *c, enum ca_name_kind kind, const char *value)
 {
 	return c->own ? csr_has_name(c->own, kind, value) : name_scope_has(&c->scope, kind, value);
@@ -108,7 +115,7 @@ static int take_alt_names(const struct judging *j)
 		return refuse(j->why, "the request asks for a form of name that no credential proves", "", "");
 	for (size_t i = 0; i < csr->n_names; i++)
 		if (!take_name(j, csr->names[i].kind, csr->names[i].value))
-			return refuse(j->why, "the credential does not prove ", csr->names[i].value, "");
+			return refuse_name(j->why, "the credential does not prove ", csr->names[i].value);
 	return 0;
 }
 
@@ -158,7 +165,8 @@ static int take_common_name_by(const struct judging *j, const struct credential 
 			add_name(j, kind, copy, by);
 		return copy ? 0 : -ENOMEM;
 	}
-	if (!proves_part(by, "CN", part) || (kind && by->scope.is_any) ||
+	/* What a wildcard name is good for, only a scope says that writes it. */
+	if (!proves_part(by, "CN", part) || (kind && (by->scope.is_any || (!by->own && *name == '*'))) ||
 	    !is_common_name_bound(j, kind, part->value, name))
 		return 1;
 	note_proof(j, by);
@@ -185,7 +193,7 @@ static int take_common_name(const struct judging *j, const struct csr_part *part
 	if (copy ? take_name(j, kind, copy) :
 		   is_common_name_bound(j, kind, part->value, name) && leave_to_officers(j))
 		return 0;
-	return refuse(j->why, "the credential does not prove the common name ", part->value, "");
+	return refuse_name(j->why, "the credential does not prove the common name ", part->value);
 }
 
 static int take_part(const struct judging *j, const struct csr_part *part)
@@ -468,7 +476,8 @@ int prove_limit(struct ca *ca, const struct ca_submission *s, struct ca_request 
 	r->limit_text = c.text;
 	for (size_t i = 0; i < s->n_names; i++)
 		if (!name_scope_has(&c.scope, s->names[i].kind, s->names[i].value)) {
-			(void)refuse(why, "the account's external account does not have ", s->names[i].value, "");
+			(void)refuse_name(why, "the account's external account does not have ",
+					  s->names[i].value);
 			return CREDENTIAL_REFUSED;
 		}
 	return 0;
