@@ -28,8 +28,12 @@ static struct rig rig;
 
 static void start_with(const char *core, bool over_link)
 {
-	struct rig_settings settings = { .policy = "{module: p-safe}", .core = core, .over_link = over_link,
-					 .endpoints = "{name: judged, ca: CA1, profile: server, challenge-target: mdm}" };
+	struct rig_settings settings = {
+		.policy = "{module: p-safe}",
+		.core = core,
+		.over_link = over_link,
+		.endpoints = "{name: judged, ca: CA1, profile: server, challenge-target: mdm}",
+	};
 	struct conf_error error = { 0 };
 
 	script_reset();
