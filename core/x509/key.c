@@ -14,25 +14,15 @@
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/param_build.h>
+#include <openssl/params.h>
 
 #include "core/base/der.h"
+#include "core/base/rsa_key.h"
 
 #define RSA_BITS_MIN 2048
 #define RSA_BITS_MAX 8192
 
 static const char unreadable[] = "the public key cannot be read";
-
-/* A positive INTEGER without a needless zero in front. */
-static BIGNUM *read_positive(struct bytes *in)
-{
-	struct bytes content;
-
-	if (der_expect(in, DER_INTEGER, &content) || content.len == 0 || (content.ptr[0] & 0x80) ||
-	    (content.len > 1 && content.ptr[0] == 0 && !(content.ptr[1] & 0x80)))
-		return NULL;
-	return BN_bin2bn(content.ptr, (int)content.len, NULL);
-}
 
 static EVP_PKEY *import(const char *algorithm, int selection, OSSL_PARAM *params)
 {
@@ -47,6 +37,92 @@ static EVP_PKEY *import(const char *algorithm, int selection, OSSL_PARAM *params
 	return key;
 }
 
+/* Products of the odd primes up to 751, as many in each as keep below 2^24: one remainder of the modulus by a product
+ * tells as much as one by each of its primes. */
+#define LAST_PRIME 751
+#define PRODUCT_MAX (1u << 24)
+#define PRODUCTS_MAX 64
+#define LIMB_OCTETS 4
+#define LIMBS_MAX (RSA_BITS_MAX / 8 / LIMB_OCTETS)
+
+static struct product {
+	uint32_t value;
+	uint32_t powers[LIMBS_MAX]; /* of 2^32, by the product */
+} products[PRODUCTS_MAX];
+static size_t n_products;
+static pthread_once_t products_once = PTHREAD_ONCE_INIT;
+
+static void end_product(uint32_t value)
+{
+	struct product *p = &products[n_products++];
+	uint64_t power = 1;
+
+	p->value = value;
+	for (size_t i = 0; i < LIMBS_MAX; i++) {
+		p->powers[i] = (uint32_t)power;
+		power = (power << 32) % value;
+	}
+}
+
+static bool is_prime(uint32_t n)
+{
+	for (uint32_t d = 3; d * d <= n; d += 2)
+		if (n % d == 0)
+			return false;
+	return true;
+}
+
+static void make_products(void)
+{
+	uint32_t value = 1;
+
+	for (uint32_t p = 3; p <= LAST_PRIME; p += 2) {
+		if (!is_prime(p))
+			continue;
+		if ((uint64_t)value * p >= PRODUCT_MAX) {
+			end_product(value);
+			value = 1;
+		}
+		value *= p;
+	}
+	end_product(value);
+}
+
+/* Of two odd numbers. */
+static bool have_common_factor(uint32_t a, uint32_t b)
+{
+	while (b) {
+		uint32_t rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a != 1;
+}
+
+/* An odd number of at most RSA_BITS_MAX. No sum overflows: 256 limbs times a power below 2^24 is below 2^64. */
+static bool has_small_factor(const BIGNUM *n)
+{
+	size_t n_limbs = ((size_t)BN_num_bytes(n) + LIMB_OCTETS - 1) / LIMB_OCTETS;
+	uint8_t octets[RSA_BITS_MAX / 8];
+	uint32_t limbs[LIMBS_MAX];
+
+	pthread_once(&products_once, make_products);
+	BN_bn2lebinpad(n, octets, sizeof(octets));
+	for (size_t i = 0; i < n_limbs; i++)
+		limbs[i] = (uint32_t)octets[4 * i] | (uint32_t)octets[4 * i + 1] << 8 |
+			   (uint32_t)octets[4 * i + 2] << 16 | (uint32_t)octets[4 * i + 3] << 24;
+	for (const struct product *p = products; p < products + n_products; p++) {
+		uint64_t sum = 0;
+
+		for (size_t i = 0; i < n_limbs; i++)
+			sum += (uint64_t)limbs[i] * p->powers[i];
+		if (have_common_factor(p->value, (uint32_t)(sum % p->value)))
+			return true;
+	}
+	return false;
+}
+
 /* Odd exponent from 65537 to 2^256 (FIPS 186-5 A.1.1); an odd modulus without a small factor. */
 static const char *check_rsa(const BIGNUM *n, const BIGNUM *e)
 {
@@ -56,43 +132,22 @@ static const char *check_rsa(const BIGNUM *n, const BIGNUM *e)
 		return "the RSA key's exponent must be odd and at least 65537";
 	if (!BN_is_odd(n))
 		return "the RSA key's modulus is even";
-	for (BN_ULONG p = 3; p <= 751; p += 2)
-		if (BN_mod_word(n, p) == 0)
-			return "the RSA key's modulus has a small factor";
-	return NULL;
-}
-
-static EVP_PKEY *import_rsa(const BIGNUM *n, const BIGNUM *e)
-{
-	OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
-	OSSL_PARAM *params = NULL;
-	EVP_PKEY *key = NULL;
-
-	if (build && OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_N, n) &&
-	    OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_E, e))
-		params = OSSL_PARAM_BLD_to_param(build);
-	if (params)
-		key = import("RSA", EVP_PKEY_PUBLIC_KEY, params);
-	OSSL_PARAM_free(params);
-	OSSL_PARAM_BLD_free(build);
-	return key;
+	return has_small_factor(n) ? "the RSA key's modulus has a small factor" : NULL;
 }
 
 static EVP_PKEY *read_rsa(struct bytes parameters, struct bytes bits, const char **type, const char **why)
 {
 	static const uint8_t null[] = { 0x05, 0x00 };
 	BIGNUM *n = NULL, *e = NULL;
-	struct bytes numbers;
 	EVP_PKEY *key = NULL;
 
 	*type = KEY_TYPE_RSA;
-	if (!bytes_equal(parameters, bytes_of(null, sizeof(null))) || der_expect(&bits, DER_SEQUENCE, &numbers) ||
-	    bits.len || !(n = read_positive(&numbers)) || !(e = read_positive(&numbers)) || numbers.len)
+	if (!bytes_equal(parameters, bytes_of(null, sizeof(null))) || rsa_key_read(bits, &n, &e))
 		*why = unreadable;
 	else
 		*why = check_rsa(n, e);
 	if (!*why)
-		key = import_rsa(n, e);
+		key = rsa_key_import(n, e);
 	BN_free(n);
 	BN_free(e);
 	return key;

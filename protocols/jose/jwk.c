@@ -15,6 +15,7 @@
 #include "core/base/der.h"
 #include "core/base/digest.h"
 #include "core/base/own.h"
+#include "core/base/rsa_key.h"
 
 #define JWK_TEXT_MAX 2048
 #define RSA_BITS_MIN 2048
@@ -63,11 +64,11 @@ static int member_octets(const cJSON *object, const char *name, struct buf *out,
 	return e;
 }
 
-/* An EVP_PKEY of OpenSSL type `type` from parameters. NULL when libcrypto refuses them. */
-static EVP_PKEY *pkey_from(const char *type, OSSL_PARAM_BLD *bld)
+/* NULL when libcrypto refuses the parameters. */
+static EVP_PKEY *ec_from_parameters(OSSL_PARAM_BLD *bld)
 {
 	OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(bld);
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
 	EVP_PKEY *key = NULL;
 
 	if (!params || !ctx || EVP_PKEY_fromdata_init(ctx) <= 0 ||
@@ -118,14 +119,9 @@ static int write_rsa_spki(struct buf *out, struct bytes n, struct bytes e)
 
 static EVP_PKEY *rsa_from(struct bytes n, struct bytes e)
 {
-	OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
 	BIGNUM *bn_n = BN_bin2bn(n.ptr, (int)n.len, NULL), *bn_e = BN_bin2bn(e.ptr, (int)e.len, NULL);
-	EVP_PKEY *key = NULL;
+	EVP_PKEY *key = bn_n && bn_e ? rsa_key_import(bn_n, bn_e) : NULL;
 
-	if (bld && bn_n && bn_e && OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_N, bn_n) &&
-	    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_E, bn_e))
-		key = pkey_from("RSA", bld);
-	OSSL_PARAM_BLD_free(bld);
 	BN_free(bn_n);
 	BN_free(bn_e);
 	return key;
@@ -176,7 +172,7 @@ static EVP_PKEY *ec_from(const struct curve *curve, struct bytes point)
 
 	if (bld && OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME, curve->group, 0) &&
 	    OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, point.ptr, point.len))
-		key = pkey_from("EC", bld);
+		key = ec_from_parameters(bld);
 	OSSL_PARAM_BLD_free(bld);
 	return key;
 }

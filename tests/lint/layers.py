@@ -103,8 +103,8 @@ LIBRARIES = {
     "yaml": ("core/base/",),
     "openssl/crypto.h": ("core/x509/", "core/signer/", "core/base/digest.c", "core/base/secret.c", "core/keys.c",
                          "core/create.c", "protocols/jose/", "protocols/acme/", "protocols/scep/", "gateway/tls"),
-    "openssl/": ("gateway/fsck/", "core/x509/", "core/signer/", "core/base/digest.c", "core/base/secret.c",
-                 "core/wire/tls_relay.c", "protocols/jose/", "protocols/acme/", "protocols/est/keygen.c",
+    "openssl/": ("gateway/fsck/", "core/x509/", "core/signer/", "core/base/digest.c", "core/base/rsa_key",
+                 "core/base/secret.c", "core/wire/tls_relay.c", "protocols/jose/", "protocols/acme/", "protocols/est/keygen.c",
                  "protocols/est/envelope.c", "protocols/scep/", "gateway/ra_key.c", "gateway/tls"),
 }
 OWN_LIBRARY = re.compile(r"^(%s)" % "|".join(re.escape(name) for name in LIBRARIES))

@@ -343,6 +343,49 @@ static void refuses_rsa_numbers_that_are_no_key(void **state)
 	assert_int_equal(gate_rsa(n, sizeof(n), "\x01\x00\x01", 3), CA_STATUS_BAD_KEY);
 }
 
+/* The gate's answer about a multiple of a good modulus, whose other factors are large. */
+static int gate_multiple(const BIGNUM *modulus, BN_ULONG factor)
+{
+	BIGNUM *n = BN_dup(modulus);
+	uint8_t octets[1 + 1024] = { 0 };
+	size_t size;
+
+	assert_true(n && BN_mul_word(n, factor) == 1);
+	size = (size_t)BN_bn2bin(n, octets + 1);
+	BN_free(n);
+	return octets[1] & 0x80 ? gate_rsa(octets, size + 1, "\x01\x00\x01", 3) :
+				  gate_rsa(octets + 1, size, "\x01\x00\x01", 3);
+}
+
+static bool is_prime(BN_ULONG n)
+{
+	for (BN_ULONG d = 3; d < n; d += 2)
+		if (n % d == 0)
+			return false;
+	return true;
+}
+
+static void refuses_rsa_numbers_with_a_small_factor(void **state)
+{
+	EVP_PKEY *key = csr_key("rsa");
+	BN_CTX *ctx = BN_CTX_new();
+	BIGNUM *modulus = NULL, *cube = BN_new();
+
+	assert_int_equal(EVP_PKEY_get_bn_param(key, "n", &modulus), 1);
+	assert_true(BN_sqr(cube, modulus, ctx) == 1 && BN_mul(cube, cube, modulus, ctx) == 1);
+	for (BN_ULONG p = 3; p <= 751; p += 2)
+		if (is_prime(p) && (gate_multiple(modulus, p) != CA_STATUS_BAD_KEY || !strstr(why, "small factor")))
+			fail_msg("a modulus that divides by %lu", (unsigned long)p);
+	/* The key is fine, the signature is not its own. */
+	assert_int_equal(gate_multiple(modulus, 757), CA_STATUS_BAD_SIGNATURE);
+	assert_int_equal(gate_multiple(cube, 757), CA_STATUS_BAD_SIGNATURE);
+	assert_int_equal(gate_multiple(cube, 751), CA_STATUS_BAD_KEY);
+	BN_free(modulus);
+	BN_free(cube);
+	BN_CTX_free(ctx);
+	EVP_PKEY_free(key);
+}
+
 static void refuses_points_that_are_on_no_curve(void **state)
 {
 	EVP_PKEY *key = csr_key("ec-p256");
@@ -432,6 +475,7 @@ int main(void)
 		cmocka_unit_test(refuses_malformed_extensions),
 		cmocka_unit_test(refuses_keys_that_nobody_should_certify),
 		cmocka_unit_test(refuses_rsa_numbers_that_are_no_key),
+		cmocka_unit_test(refuses_rsa_numbers_with_a_small_factor),
 		cmocka_unit_test(refuses_points_that_are_on_no_curve),
 		cmocka_unit_test(counts_names_before_it_reads_them),
 		cmocka_unit_test(refuses_other_string_types_and_a_second_common_name),
