@@ -123,10 +123,15 @@ static int read_attribute(struct proto_csr *csr, struct bytes attribute)
 int proto_csr_read(struct proto_csr *out, struct bytes der)
 {
 	struct bytes info, version, content, list, attribute;
+	struct signed_der s;
 	unsigned tag;
 
-	*out = (struct proto_csr){ .der = der };
-	if (signed_der_open(der, &info) || der_expect(&info, DER_INTEGER, &version))
+	if (signed_der_split(der, &s))
+		return -EINVAL;
+	*out = (struct proto_csr){ .der = der, .signed_part = s.signed_part, .algorithm = s.algorithm,
+				   .signature = s.signature };
+	info = s.info;
+	if (der_expect(&info, DER_INTEGER, &version))
 		return -EINVAL;
 	if (der_read(&info, &tag, &content, &out->subject) || tag != DER_SEQUENCE)
 		return -EINVAL;

@@ -12,6 +12,7 @@
 struct proto_csr {
 	struct bytes der;
 	struct bytes subject, spki; /* whole elements */
+	struct bytes signed_part, algorithm, signature; /* as in struct signed_der */
 	struct bytes alt_names;     /* the content of the SAN that it asks for; empty: none */
 	struct bytes challenge;     /* challengePassword (RFC 2985 5.4.1), as it stands there; .ptr NULL: none */
 	unsigned challenge_tag;

@@ -19,6 +19,7 @@ static const struct scep_digest digests[] = {
 	{ OID_INIT("\x60\x86\x48\x01\x65\x03\x04\x02\x03"), "SHA512", "SHA-512", 64, SCEP_LEGACY_NONE },
 	{ OID_INIT("\x2b\x0e\x03\x02\x1a"), "SHA1", "SHA-1", 20, SCEP_LEGACY_SHA1_3DES },
 };
+#define N_DIGESTS (sizeof(digests) / sizeof(*digests))
 
 static const struct scep_cipher ciphers[] = {
 	{ OID_INIT("\x60\x86\x48\x01\x65\x03\x04\x01\x02"), "AES-128-CBC", 16, 16, SCEP_LEGACY_NONE },
@@ -92,9 +93,27 @@ const struct scep_cipher *scep_cipher_for_reply(const struct scep_cipher *asked)
 	return asked->from == SCEP_LEGACY_NONE ? asked : &ciphers[0];
 }
 
-/* ---- ciphers of libcrypto ---- */
+const struct scep_digest *scep_digest_of(struct bytes algorithm, EVP_PKEY *key)
+{
+	const char *name = NULL;
+	struct bytes oid;
 
+	if (der_expect(&algorithm, DER_OID, &oid))
+		return NULL;
+	for (size_t i = 0; i < sizeof(signatures) / sizeof(*signatures); i++)
+		if (bytes_equal(signatures[i].oid, oid) && EVP_PKEY_is_a(key, signatures[i].key))
+			name = signatures[i].digest;
+	for (size_t i = 0; name && i < N_DIGESTS; i++)
+		if (strcmp(digests[i].name, name) == 0)
+			return &digests[i];
+	return NULL;
+}
+
+/* ---- what libcrypto has of them ---- */
+
+/* Looked up once: to find an algorithm by its name takes libcrypto locks, and as long as to use it. */
 static const EVP_CIPHER *fetched[sizeof(ciphers) / sizeof(*ciphers)];
+static const EVP_MD *fetched_digests[N_DIGESTS];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* Single DES is fetched in a context of its own: in the common one, which TLS uses, it does not exist. */
@@ -112,6 +131,8 @@ static const EVP_CIPHER *fetch_old(const char *name)
 
 static void fetch_all(void)
 {
+	for (size_t i = 0; i < N_DIGESTS; i++)
+		fetched_digests[i] = EVP_MD_fetch(NULL, digests[i].name, NULL);
 	for (size_t i = 0; i < sizeof(ciphers) / sizeof(*ciphers); i++)
 		fetched[i] = ciphers[i].from == SCEP_LEGACY_DES ? fetch_old(ciphers[i].name) :
 								  EVP_CIPHER_fetch(NULL, ciphers[i].name, NULL);
@@ -130,4 +151,32 @@ const char *scep_cipher_missing(enum scep_legacy legacy)
 		if (ciphers[i].from <= legacy && !scep_cipher_get(&ciphers[i]))
 			return ciphers[i].name;
 	return NULL;
+}
+
+static const EVP_MD *get_digest(const struct scep_digest *digest)
+{
+	pthread_once(&once, fetch_all);
+	return fetched_digests[digest - digests];
+}
+
+bool scep_digest_make(const struct scep_digest *digest, struct bytes data, uint8_t *out)
+{
+	const EVP_MD *md = get_digest(digest);
+
+	return md && EVP_Digest(data.ptr ? data.ptr : (const void *)"", data.len, out, NULL, md, NULL) == 1;
+}
+
+bool scep_signature_verifies(EVP_PKEY *key, const struct scep_digest *digest, const struct bytes *pieces, size_t n,
+			     struct bytes signature)
+{
+	const EVP_MD *md = get_digest(digest);
+	EVP_MD_CTX *ctx = md ? EVP_MD_CTX_new() : NULL;
+	bool ok = ctx && EVP_DigestVerifyInit(ctx, NULL, md, NULL, key) == 1;
+
+	for (size_t i = 0; ok && i < n; i++)
+		ok = EVP_DigestVerifyUpdate(ctx, pieces[i].ptr, pieces[i].len) == 1;
+	ok = ok && EVP_DigestVerifyFinal(ctx, signature.ptr, signature.len) == 1;
+	EVP_MD_CTX_free(ctx);
+	ERR_clear_error();
+	return ok;
 }

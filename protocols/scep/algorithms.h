@@ -41,6 +41,16 @@ const struct scep_cipher *scep_cipher_find(struct bytes algorithm, enum scep_leg
 bool scep_signature_fits(struct bytes algorithm, EVP_PKEY *key, const struct scep_digest *digest);
 const struct scep_digest *scep_digest_default(void); /* SHA-256 */
 
+/* The digest that a signature algorithm of this kind of key names; NULL: it names none, or is of no such key. */
+const struct scep_digest *scep_digest_of(struct bytes algorithm, EVP_PKEY *key);
+
+/* `digest->size` octets. False: libcrypto cannot. */
+bool scep_digest_make(const struct scep_digest *digest, struct bytes data, uint8_t *out);
+
+/* Is it one of `n` pieces, one after the other, under this key? */
+bool scep_signature_verifies(EVP_PKEY *key, const struct scep_digest *digest, const struct bytes *pieces, size_t n,
+			     struct bytes signature);
+
 /* The cipher of an answer: that of the request, but nothing weaker than AES-128, which even clients that ask with
  * less can read. */
 const struct scep_cipher *scep_cipher_for_reply(const struct scep_cipher *asked);

@@ -5,6 +5,7 @@
 #include "protocols/scep/certificate_id.h"
 
 #include "core/base/der.h"
+#include "core/base/own.h"
 #include "protocols/signed_der.h"
 
 bool scep_certificate_id_read(struct bytes octets, struct ca_certificate_id *out)
@@ -21,17 +22,15 @@ bool scep_certificate_id_read(struct bytes octets, struct ca_certificate_id *out
 	return out->serial.len && out->serial.len <= SCEP_SERIAL_MAX;
 }
 
-bool scep_certificate_names(struct bytes certificate, struct bytes *issuer, struct bytes *subject)
+int scep_certificate_id_write(struct bytes certificate, struct buf *out)
 {
-	struct bytes info, content;
-	unsigned tag;
+	OWNED_BUF id = BUF_INIT(certificate.len + 64);
+	struct signed_certificate c;
+	int e = signed_der_certificate(certificate, &c);
 
-	if (signed_der_open(certificate, &info))
-		return false;
-	if (info.len && info.ptr[0] == DER_CONTEXT_0 && der_read(&info, &tag, &content, NULL))
-		return false;
-	return !der_expect(&info, DER_INTEGER, &content) && !der_expect(&info, DER_SEQUENCE, &content) &&
-	       !der_read(&info, &tag, &content, issuer) && tag == DER_SEQUENCE &&
-	       !der_expect(&info, DER_SEQUENCE, &content) && !der_read(&info, &tag, &content, subject) &&
-	       tag == DER_SEQUENCE;
+	if (!e)
+		e = buf_append(&id, c.issuer);
+	if (!e)
+		e = der_write(&id, DER_INTEGER, c.serial);
+	return e ? e : der_write(out, DER_SEQUENCE, buf_bytes(&id));
 }

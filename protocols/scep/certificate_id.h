@@ -1,5 +1,5 @@
-/* IssuerAndSerialNumber (RFC 5652 10.2.4), by which clients name a certificate that they ask for, and the names in
- * certificates.
+/* IssuerAndSerialNumber (RFC 5652 10.2.4), by which clients name a certificate that they ask for, and messages that of
+ * a signer or a recipient.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -13,5 +13,5 @@
  * gives. */
 bool scep_certificate_id_read(struct bytes octets, struct ca_certificate_id *out);
 
-/* The Names in a certificate, whole. False: it is none. */
-bool scep_certificate_names(struct bytes certificate, struct bytes *issuer, struct bytes *subject);
+/* Append that of a certificate. 0; -EINVAL: it is none; -EMSGSIZE, -ENOMEM. */
+int scep_certificate_id_write(struct bytes certificate, struct buf *out);

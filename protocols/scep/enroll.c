@@ -17,7 +17,7 @@
 #include "core/base/base64.h"
 #include "core/base/digest.h"
 #include "protocols/bundle.h"
-#include "protocols/scep/certificate_id.h"
+#include "protocols/signed_der.h"
 
 #define COLLECT_S 600 /* how long a reply that was lost can be asked for again */
 #define KEY_HASH_SIZE 20
@@ -38,12 +38,13 @@ struct enrolment {
 /* RFC 8894 2.3: made by the key of the request. Its dates, its serial number and its subject say nothing. */
 bool scep_is_self_issued(struct bytes certificate)
 {
-	struct bytes issuer, subject;
+	struct signed_certificate c;
 
-	return scep_certificate_names(certificate, &issuer, &subject) && bytes_equal(issuer, subject);
+	return signed_der_certificate(certificate, &c) == 0 && bytes_equal(c.issuer, c.subject);
 }
 
-static bool is_signed_by_itself(struct bytes request)
+/* As libcrypto reads it, with whatever key and algorithm: what they are worth the core says. */
+static bool is_signed_by_its_key(struct bytes request)
 {
 	const uint8_t *p = request.ptr;
 	X509_REQ *req = d2i_X509_REQ(NULL, &p, (long)request.len);
@@ -55,6 +56,18 @@ static bool is_signed_by_itself(struct bytes request)
 	return is_it;
 }
 
+/* Who enrols signs message and request with one key, which is read already. */
+static bool is_signed_by_itself(const struct scep_message *m, const struct proto_csr *csr)
+{
+	const struct scep_digest *digest = scep_digest_of(csr->algorithm, m->key);
+	struct bytes signature = csr->signature, unused;
+
+	if (!digest || !bytes_equal(m->signer_spki, csr->spki))
+		return is_signed_by_its_key(csr->der);
+	return bytes_take(&signature, 1, &unused) && unused.ptr[0] == 0 &&
+	       scep_signature_verifies(m->key, digest, &csr->signed_part, 1, signature);
+}
+
 /* Is it a request of this sender, as he wrote it? Whoever has seen the envelope of somebody else can sign it anew, with
  * a key of his own and the envelope as it was or bent. Were he told how far each of them comes, he would learn from the
  * answers what is inside (Vaudenay 2002): he is told what he is told of garbage. */
@@ -62,7 +75,7 @@ static bool read_request(const struct scep_call *c, struct proto_csr *csr)
 {
 	return proto_csr_read(csr, c->content) == 0 &&
 	       (!scep_is_self_issued(c->message.signer) || bytes_equal(c->message.signer_spki, csr->spki)) &&
-	       is_signed_by_itself(csr->der);
+	       is_signed_by_itself(&c->message, csr);
 }
 
 /* By the key that signed the message: it stays the same while a client polls, and no two clients have one. */

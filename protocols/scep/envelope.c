@@ -5,6 +5,7 @@
 #include "protocols/scep/envelope.h"
 
 #include <errno.h>
+#include <limits.h>
 
 #include <openssl/cms.h>
 #include <openssl/crypto.h>
@@ -14,8 +15,12 @@
 #include <openssl/x509.h>
 
 #include "core/base/der.h"
+#include "core/base/digest.h"
+#include "core/base/own.h"
 #include "protocols/scep/ber.h"
+#include "protocols/scep/certificate_id.h"
 #include "protocols/scep/oids.h"
+#include "protocols/signed_der.h"
 
 #define DEPTH 12
 #define KEY_IDENTIFIER 0x80
@@ -23,6 +28,8 @@
 #define CONTENT 0x80
 #define CONTENT_IN_PIECES 0xa0
 #define UNPROTECTED 0xa1
+#define PART_MAX ((size_t)1 << 20)
+#define WRAPPED_MAX 1024 /* RSA of 8192 bits */
 
 /* ---- KeyTransRecipientInfo (RFC 5652 6.2.1) ---- */
 
@@ -185,41 +192,26 @@ static X509 *read_certificate(struct bytes der)
 	return d2i_X509(NULL, &p, (long)der.len);
 }
 
-static bool is_name(const X509_NAME *name, struct bytes der)
+static bool has_key_identifier(struct bytes certificate, struct bytes identifier)
 {
-	const uint8_t *own;
-	size_t n;
+	X509 *x = read_certificate(certificate);
+	const ASN1_OCTET_STRING *own = x ? X509_get0_subject_key_id(x) : NULL;
+	bool is_it = own && bytes_equal(bytes_of(ASN1_STRING_get0_data(own), (size_t)ASN1_STRING_length(own)),
+					identifier);
 
-	return X509_NAME_get0_der(name, &own, &n) == 1 && bytes_equal(bytes_of(own, n), der);
-}
-
-static bool is_serial(const ASN1_INTEGER *serial, struct bytes content)
-{
-	uint8_t *der = NULL;
-	int n = i2d_ASN1_INTEGER(serial, &der);
-	struct bytes whole = bytes_of(der, n > 0 ? (size_t)n : 0), own = { 0 };
-	bool is_it = !der_expect(&whole, DER_INTEGER, &own) && bytes_equal(own, content);
-
-	OPENSSL_free(der);
+	X509_free(x);
+	ERR_clear_error();
 	return is_it;
 }
 
 bool scep_envelope_is_for(const struct scep_envelope *envelope, struct bytes certificate)
 {
-	X509 *x = read_certificate(certificate);
-	const ASN1_OCTET_STRING *identifier = x ? X509_get0_subject_key_id(x) : NULL;
-	bool is_it;
+	struct signed_certificate c;
 
 	if (envelope->key_identifier.ptr)
-		is_it = identifier && bytes_equal(bytes_of(ASN1_STRING_get0_data(identifier),
-							   (size_t)ASN1_STRING_length(identifier)),
-						  envelope->key_identifier);
-	else
-		is_it = x && is_name(X509_get_issuer_name(x), envelope->issuer) &&
-			is_serial(X509_get0_serialNumber(x), envelope->serial);
-	X509_free(x);
-	ERR_clear_error();
-	return is_it;
+		return has_key_identifier(certificate, envelope->key_identifier);
+	return signed_der_certificate(certificate, &c) == 0 && bytes_equal(c.issuer, envelope->issuer) &&
+	       bytes_equal(c.serial, envelope->serial);
 }
 
 bool scep_envelope_open(const struct scep_envelope *envelope, const uint8_t *key, struct buf *out)
@@ -242,21 +234,133 @@ bool scep_envelope_open(const struct scep_envelope *envelope, const uint8_t *key
 	return ok;
 }
 
-/* ---- for a client ---- */
+/* ---- for the owner of an RSA key ---- */
 
-static bool set_wrapping(CMS_RecipientInfo *to, enum proto_ra_wrapping wrapping)
+/* OID with NULL, as RFC 4055 2.1 and 2.2 have it. */
+#define SHA256_IDENTIFIER "\x30\x0d\x06\x09" OID_SHA256 "\x05\x00"
+#define MGF1_SHA256 "\x30\x1a\x06\x09" OID_MGF1 SHA256_IDENTIFIER
+
+static const struct wrapping {
+	struct bytes algorithm; /* the AlgorithmIdentifier, whole */
+	int padding;
+	const EVP_MD *(*md)(void);
+} wrappings[] = {
+	[PROTO_RA_PKCS1] = { OID_INIT(RSA_ENCRYPTION), RSA_PKCS1_PADDING, NULL },
+	[PROTO_RA_OAEP_SHA1] = { OID_INIT("\x30\x0d\x06\x09" OID_OAEP "\x30\x00"), RSA_PKCS1_OAEP_PADDING, EVP_sha1 },
+	[PROTO_RA_OAEP_SHA256] = { OID_INIT("\x30\x3c\x06\x09" OID_OAEP "\x30\x2f\xa0\x0f" SHA256_IDENTIFIER
+					    "\xa1\x1c" MGF1_SHA256), RSA_PKCS1_OAEP_PADDING, EVP_sha256 },
+};
+
+static bool set_padding(EVP_PKEY_CTX *ctx, const struct wrapping *w)
 {
-	EVP_PKEY_CTX *ctx = CMS_RecipientInfo_get0_pkey_ctx(to);
-	const EVP_MD *md = wrapping == PROTO_RA_OAEP_SHA256 ? EVP_sha256() : EVP_sha1();
-
-	/* RFC 5753 8: what every implementation has; libcrypto by itself takes SHA-1. */
-	if (CMS_RecipientInfo_type(to) == CMS_RECIPINFO_AGREE)
-		return EVP_PKEY_CTX_set_ecdh_kdf_md(ctx, EVP_sha256()) == 1;
-	if (wrapping == PROTO_RA_PKCS1)
-		return true;
-	return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_OAEP_PADDING) == 1 &&
-	       EVP_PKEY_CTX_set_rsa_oaep_md(ctx, md) == 1 && EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, md) == 1;
+	return EVP_PKEY_CTX_set_rsa_padding(ctx, w->padding) == 1 &&
+	       (!w->md || (EVP_PKEY_CTX_set_rsa_oaep_md(ctx, w->md()) == 1 &&
+			   EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, w->md()) == 1));
 }
+
+static int wrap_key(EVP_PKEY *key, const struct wrapping *w, struct bytes secret, struct buf *out)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(key, NULL);
+	uint8_t wrapped[WRAPPED_MAX];
+	size_t n = sizeof(wrapped);
+	bool ok = ctx && EVP_PKEY_encrypt_init(ctx) == 1 && set_padding(ctx, w) &&
+		  EVP_PKEY_encrypt(ctx, wrapped, &n, secret.ptr, secret.len) == 1;
+
+	EVP_PKEY_CTX_free(ctx);
+	ERR_clear_error();
+	return ok ? der_write(out, DER_OCTET_STRING, bytes_of(wrapped, n)) : -EIO;
+}
+
+/* The SET with one KeyTransRecipientInfo. */
+static int write_recipient(struct bytes certificate, EVP_PKEY *key, const struct wrapping *w, struct bytes secret,
+			   struct buf *out)
+{
+	OWNED_BUF content = BUF_INIT(PART_MAX), recipient = BUF_INIT(PART_MAX);
+	int e = der_write(&content, DER_INTEGER, bytes_of("\0", 1));
+
+	if (!e)
+		e = scep_certificate_id_write(certificate, &content);
+	if (!e)
+		e = buf_append(&content, w->algorithm);
+	if (!e)
+		e = wrap_key(key, w, secret, &content);
+	if (!e)
+		e = der_write(&recipient, DER_SEQUENCE, buf_bytes(&content));
+	return e ? e : der_write(out, DER_SET, buf_bytes(&recipient));
+}
+
+static int encrypt(const struct scep_cipher *cipher, const uint8_t *secret, const uint8_t *iv, struct bytes content,
+		   struct buf *out)
+{
+	OWNED_BUF encrypted = BUF_INIT(content.len + EVP_MAX_BLOCK_LENGTH);
+	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	uint8_t *to = buf_room(&encrypted, content.len + EVP_MAX_BLOCK_LENGTH);
+	int n = 0, last = 0;
+	bool ok = ctx && to && content.len < INT_MAX &&
+		  EVP_EncryptInit_ex2(ctx, scep_cipher_get(cipher), secret, iv, NULL) == 1 &&
+		  EVP_EncryptUpdate(ctx, to, &n, content.ptr, (int)content.len) == 1 &&
+		  EVP_EncryptFinal_ex(ctx, to + n, &last) == 1;
+
+	EVP_CIPHER_CTX_free(ctx);
+	ERR_clear_error();
+	if (!ok)
+		return -EIO;
+	buf_added(&encrypted, (size_t)(n + last));
+	return der_write(out, CONTENT, buf_bytes(&encrypted));
+}
+
+/* EncryptedContentInfo (RFC 5652 6.1). */
+static int write_content(const struct scep_cipher *cipher, const uint8_t *secret, struct bytes content, struct buf *out)
+{
+	OWNED_BUF parts = BUF_INIT(PART_MAX), algorithm = BUF_INIT(128);
+	uint8_t iv[EVP_MAX_IV_LENGTH];
+	int e = random_octets(iv, sizeof(iv));
+
+	if (!e)
+		e = der_write(&algorithm, DER_OID, cipher->oid);
+	if (!e)
+		e = der_write(&algorithm, DER_OCTET_STRING, bytes_of(iv, cipher->iv_size));
+	if (!e)
+		e = der_write(&parts, DER_OID, OID(OID_DATA));
+	if (!e)
+		e = der_write(&parts, DER_SEQUENCE, buf_bytes(&algorithm));
+	if (!e)
+		e = encrypt(cipher, secret, iv, content, &parts);
+	return e ? e : der_write(out, DER_SEQUENCE, buf_bytes(&parts));
+}
+
+static int write_enveloped(struct bytes certificate, EVP_PKEY *key, const struct wrapping *w,
+			   const struct scep_cipher *cipher, struct bytes content, struct buf *out)
+{
+	uint8_t secret[EVP_MAX_KEY_LENGTH];
+	int e = random_octets(secret, cipher->key_size);
+
+	if (!e)
+		e = der_write(out, DER_INTEGER, bytes_of("\0", 1));
+	if (!e)
+		e = write_recipient(certificate, key, w, bytes_of(secret, cipher->key_size), out);
+	if (!e)
+		e = write_content(cipher, secret, content, out);
+	OPENSSL_cleanse(secret, sizeof(secret));
+	return e;
+}
+
+static int write_for_rsa(struct bytes certificate, EVP_PKEY *key, enum proto_ra_wrapping wrapping,
+			 const struct scep_cipher *cipher, struct bytes content, struct buf *out)
+{
+	OWNED_BUF data = BUF_INIT(PART_MAX), wrapped = BUF_INIT(PART_MAX), whole = BUF_INIT(PART_MAX);
+	int e = write_enveloped(certificate, key, &wrappings[wrapping], cipher, content, &data);
+
+	if (!e)
+		e = der_write(&wrapped, DER_SEQUENCE, buf_bytes(&data));
+	if (!e)
+		e = der_write(&whole, DER_OID, OID(OID_ENVELOPED_DATA));
+	if (!e)
+		e = der_write(&whole, DER_CONTEXT_0, buf_bytes(&wrapped));
+	return e ? e : der_write(out, DER_SEQUENCE, buf_bytes(&whole));
+}
+
+/* ---- for the owner of an EC key ---- */
 
 static bool fill(CMS_ContentInfo *cms, struct bytes content)
 {
@@ -278,22 +382,32 @@ static int append(CMS_ContentInfo *cms, struct buf *out)
 	return e;
 }
 
-int scep_envelope_write(struct bytes certificate, enum proto_ra_wrapping wrapping, const struct scep_cipher *cipher,
-			struct bytes content, struct buf *out)
+/* RFC 5753 8: SHA-256 is what every implementation has; libcrypto by itself takes SHA-1. */
+static int write_for_ec(struct bytes certificate, const struct scep_cipher *cipher, struct bytes content,
+			struct buf *out)
 {
 	X509 *x = read_certificate(certificate);
-	const EVP_PKEY *key = x ? X509_get0_pubkey(x) : NULL;
 	CMS_ContentInfo *cms = NULL;
 	CMS_RecipientInfo *to;
 	int e = -EINVAL;
 
-	if (key && (EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_is_a(key, "EC"))) {
+	if (x) {
 		cms = CMS_encrypt(NULL, NULL, scep_cipher_get(cipher), CMS_BINARY | CMS_PARTIAL);
 		to = cms ? CMS_add1_recipient_cert(cms, x, CMS_KEY_PARAM) : NULL;
-		e = to && set_wrapping(to, wrapping) && fill(cms, content) ? append(cms, out) : -EIO;
+		e = to && EVP_PKEY_CTX_set_ecdh_kdf_md(CMS_RecipientInfo_get0_pkey_ctx(to), EVP_sha256()) == 1 &&
+				    fill(cms, content) ?
+			    append(cms, out) : -EIO;
 	}
 	CMS_ContentInfo_free(cms);
 	X509_free(x);
 	ERR_clear_error();
 	return e;
+}
+
+int scep_envelope_write(struct bytes certificate, EVP_PKEY *key, enum proto_ra_wrapping wrapping,
+			const struct scep_cipher *cipher, struct bytes content, struct buf *out)
+{
+	if (EVP_PKEY_is_a(key, "RSA"))
+		return write_for_rsa(certificate, key, wrapping, cipher, content, out);
+	return EVP_PKEY_is_a(key, "EC") ? write_for_ec(certificate, cipher, content, out) : -EINVAL;
 }

@@ -33,6 +33,7 @@ bool scep_envelope_is_for(const struct scep_envelope *envelope, struct bytes cer
 bool scep_envelope_open(const struct scep_envelope *envelope, const uint8_t *key, struct buf *out);
 
 /* For the owner of a certificate, whose key is RSA (key transport, as the request had it) or EC (key agreement, RFC
- * 5753): append an EnvelopedData in DER. 0; -EINVAL: for no such key; -EIO, -ENOMEM, -EMSGSIZE. */
-int scep_envelope_write(struct bytes certificate, enum proto_ra_wrapping wrapping, const struct scep_cipher *cipher,
-			struct bytes content, struct buf *out);
+ * 5753): append an EnvelopedData in DER. `key` is the one of the certificate. 0; -EINVAL: for no such key or
+ * certificate; -EIO, -ENOMEM, -EMSGSIZE. */
+int scep_envelope_write(struct bytes certificate, EVP_PKEY *key, enum proto_ra_wrapping wrapping,
+			const struct scep_cipher *cipher, struct bytes content, struct buf *out);

@@ -14,6 +14,7 @@
 #include "core/base/digest.h"
 #include "protocols/bundle.h"
 #include "protocols/scep/certificate_id.h"
+#include "protocols/signed_der.h"
 
 #define CRL_MAX ((size_t)384 << 10) /* octets of a list that goes into a message */
 
@@ -48,10 +49,10 @@ static int take_failure(struct scep_call *c, int e)
 /* Clients that take the RA for the CA, because it is all that they were given, name it as the issuer. */
 static void name_issuer(const struct scep_call *c, struct ca_certificate_id *id)
 {
-	struct bytes issuer, subject;
+	struct signed_certificate ra;
 
-	if (scep_certificate_names(c->key->certificate, &issuer, &subject) && bytes_equal(id->issuer, subject))
-		id->issuer = issuer;
+	if (signed_der_certificate(c->key->certificate, &ra) == 0 && bytes_equal(id->issuer, ra.subject))
+		id->issuer = ra.issuer;
 }
 
 static int look_up(struct scep_call *c, struct ca_certificate *out)

@@ -16,6 +16,7 @@
 
 #include "core/base/der.h"
 #include "core/base/own.h"
+#include "core/base/rsa_key.h"
 #include "protocols/scep/ber.h"
 #include "protocols/scep/oids.h"
 #include "protocols/signed_der.h"
@@ -209,22 +210,6 @@ static int read_attributes(struct scep_message *m)
 
 /* ---- the signer's certificate ---- */
 
-/* RFC 5280 4.1: version, serial number, algorithm, issuer, dates, subject, key. */
-static int read_certificate(struct bytes der, struct bytes *serial, struct bytes *issuer, struct bytes *spki)
-{
-	static const uint8_t between[] = { DER_SEQUENCE, DER_SEQUENCE };
-	struct bytes info, content;
-	unsigned tag;
-
-	if (signed_der_open(der, &info))
-		return -EINVAL;
-	if (info.len && info.ptr[0] == DER_CONTEXT_0 && der_read(&info, &tag, &content, NULL))
-		return -EINVAL;
-	return der_expect(&info, DER_INTEGER, serial) || der_read(&info, &tag, &content, NULL) ||
-	       tag != DER_SEQUENCE || der_read(&info, &tag, &content, issuer) || tag != DER_SEQUENCE ||
-	       signed_der_key(&info, between, sizeof(between), spki) ? -EINVAL : 0;
-}
-
 static bool has_key_identifier(struct bytes der, struct bytes identifier)
 {
 	const uint8_t *p = der.ptr;
@@ -238,11 +223,11 @@ static bool has_key_identifier(struct bytes der, struct bytes identifier)
 	return is_it;
 }
 
-static bool is_named(const struct signer_id *id, struct bytes der, struct bytes serial, struct bytes issuer)
+static bool is_named(const struct signer_id *id, struct bytes der, const struct signed_certificate *c)
 {
 	if (id->key_identifier.ptr)
 		return has_key_identifier(der, id->key_identifier);
-	return bytes_equal(serial, id->serial) && bytes_equal(issuer, id->issuer);
+	return bytes_equal(c->serial, id->serial) && bytes_equal(c->issuer, id->issuer);
 }
 
 /* The one that the signer names, and the others, which are moved together. */
@@ -250,7 +235,8 @@ static int find_signer(struct scep_message *m, struct bytes certificates, const 
 		       struct arena *arena)
 {
 	uint8_t *others = arena_alloc(arena, certificates.len + 1);
-	struct bytes content, whole, serial, issuer, spki;
+	struct signed_certificate c;
+	struct bytes content, whole;
 	size_t n = 0, n_others = 0;
 	unsigned tag;
 
@@ -258,11 +244,11 @@ static int find_signer(struct scep_message *m, struct bytes certificates, const 
 		return -ENOMEM;
 	while (certificates.len) {
 		if (der_read(&certificates, &tag, &content, &whole) || ++n > SCEP_CERTIFICATES_MAX ||
-		    read_certificate(whole, &serial, &issuer, &spki))
+		    signed_der_certificate(whole, &c))
 			return -EINVAL;
-		if (!m->signer.ptr && is_named(id, whole, serial, issuer)) {
+		if (!m->signer.ptr && is_named(id, whole, &c)) {
 			m->signer = whole;
-			m->signer_spki = spki;
+			m->signer_spki = c.spki;
 			continue;
 		}
 		memcpy(others + n_others, whole.ptr, whole.len);
@@ -355,24 +341,18 @@ static bool is_key_taken(EVP_PKEY *key)
 static bool digests_to(const struct scep_message *m)
 {
 	uint8_t digest[EVP_MAX_MD_SIZE];
-	size_t n = 0;
 
-	return EVP_Q_digest(NULL, m->digest->name, NULL, m->content.ptr, m->content.len, digest, &n) == 1 &&
-	       bytes_equal(bytes_of(digest, n), m->message_digest);
+	return scep_digest_make(m->digest, m->content, digest) &&
+	       bytes_equal(bytes_of(digest, m->digest->size), m->message_digest);
 }
 
 /* What is signed has the tag of a SET (RFC 5652 5.4); the octets behind it as they were sent. */
-static bool verifies(const struct scep_message *m, EVP_PKEY *key)
+static bool verifies(const struct scep_message *m)
 {
 	static const uint8_t set = DER_SET;
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	bool ok = ctx && EVP_DigestVerifyInit_ex(ctx, NULL, m->digest->name, NULL, NULL, key, NULL) == 1 &&
-		  EVP_DigestVerifyUpdate(ctx, &set, 1) == 1 &&
-		  EVP_DigestVerifyUpdate(ctx, m->attributes.ptr + 1, m->attributes.len - 1) == 1 &&
-		  EVP_DigestVerifyFinal(ctx, m->signature.ptr, m->signature.len) == 1;
+	struct bytes pieces[] = { bytes_of(&set, 1), bytes_of(m->attributes.ptr + 1, m->attributes.len - 1) };
 
-	EVP_MD_CTX_free(ctx);
-	return ok;
+	return scep_signature_verifies(m->key, m->digest, pieces, 2, m->signature);
 }
 
 static int refuse(enum scep_fail *fail, const char **why, enum scep_fail what, const char *text)
@@ -382,32 +362,51 @@ static int refuse(enum scep_fail *fail, const char **why, enum scep_fail what, c
 	return -EKEYREJECTED;
 }
 
-static int check_with(struct scep_message *m, EVP_PKEY *key, enum scep_fail *fail, const char **why)
+static int check_with_key(struct scep_message *m, enum scep_fail *fail, const char **why)
 {
-	if (!key || !is_key_taken(key))
+	if (!is_key_taken(m->key))
 		return refuse(fail, why, SCEP_BAD_ALG, "the key that signs messages is RSA of 1024 to 8192 bits with "
 						       "an exponent of up to 64, or EC of P-256, P-384 or P-521");
-	if (!scep_signature_fits(m->signature_algorithm, key, m->digest))
+	if (!scep_signature_fits(m->signature_algorithm, m->key, m->digest))
 		return refuse(fail, why, SCEP_BAD_ALG, "the message is signed with an algorithm not taken here");
-	if (!digests_to(m) || !verifies(m, key))
+	if (!digests_to(m) || !verifies(m))
 		return refuse(fail, why, SCEP_BAD_MESSAGE_CHECK, "the signature of the message does not verify");
 	return 0;
 }
 
-int scep_message_check(struct scep_message *m, enum scep_legacy legacy, enum scep_fail *fail, const char **why)
+/* The usual spelling of an RSA key is read without libcrypto's decoders, and the reply is encrypted to it without them,
+ * too. For all others libcrypto will write the reply: whose certificate it does not read must not get one issued. */
+static EVP_PKEY *read_key(const struct scep_message *m)
 {
 	const uint8_t *p = m->signer.ptr;
+	EVP_PKEY *key = rsa_key_from_spki(m->signer_spki);
 	X509 *x;
+
+	if (key)
+		return key;
+	x = d2i_X509(NULL, &p, (long)m->signer.len);
+	key = x ? X509_get_pubkey(x) : NULL;
+	X509_free(x);
+	return key;
+}
+
+int scep_message_check(struct scep_message *m, enum scep_legacy legacy, enum scep_fail *fail, const char **why)
+{
 	int e;
 
 	m->digest = scep_digest_find(m->digest_algorithm, legacy);
 	if (!m->digest)
 		return refuse(fail, why, SCEP_BAD_ALG, "the message is signed over a digest that is not taken here");
-	/* The reply is encrypted to it: what libcrypto does not read must not get as far as a certificate. */
-	x = d2i_X509(NULL, &p, (long)m->signer.len);
-	e = x ? check_with(m, X509_get0_pubkey(x), fail, why) :
-		refuse(fail, why, SCEP_BAD_ALG, "the certificate that goes with the message cannot be read");
-	X509_free(x);
+	scep_message_fini(m);
+	m->key = read_key(m);
+	e = m->key ? check_with_key(m, fail, why) :
+		     refuse(fail, why, SCEP_BAD_ALG, "the certificate that goes with the message cannot be read");
 	ERR_clear_error();
 	return e;
+}
+
+void scep_message_fini(struct scep_message *m)
+{
+	EVP_PKEY_free(m->key);
+	m->key = NULL;
 }

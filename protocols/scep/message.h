@@ -44,7 +44,9 @@ struct scep_message {
 	/* For scep_message_check(). */
 	struct bytes digest_algorithm, signature_algorithm; /* contents of AlgorithmIdentifiers */
 	struct bytes message_digest, attributes, signature;
-	const struct scep_digest *digest; /* after scep_message_check() */
+	/* After scep_message_check(). */
+	const struct scep_digest *digest;
+	EVP_PKEY *key;                    /* of the signer */
 };
 
 /* Read a message of at most SCEP_MESSAGE_MAX octets. 0: there is a transaction to answer in; -EINVAL: it is none,
@@ -52,5 +54,7 @@ struct scep_message {
 int scep_message_read(struct scep_message *out, struct bytes octets, struct arena *arena, const char **why);
 
 /* Algorithms, then the signature under the key of the certificate: it proves that the sender has that key, and nothing
- * else of him. 0; -EKEYREJECTED with the failInfo and a sentence; -ENOMEM. */
+ * else of him. 0; -EKEYREJECTED with the failInfo and a sentence; -ENOMEM. Whatever it came to, scep_message_fini()
+ * follows. */
 int scep_message_check(struct scep_message *m, enum scep_legacy legacy, enum scep_fail *fail, const char **why);
+void scep_message_fini(struct scep_message *m);

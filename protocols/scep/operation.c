@@ -174,7 +174,7 @@ static int write_answer(struct scep_call *c, struct buf *out)
 	int e = 0;
 
 	if (c->status == SCEP_SUCCESS)
-		e = scep_envelope_write(c->message.signer, c->envelope.wrapping,
+		e = scep_envelope_write(c->message.signer, c->message.key, c->envelope.wrapping,
 					scep_cipher_for_reply(c->envelope.cipher), buf_bytes(&c->bag), &envelope);
 	reply.envelope = buf_bytes(&envelope);
 	return e ? e : scep_reply_write(c->scep->ra, c->key, &reply, c->q->arena, out);
@@ -271,6 +271,7 @@ int scep_operate(struct scep_call *c, struct bytes octets)
 		return e;
 	c->bag = BUF_INIT(REPLY_MAX);
 	e = operate(c);
+	scep_message_fini(&c->message);
 	buf_fini(&c->bag);
 	return e;
 }

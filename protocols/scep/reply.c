@@ -14,8 +14,8 @@
 #include "core/base/der.h"
 #include "core/base/digest.h"
 #include "core/base/own.h"
+#include "protocols/scep/certificate_id.h"
 #include "protocols/scep/oids.h"
-#include "protocols/signed_der.h"
 
 #define NONCE_SIZE 16
 #define PART_MAX ((size_t)512 << 10)
@@ -26,8 +26,6 @@
 #define SIGNED_ATTRIBUTES 0xa0
 
 #define OCTETS(text) bytes_of(text, sizeof(text) - 1)
-/* Some clients take this and no other for an RSA signature (RFC 3370 3.2). */
-#define RSA_ENCRYPTION "\x30\x0d\x06\x09" OID_RSA "\x05\x00"
 
 /* ---- signed attributes ---- */
 
@@ -92,12 +90,11 @@ static void add_fail(struct list *l, const struct scep_reply *r)
 static int add_content(struct list *l, const struct scep_digest *digest, struct bytes content)
 {
 	uint8_t hash[EVP_MAX_MD_SIZE];
-	size_t n = 0;
 
-	if (EVP_Q_digest(NULL, digest->name, NULL, content.ptr, content.len, hash, &n) != 1)
+	if (!scep_digest_make(digest, content, hash))
 		return -EIO;
 	add(l, OID(OID_CONTENT_TYPE), DER_OID, OID(OID_DATA));
-	add(l, OID(OID_MESSAGE_DIGEST), DER_OCTET_STRING, bytes_of(hash, n));
+	add(l, OID(OID_MESSAGE_DIGEST), DER_OCTET_STRING, bytes_of(hash, digest->size));
 	return 0;
 }
 
@@ -151,24 +148,6 @@ static int write_algorithm(struct buf *out, const struct scep_digest *digest)
 	return e ? e : der_write(out, DER_SEQUENCE, buf_bytes(&algorithm));
 }
 
-/* IssuerAndSerialNumber of a certificate. */
-static int write_signer_id(struct buf *out, struct bytes certificate)
-{
-	OWNED_BUF id = BUF_INIT(PART_MAX);
-	struct bytes info, serial, issuer, content, whole;
-	unsigned tag;
-	int e;
-
-	if (signed_der_open(certificate, &info) || der_read(&info, &tag, &content, NULL) ||
-	    der_read(&info, &tag, &content, &serial) || der_read(&info, &tag, &content, &whole) ||
-	    der_read(&info, &tag, &content, &issuer))
-		return -EINVAL;
-	e = buf_append(&id, issuer);
-	if (!e)
-		e = buf_append(&id, serial);
-	return e ? e : der_write(out, DER_SEQUENCE, buf_bytes(&id));
-}
-
 static int write_signer(const struct proto_ra *ra, const struct proto_ra_key *key, const struct scep_digest *digest,
 			struct bytes attributes, struct buf *out)
 {
@@ -180,11 +159,12 @@ static int write_signer(const struct proto_ra *ra, const struct proto_ra_key *ke
 	if (!e)
 		e = der_write(out, DER_INTEGER, bytes_of("\x01", 1));
 	if (!e)
-		e = write_signer_id(out, key->certificate);
+		e = scep_certificate_id_write(key->certificate, out);
 	if (!e)
 		e = write_algorithm(out, digest);
 	if (!e)
 		e = der_write(out, SIGNED_ATTRIBUTES, attributes);
+	/* Some clients take this and no other for an RSA signature (RFC 3370 3.2). */
 	if (!e)
 		e = buf_append(out, OCTETS(RSA_ENCRYPTION));
 	if (!e)

@@ -77,8 +77,9 @@ static void take(struct bytes octets)
 	}
 	check_read(&m);
 	for (enum scep_legacy legacy = SCEP_LEGACY_NONE; legacy <= SCEP_LEGACY_DES; legacy++)
-		if (scep_message_check(&m, legacy, &fail, &why) == 0 && !m.digest)
+		if (scep_message_check(&m, legacy, &fail, &why) == 0 && !(m.digest && m.key))
 			abort();
+	scep_message_fini(&m);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

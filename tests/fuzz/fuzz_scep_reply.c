@@ -163,7 +163,7 @@ static void write_reply(struct said *s, struct arena *arena, struct buf *envelop
 		buf_append(&all, s->bag[i]->der);
 	if (s->reply.status == SCEP_SUCCESS &&
 	    (bundle_write_in_order(buf_bytes(&all), &bag) ||
-	     scep_envelope_write(s->client->der, s->wrapping, s->cipher, buf_bytes(&bag), envelope)))
+	     scep_envelope_write(s->client->der, s->client->key, s->wrapping, s->cipher, buf_bytes(&bag), envelope)))
 		abort();
 	s->reply.envelope = buf_bytes(envelope);
 	if (scep_reply_write(&ra, &key, &s->reply, arena, out))
@@ -304,6 +304,7 @@ static void check_with_ours(const struct said *s, struct bytes octets, struct ar
 	    !bytes_equal(m.signer, owners[RA].der) || m.others.len ||
 	    scep_message_check(&m, SCEP_LEGACY_SHA1_3DES, &fail, &why))
 		abort();
+	scep_message_fini(&m);
 	if (m.digest != (s->request.digest ? s->request.digest : scep_digest_default()))
 		abort();
 	if (s->reply.status == SCEP_SUCCESS && s->client == &owners[RSA_CLIENT] &&

@@ -4,7 +4,11 @@
  */
 #include "tests/test.h"
 
+#include <errno.h>
+
+#include "core/base/own.h"
 #include "protocols/scep/certificate_id.h"
+#include "protocols/signed_der.h"
 
 #define OCTETS(text) bytes_of(text, sizeof(text) - 1)
 #define NAME "\x30\x0c\x31\x0a\x30\x08\x06\x03\x55\x04\x03\x0c\x01" "A"
@@ -62,34 +66,53 @@ static void refuses_what_is_none(void **state)
 #define ALGORITHM "\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02"
 #define BEHIND ALGORITHM "\x03\x02\x00\x01"
 #define DATES "\x30\x00"
+#define KEY "\x30\x02\x05\x00"
 
-static void reads_both_names(void **state)
+static void reads_what_a_certificate_says(void **state)
 {
-	struct bytes issuer, subject;
+	struct signed_certificate c;
 
-	assert_true(scep_certificate_names(OCTETS("\x30\x44\x30\x32\xa0\x03\x02\x01\x02\x02\x01\x07" ALGORITHM NAME
-						  DATES OTHER_NAME BEHIND), &issuer, &subject));
-	assert_true(bytes_equal(issuer, OCTETS(NAME)));
-	assert_true(bytes_equal(subject, OCTETS(OTHER_NAME)));
+	assert_int_equal(signed_der_certificate(OCTETS("\x30\x48\x30\x36\xa0\x03\x02\x01\x02\x02\x01\x07" ALGORITHM
+						       NAME DATES OTHER_NAME KEY BEHIND), &c), 0);
+	assert_true(bytes_equal(c.serial, OCTETS("\x07")));
+	assert_true(bytes_equal(c.issuer, OCTETS(NAME)));
+	assert_true(bytes_equal(c.subject, OCTETS(OTHER_NAME)));
+	assert_true(bytes_equal(c.spki, OCTETS(KEY)));
 	/* Of version 1. */
-	assert_true(scep_certificate_names(OCTETS("\x30\x3f\x30\x2d\x02\x01\x07" ALGORITHM OTHER_NAME DATES NAME
-						  BEHIND), &issuer, &subject));
-	assert_true(bytes_equal(issuer, OCTETS(OTHER_NAME)));
-	assert_true(bytes_equal(subject, OCTETS(NAME)));
+	assert_int_equal(signed_der_certificate(OCTETS("\x30\x43\x30\x31\x02\x01\x07" ALGORITHM OTHER_NAME DATES NAME
+						       KEY BEHIND), &c), 0);
+	assert_true(bytes_equal(c.issuer, OCTETS(OTHER_NAME)));
+	assert_true(bytes_equal(c.subject, OCTETS(NAME)));
 }
 
-static void no_certificate_has_no_names(void **state)
+static void names_it_as_messages_do(void **state)
+{
+	OWNED_BUF out = BUF_INIT(256);
+	struct ca_certificate_id id;
+
+	assert_int_equal(scep_certificate_id_write(OCTETS("\x30\x43\x30\x31\x02\x01\x07" ALGORITHM OTHER_NAME DATES
+							  NAME KEY BEHIND), &out), 0);
+	assert_true(scep_certificate_id_read(buf_bytes(&out), &id));
+	assert_true(bytes_equal(id.issuer, OCTETS(OTHER_NAME)));
+	assert_true(bytes_equal(id.serial, OCTETS("\x07")));
+	buf_reset(&out);
+	assert_int_equal(scep_certificate_id_write(OCTETS("\x30\x00"), &out), -EINVAL);
+	assert_int_equal(out.len, 0);
+}
+
+static void what_is_none_says_nothing(void **state)
 {
 	static const struct bytes wrong[] = {
 		{ NULL, 0 },
 		{ (const uint8_t *)"\x30\x11" NAME "\x02\x01\x07", 19 },
 		{ (const uint8_t *)"\x30\x23\x30\x11\x02\x01\x07" ALGORITHM "\x31\x00" BEHIND, 37 }, /* a SET */
 		{ (const uint8_t *)"\x30\x31\x30\x1f\x02\x01\x07" ALGORITHM NAME DATES BEHIND, 51 }, /* no subject */
+		{ (const uint8_t *)"\x30\x3f\x30\x2d\x02\x01\x07" ALGORITHM OTHER_NAME DATES NAME BEHIND, 65 }, /* no key */
 	};
-	struct bytes issuer, subject;
+	struct signed_certificate c;
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
-		if (scep_certificate_names(wrong[i], &issuer, &subject))
+		if (signed_der_certificate(wrong[i], &c) == 0)
 			fail_msg("%zu is taken", i);
 }
 
@@ -99,8 +122,9 @@ int main(void)
 		cmocka_unit_test(reads_issuer_and_serial),
 		cmocka_unit_test(an_octet_that_makes_a_serial_positive_is_not_part_of_it),
 		cmocka_unit_test(refuses_what_is_none),
-		cmocka_unit_test(reads_both_names),
-		cmocka_unit_test(no_certificate_has_no_names),
+		cmocka_unit_test(reads_what_a_certificate_says),
+		cmocka_unit_test(names_it_as_messages_do),
+		cmocka_unit_test(what_is_none_says_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -366,10 +366,31 @@ static void clients_read_what_is_for_them(void **unused)
 		for (size_t way = 0; way < sizeof(ways) / sizeof(*ways); way++) {
 			OWNED_BUF out = BUF_INIT(SCEP_RIG_MAX);
 
-			assert_int_equal(scep_envelope_write(buf_bytes(&clients[i]->der), ways[way], aes, CONTENT,
-							     &out), 0);
+			assert_int_equal(scep_envelope_write(buf_bytes(&clients[i]->der), clients[i]->key, ways[way],
+							     aes, CONTENT, &out), 0);
 			expect_decrypted(clients[i], buf_bytes(&out), "\x60\x86\x48\x01\x65\x03\x04\x01\x02");
 		}
+}
+
+/* Of an RSA key's certificate its name and number are needed, and nothing else is read. */
+static void the_dates_of_a_client_do_not_matter(void **unused)
+{
+	static const enum proto_ra_wrapping ways[] = { PROTO_RA_PKCS1, PROTO_RA_OAEP_SHA1, PROTO_RA_OAEP_SHA256 };
+	static const uint8_t utc_time[] = { 0x17, 0x0d };
+	const struct scep_cipher *aes = cipher(OID_AES_128_CBC, 16, SCEP_LEGACY_NONE);
+	OWNED_BUF bent = BUF_INIT(SCEP_RIG_MAX);
+	uint8_t *at;
+
+	assert_int_equal(buf_append(&bent, buf_bytes(&other.der)), 0);
+	at = memmem(bent.ptr, bent.len, utc_time, sizeof(utc_time));
+	assert_non_null(at);
+	*at = 0x02;
+	for (size_t way = 0; way < sizeof(ways) / sizeof(*ways); way++) {
+		OWNED_BUF out = BUF_INIT(SCEP_RIG_MAX);
+
+		assert_int_equal(scep_envelope_write(buf_bytes(&bent), other.key, ways[way], aes, CONTENT, &out), 0);
+		expect_decrypted(&other, buf_bytes(&out), "\x60\x86\x48\x01\x65\x03\x04\x01\x02");
+	}
 }
 
 /* As RFC 5753 8 asks of everybody: SHA-256 in the agreement, and AES around the key. */
@@ -379,7 +400,7 @@ static void keys_are_agreed_with_sha256(void **unused)
 	const struct scep_cipher *aes = cipher(OID_AES_128_CBC, 16, SCEP_LEGACY_NONE);
 	OWNED_BUF out = BUF_INIT(SCEP_RIG_MAX);
 
-	assert_int_equal(scep_envelope_write(buf_bytes(&ec.der), PROTO_RA_PKCS1, aes, CONTENT, &out), 0);
+	assert_int_equal(scep_envelope_write(buf_bytes(&ec.der), ec.key, PROTO_RA_PKCS1, aes, CONTENT, &out), 0);
 	assert_non_null(memmem(out.ptr, out.len, sha256kdf, sizeof(sha256kdf) - 1));
 	assert_non_null(memmem(out.ptr, out.len, wrap128, sizeof(wrap128) - 1));
 }
@@ -414,7 +435,8 @@ static void for_nobody_else_is_anything_written(void **unused)
 	OWNED_BUF out = BUF_INIT(SCEP_RIG_MAX);
 	const struct scep_cipher *aes = cipher(OID_AES_128_CBC, 16, SCEP_LEGACY_NONE);
 
-	assert_int_equal(scep_envelope_write(bytes_of_str("0"), PROTO_RA_PKCS1, aes, CONTENT, &out), -EINVAL);
+	assert_int_equal(scep_envelope_write(bytes_of_str("0"), other.key, PROTO_RA_PKCS1, aes, CONTENT, &out),
+			 -EINVAL);
 	assert_int_equal(out.len, 0);
 }
 
@@ -429,6 +451,7 @@ int main(void)
 		IN_ARENA(other_algorithms_are_told_apart_from_garbage),
 		IN_ARENA(what_was_cut_is_no_envelope),
 		IN_ARENA(clients_read_what_is_for_them),
+		IN_ARENA(the_dates_of_a_client_do_not_matter),
 		IN_ARENA(keys_are_agreed_with_sha256),
 		IN_ARENA(answers_are_never_weaker_than_aes),
 		IN_ARENA(single_des_stays_where_it_is),

@@ -57,6 +57,7 @@ static struct result take(struct bytes octets, enum scep_legacy legacy)
 	why = NULL;
 	r.check = scep_message_check(&m, legacy, &r.fail, &why);
 	assert_int_equal(r.check != 0, why != NULL);
+	scep_message_fini(&m);
 	return r;
 }
 
@@ -87,6 +88,8 @@ static void expect_message(struct bytes octets, const struct scep_client *by, co
 	assert_int_equal(m.others.len, 0);
 	assert_int_equal(scep_message_check(&m, SCEP_LEGACY_NONE, &fail, &why), 0);
 	assert_string_equal(m.digest->name, digest);
+	assert_int_equal(EVP_PKEY_eq(m.key, by->key), 1);
+	scep_message_fini(&m);
 }
 
 static void what_libcrypto_writes_is_taken(void **unused)
@@ -320,7 +323,7 @@ static void what_libcrypto_does_not_read_gets_no_reply(void **unused)
 {
 	static const uint8_t utc_time[] = { 0x17, 0x0d };
 	OWNED_BUF octets = BUF_INIT(SCEP_RIG_MAX);
-	struct scep_shape s = { .by = &rsa, .content = CONTENT };
+	struct scep_shape s = { .by = &ec, .content = CONTENT };
 	uint8_t *at;
 	struct result r;
 

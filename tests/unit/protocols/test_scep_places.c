@@ -81,7 +81,7 @@ static void write_message(const struct scep_client *to, struct buf *out)
 	assert_int_equal(buf_append(&oid, buf_bytes(&iv)), 0);
 	aes = scep_cipher_find(buf_bytes(&oid), SCEP_LEGACY_NONE, &at);
 	assert_non_null(aes);
-	assert_int_equal(scep_envelope_write(buf_bytes(&to->der), PROTO_RA_PKCS1, aes, bytes_of_str("content"),
+	assert_int_equal(scep_envelope_write(buf_bytes(&to->der), to->key, PROTO_RA_PKCS1, aes, bytes_of_str("content"),
 					     &envelope), 0);
 	scep_write_message(&(struct scep_shape){ .by = sender, .content = buf_bytes(&envelope) }, out);
 }

@@ -242,6 +242,7 @@ static void the_own_reader_takes_it(void **unused)
 	assert_int_equal(read.type, SCEP_CERT_REP);
 	assert_true(bytes_equal(read.content, reply.envelope));
 	assert_int_equal(scep_message_check(&read, SCEP_LEGACY_NONE, &fail, &why), 0);
+	scep_message_fini(&read);
 }
 
 static void nonces_are_fresh(void **unused)
