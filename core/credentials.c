@@ -721,7 +721,8 @@ static int check(struct ca_core *core, const struct ca_credential_claim *claim, 
 		e = store_bind_account(core, c.id, claim->name, claim->account, clock_wall_ms());
 	else if (!e)
 		a->is_over = c.is_over;
-	if (e == CREDENTIAL_LATER)
+	a->is_limited = e == CREDENTIAL_LATER;
+	if (a->is_limited)
 		return answer(a, CA_CALL_BUSY, pause_s, "too many wrong credentials; try again later");
 	if (e > 0)
 		return answer(a, CA_CALL_REFUSED, 0, claim->kind == CA_EVIDENCE_CERTIFICATE ?

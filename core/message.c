@@ -150,6 +150,7 @@ void message_from_checked(int call, struct ca_credential_answer *from, Gatehouse
 	out->outside = data_of(bytes_of(from->outside, sizeof(from->outside)));
 	out->trust = (Gatehouse__Core__Trust)from->trust;
 	out->is_over = from->is_over;
+	out->is_limited = from->is_limited;
 }
 
 int message_to_checked(const Gatehouse__Core__Checked *m, struct ca_credential_answer *out)
@@ -167,6 +168,7 @@ int message_to_checked(const Gatehouse__Core__Checked *m, struct ca_credential_a
 	out->retry_after_s = m->retry_after_s;
 	out->trust = (enum ca_trust)m->trust;
 	out->is_over = m->is_over;
+	out->is_limited = m->is_limited;
 	return (int)m->call;
 }
 
@@ -419,6 +421,7 @@ void message_from_outcome(int call, struct ca_outcome *from, Gatehouse__Core__Ou
 	out->certificate = data_of(buf_bytes(&from->certificate));
 	out->chain = data_of(buf_bytes(&from->chain));
 	out->to_collect = from->to_collect;
+	out->is_limited = from->is_limited;
 }
 
 static bool is_disposition(int number)
@@ -441,6 +444,7 @@ int message_to_outcome(const Gatehouse__Core__Outcome *m, struct ca_outcome *out
 	snprintf(out->reason, sizeof(out->reason), "%s", m->reason);
 	out->retry_after_s = m->retry_after_s;
 	out->to_collect = m->to_collect;
+	out->is_limited = m->is_limited;
 	buf_reset(&out->certificate);
 	buf_reset(&out->chain);
 	e = buf_append(&out->certificate, bytes_of(m->certificate.data, m->certificate.len));

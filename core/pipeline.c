@@ -565,7 +565,8 @@ static int prove(struct ca *ca, const struct ca_submission *s, struct ca_request
 	unsigned pause_s = 0;
 	int e = prove_by_credential(ca, s, r, why, &pause_s);
 
-	if (e == CREDENTIAL_LATER)
+	out->is_limited = e == CREDENTIAL_LATER;
+	if (out->is_limited)
 		return busy(ca, out, pause_s, "too many wrong credentials; try again later");
 	if (e > 0)
 		return refused(out, s->evidence == CA_EVIDENCE_CERTIFICATE ? CERTIFICATE_REFUSED_TEXT :

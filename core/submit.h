@@ -163,6 +163,7 @@ struct ca_credential_answer {
 	bool is_over;                      /* good only to ask again about what it asked for: used up, expired */
 	char reason[CA_REASON_SIZE];       /* not 0: one sentence for the client */
 	unsigned retry_after_s;            /* CA_CALL_BUSY */
+	bool is_limited;                   /* CA_CALL_BUSY: because too many wrong ones were shown from there */
 	uint8_t outside[(CA_NAMES_MAX + 7) / 8]; /* a bit for each name of the claim: the credential has it not */
 };
 
@@ -218,6 +219,7 @@ struct ca_outcome {
 	enum ca_status status;
 	char reason[CA_REASON_SIZE];      /* one sentence for the client; "" when there is nothing to say */
 	unsigned retry_after_s;           /* when under submission: ask again after this many seconds */
+	bool is_limited;                  /* CA_CALL_BUSY: because too many wrong credentials were shown from there */
 	struct buf certificate;           /* DER; empty unless issued */
 	struct buf chain;                 /* DER certificates one after the other, issuer first; empty unless issued */
 	bool to_collect;                  /* issued for an earlier call of his, and nobody has said that it arrived:
