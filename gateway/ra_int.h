@@ -47,6 +47,7 @@ struct gw_ras {
 	const char *folder;
 	struct authority *authorities;
 	atomic_bool is_signer_away; /* as it was when it was asked last */
+	atomic_bool is_looked_for;  /* somebody waits for it at this moment, while it is away */
 	struct steady steady;       /* the thread's, as is the next */
 	int64_t looked_ms;          /* monotonic: at the folder; 0: never */
 	pthread_t thread;

@@ -66,24 +66,47 @@ static void pause_for_signer(void)
 }
 
 /* A signer that ended is there again in no time, and most clients know no "later". */
-static int use_numbered(struct authority *a, unsigned number, struct ra_work *w)
+static int use_patiently(struct authority *a, struct ra_key *key, struct ra_work *w, char why[static SIGNER_WHY_SIZE])
 {
 	int64_t give_up_ms = clock_mono_ms() + AWAY_PATIENCE_MS;
+	int e;
+
+	while (gw_ra_is_away(e = gw_ra_use(a, key, w, why)) && clock_mono_ms() < give_up_ms)
+		pause_for_signer();
+	atomic_store(&a->ras->is_signer_away, gw_ra_is_away(e));
+	return e;
+}
+
+static int use_numbered(struct authority *a, unsigned number, struct ra_work *w)
+{
 	struct ra_key *key = gw_ra_hold_key(a, number);
 	char why[SIGNER_WHY_SIZE] = "";
 	int e;
 
 	if (!key)
 		return -ENOENT;
-	while (gw_ra_is_away(e = gw_ra_use(a, key, w, why)) && clock_mono_ms() < give_up_ms)
-		pause_for_signer();
+	e = use_patiently(a, key, w, why);
 	gw_ra_let_key_go(a, key);
-	atomic_store(&a->ras->is_signer_away, gw_ra_is_away(e));
 	if (gw_ra_is_away(e))
 		return -EAGAIN;
 	if (e > 0)
 		log_error("ra.key.refused", "endpoint", a->endpoint, "reason", why);
 	return e > 0 ? -EIO : e;
+}
+
+/* While the signer is away one looks whether it is back, and the others need not wait with him. */
+static int use_once_there(struct authority *a, unsigned number, struct ra_work *w)
+{
+	struct gw_ras *ras = a->ras;
+	bool looks = atomic_load(&ras->is_signer_away);
+	int e;
+
+	if (looks && atomic_exchange(&ras->is_looked_for, true))
+		return -EAGAIN;
+	e = use_numbered(a, number, w);
+	if (looks)
+		atomic_store(&ras->is_looked_for, false);
+	return e;
 }
 
 static int call_unwrap(struct signer *s, uint64_t key, struct ra_work *w, char why[static SIGNER_WHY_SIZE])
@@ -97,7 +120,7 @@ static int unwrap(void *state, unsigned number, enum proto_ra_wrapping wrapping,
 	struct ra_work w = { .call = call_unwrap, .wrapping = (enum signer_wrapping)wrapping, .in = wrapped, .out = out,
 			  .n = n };
 
-	return use_numbered(state, number, &w);
+	return use_once_there(state, number, &w);
 }
 
 static int call_sign(struct signer *s, uint64_t key, struct ra_work *w, char why[static SIGNER_WHY_SIZE])
@@ -109,7 +132,7 @@ static int sign(void *state, unsigned number, const char *digest, struct bytes a
 {
 	struct ra_work w = { .call = call_sign, .digest = digest, .in = attributes, .signature = signature };
 
-	return use_numbered(state, number, &w);
+	return use_once_there(state, number, &w);
 }
 
 /* Copied: a key may end before the message that is for it is answered. */
