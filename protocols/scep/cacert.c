@@ -39,7 +39,7 @@ int scep_get_certificates(struct scep *s, const struct http_request *q, struct h
 
 	if (e == -ENOENT) {
 		http_reply_retry_after(r, 5);
-		return http_reply_text(r, 503, "the certificate of this registration authority is not there yet");
+		return http_reply_text(r, 503, SCEP_NO_CERTIFICATE_TEXT);
 	}
 	if (e)
 		return e;

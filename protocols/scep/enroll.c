@@ -108,11 +108,12 @@ int scep_check_signer(struct scep_call *c, enum ca_certificate_use use, const st
 	claim.endpoint = c->scep->endpoint;
 	claim.source_address = c->q->peer_address;
 	if (!scep_enter_wait(c))
-		return scep_later(c, 0);
+		return scep_later(c, 0, SCEP_CROWDED_TEXT);
 	e = ca_check_credential(c->scep->ca, &claim, answer);
 	scep_leave_wait(c);
+	c->is_limited = answer->is_limited;
 	if (e == CA_CALL_BUSY)
-		return scep_later(c, answer->retry_after_s);
+		return scep_later(c, answer->retry_after_s, answer->reason);
 	*out = answer;
 	return e > 0 ? scep_fail(c, SCEP_BAD_MESSAGE_CHECK, answer->reason) : e;
 }
@@ -319,11 +320,11 @@ int scep_take_outcome(struct scep_call *c, int e, const struct ca_outcome *out)
 
 	if (e < 0)
 		return e;
-	if (e == CA_CALL_BUSY)
-		return scep_later(c, out->retry_after_s);
 	if (e) {
 		reason = arena_strdup(c->q->arena, out->reason);
-		return reason ? scep_fail(c, SCEP_BAD_REQUEST, reason) : -ENOMEM;
+		c->is_limited = out->is_limited;
+		return !reason ? -ENOMEM : e == CA_CALL_BUSY ? scep_later(c, out->retry_after_s, reason) :
+								  scep_fail(c, SCEP_BAD_REQUEST, reason);
 	}
 	if (out->disposition == CA_ISSUED)
 		return take_certificate(c, out);
@@ -345,7 +346,7 @@ int scep_enroll(struct scep_call *c)
 	if (e)
 		return e;
 	if (!scep_enter_wait(c))
-		return scep_later(c, 0);
+		return scep_later(c, 0, SCEP_CROWDED_TEXT);
 	e = submit(c, &n, &out);
 	if (e == CA_CALL_VERDICT_WANTED)
 		e = judge_and_submit(c, &n, &out);

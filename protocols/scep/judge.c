@@ -96,7 +96,7 @@ int scep_judge(struct scep_call *c, const struct proto_csr *csr, const uint8_t *
 	}
 	if (e > 0) {
 		atomic_fetch_add(&c->scep->n_unjudged, 1);
-		return scep_later(c, RETRY_AFTER_S);
+		return scep_later(c, RETRY_AFTER_S, "the service that judges challenges gave no answer");
 	}
 	return e;
 }

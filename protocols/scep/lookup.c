@@ -41,7 +41,7 @@ int scep_admit_holder(struct scep_call *c)
 static int take_failure(struct scep_call *c, int e)
 {
 	if (e == CA_CALL_BUSY)
-		return scep_later(c, 0);
+		return scep_later(c, 0, SCEP_AWAY_TEXT);
 	return scep_fail(c, SCEP_BAD_CERT_ID, "the message cannot be decrypted, or names nothing that this CA has "
 					      "issued");
 }
@@ -69,7 +69,7 @@ static int look_up(struct scep_call *c, struct ca_certificate *out)
 	}
 	name_issuer(c, &id);
 	if (!scep_enter_wait(c))
-		return scep_later(c, 0);
+		return scep_later(c, 0, SCEP_CROWDED_TEXT);
 	e = ca_get_certificate(c->scep->ca, &id, out);
 	scep_leave_wait(c);
 	return e > 0 ? take_failure(c, e) : e;
@@ -96,7 +96,7 @@ static int fetch_list(struct scep_call *c, const struct ca_certificate *about, s
 	int e;
 
 	if (!scep_enter_wait(c))
-		return scep_later(c, 0);
+		return scep_later(c, 0, SCEP_CROWDED_TEXT);
 	e = ca_get_crl(c->scep->ca, about->key_index, about->partition, list, &info);
 	scep_leave_wait(c);
 	if (e == -EMSGSIZE)

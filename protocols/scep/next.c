@@ -134,15 +134,25 @@ static int look(struct ca_door *ca, struct buf *root)
 
 /* ---- what is known of it ---- */
 
+static bool enter_wait(const struct scep *s)
+{
+	return !s->waits || s->waits->enter(s->waits->state);
+}
+
+static void leave_wait(const struct scep *s)
+{
+	if (s->waits)
+		s->waits->leave(s->waits->state);
+}
+
 static int ask(struct scep *s, struct buf *root)
 {
 	int e;
 
-	if (s->waits && !s->waits->enter(s->waits->state))
+	if (!enter_wait(s))
 		return CA_CALL_BUSY;
 	e = look(s->ca, root);
-	if (s->waits)
-		s->waits->leave(s->waits->state);
+	leave_wait(s);
 	return e;
 }
 
@@ -247,10 +257,20 @@ static int make(struct scep *s, const struct http_request *q, struct bytes root,
 
 	if (e || recall(s->next, &keys[0], root, out))
 		return e;
+	if (!enter_wait(s))
+		return CA_CALL_BUSY;
 	e = sign(s, &keys[0], root, out);
+	leave_wait(s);
 	if (!e)
 		remember(s->next, &keys[0], root, buf_bytes(out));
 	return e;
+}
+
+/* NULL: for another reason than that it is not now. */
+static const char *why_later(int e)
+{
+	return e == CA_CALL_BUSY ? SCEP_AWAY_TEXT : e == -EAGAIN ? SCEP_SIGNER_AWAY_TEXT :
+	       e == -ENOENT ? SCEP_NO_CERTIFICATE_TEXT : NULL;
 }
 
 int scep_get_next(struct scep *s, const struct http_request *q, struct http_reply *r)
@@ -262,9 +282,7 @@ int scep_get_next(struct scep *s, const struct http_request *q, struct http_repl
 		return http_reply_text(r, 404, "there is no next CA certificate: none replaces the one in force");
 	if (!e)
 		e = make(s, q, buf_bytes(&root), &reply);
-	if (e == CA_CALL_BUSY || e == -EAGAIN || e == -ENOENT) {
-		e = http_reply_retry_after(r, 5);
-		return e ? e : http_reply_text(r, 503, "the certificate authority does not answer at the moment");
-	}
+	if (why_later(e))
+		return http_reply_retry_after(r, 5) ? -ENOMEM : http_reply_text(r, 503, why_later(e));
 	return e ? e : http_reply_body(r, 200, "application/x-x509-next-ca-cert", buf_bytes(&reply));
 }

@@ -31,9 +31,10 @@ int scep_refuse_content(struct scep_call *c)
 			 "the message cannot be decrypted, or holds nothing of its type that its sender signed");
 }
 
-int scep_later(struct scep_call *c, unsigned retry_after_s)
+int scep_later(struct scep_call *c, unsigned retry_after_s, const char *text)
 {
 	c->retry_after_s = retry_after_s ? retry_after_s : RETRY_AFTER_S;
+	c->later_text = text;
 	return SCEP_ANSWERED;
 }
 
@@ -99,9 +100,13 @@ static int decrypt(struct scep_call *c, struct buf *content, bool *is_open)
 {
 	const struct proto_ra *ra = c->scep->ra;
 	uint8_t key[PROTO_RA_UNWRAPPED_MAX];
-	int e = ra->unwrap(ra->state, c->key->number, c->envelope.wrapping, c->envelope.wrapped, key,
-			   c->envelope.cipher->key_size);
+	int e;
 
+	if (!scep_enter_wait(c))
+		return scep_later(c, 0, SCEP_CROWDED_TEXT);
+	e = ra->unwrap(ra->state, c->key->number, c->envelope.wrapping, c->envelope.wrapped, key,
+		       c->envelope.cipher->key_size);
+	scep_leave_wait(c);
 	if (!e)
 		*is_open = scep_envelope_open(&c->envelope, key, content);
 	OPENSSL_cleanse(key, sizeof(key));
@@ -117,7 +122,7 @@ static int take_content(struct scep_call *c, const struct operation *o)
 	int e = decrypt(c, &content, &is_open);
 
 	if (e == -EAGAIN)
-		return scep_later(c, RETRY_AFTER_S);
+		return scep_later(c, 0, SCEP_SIGNER_AWAY_TEXT);
 	if (e)
 		return e;
 	/* What does not open is taken as empty: it goes the way of whatever else is wrong inside. */
@@ -177,7 +182,13 @@ static int write_answer(struct scep_call *c, struct buf *out)
 		e = scep_envelope_write(c->message.signer, c->message.key, c->envelope.wrapping,
 					scep_cipher_for_reply(c->envelope.cipher), buf_bytes(&c->bag), &envelope);
 	reply.envelope = buf_bytes(&envelope);
-	return e ? e : scep_reply_write(c->scep->ra, c->key, &reply, c->q->arena, out);
+	if (e)
+		return e;
+	if (!scep_enter_wait(c))
+		return scep_later(c, 0, SCEP_CROWDED_TEXT);
+	e = scep_reply_write(c->scep->ra, c->key, &reply, c->q->arena, out);
+	scep_leave_wait(c);
+	return e == -EAGAIN ? scep_later(c, 0, SCEP_SIGNER_AWAY_TEXT) : e;
 }
 
 static const char *const fail_words[] = {
@@ -185,14 +196,28 @@ static const char *const fail_words[] = {
 	[SCEP_BAD_TIME] = "badTime", [SCEP_BAD_CERT_ID] = "badCertId",
 };
 
-/* Most clients print the failInfo at best, and never its text. */
-static void tell(const struct scep_call *c)
+static const char *type_word(const struct scep_call *c)
 {
 	const struct operation *o = find_operation(c->message.type);
 
-	if (c->status == SCEP_FAILURE)
-		log_info("scep.refused", "endpoint", c->scep->endpoint, "from", c->q->peer_address, "type",
-			 o ? o->word : "unknown", "fail", fail_words[c->fail], "reason", c->fail_text);
+	return o ? o->word : "unknown";
+}
+
+/* Most clients print the failInfo at best, and never its text. */
+static void tell_failure(const struct scep_call *c)
+{
+	log_info("scep.refused", "endpoint", c->scep->endpoint, "from", c->q->peer_address, "type", type_word(c),
+		 "fail", fail_words[c->fail], "reason", c->fail_text);
+}
+
+/* Nothing but the status comes to most clients. While something is away everybody is told so, and comes again. */
+static void tell_later(const struct scep_call *c)
+{
+	unsigned pause_s;
+
+	if (limit_take(c->scep->line_limit, c->q->peer_address, 1, &pause_s))
+		log_warn("scep.later", "endpoint", c->scep->endpoint, "from", c->q->peer_address, "type", type_word(c),
+			 "reason", c->later_text);
 }
 
 static void count(struct scep_call *c)
@@ -213,21 +238,30 @@ static int refuse(struct scep_call *c, int status, unsigned retry_after_s, const
 	return e ? e : http_reply_text(c->r, status, text);
 }
 
+static int put_off(struct scep_call *c)
+{
+	atomic_fetch_add(&c->scep->n_later, 1);
+	tell_later(c);
+	return refuse(c, 503, c->retry_after_s, c->later_text);
+}
+
 static int answer(struct scep_call *c)
 {
 	OWNED_BUF out = BUF_INIT(REPLY_MAX);
-	int e;
+	int e = c->retry_after_s ? SCEP_ANSWERED : write_answer(c, &out);
 
-	if (c->retry_after_s)
-		return refuse(c, 503, c->retry_after_s, "the certificate authority does not answer at the moment");
-	e = write_answer(c, &out);
-	if (e == -EAGAIN)
-		return refuse(c, 503, RETRY_AFTER_S, "the registration authority cannot sign at the moment");
 	if (e)
-		return e;
+		return e > 0 ? put_off(c) : e;
 	count(c);
-	tell(c);
+	if (c->status == SCEP_FAILURE)
+		tell_failure(c);
 	return http_reply_body(c->r, 200, "application/x-pki-message", buf_bytes(&out));
+}
+
+/* What we cannot do now costs nobody anything; who has shown too many wrong credentials pays as who failed. */
+static bool has_failed(const struct scep_call *c)
+{
+	return c->retry_after_s ? c->is_limited : c->status == SCEP_FAILURE;
 }
 
 /* Before any key is used, and every message that is refused costs two uses: a message pays when it comes, and who did
@@ -245,15 +279,13 @@ static int operate(struct scep_call *c)
 		return refuse(c, 429, retry_after_s, "too many messages from this address were refused");
 	}
 	e = ra->list(ra->state, c->q->arena, &keys, &n);
-	if (e == -ENOENT)
-		return refuse(c, 503, RETRY_AFTER_S, "this registration authority has no certificate yet");
-	if (e)
-		return e;
-	e = take_message(c, keys, n);
+	if (!e)
+		e = take_message(c, keys, n);
+	else if (e == -ENOENT)
+		e = scep_later(c, 0, SCEP_NO_CERTIFICATE_TEXT);
 	if (e >= 0)
 		e = answer(c);
-	/* Who is told to come later, as with too many wrong challenges, has cost as much as who failed. */
-	if (c->status != SCEP_FAILURE && !c->retry_after_s)
+	if (!has_failed(c))
 		limit_give_back(c->scep->failure_limit, c->q->peer_address, 1);
 	return e;
 }

@@ -17,7 +17,7 @@ int scep_poll(struct scep_call *c)
 	if (e)
 		return e;
 	if (!scep_enter_wait(c))
-		return scep_later(c, 0);
+		return scep_later(c, 0, SCEP_CROWDED_TEXT);
 	e = ca_poll(c->scep->ca, c->scep->endpoint, key, &out);
 	if (e == CA_CALL_NOT_FOUND)
 		e = scep_fail(c, SCEP_BAD_CERT_ID, "no request of this transaction was signed with this key");

@@ -12,6 +12,10 @@
 #include "protocols/scep/query.h"
 #include "protocols/scep/scep_int.h"
 
+/* Of one address: the first ones tell what is wrong, and while it lasts one a minute says so. */
+#define LINES_BURST 10
+#define LINES_PER_HOUR 60
+
 static const struct conf_option scep_options[] = {
 	{ "ra-key", CONF_CHOICE, "rsa-2048|rsa-3072|rsa-4096", "rsa-2048",
 	  "Type of the key that clients encrypt to; a change counts at the next start, and messages for "
@@ -116,6 +120,7 @@ static void scep_drop(struct scep **sp)
 		free((char *)s->attributes[i].value);
 	}
 	limit_drop(&s->failure_limit);
+	limit_drop(&s->line_limit);
 	scep_judged_fini(&s->judged);
 	scep_next_drop(&s->next);
 	free(s->attributes);
@@ -214,6 +219,8 @@ static int scep_init(void **state, const struct proto_env *env, const struct con
 	e = limit_new(&s->failure_limit, (unsigned)conf_int(conf, "failures-per-minute") * 60,
 		      (unsigned)conf_int(conf, "failures-burst"));
 	if (!e)
+		e = limit_new(&s->line_limit, LINES_PER_HOUR, LINES_BURST);
+	if (!e)
 		e = scep_next_new(&s->next);
 	if (!e && s->judge)
 		e = scep_judged_new(&s->judged);
@@ -268,6 +275,11 @@ static unsigned long long read_malformed(void *state)
 	return ((struct scep *)state)->n_malformed;
 }
 
+static unsigned long long read_later(void *state)
+{
+	return ((struct scep *)state)->n_later;
+}
+
 static unsigned long long read_limited(void *state)
 {
 	return ((struct scep *)state)->n_limited;
@@ -312,6 +324,7 @@ static const struct proto_counter scep_counters[] = {
 	{ "scep_undecrypted", "Messages that could not be decrypted, or held nothing of their sender.",
 	  read_undecrypted },
 	{ "scep_malformed", "Requests that were no SCEP message.", read_malformed },
+	{ "scep_later", "Messages that were told to come later, with 503.", read_later },
 	{ "scep_limited", "Messages refused because too many from their address had failed.", read_limited },
 	{ "scep_judged_against", "Requests whose challenge the target of the endpoint did not allow.",
 	  read_judged_against },

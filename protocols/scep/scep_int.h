@@ -53,9 +53,10 @@ struct scep {
 	struct ca_attribute *attributes; /* of the configuration */
 	size_t n_attributes;
 	struct limit *failure_limit;
+	struct limit *line_limit;        /* of lines in the log that say "not now" */
 	struct scep_next *next;
 	_Atomic unsigned long long n_issued, n_pending, n_certificates, n_crls, n_failed, n_undecrypted, n_malformed,
-		n_limited, n_judged_against, n_unjudged,
+		n_later, n_limited, n_judged_against, n_unjudged,
 		n_untold;
 };
 
@@ -74,6 +75,8 @@ struct scep_call {
 	const char *fail_text;
 	struct buf bag;                   /* SUCCESS: what is encrypted for the client; DER */
 	unsigned retry_after_s;           /* not 0: not now; no CertRep, but 503 */
+	const char *later_text;           /* with it: why */
+	bool is_limited;                  /* with it: because of what the sender has done */
 };
 
 /* ---- protocols/scep/scep.c ---- */
@@ -98,10 +101,15 @@ int scep_fail(struct scep_call *c, enum scep_fail fail, const char *text);
 /* Whatever was wrong with what was encrypted, and with its encryption: one answer, always SCEP_ANSWERED. */
 int scep_refuse_content(struct scep_call *c);
 
-/* The core did not answer: not now. Always SCEP_ANSWERED. */
-int scep_later(struct scep_call *c, unsigned retry_after_s);
+/* Not now: always SCEP_ANSWERED. `text` lives as long as the request; `retry_after_s` 0: nobody knows when. */
+int scep_later(struct scep_call *c, unsigned retry_after_s, const char *text);
 
-/* Ask before the core is asked, which may take a while (struct proto_waits). */
+#define SCEP_CROWDED_TEXT "too many messages wait for the certificate authority already"
+#define SCEP_AWAY_TEXT "the certificate authority does not answer at the moment"
+#define SCEP_SIGNER_AWAY_TEXT "the signer of this registration authority does not answer at the moment"
+#define SCEP_NO_CERTIFICATE_TEXT "this registration authority has no certificate in force"
+
+/* Ask before the core or the signer of the RA is asked, which may take a while (struct proto_waits). */
 bool scep_enter_wait(const struct scep_call *c);
 void scep_leave_wait(const struct scep_call *c);
 

@@ -2,6 +2,7 @@
 import glob
 import os
 import subprocess
+import time
 
 from cryptography import x509
 
@@ -40,6 +41,19 @@ def url(g, name):
 def create_challenge(g, endpoint, *scope, more=()):
     words = [word for s in scope for word in ("--scope", s)]
     return g.tool_json("challenge", "create", "--endpoint", endpoint, *words, *more)["secret"]
+
+
+def wait(what, condition, wait_s=60):
+    end = time.monotonic() + wait_s
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"not after {wait_s} s: {what}")
+
+
+def metric(g, name, endpoint):
+    return g.metric(f'gatehouse_{name}{{endpoint="{endpoint}"}}')
 
 
 def key_of(owner):

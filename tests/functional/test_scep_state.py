@@ -5,12 +5,11 @@ import datetime
 import json
 import os
 import signal
-import time
 import urllib.error
 import urllib.request
 
 from gatehouse import check, gatehouse, main
-from scep_client import add_scep
+from scep_client import add_scep, metric, wait
 from scep_raw import Scep
 
 
@@ -36,19 +35,6 @@ def healthz(g):
             return reply.status, reply.read().decode()
     except urllib.error.HTTPError as e:
         return e.code, e.read().decode()
-
-
-def wait(what, condition, wait_s=60):
-    end = time.monotonic() + wait_s
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.2)
-    raise AssertionError(f"not after {wait_s} s: {what}")
-
-
-def metric(g, name, endpoint):
-    return g.metric(f'gatehouse_{name}{{endpoint="{endpoint}"}}')
 
 
 def all_is_well_and_old_algorithms_are_told(g):

@@ -55,6 +55,7 @@ static int set_up(void **unused)
 		p->ra = (struct proto_ra){ .list = list, .unwrap = unwrap, .state = p };
 		p->scep = (struct scep){ .ra = &p->ra, .cacert = SCEP_CACERT_RA_ONLY };
 		assert_int_equal(limit_new(&p->scep.failure_limit, 1000, 1000), 0);
+		assert_int_equal(limit_new(&p->scep.line_limit, 1000, 1000), 0);
 	}
 	return 0;
 }
@@ -64,6 +65,7 @@ static int tear_down(void **unused)
 	for (size_t i = 0; i < ENDPOINTS; i++) {
 		scep_client_fini(&places[i].client);
 		limit_drop(&places[i].scep.failure_limit);
+		limit_drop(&places[i].scep.line_limit);
 	}
 	return 0;
 }
