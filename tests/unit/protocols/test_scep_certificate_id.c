@@ -107,7 +107,8 @@ static void what_is_none_says_nothing(void **state)
 		{ (const uint8_t *)"\x30\x11" NAME "\x02\x01\x07", 19 },
 		{ (const uint8_t *)"\x30\x23\x30\x11\x02\x01\x07" ALGORITHM "\x31\x00" BEHIND, 37 }, /* a SET */
 		{ (const uint8_t *)"\x30\x31\x30\x1f\x02\x01\x07" ALGORITHM NAME DATES BEHIND, 51 }, /* no subject */
-		{ (const uint8_t *)"\x30\x3f\x30\x2d\x02\x01\x07" ALGORITHM OTHER_NAME DATES NAME BEHIND, 65 }, /* no key */
+		{ (const uint8_t *)"\x30\x3f\x30\x2d\x02\x01\x07" ALGORITHM OTHER_NAME DATES NAME BEHIND,
+		  65 }, /* no key */
 	};
 	struct signed_certificate c;
 
