@@ -8,7 +8,6 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
-#include "core/base/own.h"
 #include "core/wire/verdict.h"
 
 /* NULL: it is about this submission. */
@@ -35,27 +34,6 @@ static int fill(const struct verdict *v, struct arena *arena, struct credential 
 
 	out->text = arena_printf(arena, "target %s", v->target);
 	return out->text ? name_scope_parse(&out->scope, arena, v->scope, why) : -ENOMEM;
-}
-
-int ca_core_check_scope(const struct conf_section *conf, const char *option, struct conf_error *error)
-{
-	OWNED(arena) arena = NULL;
-	char why[CA_REASON_SIZE];
-	struct name_scope scope;
-	int e = arena_new(&arena, 1u << 20);
-
-	if (!e && conf_count(conf, option) > SCOPE_PATTERNS_MAX)
-		return conf_refuse(conf, option, error, "there are more than %d patterns", SCOPE_PATTERNS_MAX);
-	for (size_t i = 0; !e && i < conf_count(conf, option); i++) {
-		const char *line = conf_str_at(conf, option, i);
-
-		if (strchr(line, '\n'))
-			return conf_refuse_at(conf, option, i, error, "a pattern is one line");
-		e = name_scope_parse(&scope, arena, line, why);
-		if (e == -EINVAL)
-			return conf_refuse_at(conf, option, i, error, "%s", why);
-	}
-	return e;
 }
 
 int external_find(struct ca_core *core, const struct ca_submission *s, struct bytes statement, struct arena *arena,

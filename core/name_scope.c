@@ -9,6 +9,7 @@
 
 #include "core/base/own.h"
 #include "core/base/utf8.h"
+#include "core/core.h"
 #include "core/issue_int.h"
 
 #define WILDCARD "\\*."
@@ -168,6 +169,27 @@ int name_scope_fill(struct arena *arena, const char *text, const struct scope_wo
 		return e;
 	*out = arena_strdup(arena, buf_str(&all));
 	return *out ? 0 : -ENOMEM;
+}
+
+int ca_core_check_scope(const struct conf_section *conf, const char *option, struct conf_error *error)
+{
+	OWNED(arena) arena = NULL;
+	char why[CA_REASON_SIZE];
+	struct name_scope scope;
+	int e = arena_new(&arena, 1u << 20);
+
+	if (!e && conf_count(conf, option) > SCOPE_PATTERNS_MAX)
+		return conf_refuse(conf, option, error, "there are more than %d patterns", SCOPE_PATTERNS_MAX);
+	for (size_t i = 0; !e && i < conf_count(conf, option); i++) {
+		const char *line = conf_str_at(conf, option, i);
+
+		if (strchr(line, '\n'))
+			return conf_refuse_at(conf, option, i, error, "a pattern is one line");
+		e = name_scope_parse(&scope, arena, line, why);
+		if (e == -EINVAL)
+			return conf_refuse_at(conf, option, i, error, "%s", why);
+	}
+	return e;
 }
 
 /* ---- asking ---- */
