@@ -161,11 +161,7 @@ static void settings_fini(struct acme_settings *set)
 	for (size_t i = 0; i < set->n_caa_identities; i++)
 		free(set->caa_identities[i]);
 	free(set->caa_identities);
-	for (size_t i = 0; i < set->n_attributes; i++) {
-		free(set->attributes[i].name);
-		free(set->attributes[i].value);
-	}
-	free(set->attributes);
+	proto_attributes_fini(&set->attributes);
 }
 
 static void acme_drop(struct acme **ap)
@@ -199,25 +195,17 @@ static int copy(char **out, const char *text)
 	return text && !*out ? -ENOMEM : 0;
 }
 
-static int copy_lists(struct acme_settings *set, const struct conf_section *conf)
+static int copy_caa_identities(struct acme_settings *set, const struct conf_section *conf)
 {
-	size_t n_caa = conf_count(conf, "caa-identities"), n_attributes = conf_count(conf, "attributes");
+	size_t n = conf_count(conf, "caa-identities");
 	int e = 0;
 
-	set->caa_identities = calloc(n_caa + 1, sizeof(*set->caa_identities));
-	set->attributes = calloc(n_attributes + 1, sizeof(*set->attributes));
-	if (!set->caa_identities || !set->attributes)
+	set->caa_identities = calloc(n + 1, sizeof(*set->caa_identities));
+	if (!set->caa_identities)
 		return -ENOMEM;
-	for (; set->n_caa_identities < n_caa && !e; set->n_caa_identities++)
+	for (; set->n_caa_identities < n && !e; set->n_caa_identities++)
 		e = copy(&set->caa_identities[set->n_caa_identities],
 			 conf_str_at(conf, "caa-identities", set->n_caa_identities));
-	for (; set->n_attributes < n_attributes && !e; set->n_attributes++) {
-		struct acme_attribute *a = &set->attributes[set->n_attributes];
-
-		e = copy(&a->name, conf_map_name(conf, "attributes", set->n_attributes));
-		if (!e)
-			e = copy(&a->value, conf_map_value(conf, "attributes", set->n_attributes));
-	}
 	return e;
 }
 
@@ -228,7 +216,7 @@ static int settings_init(struct acme_settings *set, const struct conf_section *c
 	if (!e)
 		e = copy(&set->website, conf_str(conf, "website"));
 	if (!e)
-		e = copy_lists(set, conf);
+		e = copy_caa_identities(set, conf);
 	set->order_lifetime_s = conf_duration_ms(conf, "order-lifetime") / 1000;
 	set->authorization_lifetime_s = conf_duration_ms(conf, "authorization-lifetime") / 1000;
 	set->retention_s = conf_duration_ms(conf, "retention") / 1000;
@@ -310,6 +298,8 @@ static int acme_init(void **state, const struct proto_env *env, const struct con
 	e = env_init(a, env);
 	if (!e)
 		e = settings_init(&a->set, conf);
+	if (!e)
+		e = proto_attributes_read(&a->set.attributes, conf, why, why_size);
 	if (!e)
 		e = limits_init(a, conf);
 	if (!e)

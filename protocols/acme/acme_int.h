@@ -18,6 +18,7 @@
 #include "protocols/acme/nonce.h"
 #include "protocols/acme/store.h"
 #include "protocols/adapter.h"
+#include "protocols/attributes.h"
 #include "protocols/jose/json_write.h"
 #include "protocols/jose/jws.h"
 #include "protocols/limit.h"
@@ -30,18 +31,13 @@
 #define ACME_ACCOUNTS_KEPT 4096 /* some 4 KB each */
 #define ACME_POLL_S 1 /* while a validation runs: it takes a moment, not minutes */
 
-struct acme_attribute {
-	char *name, *value;
-};
-
 /* The settings of an endpoint, copied. */
 struct acme_settings {
 	char *terms_of_service; /* NULL: there are none */
 	char *website;          /* NULL: none */
 	char **caa_identities;
 	size_t n_caa_identities;
-	struct acme_attribute *attributes;
-	size_t n_attributes;
+	struct proto_attributes attributes;
 	int64_t order_lifetime_s;
 	int64_t authorization_lifetime_s;
 	int64_t retention_s;

@@ -44,7 +44,7 @@ struct ca_attribute *acme_attributes(struct acme_call *c, size_t *n)
 	const struct acme_settings *set = &c->acme->set;
 	const char *agent = http_request_header(c->q, "user-agent");
 	struct arena *a = c->q->arena;
-	struct ca_attribute *list = arena_alloc(a, (set->n_attributes + 4) * sizeof(*list));
+	struct ca_attribute *list = arena_alloc(a, (set->attributes.n + 4) * sizeof(*list));
 
 	*n = 0;
 	if (!list)
@@ -57,8 +57,8 @@ struct ca_attribute *acme_attributes(struct acme_call *c, size_t *n)
 						      clean(a, c->account.external, VALUE_MAX) };
 	if (agent)
 		list[(*n)++] = (struct ca_attribute){ "user-agent", clean(a, agent, USER_AGENT_MAX) };
-	for (size_t i = 0; i < set->n_attributes; i++)
-		list[(*n)++] = (struct ca_attribute){ set->attributes[i].name, set->attributes[i].value };
+	for (size_t i = 0; i < set->attributes.n; i++)
+		list[(*n)++] = set->attributes.all[i];
 	for (size_t i = 0; i < *n; i++)
 		if (!list[i].value)
 			return NULL;

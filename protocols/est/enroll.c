@@ -98,12 +98,12 @@ static const struct ca_attribute *attributes(const struct est_call *c, size_t *n
 	const struct est *est = c->est;
 	const char *const values[EST_ATTRIBUTES] = { est_operation_word(c->operation), est->label,
 						     links[c->link], ca_trust_word(c->client.trust) };
-	struct ca_attribute *all = arena_alloc(c->q->arena, (est->n_attributes + EST_ATTRIBUTES) * sizeof(*all));
+	struct ca_attribute *all = arena_alloc(c->q->arena, (est->attributes.n + EST_ATTRIBUTES) * sizeof(*all));
 
 	if (!all)
 		return NULL;
-	for (*n = 0; *n < est->n_attributes; ++*n)
-		all[*n] = est->attributes[*n];
+	for (*n = 0; *n < est->attributes.n; ++*n)
+		all[*n] = est->attributes.all[*n];
 	for (size_t i = 0; i < EST_ATTRIBUTES; i++)
 		if (*values[i])
 			all[(*n)++] = (struct ca_attribute){ attribute_names[i], values[i] };

@@ -152,11 +152,7 @@ static void est_drop(struct est **ep)
 
 	if (!est)
 		return;
-	for (size_t i = 0; i < est->n_attributes; i++) {
-		free((char *)est->attributes[i].name);
-		free((char *)est->attributes[i].value);
-	}
-	free(est->attributes);
+	proto_attributes_fini(&est->attributes);
 	est_cacerts_drop(&est->cacerts);
 	est_crls_drop(&est->crls);
 	est_shared_keys_drop(&est->shared_keys);
@@ -166,29 +162,6 @@ static void est_drop(struct est **ep)
 	free(est->label);
 	free(est);
 	*ep = NULL;
-}
-
-static int copy_attributes(struct est *est, const struct conf_section *conf, char *why, size_t why_size)
-{
-	size_t n = conf_count(conf, "attributes");
-
-	est->attributes = calloc(n + 1, sizeof(*est->attributes));
-	if (!est->attributes)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		struct ca_attribute *a = &est->attributes[est->n_attributes++];
-
-		if (ca_attribute_is_observed(conf_map_name(conf, "attributes", i))) {
-			snprintf(why, why_size, "the attribute '%s' is one that says what a client did",
-				 conf_map_name(conf, "attributes", i));
-			return -EINVAL;
-		}
-		a->name = strdup(conf_map_name(conf, "attributes", i));
-		a->value = strdup(conf_map_value(conf, "attributes", i));
-		if (!a->name || !a->value)
-			return -ENOMEM;
-	}
-	return 0;
 }
 
 /* The place of a word in the range of its option. */
@@ -247,7 +220,7 @@ static int read_settings(struct est *est, const struct conf_section *conf, char 
 	est->retry_after_s = (unsigned)(conf_duration_ms(conf, "retry-after") / 1000);
 	read_auth(est, conf);
 	e = check_settings(est, why, why_size);
-	return e ? e : copy_attributes(est, conf, why, why_size);
+	return e ? e : proto_attributes_read(&est->attributes, conf, why, why_size);
 }
 
 static int read_section(struct est *est, const struct conf_section *conf, char *why, size_t why_size)

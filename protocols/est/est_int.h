@@ -8,6 +8,7 @@
 #pragma once
 
 #include "protocols/adapter.h"
+#include "protocols/attributes.h"
 #include "protocols/csr.h"
 #include "protocols/est/csrattrs_write.h"
 #include "protocols/est/keygen.h"
@@ -44,8 +45,7 @@ struct est {
 	const struct proto_waits *waits;
 	char *endpoint, *profile;
 	char *label;                     /* decoded; "" for the default one */
-	struct ca_attribute *attributes; /* of the configuration */
-	size_t n_attributes;
+	struct proto_attributes attributes;
 	bool auth[EST_AUTH_KINDS_];      /* which are taken */
 	bool needs_all;                  /* each of these, or any */
 	enum est_pop pop;

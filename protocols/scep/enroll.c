@@ -206,12 +206,12 @@ static const struct ca_attribute *attributes(const struct scep_call *c, size_t *
 		arena_printf(c->q->arena, "%d", c->message.type), scep_print_transaction_id(c),
 		c->message.digest->word, c->envelope.cipher->name,
 	};
-	struct ca_attribute *all = arena_alloc(c->q->arena, (s->n_attributes + SCEP_ATTRIBUTES) * sizeof(*all));
+	struct ca_attribute *all = arena_alloc(c->q->arena, (s->attributes.n + SCEP_ATTRIBUTES) * sizeof(*all));
 
 	if (!all || !values[0] || !values[1])
 		return NULL;
-	for (*n = 0; *n < s->n_attributes; ++*n)
-		all[*n] = s->attributes[*n];
+	for (*n = 0; *n < s->attributes.n; ++*n)
+		all[*n] = s->attributes.all[*n];
 	for (size_t i = 0; i < SCEP_ATTRIBUTES; i++)
 		if (*values[i])
 			all[(*n)++] = (struct ca_attribute){ scep_attribute_names[i], values[i] };

@@ -115,15 +115,11 @@ static void scep_drop(struct scep **sp)
 
 	if (!s)
 		return;
-	for (size_t i = 0; i < s->n_attributes; i++) {
-		free((char *)s->attributes[i].name);
-		free((char *)s->attributes[i].value);
-	}
+	proto_attributes_fini(&s->attributes);
 	limit_drop(&s->failure_limit);
 	limit_drop(&s->line_limit);
 	scep_judged_fini(&s->judged);
 	scep_next_drop(&s->next);
-	free(s->attributes);
 	free(s->endpoint);
 	free(s->profile);
 	free(s);
@@ -175,29 +171,6 @@ static void read_settings(struct scep *s, const struct conf_section *conf)
 	s->retry_after_s = (unsigned)(conf_duration_ms(conf, "retry-after") / 1000);
 }
 
-static int copy_attributes(struct scep *s, const struct conf_section *conf, char *why, size_t why_size)
-{
-	size_t n = conf_count(conf, "attributes");
-
-	s->attributes = calloc(n + 1, sizeof(*s->attributes));
-	if (!s->attributes)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		struct ca_attribute *a = &s->attributes[s->n_attributes++];
-
-		if (strncmp(conf_map_name(conf, "attributes", i), "scep", 4) == 0) {
-			snprintf(why, why_size, "the attribute '%s' is one that says what a client did",
-				 conf_map_name(conf, "attributes", i));
-			return -EINVAL;
-		}
-		a->name = strdup(conf_map_name(conf, "attributes", i));
-		a->value = strdup(conf_map_value(conf, "attributes", i));
-		if (!a->name || !a->value)
-			return -ENOMEM;
-	}
-	return 0;
-}
-
 static int scep_init(void **state, const struct proto_env *env, const struct conf_section *conf, char *why,
 		     size_t why_size)
 {
@@ -226,7 +199,7 @@ static int scep_init(void **state, const struct proto_env *env, const struct con
 		e = scep_judged_new(&s->judged);
 	if (e)
 		return e;
-	e = copy_attributes(s, conf, why, why_size);
+	e = proto_attributes_read(&s->attributes, conf, why, why_size);
 	if (e)
 		return e;
 	*state = MOVE(s);

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "protocols/adapter.h"
+#include "protocols/attributes.h"
 #include "protocols/csr.h"
 #include "protocols/limit.h"
 #include "protocols/memo.h"
@@ -50,8 +51,7 @@ struct scep {
 	enum scep_bag bag;
 	enum scep_cacert cacert;
 	unsigned retry_after_s;          /* 0: the core's own idea */
-	struct ca_attribute *attributes; /* of the configuration */
-	size_t n_attributes;
+	struct proto_attributes attributes;
 	struct limit *failure_limit;
 	struct limit *line_limit;        /* of lines in the log that say "not now" */
 	struct scep_next *next;

@@ -19,8 +19,8 @@ SUBMIT_DOOR = ("core/submit.h", "core/registry.h") + BASE
 PROTOCOL_FACE = ("protocols/adapter.h", "protocols/http_msg.h", "protocols/http_octets.h", "protocols/ra.h",
                  "protocols/validator.h")
 # What adapters share that is no face to anybody.
-PROTOCOL_PARTS = ("protocols/authorization.h", "protocols/bundle.h", "protocols/csr.h", "protocols/limit.h",
-                  "protocols/memo.h", "protocols/signed_der.h")
+PROTOCOL_PARTS = ("protocols/attributes.h", "protocols/authorization.h", "protocols/bundle.h", "protocols/csr.h",
+                  "protocols/limit.h", "protocols/memo.h", "protocols/signed_der.h")
 
 # Folder → what its files may include, besides the folder itself. The longest matching folder counts. A name with a
 # slash at its end is that folder and all below it.

@@ -449,8 +449,8 @@ static void policy_is_told_what_the_client_did(void **unused)
 {
 	struct ca_attribute own = { "site", "north" };
 
-	est.attributes = &own;
-	est.n_attributes = 1;
+	est.attributes.all = &own;
+	est.attributes.n = 1;
 	assert_int_equal(ask(EST_SIMPLEENROLL, alice, CSR(0)), 200);
 	assert_string_equal(core.attributes, "site=north;est-operation=simpleenroll;pop-linked=no;client-trust=none;");
 	est.label = other_label;
