@@ -73,11 +73,14 @@ struct notification {
 	const char *serial;         /* in hex */
 	const char *not_after;      /* "2027-01-15T08:00:00.000Z" */
 	const char *issuer;
+	struct bytes certificate;   /* issued: DER */
 	const char *description;    /* not issued: why */
+	unsigned fail;              /* not issued: failInfo of the answer (RFC 8894 3.2.1.4) */
 };
 
 enum {
 	NOTIFICATION_LOST = 4,      /* the target wants to be told with the request, which came without */
+	NOTIFICATION_MISSED = 5,    /* it has not been told, and nothing waits for that */
 };
 
 #define JUDGEMENT_TIMEOUT_MAX_MS 10000
@@ -91,8 +94,8 @@ struct validator {
 	 * negative.
 	 */
 	int (*judge)(void *state, const struct judgement *what, struct buf *statement);
-	/* 0: the target knows, or does not want to; NOTIFICATION_LOST; JUDGEMENT_NONE, JUDGEMENT_BUSY: it has not
-	 * been told; negative. */
+	/* 0: the target knows, or does not want to; NOTIFICATION_LOST, NOTIFICATION_MISSED; JUDGEMENT_NONE,
+	 * JUDGEMENT_BUSY: it has not been told, and the certificate is not to be given out before; negative. */
 	int (*notify)(void *state, const struct notification *what);
 	void *state;
 };

@@ -9,6 +9,7 @@
 #include "core/wire/verdict.h"
 #include "validator.pb-c.h"
 
+#define HEALTH_MAX 32768
 #define WAIT_MS_MAX 10000 /* a thread waits no longer, whoever asks */
 
 typedef Gatehouse__Validator__Call Call;
@@ -80,7 +81,9 @@ static int answer_notify(struct work *w, const Call *call)
 		.serial = n->serial,
 		.not_after = n->not_after,
 		.issuer = n->issuer,
+		.certificate = bytes_of(n->certificate.data, n->certificate.len),
 		.description = n->description,
+		.fail = n->fail,
 	};
 
 	return w->validator->notify(w->validator->state, &what);
@@ -118,7 +121,7 @@ int validator_answer(const struct validator *v, struct bytes message, struct buf
 {
 	Call *call = gatehouse__validator__call__unpack(NULL, message.len, message.ptr);
 	struct work w = {
-		.validator = v, .answer = GATEHOUSE__VALIDATOR__ANSWER__INIT, .health = BUF_INIT(4096),
+		.validator = v, .answer = GATEHOUSE__VALIDATOR__ANSWER__INIT, .health = BUF_INIT(HEALTH_MAX),
 		.statement = BUF_INIT(VERDICT_MAX)
 	};
 	int e = -EBADMSG;

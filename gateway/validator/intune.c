@@ -149,6 +149,7 @@ static int read_intune(struct target *t, const struct conf_section *conf, struct
 		e = target_read_secret(conf, "secret-file", &t->secret, error);
 	if (!e)
 		t->state = MOVE(i);
+	t->end = TARGET_END_AWAITED;
 	return e;
 }
 

@@ -148,12 +148,14 @@ static int notify(void *state, const struct notification *what)
 	notify.not_after = text_of(what->not_after);
 	notify.issuer = text_of(what->issuer);
 	notify.description = text_of(what->description);
+	notify.certificate = data_of(what->certificate);
+	notify.fail = what->fail;
 	call.what_case = GATEHOUSE__VALIDATOR__CALL__WHAT_NOTIFY;
 	call.notify = &notify;
 	e = ask_target(r, &call, &answer);
 	if (e)
 		return e;
-	e = answer->outcome > NOTIFICATION_LOST ? -EIO : (int)answer->outcome;
+	e = answer->outcome > NOTIFICATION_MISSED ? -EIO : (int)answer->outcome;
 	gatehouse__validator__answer__free_unpacked(answer, NULL);
 	return e;
 }

@@ -118,7 +118,7 @@ int targets_check(const struct conf_section *validator, struct conf_error *error
 			if (strcmp(name, conf_str(conf_section_at(validator, "targets", j), "name")) == 0)
 				return conf_refuse(conf, "name", error, "the name '%s' is taken", name);
 		for (; *options; options++) {
-			int e = target_read_url(conf, *options, &url, error);
+			int e = conf_str(conf, *options) ? target_read_url(conf, *options, &url, error) : 0;
 
 			if (e)
 				return e;
@@ -373,12 +373,12 @@ static int tell(struct target *target, CURL *curl, const struct notification *wh
 		e = target->kind->notify(&c, what);
 	atomic_fetch_sub(&target->calls, 1);
 	note(&c, what->is_issued ? "target.told-issued" : "target.told-failed", e, clock_mono_ms() - start_ms);
-	return e;
+	return e && target->end == TARGET_END_TOLD ? NOTIFICATION_MISSED : e;
 }
 
 int targets_notify(struct targets *t, CURL *curl, const struct notification *what)
 {
 	const struct place *p = find_place(t, what->endpoint);
 
-	return !p ? JUDGEMENT_NONE : p->target->kind->notify ? tell(p->target, curl, what) : 0;
+	return !p ? JUDGEMENT_NONE : p->target->end == TARGET_END_UNTOLD ? 0 : tell(p->target, curl, what);
 }

@@ -38,7 +38,7 @@ struct target_kind {
 	void (*drop)(struct target *t); /* its `state`; NULL: it has none */
 	/* 0, JUDGEMENT_DENIED or JUDGEMENT_NONE, with `why`; negative. */
 	int (*judge)(struct target_call *c);
-	/* 0, NOTIFICATION_LOST or JUDGEMENT_NONE, with `why`; negative. NULL: it wants to know nothing. */
+	/* 0, NOTIFICATION_LOST or JUDGEMENT_NONE, with `why`; negative. Not called unless it wants to be told. */
 	int (*notify)(struct target_call *c, const struct notification *what);
 };
 
@@ -66,6 +66,11 @@ struct target {
 	int64_t timeout_ms;
 	unsigned calls_max;
 	_Atomic unsigned calls;         /* now */
+	enum target_end {
+		TARGET_END_UNTOLD,      /* what becomes of a request is not its business */
+		TARGET_END_TOLD,        /* it is told, and nothing waits for that */
+		TARGET_END_AWAITED,     /* it must know of a certificate before anybody gets it */
+	} end;
 	struct resolver *resolver;      /* borrowed */
 	const atomic_bool *stop;
 	/* Of kinds that have them: */

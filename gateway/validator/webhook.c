@@ -1,4 +1,5 @@
 /* Targets that speak as webhook servers of step-ca do (SCEPCHALLENGE): a JSON object is posted, and one comes back.
+ * Another one is posted when a request has come to its end (NOTIFYING).
  *
  * They know who asks by a MAC over the body, by a bearer token, or by both. The only answer that allows is status
  * 200 and an object with `"allow": true`.
@@ -14,6 +15,7 @@
 #include "core/base/base64.h"
 #include "core/base/clock.h"
 #include "core/base/der.h"
+#include "core/base/own.h"
 #include "core/base/secret.h"
 #include "core/base/utf8.h"
 #include "protocols/csr.h"
@@ -21,6 +23,7 @@
 #include "protocols/jose/json_write.h"
 
 #define HEADER_SIZE (TARGET_SECRET_MAX + 64)
+#define BODY_MAX ((size_t)1 << 19)
 
 static const struct conf_option webhook_rows[] = {
 	TARGET_ROWS,
@@ -31,26 +34,92 @@ static const struct conf_option webhook_rows[] = {
 		     "HMAC-SHA256 of the body under it, in hex." },
 	{ .name = "token-file", .type = CONF_STRING,
 	  .summary = "File (mode 0600) with a bearer token for the header Authorization." },
+	{ .name = "notify-url", .type = CONF_STRING,
+	  .summary = "Where it is told what became of a request, as https://mdm.example.com/scep-end; absent: it is not "
+		     "told." },
+	{ .name = "notify-secret-file", .type = CONF_STRING,
+	  .summary = "File (mode 0600) with the signing secret of what it is told, in base64; by default that of "
+		     "`secret-file`." },
 	{ 0 },
 };
 
-static int read_webhook(struct target *t, const struct conf_section *conf, struct conf_error *error)
+/* Where it is told, which step-ca takes for a webhook of its own (NOTIFYING), with a secret of its own. */
+struct webhook {
+	struct fetch_url url;
+	struct buf secret; /* empty: that of the target */
+};
+
+static void webhook_drop(struct webhook **wp)
+{
+	struct webhook *w = *wp;
+
+	if (w)
+		buf_wipe(&w->secret);
+	free(w);
+	*wp = NULL;
+}
+
+static void forget_state(struct target *t)
+{
+	struct webhook *w = t->state;
+
+	webhook_drop(&w);
+	t->state = NULL;
+}
+
+static int read_signing_secret(const struct conf_section *conf, const char *option, struct buf *out,
+			       struct conf_error *error)
 {
 	OWNED_BUF text = BUF_INIT(TARGET_SECRET_MAX);
-	int e = target_read_url(conf, "url", &t->url, error);
+	int e = target_read_secret(conf, option, &text, error);
 
-	if (!e)
-		e = target_read_secret(conf, "secret-file", &text, error);
-	if (!e && text.len && base64_decode(&t->secret, buf_bytes(&text)))
-		e = conf_refuse(conf, "secret-file", error, "what '%s' holds is no base64",
-				conf_str(conf, "secret-file"));
-	if (!e)
-		e = target_read_secret(conf, "token-file", &t->token, error);
+	if (!e && text.len && base64_decode(out, buf_bytes(&text)))
+		e = conf_refuse(conf, option, error, "what '%s' holds is no base64", conf_str(conf, option));
+	return e;
+}
+
+static int read_token(struct target *t, const struct conf_section *conf, struct conf_error *error)
+{
+	int e = target_read_secret(conf, "token-file", &t->token, error);
+
 	for (size_t i = 0; !e && i < t->token.len; i++)
 		if (t->token.ptr[i] <= ' ' || t->token.ptr[i] > '~')
 			e = conf_refuse(conf, "token-file", error, "'%s' holds no single word of printable ASCII",
 					conf_str(conf, "token-file"));
 	return e;
+}
+
+static int read_notify(struct target *t, const struct conf_section *conf, struct conf_error *error)
+{
+	OWNED(webhook) w = NULL;
+	int e;
+
+	if (!conf_str(conf, "notify-url"))
+		return conf_str(conf, "notify-secret-file") ?
+			       conf_refuse(conf, "notify-secret-file", error, "there is no notify-url to use it for") : 0;
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return -ENOMEM;
+	w->secret = BUF_INIT(TARGET_SECRET_MAX);
+	e = target_read_url(conf, "notify-url", &w->url, error);
+	if (!e)
+		e = read_signing_secret(conf, "notify-secret-file", &w->secret, error);
+	if (!e) {
+		t->state = MOVE(w);
+		t->end = TARGET_END_TOLD;
+	}
+	return e;
+}
+
+static int read_webhook(struct target *t, const struct conf_section *conf, struct conf_error *error)
+{
+	int e = target_read_url(conf, "url", &t->url, error);
+
+	if (!e)
+		e = read_signing_secret(conf, "secret-file", &t->secret, error);
+	if (!e)
+		e = read_token(t, conf, error);
+	return e ? e : read_notify(t, conf, error);
 }
 
 /* ---- the body ---- */
@@ -155,23 +224,58 @@ static void write_request(struct json_writer *w, const struct proto_csr *csr)
 	json_close(w, '}');
 }
 
+/* 0; -EINVAL: there is no such time. */
+static int write_head(struct json_writer *w, const char *endpoint, int64_t now_s)
+{
+	time_t now = (time_t)now_s;
+	struct tm tm;
+
+	if (!gmtime_r(&now, &tm))
+		return -EINVAL;
+	json_open(w, NULL, '{');
+	json_stringf(w, "timestamp", "%04d-%02d-%02dT%02d:%02d:%02dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+		     tm.tm_hour, tm.tm_min, tm.tm_sec);
+	json_string(w, "provisionerName", endpoint);
+	return 0;
+}
+
 int webhook_write(const struct judgement *what, int64_t now_s, struct buf *out)
 {
 	struct json_writer w = { .out = out };
-	time_t now = (time_t)now_s;
 	struct proto_csr csr;
-	struct tm tm;
 
 	if (proto_csr_read(&csr, what->request) || !utf8_is_text(what->challenge) ||
-	    !utf8_is_text(bytes_of_str(what->transaction_id)) || !gmtime_r(&now, &tm))
+	    !utf8_is_text(bytes_of_str(what->transaction_id)) || write_head(&w, what->endpoint, now_s))
 		return -EINVAL;
-	json_open(&w, NULL, '{');
-	json_stringf(&w, "timestamp", "%04d-%02d-%02dT%02d:%02d:%02dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
-		     tm.tm_hour, tm.tm_min, tm.tm_sec);
-	json_string(&w, "provisionerName", what->endpoint);
 	write_request(&w, &csr);
 	write_text(&w, "scepChallenge", what->challenge);
 	json_string(&w, "scepTransactionID", what->transaction_id);
+	json_close(&w, '}');
+	return buf_status(out);
+}
+
+int webhook_write_end(const struct notification *what, int64_t now_s, struct buf *out)
+{
+	struct json_writer w = { .out = out };
+	struct proto_csr csr;
+
+	if ((what->request.len && proto_csr_read(&csr, what->request)) ||
+	    !utf8_is_text(bytes_of_str(what->transaction_id)) || !utf8_is_text(bytes_of_str(what->description)) ||
+	    write_head(&w, what->endpoint, now_s))
+		return -EINVAL;
+	if (what->request.len)
+		write_request(&w, &csr);
+	if (what->is_issued) {
+		json_open(&w, "x509Certificate", '{');
+		write_octets(&w, "raw", what->certificate);
+		json_string(&w, "notAfter", what->not_after);
+		json_close(&w, '}');
+	}
+	json_string(&w, "scepTransactionID", what->transaction_id);
+	if (!what->is_issued) {
+		json_number(&w, "scepErrorCode", what->fail);
+		json_string(&w, "scepErrorDescription", what->description);
+	}
 	json_close(&w, '}');
 	return buf_status(out);
 }
@@ -206,7 +310,8 @@ int webhook_read(struct bytes reply, char why[static TARGET_WHY_SIZE])
 
 /* ---- the call ---- */
 
-static int post(struct target_call *c, struct bytes body, struct buf *reply)
+static int post(struct target_call *c, const struct fetch_url *url, struct bytes secret, struct bytes body,
+		struct buf *reply)
 {
 	const struct target *t = c->target;
 	char signature[2 * SHA256_SIZE + 64], digits[2 * SHA256_SIZE + 1], id[128], authorization[HEADER_SIZE];
@@ -217,8 +322,8 @@ static int post(struct target_call *c, struct bytes body, struct buf *reply)
 	int e = 0;
 
 	snprintf(id, sizeof(id), "X-Smallstep-Webhook-ID: %.64s", t->name);
-	if (t->secret.len) {
-		e = secret_mac(buf_bytes(&t->secret), body, mac);
+	if (secret.len) {
+		e = secret_mac(secret, body, mac);
 		snprintf(signature, sizeof(signature), "X-Smallstep-Signature: %s",
 			 hex_print(bytes_of(mac, sizeof(mac)), digits));
 		headers[n++] = signature;
@@ -228,23 +333,37 @@ static int post(struct target_call *c, struct bytes body, struct buf *reply)
 		headers[n++] = authorization;
 	}
 	if (!e)
-		e = target_fetch(c, &t->url, &to, reply);
+		e = target_fetch(c, url, &to, reply);
 	explicit_bzero(authorization, sizeof(authorization));
 	return e;
 }
 
 static int judge(struct target_call *c)
 {
-	OWNED_BUF body = BUF_INIT((size_t)1 << 18), reply = BUF_INIT(TARGET_REPLY_MAX);
+	OWNED_BUF body = BUF_INIT(BODY_MAX), reply = BUF_INIT(TARGET_REPLY_MAX);
 	int e = webhook_write(c->what, clock_wall_s(), &body);
 
 	if (e == -EINVAL)
 		return target_say(c, JUDGEMENT_DENIED, "the request or its challenge cannot be told as text");
 	if (!e)
-		e = post(c, buf_bytes(&body), &reply);
+		e = post(c, &c->target->url, buf_bytes(&c->target->secret), buf_bytes(&body), &reply);
 	return e ? e : webhook_read(buf_bytes(&reply), c->why);
 }
 
-static const char *const url_options[] = { "url", NULL };
+/* What it answers says nothing: status 200 is that it knows. */
+static int notify(struct target_call *c, const struct notification *what)
+{
+	const struct webhook *w = c->target->state;
+	OWNED_BUF body = BUF_INIT(BODY_MAX), reply = BUF_INIT(TARGET_REPLY_MAX);
+	int e = webhook_write_end(what, clock_wall_s(), &body);
 
-const struct target_kind target_webhook = { "webhook", webhook_rows, url_options, read_webhook, NULL, judge, NULL };
+	if (e == -EINVAL)
+		return target_say(c, JUDGEMENT_NONE, "what became of it cannot be told as text");
+	return e ? e : post(c, &w->url, buf_bytes(w->secret.len ? &w->secret : &c->target->secret), buf_bytes(&body),
+			    &reply);
+}
+
+static const char *const url_options[] = { "url", "notify-url", NULL };
+
+const struct target_kind target_webhook = { "webhook", webhook_rows, url_options, read_webhook, forget_state, judge,
+					    notify };

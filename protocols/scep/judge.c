@@ -160,6 +160,7 @@ static int describe(struct arena *arena, struct bytes der, struct notification *
 
 	if (!e) {
 		serial = X509_get0_serialNumber(certificate);
+		n->certificate = der;
 		n->thumbprint = hex_of(arena, bytes_of(digest, digest_size(DIGEST_SHA1)));
 		n->serial = hex_of(arena, bytes_of(ASN1_STRING_get0_data(serial),
 						   (size_t)ASN1_STRING_length(serial)));
@@ -177,7 +178,8 @@ static int tell(struct scep_call *c, struct bytes request, const struct ca_outco
 	const struct validator *judge = c->scep->judge;
 	struct notification n = { .endpoint = c->scep->endpoint, .request = request,
 				  .transaction_id = scep_print_transaction_id(c),
-				  .is_issued = c->status == SCEP_SUCCESS, .description = c->fail_text };
+				  .is_issued = c->status == SCEP_SUCCESS, .description = c->fail_text,
+				  .fail = (unsigned)c->fail };
 	int e = n.transaction_id ? 0 : -ENOMEM;
 
 	if (!e && n.is_issued)
@@ -240,7 +242,9 @@ int scep_take_judged(struct scep_call *c, struct bytes request, int e, const str
 		return told;
 	if (c->status == SCEP_SUCCESS && told == NOTIFICATION_LOST)
 		return scep_fail(c, SCEP_BAD_REQUEST, "the request is not known any more; send it again");
-	if (c->status == SCEP_SUCCESS && told)
+	if (told == NOTIFICATION_MISSED)
+		atomic_fetch_add(&c->scep->n_missed, 1);
+	else if (c->status == SCEP_SUCCESS && told)
 		return hold_back(c, key, request);
 	memo_forget(c->scep->judged.cases, key);
 	return e;

@@ -288,6 +288,11 @@ static unsigned long long read_untold(void *state)
 	return ((struct scep *)state)->n_untold;
 }
 
+static unsigned long long read_missed(void *state)
+{
+	return ((struct scep *)state)->n_missed;
+}
+
 static const struct proto_counter scep_counters[] = {
 	{ "scep_issued", "CertReps with SUCCESS, repeats too.", read_issued },
 	{ "scep_pending", "CertReps with PENDING.", read_pending },
@@ -304,6 +309,8 @@ static const struct proto_counter scep_counters[] = {
 	{ "scep_unjudged", "Requests about which the target of the endpoint gave no answer in time.", read_unjudged },
 	{ "scep_untold", "Certificates that were held back because the target could not be told of them.",
 	  read_untold },
+	{ "scep_missed", "Ends of requests of which the target could not be told, for which nothing waits.",
+	  read_missed },
 	{ 0 },
 };
 

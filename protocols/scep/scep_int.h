@@ -57,7 +57,7 @@ struct scep {
 	struct scep_next *next;
 	_Atomic unsigned long long n_issued, n_pending, n_certificates, n_crls, n_failed, n_undecrypted, n_malformed,
 		n_later, n_limited, n_judged_against, n_unjudged,
-		n_untold;
+		n_untold, n_missed;
 };
 
 /* One PKIOperation. */

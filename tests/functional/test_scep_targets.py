@@ -11,6 +11,7 @@ import time
 import urllib.request
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from gatehouse import check, gatehouse, main
 from scep_client import Strongswan, add_scep
@@ -19,7 +20,8 @@ from scep_target import Target, add_targets, wait_until
 
 SECRET = b"thirty-two octets or thereabouts"
 GOOD = "good \u00e4 \"challenge\""
-HOOK, SLOW = "hook", "slow"
+TOLD_SECRET = b"another secret, for what it is told"
+HOOK, SLOW, TOLD = "hook", "slow", "told"
 
 
 class Place:
@@ -28,6 +30,7 @@ class Place:
     def __init__(self):
         self.answers = {GOOD: (200, {"allow": True, "data": {"any": "thing"}}), "bad": (200, {"allow": False})}
         self.target = None
+        self.told = 200, b""  # what it answers to what it is told
 
     def set_up(self, g):
         self.g = g
@@ -45,13 +48,18 @@ class Place:
             row("system", f"url: {t.url('/scep')}"),
             row("misnamed", f"url: {t.url('/scep', '127.0.0.2')}", f"ca-file: {t.ca_file}"),
             row("gone", "url: https://127.0.0.1:9/scep", f"ca-file: {t.ca_file}"),
+            row(TOLD, f"url: {t.url('/scep')}", f"ca-file: {t.ca_file}", f"secret-file: {secret}", "timeout: 2s",
+                f"notify-url: {t.url('/told')}",
+                f"notify-secret-file: {t.secret('told', base64.b64encode(TOLD_SECRET))}", names="[any]"),
             row(SLOW, f"url: {t.url('/slow')}", f"ca-file: {t.ca_file}", "timeout: 1s", "calls: 2"))
         loose = "failures-burst: 1000000\n"
         endpoints = {name: loose + f"challenge-target: {name}"
-                     for name in (HOOK, "stranger", "system", "misnamed", "gone", SLOW)}
+                     for name in (HOOK, "stranger", "system", "misnamed", "gone", SLOW, TOLD)}
         add_scep(g, {**endpoints, "plain": loose})
 
     def answer(self, asked):
+        if asked.path == "/told":
+            return self.told() if callable(self.told) else self.told
         found = self.answers.get(asked.json().get("scepChallenge"), (200, {"allow": False}))
         return found(asked) if callable(found) else found
 
@@ -211,6 +219,55 @@ def a_denial_is_known_for_a_moment(p):
     wait_until(lambda: send().status == SUCCESS, "what was denied once is denied for ever")
 
 
+def told_since(p, at):
+    """What it was told, in short; and each was signed."""
+    told = [a for a in p.target.asked[at:] if a.path == "/told"]
+    for asked in told:
+        check(asked.headers["X-Smallstep-Signature"] == hmac.new(TOLD_SECRET, asked.body, hashlib.sha256).hexdigest() and
+              asked.headers["X-Smallstep-Webhook-ID"] == TOLD, str(asked.headers))
+    return [a.json() for a in told]
+
+
+def what_became_of_it(p):
+    """The target is told of certificates and of refusals, as step-ca tells its webhooks."""
+    at, sender = len(p.target.asked), Sender()
+    scep, octets, reply = p.send(GOOD, "told.example", endpoint=TOLD, sender=sender, transaction=b"told-1")
+    (leaf,) = reply.read(scep.ra).certificates(sender)
+    (told,) = told_since(p, at)
+    check(base64.b64decode(told["x509CertificateRequest"]["raw"]) == octets and told["scepTransactionID"] == "told-1" and
+          told["provisionerName"] == TOLD and "scepErrorCode" not in told and "scepChallenge" not in told, str(told))
+    check(base64.b64decode(told["x509Certificate"]["raw"]) == leaf.public_bytes(Encoding.DER), "of another certificate")
+    check(p.status(GOOD, "told.example", endpoint=TOLD, sender=sender, transaction=b"told-1").status == SUCCESS, "a repeat")
+    check(len(told_since(p, at)) == 1, "it was told twice")
+    at, held = len(p.target.asked), Sender()
+    check(p.status(GOOD, "hold-told.example", endpoint=TOLD, sender=held, transaction=b"told-2").status == PENDING, "held")
+    check(told_since(p, at) == [], "it is not at its end")
+    p.g.run_tool("deny", str(p.g.wait_pending("hold-told.example")["id"]), "--reason", "not this phone")
+    scep = Scep(p.g, TOLD)
+    reply = scep.send(held, make_csr(held.key, "x"), kind=CERT_POLL, transaction=b"told-2")
+    (told,) = told_since(p, at)
+    check(reply.status == FAILURE and str(told["scepErrorCode"]) == str(BAD_REQUEST) and told["scepTransactionID"] == "told-2" and
+          "not this phone" in told["scepErrorDescription"] and "x509Certificate" not in told and
+          "x509CertificateRequest" in told, str(told))
+
+
+def who_is_told_holds_up_nothing(p):
+    """Whatever it answers: the certificate is given out, and it is told again when the client asks again."""
+    gone = threading.Event()
+    missed = p.g.metric('gatehouse_scep_missed_total{endpoint="told"}')
+    for i, answer in enumerate(((500, b""), (302, b"", {"Location": p.target.url("/elsewhere")}),
+                                lambda: (gone.wait(20), (200, b""))[1])):
+        p.told, sender, at = answer, Sender(), len(p.target.asked)
+        send = lambda: p.status(GOOD, f"missed{i}.example", endpoint=TOLD, sender=sender, transaction=b"missed-%d" % i)
+        check(send().status == SUCCESS, f"held back: {answer}")
+        missed += 1
+        check(p.g.metric('gatehouse_scep_missed_total{endpoint="told"}') == missed, "the metric does not count")
+        p.told = 200, b""
+        check(send().status == SUCCESS and send().status == SUCCESS and len(told_since(p, at)) == 2, str(told_since(p, at)))
+    gone.set()
+    check(not any(a.path == "/elsewhere" for a in p.target.asked), "a redirect was followed")
+
+
 def a_long_challenge(p):
     """MDM systems put whole documents into it."""
     long = "x" * 4096
@@ -259,7 +316,7 @@ def strongswan_enrols(p):
 def nothing_of_it_is_in_the_log(p):
     with open(p.g.log_path, encoding="utf-8", errors="replace") as f:
         log = f.read()
-    for secret in (base64.b64encode(SECRET).decode(), SECRET.decode(), "bearer-token-of-this-test", "good \\x", "a word of"):
+    for secret in (base64.b64encode(SECRET).decode(), SECRET.decode(), base64.b64encode(TOLD_SECRET).decode(), "bearer-token-of-this-test", "good \\x", "a word of"):
         check(secret not in log, f"the log has {secret}")
 
 
@@ -268,7 +325,8 @@ def targets_judge():
     with gatehouse(p.set_up) as g:
         for test in (what_it_is_told, what_does_not_allow, who_it_must_be, which_names_it_may_allow,
                      a_repeat_is_not_judged_again,
-                     equal_messages_at_a_time, a_core_that_does_not_answer, a_denial_is_known_for_a_moment, a_long_challenge, a_slow_one_holds_up_nobody,
+                     equal_messages_at_a_time, a_core_that_does_not_answer, a_denial_is_known_for_a_moment, what_became_of_it,
+                     who_is_told_holds_up_nothing, a_long_challenge, a_slow_one_holds_up_nobody,
                      a_validator_that_is_away, strongswan_enrols, nothing_of_it_is_in_the_log):
             begin = time.monotonic()
             test(p)

@@ -50,10 +50,11 @@ static int play_judge(void *state, const struct judgement *what, struct buf *sta
 
 static int play_notify(void *state, const struct notification *what)
 {
-	snprintf(played.seen, sizeof(played.seen), "%s %.*s %s %d %s %s %s %s %s", what->endpoint,
+	snprintf(played.seen, sizeof(played.seen), "%s %.*s %s %d %s %s %s %s %.*s %s %u", what->endpoint,
 		 (int)what->request.len, (const char *)what->request.ptr, what->transaction_id, what->is_issued,
 		 what->thumbprint, what->serial,
-		 what->not_after, what->issuer, what->description);
+		 what->not_after, what->issuer, (int)what->certificate.len, (const char *)what->certificate.ptr,
+		 what->description, what->fail);
 	return played.outcome;
 }
 
@@ -257,16 +258,17 @@ static void a_judgement_goes_through(void **state)
 
 static void a_notification_goes_through(void **state)
 {
-	struct notification n = { "phones", bytes_of_str("csr"), "t1", true, "AB", "01", "2027", "CN=CA", NULL };
+	struct notification n = { "phones", bytes_of_str("csr"), "t1", true, "AB", "01", "2027", "CN=CA",
+				  bytes_of_str("der"), NULL, 2 };
 	static const struct {
 		int there, here;
 	} rows[] = {
 		{ JUDGEMENT_NONE, JUDGEMENT_NONE }, { JUDGEMENT_BUSY, JUDGEMENT_BUSY },
-		{ NOTIFICATION_LOST, NOTIFICATION_LOST }, { -EINVAL, -EIO }, { 57, -EIO },
+		{ NOTIFICATION_LOST, NOTIFICATION_LOST }, { NOTIFICATION_MISSED, NOTIFICATION_MISSED }, { -EINVAL, -EIO }, { 57, -EIO },
 	};
 
 	assert_int_equal(validator->notify(validator->state, &n), 0);
-	assert_string_equal(played.seen, "phones csr t1 1 AB 01 2027 CN=CA ");
+	assert_string_equal(played.seen, "phones csr t1 1 AB 01 2027 CN=CA der  2");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		played.outcome = rows[i].there;
 		assert_int_equal(validator->notify(validator->state, &n), rows[i].here);

@@ -54,6 +54,34 @@ static void says_nothing_that_is_no_text(void **state)
 	assert_int_equal(webhook_write(&none, 0, &out), -EINVAL);
 }
 
+static void says_what_became_of_it(void **state)
+{
+	OWNED_BUF out = BUF_INIT(65536);
+	struct notification n = { .endpoint = "phones", .request = bytes_of(csr, sizeof(csr) - 1), .transaction_id = "t1",
+				  .is_issued = true, .not_after = "2027-01-15T08:00:00.000Z",
+				  .certificate = bytes_of("\x30\x00", 2), .description = "" };
+	const char *text;
+
+	assert_int_equal(webhook_write_end(&n, 1800000000, &out), 0);
+	text = buf_str(&out);
+	assert_non_null(strstr(text, "{\"timestamp\":\"2027-01-15T08:00:00Z\",\"provisionerName\":\"phones\","
+				     "\"x509CertificateRequest\":{\"version\":0,"));
+	assert_non_null(strstr(text, "\"x509Certificate\":{\"raw\":\"MAA=\",\"notAfter\":\"2027-01-15T08:00:00.000Z\"},"
+				     "\"scepTransactionID\":\"t1\"}"));
+	/* Who asks again does not bring his request. */
+	buf_reset(&out);
+	n = (struct notification){ .endpoint = "phones", .transaction_id = "t2", .description = "not \"this\" one", .fail = 2 };
+	assert_int_equal(webhook_write_end(&n, 1800000000, &out), 0);
+	assert_string_equal(buf_str(&out), "{\"timestamp\":\"2027-01-15T08:00:00Z\",\"provisionerName\":\"phones\","
+					   "\"scepTransactionID\":\"t2\",\"scepErrorCode\":2,"
+					   "\"scepErrorDescription\":\"not \\\"this\\\" one\"}");
+	n.description = "\xff";
+	assert_int_equal(webhook_write_end(&n, 0, &out), -EINVAL);
+	n.description = "";
+	n.request = bytes_of("\x30\x00", 2);
+	assert_int_equal(webhook_write_end(&n, 0, &out), -EINVAL);
+}
+
 static void only_one_answer_allows(void **state)
 {
 	static const struct {
@@ -99,6 +127,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(says_everything),
 		cmocka_unit_test(says_nothing_that_is_no_text),
+		cmocka_unit_test(says_what_became_of_it),
 		cmocka_unit_test(only_one_answer_allows),
 	};
 
