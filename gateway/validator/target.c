@@ -362,6 +362,19 @@ int targets_judge(struct targets *t, CURL *curl, const struct judgement *what, s
 	return ask(t, p->target, curl, what, statement);
 }
 
+/* It must be written out, and nobody shall forget it (core/name_scope.h). */
+static bool allows_any_name(const struct target *target)
+{
+	return strcmp(target->scope, "any") == 0;
+}
+
+void targets_print(const struct targets *t, struct buf *out)
+{
+	for (size_t i = 0; t && i < t->n; i++)
+		if (allows_any_name(&t->all[i]))
+			buf_printf(out, "target %s: ok, but it may allow every name (names: any)\n", t->all[i].name);
+}
+
 static int tell(struct target *target, CURL *curl, const struct notification *what)
 {
 	int64_t start_ms = clock_mono_ms();

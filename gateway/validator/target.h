@@ -99,6 +99,9 @@ int targets_judge(struct targets *t, CURL *curl, const struct judgement *what, s
 /* The call `notify`. */
 int targets_notify(struct targets *t, CURL *curl, const struct notification *what);
 
+/* Append a line for each that an administrator should know of. */
+void targets_print(const struct targets *t, struct buf *out);
+
 /* ---- for kinds ---- */
 
 /* 0; -EINVAL: the option's file cannot be read, is larger, or others than its owner may read it. Blanks and line ends

@@ -465,6 +465,7 @@ static bool engine_health(const struct validator *validator, struct buf *out)
 	bool fails = resolver_is_failing(v->http01.resolver);
 
 	buf_printf(out, "validator: %s\n", fails ? "names cannot be looked up" : "ok");
+	targets_print(v->targets, out);
 	return !fails;
 }
 

@@ -268,6 +268,13 @@ def who_is_told_holds_up_nothing(p):
     check(not any(a.path == "/elsewhere" for a in p.target.asked), "a redirect was followed")
 
 
+def a_target_for_any_name_is_shown(p):
+    """Which names it may allow must be written out, and nobody forgets that it is all of them."""
+    line = f"target {TOLD}: ok, but it may allow every name (names: any)"
+    wait_until(lambda: line in p.g.run_tool("status").stdout, "status does not say it")
+    check(not any(f"target {name}" in p.g.run_tool("status").stdout for name in (HOOK, SLOW)), "of others, too")
+
+
 def a_long_challenge(p):
     """MDM systems put whole documents into it."""
     long = "x" * 4096
@@ -326,7 +333,7 @@ def targets_judge():
         for test in (what_it_is_told, what_does_not_allow, who_it_must_be, which_names_it_may_allow,
                      a_repeat_is_not_judged_again,
                      equal_messages_at_a_time, a_core_that_does_not_answer, a_denial_is_known_for_a_moment, what_became_of_it,
-                     who_is_told_holds_up_nothing, a_long_challenge, a_slow_one_holds_up_nobody,
+                     who_is_told_holds_up_nothing, a_target_for_any_name_is_shown, a_long_challenge, a_slow_one_holds_up_nobody,
                      a_validator_that_is_away, strongswan_enrols, nothing_of_it_is_in_the_log):
             begin = time.monotonic()
             test(p)
