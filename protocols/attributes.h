@@ -12,7 +12,7 @@ struct proto_attributes {
 	size_t n;
 };
 
-/* 0; -EINVAL with a sentence in `why`: one is named as what only the adapter knows (ca_attribute_is_observed()); -ENOMEM.
- * To be let go in any case. */
+/* 0; -EINVAL with a sentence in `why`: one is named as what only the adapter knows (ca_attribute_is_observed());
+ * -ENOMEM. To be let go in any case. */
 int proto_attributes_read(struct proto_attributes *out, const struct conf_section *conf, char *why, size_t why_size);
 void proto_attributes_fini(struct proto_attributes *a);

@@ -35,8 +35,8 @@ static const struct conf_option webhook_rows[] = {
 	{ .name = "token-file", .type = CONF_STRING,
 	  .summary = "File (mode 0600) with a bearer token for the header Authorization." },
 	{ .name = "notify-url", .type = CONF_STRING,
-	  .summary = "Where it is told what became of a request, as https://mdm.example.com/scep-end; absent: it is not "
-		     "told." },
+	  .summary = "Where it is told what became of a request, as in https://mdm.example.com/scep-end; absent: it "
+		     "is not told." },
 	{ .name = "notify-secret-file", .type = CONF_STRING,
 	  .summary = "File (mode 0600) with the signing secret of what it is told, in base64; by default that of "
 		     "`secret-file`." },
@@ -95,8 +95,8 @@ static int read_notify(struct target *t, const struct conf_section *conf, struct
 	int e;
 
 	if (!conf_str(conf, "notify-url"))
-		return conf_str(conf, "notify-secret-file") ?
-			       conf_refuse(conf, "notify-secret-file", error, "there is no notify-url to use it for") : 0;
+		return !conf_str(conf, "notify-secret-file") ? 0 :
+		       conf_refuse(conf, "notify-secret-file", error, "there is no notify-url to use it for");
 	w = calloc(1, sizeof(*w));
 	if (!w)
 		return -ENOMEM;

@@ -57,8 +57,8 @@ static void says_nothing_that_is_no_text(void **state)
 static void says_what_became_of_it(void **state)
 {
 	OWNED_BUF out = BUF_INIT(65536);
-	struct notification n = { .endpoint = "phones", .request = bytes_of(csr, sizeof(csr) - 1), .transaction_id = "t1",
-				  .is_issued = true, .not_after = "2027-01-15T08:00:00.000Z",
+	struct notification n = { .endpoint = "phones", .request = bytes_of(csr, sizeof(csr) - 1),
+				  .transaction_id = "t1", .is_issued = true, .not_after = "2027-01-15T08:00:00.000Z",
 				  .certificate = bytes_of("\x30\x00", 2), .description = "" };
 	const char *text;
 
@@ -70,7 +70,8 @@ static void says_what_became_of_it(void **state)
 				     "\"scepTransactionID\":\"t1\"}"));
 	/* Who asks again does not bring his request. */
 	buf_reset(&out);
-	n = (struct notification){ .endpoint = "phones", .transaction_id = "t2", .description = "not \"this\" one", .fail = 2 };
+	n = (struct notification){ .endpoint = "phones", .transaction_id = "t2", .description = "not \"this\" one",
+				   .fail = 2 };
 	assert_int_equal(webhook_write_end(&n, 1800000000, &out), 0);
 	assert_string_equal(buf_str(&out), "{\"timestamp\":\"2027-01-15T08:00:00Z\",\"provisionerName\":\"phones\","
 					   "\"scepTransactionID\":\"t2\",\"scepErrorCode\":2,"
