@@ -153,7 +153,9 @@ def which_names_it_may_allow(p):
     """Those of its scope, whatever it says; and of the core's own challenges none is good here."""
     ready = p.count()
     check(p.status(GOOD, "outside.test").status == FAILURE, "a name outside of its scope")
-    secret = p.g.tool_json("challenge", "create", "--endpoint", HOOK, "--scope", "*.example")["secret"]
+    none = p.g.run_tool("challenge", "create", "--endpoint", HOOK, "--scope", "*.example", code=None)
+    check(none.returncode != 0 and "challenge-target" in none.stderr, f"{none.returncode} {none.stdout}{none.stderr}")
+    secret = p.g.tool_json("challenge", "create", "--endpoint", "plain", "--scope", "*.example")["secret"]
     check(p.status(secret).status == FAILURE, "a challenge of the core is good where a target judges")
     check(p.status(GOOD, endpoint="plain").status == FAILURE, "its challenge is good where it does not judge")
     check(p.count() == ready, "something was issued")
