@@ -4,6 +4,7 @@ and credential they come by. Every cell has its verdict in a table; one without 
 cell, a protocol of the daemon that is not in the matrix, and an answer of another kind than the verdict.
 
 What is signed for the same request under the same profile is the same, but for serial, moment and signature."""
+import collections
 import dataclasses
 import itertools
 import json
@@ -315,20 +316,25 @@ class Matrix:
         self.g, self.requesters = g, requesters
         self.last = self.newest()
         self.signed, self.wrong = {}, []
+        self.verdicts, self.trace_at = collections.Counter(), 0
         self.made = {(profile, what): make_request(profile, ask, known_key)
                      for profile in PROFILES for what, ask in REQUESTS.items()}
 
     def newest(self):
         return max((r["id"] for r in self.g.tool_json("list", "--newest", "--limit", "1")["requests"]), default=0)
 
-    def row(self, who, profile):
-        """The one that the cell brought."""
-        rows = self.g.tool_json("list", "--newest", "--limit", "1")["requests"]
-        if not rows or rows[0]["id"] == self.last:
-            return None
-        check(rows[0]["endpoint"].endswith(profile) and rows[0]["via"] == self.requesters[who].protocol, str(rows[0]))
-        self.last = rows[0]["id"]
-        return rows[0]
+    def rows(self):
+        """Those that the cells of a turn have brought, in their order."""
+        return self.g.tool_json("list", "--after", str(self.last))["requests"]
+
+    def count_verdicts(self):
+        """How often policy was asked about each request."""
+        with open(self.g.trace, "rb") as f:
+            f.seek(self.trace_at)
+            whole = f.read().rpartition(b"\n")[0]
+        self.trace_at += len(whole)
+        events = [json.loads(line) for line in whole.splitlines() if line]
+        self.verdicts.update(event["id"] for event in events if event["event"] == "verify")
 
     def decide(self, number, officer):
         if officer == "approve":
@@ -336,20 +342,34 @@ class Matrix:
         else:
             self.g.run_tool("deny", str(number), "--reason", "not this one")
 
-    def cell(self, who, profile, what):
-        """What came of it, in the words of VERDICTS."""
-        request, requester = self.made[profile, what], self.requesters[who]
-        ask, answer = request.ask, requester.ask(profile, request)
-        row = self.row(who, profile)
-        if not row:
-            return f"{answer.kind} {answer.text}, without a row"
-        asked = sum(line["text"].startswith("verify ") for line in self.g.timeline(row["id"]))
+    def turn(self, what, profile):
+        """All who ask, one after the other: {who: (answer, row)}. What a protocol refuses by itself has no row."""
+        request = self.made[profile, what]
+        answers = {who: requester.ask(profile, request) for who, requester in self.requesters.items()}
+        those = [who for who, r in self.requesters.items() if (what, r.protocol) not in BEFORE_THE_CORE]
+        rows = self.rows()
+        check(len(rows) == len(those), f"{len(rows)} rows, and {len(those)} asked")
+        self.count_verdicts()
+        for who, row in zip(those, rows):
+            self.check_row(who, profile, answers[who], row, request.ask)
+        if request.ask.officer:
+            for who, row in zip(those, rows):
+                self.decide(row["id"], request.ask.officer)
+                answers[who] = self.requesters[who].collect(profile, request)
+            rows = self.rows()
+        self.last = rows[-1]["id"] if rows else self.last
+        return {who: (answer, dict(zip(those, rows)).get(who)) for who, answer in answers.items()}
+
+    def check_row(self, who, profile, answer, row, ask):
+        check(row["endpoint"].endswith(profile) and row["via"] == self.requesters[who].protocol, str(row))
+        asked = self.verdicts[row["id"]]
         check(asked == (row["state"] != "error"), f"policy was asked {asked} times: {row}")
         check((answer.kind == "held") == bool(ask.officer) == (row["state"] == "pending"), f"{answer} {row}")
-        if ask.officer:
-            self.decide(row["id"], ask.officer)
-            answer = requester.collect(profile, request)
-            row = self.g.tool_json("show", str(row["id"]))["request"]
+
+    def cell(self, who, profile, what, answer, row):
+        """What came of it, in the words of VERDICTS."""
+        if not row:
+            return f"{answer.kind} {answer.text}, without a row"
         check((answer.kind == "issued") == (row["state"] == "issued"), f"{answer} {row}")
         check(answer.kind != "refused" or answer.text, f"refused without a word: {row}")
         check(row["state"] != "denied" or row["reason"] in answer.text, f"without the reason: {answer} {row}")
@@ -366,21 +386,29 @@ class Matrix:
                                                     serialization.PublicFormat.SubjectPublicKeyInfo)
         return (certificate.issuer.public_bytes(), certificate.subject.public_bytes(), lasts, key, extensions)
 
-    def run(self):
-        for what, (at, profile), who in itertools.product(REQUESTS, enumerate(PROFILES), self.requesters):
-            cell = f"{what}, {profile}, {who}"
-            verdicts = VERDICTS.get(what, ())
-            if len(verdicts) != len(PROFILES):
-                self.wrong.append(f"{cell}: there is no verdict in the table")
-                continue
+    def compare(self, what, profile, wanted):
+        try:
+            turn = self.turn(what, profile)
+        except AssertionError as e:
+            self.wrong.append(f"{what}, {profile}: {e}")
+            self.last = self.newest()
+            return
+        for who, (answer, row) in turn.items():
             try:
-                got = self.cell(who, profile, what)
+                got = self.cell(who, profile, what, answer, row)
             except AssertionError as e:
                 got = f"{e}"
-                self.last = self.newest()
-            wanted = BEFORE_THE_CORE.get((what, self.requesters[who].protocol), verdicts[at])
-            if got != wanted:
-                self.wrong.append(f"{cell}: {got}; the table says: {wanted}")
+            said = BEFORE_THE_CORE.get((what, self.requesters[who].protocol), wanted)
+            if got != said:
+                self.wrong.append(f"{what}, {profile}, {who}: {got}; the table says: {said}")
+
+    def run(self):
+        for what, (at, profile) in itertools.product(REQUESTS, enumerate(PROFILES)):
+            verdicts = VERDICTS.get(what, ())
+            if len(verdicts) == len(PROFILES):
+                self.compare(what, profile, verdicts[at])
+            else:
+                self.wrong.append(f"{what}, {profile}: there is no verdict in the table")
         self.wrong += [f"{what}: a verdict about nothing" for what in VERDICTS.keys() - REQUESTS.keys()]
         for cell, contents in self.signed.items():
             if len(contents) != 1:
