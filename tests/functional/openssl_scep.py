@@ -200,9 +200,9 @@ class Client:
     def ask(self, operation, *more):
         return Answer(self, ("-G", self.url, "--data-urlencode", f"operation={operation}", *more))
 
-    def post(self, octets):
+    def post(self, octets, *more):
         path = self.save("message", octets)
-        return Answer(self, (self.url + "?operation=PKIOperation", "--data-binary", "@" + path))
+        return Answer(self, (self.url + "?operation=PKIOperation", "--data-binary", "@" + path, *more))
 
     def get(self, octets, *more):
         """As lines of base64, every character that must be is escaped."""

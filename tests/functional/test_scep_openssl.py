@@ -63,6 +63,8 @@ def requests(client, chain, old):
     for i, (cipher, digest) in enumerate((("aes128", "sha256"), ("aes192", "sha384"), ("aes256", "sha512"))):
         enrol_with(cipher=cipher, digest=digest, send=(client.post, client.get)[i % 2])
     enrol_with(send=lambda octets: client.get(octets, "-0", "-H", "Host:"))
+    for header in "Expect: 100-continue", "Transfer-Encoding: chunked", "Content-Type:", "Content-Type: text/plain":
+        enrol_with(send=lambda octets, header=header: client.post(octets, "-H", header))
     enrol_with(to=("-keyid", client.ra))
     for name, kind in ("curve.example", "P-256"), ("long.example", "rsa:4096"):
         enrol_with(by=Sender(client, name, kind))
