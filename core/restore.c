@@ -22,7 +22,6 @@
 #include "core/restored.h"
 
 #define PIECE ((size_t)262144)
-#define MANIFEST_MAX ((size_t)65536)
 #define NEW ".restore"
 #define OLD ".before-restore"
 
@@ -51,15 +50,31 @@ __attribute__((format(printf, 3, 4))) static int fail(struct restore *r, int e, 
 	return e;
 }
 
-/* "gateway/acme-NAME.db", and nothing that leads elsewhere. */
+/* What the gateway has: stores of ACME endpoints, sealed keys of registration authorities with their certificates. */
+static const struct {
+	const char *begin, *ending;
+} gateway_names[] = {
+	{ "gateway/acme-", ".db" },
+	{ "gateway/ra-", ".pem" },
+};
+
+/* Nothing that leads elsewhere. */
 bool restore_is_name(const char *name)
 {
 	size_t n = strlen(name);
 
 	if (strcmp(name, "core/core.db") == 0 || strcmp(name, "core/audit.anchor") == 0)
 		return true;
-	return n < TAR_NAME_SIZE && strncmp(name, "gateway/acme-", 13) == 0 && n > 16 &&
-	       strcmp(name + n - 3, ".db") == 0 && !strpbrk(name + 8, "/\\") && !strstr(name, "..");
+	if (n >= TAR_NAME_SIZE || strncmp(name, "gateway/", 8) != 0 || strpbrk(name + 8, "/\\") || strstr(name, ".."))
+		return false;
+	for (size_t i = 0; i < sizeof(gateway_names) / sizeof(*gateway_names); i++) {
+		size_t begin = strlen(gateway_names[i].begin), ending = strlen(gateway_names[i].ending);
+
+		if (n > begin + ending && strncmp(name, gateway_names[i].begin, begin) == 0 &&
+		    strcmp(name + n - ending, gateway_names[i].ending) == 0)
+			return true;
+	}
+	return false;
 }
 
 bool manifest_read(const char *line, struct manifest_line *out)
@@ -157,7 +172,7 @@ static int look_at_entry(struct restore *r)
 	if (r->manifest.len)
 		return -EBADMSG;
 	if (strcmp(entry->name, BACKUP_MANIFEST) == 0)
-		return entry->size > MANIFEST_MAX ? -EBADMSG :
+		return entry->size > BACKUP_MANIFEST_MAX ? -EBADMSG :
 						    read_content(r->fd, entry->size, add_to_buf, &r->manifest);
 	if (!restore_is_name(entry->name) || has_entry(r, entry->name) || r->n + 1 == BACKUP_FILES_MAX)
 		return -EBADMSG;
@@ -395,7 +410,7 @@ int ca_restore(const char *archive, const char *data_folder, struct restore_summ
 	*out = (struct restore_summary){ 0 };
 	if (!r)
 		return -ENOMEM;
-	*r = (struct restore){ .data = data_folder, .fd = -1, .why = why, .manifest = BUF_INIT(MANIFEST_MAX) };
+	*r = (struct restore){ .data = data_folder, .fd = -1, .why = why, .manifest = BUF_INIT(BACKUP_MANIFEST_MAX) };
 	e = check_archive(r, archive);
 	if (!e)
 		e = lock_folder(data_folder, &lock, why);

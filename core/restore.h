@@ -13,7 +13,8 @@
 #define RESTORE_WHY_SIZE 512
 #define BACKUP_MANIFEST "MANIFEST" /* the archive's last file: the title, then "SHA-256 SIZE NAME" for each other */
 #define BACKUP_MANIFEST_TITLE "gatehouse backup 1\n"
-#define BACKUP_FILES_MAX 64
+#define BACKUP_FILES_MAX 512
+#define BACKUP_MANIFEST_MAX ((size_t)BACKUP_FILES_MAX * 256)
 
 struct restore_summary {
 	unsigned files;

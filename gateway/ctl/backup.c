@@ -1,7 +1,8 @@
 /* server backup and server restore.
  *
- * The core sends its files through the admin socket; the gateway's stores, which the core cannot read, are copied from
- * the data folder. The archive is written under another name and renamed when it is whole and on the disk.
+ * The core sends its files through the admin socket; the gateway's stores and sealed keys, which the core cannot read,
+ * are copied from the data folder. The archive is written under another name and renamed when it is whole and on the
+ * disk.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -24,7 +25,7 @@
 #include "gateway/ctl/print.h"
 
 #define PIECE ((size_t)262144)
-#define MANIFEST_MAX ((size_t)65536)
+#define CORE_FILES 3 /* at most, and the manifest */
 
 typedef Gatehouse__Admin__Call Call;
 typedef Gatehouse__Admin__Reply Reply;
@@ -182,16 +183,12 @@ static int put_file(struct archive *a, const char *name, const char *path)
 	return e ? fail_to_write(a, e) : CTL_DONE;
 }
 
-static int copy_store(struct archive *a, const char *folder, const char *name)
+static int copy_store(struct archive *a, const char *from, const char *in_archive)
 {
-	char from[PATH_MAX], to[PATH_MAX], in_archive[TAR_NAME_SIZE], why[512] = "";
+	char to[PATH_MAX], why[512] = "";
 	int code;
 
-	if (snprintf(in_archive, sizeof(in_archive), "gateway/%s", name) >= (int)sizeof(in_archive) ||
-	    !restore_is_name(in_archive))
-		return CTL_DONE; /* not a store */
-	if (snprintf(from, sizeof(from), "%s/%s", folder, name) >= (int)sizeof(from) ||
-	    snprintf(to, sizeof(to), "%s.db", a->temporary) >= (int)sizeof(to))
+	if (snprintf(to, sizeof(to), "%s.db", a->temporary) >= (int)sizeof(to))
 		return fail_to_write(a, -ENAMETOOLONG);
 	unlink(to);
 	if (db_copy(from, to, why, sizeof(why)))
@@ -199,6 +196,29 @@ static int copy_store(struct archive *a, const char *folder, const char *name)
 	code = put_file(a, in_archive, to);
 	unlink(to);
 	return code;
+}
+
+static bool is_store(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 3 && strcmp(name + n - 3, ".db") == 0;
+}
+
+/* The store of an endpoint, or the sealed key of a registration authority, which is never changed once it is there. */
+static int take_one(struct archive *a, const char *folder, const char *name)
+{
+	char from[PATH_MAX], in_archive[TAR_NAME_SIZE];
+
+	if (snprintf(in_archive, sizeof(in_archive), "gateway/%s", name) >= (int)sizeof(in_archive) ||
+	    !restore_is_name(in_archive))
+		return CTL_DONE; /* neither */
+	if (a->files + CORE_FILES >= BACKUP_FILES_MAX)
+		return ctl_fail(CTL_FAILED, folder, "it has more files than a backup takes",
+				"remove keys of registration authorities (ra-*.pem) whose certificates ended");
+	if (snprintf(from, sizeof(from), "%s/%s", folder, name) >= (int)sizeof(from))
+		return fail_to_write(a, -ENAMETOOLONG);
+	return is_store(name) ? copy_store(a, from, in_archive) : put_file(a, in_archive, from);
 }
 
 static int take_gateway(struct archive *a, const char *data)
@@ -217,7 +237,7 @@ static int take_gateway(struct archive *a, const char *data)
 				"run it as root: core and gateway have users of their own; or with"
 				" --without-gateway");
 	while (!code && (entry = readdir(d)))
-		code = copy_store(a, folder, entry->d_name);
+		code = take_one(a, folder, entry->d_name);
 	closedir(d);
 	return code;
 }
@@ -311,7 +331,7 @@ static void tell_backup(const struct ctl *ctl, const struct archive *a)
 int ctl_backup(struct ctl *ctl)
 {
 	struct archive a = { .ctl = ctl, .path = ctl->arguments[0], .fd = -1, .now_s = clock_wall_s(),
-			     .manifest = BUF_INIT(MANIFEST_MAX) };
+			     .manifest = BUF_INIT(BACKUP_MANIFEST_MAX) };
 	int code;
 
 	buf_append_str(&a.manifest, BACKUP_MANIFEST_TITLE);

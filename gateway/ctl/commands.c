@@ -216,7 +216,7 @@ static const struct option_row store_options[] = {
 
 static const struct option_row backup_options[] = {
 	{ "data", .value = "FOLDER", .summary = "data folder; " CTL_DATA_DEFAULT },
-	{ "without-gateway", .summary = "leave the gateway's accounts and orders out" },
+	{ "without-gateway", .summary = "leave the gateway's stores and keys out" },
 	{ 0 },
 };
 
@@ -554,12 +554,10 @@ static const struct command commands[] = {
 	  .prints = PRINTS_DOCUMENT, .options = { backup_options }, .run = ctl_backup,
 	  .text = "A tar archive of mode 0600 with the core's store (the CAs' keys in it, sealed), the audit"
 		  " anchor, the "
-		  "gateway's stores, and a manifest with the SHA-256 of each. FILE is there when it is whole and"
-		  " on the "
-		  "disk, and not before. The key-encryption key is never in it: without a copy of that, kept"
-		  " elsewhere, "
-		  "the backup is worth nothing; with both, whoever has them has the CA.\n\nWhere core and"
-		  " gateway have "
+		  "gateway's stores, the sealed keys and certificates of SCEP endpoints, and a manifest with the "
+		  "SHA-256 of each. FILE is there when it is whole and on the disk, and not before. The "
+		  "key-encryption key is never in it: without a copy of that, kept elsewhere, the backup is worth "
+		  "nothing; with both, whoever has them has the CA.\n\nWhere core and gateway have "
 		  "users of their own it is run as root.",
 	  .example = "gatehouse server backup /srv/backup/ca.tar" },
 	{ "server", "restore", NULL, "[FILE]", "put a backup back; the daemon must be stopped",

@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 """The life of a SCEP endpoint's key against a real core: renewal after two thirds, the end of the one before, approval over
-a restart, and old algorithms that OpenSSL has not."""
+a restart, backup, and old algorithms that OpenSSL has not."""
 import datetime
 import os
+import shutil
 import subprocess
+import tarfile
 import time
 
 from gatehouse import DAEMON, RULES, check, gatehouse, main
@@ -117,6 +119,29 @@ def one_request_over_restarts():
         check(len(files(g)) == 1, str(files(g)))
 
 
+def a_backup_has_the_key():
+    """On another machine clients that have the certificate go on, and nobody asks for another one."""
+    with gatehouse(lambda g: add_scep(g, {"scep": ""})) as g:
+        challenge = create_challenge(g, "scep", "dns:*.example", more=("--uses", "unlimited"))
+        before, backup = wait("no answer", lambda: answers(g)), os.path.join(g.folder, "ca.tar")
+        g.run_tool("server", "backup", backup, "--data", g.data)
+        with tarfile.open(backup) as tar:
+            (member,) = [m for m in tar.getmembers() if m.name.startswith("gateway/ra-scep.")]
+            check(member.mode == 0o600 and b"PRIVATE" not in tar.extractfile(member).read(), "it is not sealed")
+        g.stop()
+        shutil.copy(os.path.join(g.data, "kek"), g.folder)
+        shutil.rmtree(g.data)
+        os.makedirs(g.data, mode=0o755)
+        shutil.copy(os.path.join(g.folder, "kek"), g.data)
+        g.run_tool("server", "restore", backup, "--data", g.data)
+        g.start()
+        after = wait("no answer", lambda: answers(g))
+        check(after.ra == before.ra, "another certificate")
+        reply, sender = send_to(after, before.ra, "moved.example", challenge)
+        check(reply.read(before.ra).certificates(sender), "no certificate")
+        check(len(ra_requests(g)) == 1, str(ra_requests(g)))
+
+
 def old_algorithms_that_are_not_there_are_not_promised():
     with gatehouse(lambda g: add_scep(g, {"scep": "legacy: des", "old": "legacy: sha1-3des"})) as g:
         check(answers(g), "no answer with the provider")
@@ -139,4 +164,5 @@ def old_algorithms_that_are_not_there_are_not_promised():
         wait("no answer without the provider", lambda: answers(g))
 
 
-main([old_algorithms_that_are_not_there_are_not_promised, one_request_over_restarts, a_certificate_lives_and_ends])
+main([old_algorithms_that_are_not_there_are_not_promised, one_request_over_restarts, a_backup_has_the_key,
+      a_certificate_lives_and_ends])
