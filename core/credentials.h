@@ -132,6 +132,7 @@ struct credential {
 	/* OWN: */
 	const struct csr *own;   /* its names, which are what it proves; NULL */
 	enum ca_certificate_use use;
+	int64_t renews_from_s;   /* before that it renews nothing by itself; 0: at any time */
 	const char *serial;      /* hex */
 	const uint8_t *names_key; /* of that request */
 	bool is_over;            /* expired or used up: good only for asking again about the request that used it */

@@ -25,6 +25,7 @@ _Static_assert((int)GATEHOUSE__CORE__STATUS__STATUS_WITHDRAWN == CA_STATUS_WITHD
 _Static_assert((int)GATEHOUSE__CORE__CALL__CALL_KEY_WANTED == CA_CALL_KEY_WANTED, "outcomes of calls");
 _Static_assert((int)GATEHOUSE__CORE__CALL__CALL_FULL == CA_CALL_FULL, "outcomes of calls");
 _Static_assert((int)GATEHOUSE__CORE__CALL__CALL_VERDICT_WANTED == CA_CALL_VERDICT_WANTED, "outcomes of calls");
+_Static_assert((int)GATEHOUSE__CORE__CALL__CALL_TOO_EARLY == CA_CALL_TOO_EARLY, "outcomes of calls");
 _Static_assert((int)GATEHOUSE__CORE__REVOKE_PROOF__REVOKE_PROOF_NAMES == CA_REVOKE_BY_NAMES, "proofs");
 
 /* ---- octets ---- */
@@ -435,7 +436,7 @@ int message_to_outcome(const Gatehouse__Core__Outcome *m, struct ca_outcome *out
 
 	if (m->call == GATEHOUSE__CORE__CALL__CALL_FAILED)
 		return -EIO;
-	if ((int)m->call < 0 || (int)m->call > CA_CALL_VERDICT_WANTED || !is_disposition((int)m->disposition) ||
+	if ((int)m->call < 0 || (int)m->call > CA_CALL_TOO_EARLY || !is_disposition((int)m->disposition) ||
 	    (int)m->status < 0 || (int)m->status > CA_STATUS_WITHDRAWN)
 		return -EBADMSG;
 	out->id = m->request;

@@ -55,6 +55,19 @@ static int verdict_wanted(struct ca_outcome *out)
 	return CA_CALL_VERDICT_WANTED;
 }
 
+/* Whoever has the certificate may know from when on. */
+static int too_early(const struct ca_request *r, struct ca_outcome *out)
+{
+	char from[CLOCK_TEXT_SIZE];
+
+	clock_print_s(r->renews_from_s, from);
+	log_info("renewal.early", "endpoint", r->endpoint, "requester", r->requester, "from", from, "source",
+		 r->source_address);
+	out->disposition = CA_INCOMPLETE;
+	snprintf(out->reason, sizeof(out->reason), "the certificate can be renewed from %s on", from);
+	return CA_CALL_TOO_EARLY;
+}
+
 static int busy_store(struct ca *ca, struct ca_outcome *out)
 {
 	return busy(ca, out, 30, "the store cannot write; try again later");
@@ -696,6 +709,8 @@ static int submit_in_flight(struct ca *ca, struct ca_request *r, const struct ca
 		return e;
 	if (r->is_credential_over && r->evidence != CA_EVIDENCE_EXTERNAL)
 		return refused_over(r, out);
+	if (!r->status && r->renews_from_s > clock_wall_s())
+		return too_early(r, out);
 	/* A dead signer is found out before anything is written; the finisher notices when it is back. */
 	away = keys_away(ca);
 	if (away)

@@ -412,8 +412,10 @@ static void note_shown(const struct judging *j)
 	r->credential_about = first->about;
 	r->certificate_id = first->certificate_id;
 	r->is_credential_over = first->is_over;
+	r->renews_from_s = first->renews_from_s;
 	if (!second)
 		return;
+	r->renews_from_s = 0;
 	r->also_id = second->id;
 	r->also_text = second->text;
 	r->also_about = second->about;

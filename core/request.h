@@ -116,6 +116,7 @@ struct ca_request {
 		struct approval *next;
 	} *approvals;
 	bool is_renewal;
+	int64_t renews_from_s;    /* by a certificate alone, which does so from then on; 0: at any time; not of a row */
 	int64_t grant_id;         /* the grant whose approvals these are; 0: none */
 	int64_t grant_request_id; /* the request that was approved for it */
 	uint8_t grant_template[SHA256_SIZE]; /* what was approved for it */

@@ -174,7 +174,8 @@ const struct conf_option ca_profile_rows[] = {
 	 .summary = "Requests of a credential that proves any name: what policy says, or they wait for a person."},
 	{.name = "renewable-from",
 	 .type = CONF_STRINGS,
-	 .summary = "Profiles whose certificates may renew or enrol under this one, too."},
+	 .summary = "Profiles whose certificates may renew or enrol under this one, too; '" IMPORTED_PROFILE "' for "
+		    "those that `gatehouse cert import` took."},
 	{.name = "renewal-key",
 	 .type = CONF_CHOICE,
 	 .range = "any|new|same",
@@ -423,7 +424,14 @@ static int check_retention(const struct ca_settings *s, const struct conf_sectio
 	return 0;
 }
 
-/* The gateway's own certificates ask for nothing. */
+/* Those of clients, and what stands for the profile of certificates that were imported. The gateway's own certificates
+ * ask for nothing. */
+static bool is_renewable(struct ca_core *core, const char *profile)
+{
+	return strcmp(profile, IMPORTED_PROFILE) == 0 ||
+	       (core_find_profile(core, profile) && !core_is_own_profile(profile));
+}
+
 static int check_renewable(struct ca_core *core, struct conf_error *error)
 {
 	for (size_t i = 0; i < core->n_profiles; i++) {
@@ -432,7 +440,7 @@ static int check_renewable(struct ca_core *core, struct conf_error *error)
 		for (size_t j = 0; conf && j < conf_count(conf, "renewable-from"); j++) {
 			const char *from = conf_str_at(conf, "renewable-from", j);
 
-			if (!core_find_profile(core, from) || core_is_own_profile(from))
+			if (!is_renewable(core, from))
 				return conf_refuse_at(conf, "renewable-from", j, error,
 						      "there is no profile '%s' of clients under profiles:", from);
 		}

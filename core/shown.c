@@ -247,15 +247,27 @@ static bool is_profile_taken(const struct finding *f, const char *profile)
 	return false;
 }
 
+static bool is_ca_taken(const struct finding *f, const char *ca)
+{
+	if (strcasecmp(ca, conf_str(f->endpoint, "ca")) == 0)
+		return true;
+	for (size_t i = 0; i < conf_count(f->endpoint, "older-cas"); i++)
+		if (strcasecmp(ca, conf_str_at(f->endpoint, "older-cas", i)) == 0)
+			return true;
+	return false;
+}
+
 static int check_own(struct finding *f, const struct ca_request *row, const struct device *shown)
 {
 	bool renews = f->claim->use == CA_CERTIFICATE_RENEW;
 	int64_t grace_s = renews ? conf_duration_ms(f->endpoint, "renewal-grace") / 1000 : 0;
+	int64_t window_s = renews ? conf_duration_ms(f->endpoint, "renewal-window") / 1000 : 0;
 
-	if (strcasecmp(row->ca, conf_str(f->endpoint, "ca")) != 0)
-		return not_good(f, "another CA of this core has issued it");
+	if (!is_ca_taken(f, row->ca))
+		return not_good(f, "another CA of this core has issued it; see endpoints: older-cas");
 	if (!is_profile_taken(f, row->profile))
 		return not_good(f, "it was issued under another profile; see profiles: renewable-from");
+	f->out->renews_from_s = window_s ? shown->not_after_s - window_s : 0;
 	return check_time(f, shown->not_before_s, shown->not_after_s, grace_s);
 }
 

@@ -2,7 +2,9 @@
  *
  *     OWN      this core issued it to a client: the octets are those of its row, the row is ISSUED, the certificate is
  *              in force (or, to be renewed, ended within the endpoint's `renewal-grace`), and it was issued by the CA
- *              of the endpoint, under its profile or one that this lists in `renewable-from`. It proves its own names.
+ *              of the endpoint or one of its `older-cas`, under its profile or one that this lists in
+ *              `renewable-from`. It proves its own names. Before `renewal-window` it is good, and renews nothing by
+ *              itself (`renews_from_s`).
  *     RA       clientAuth and id-kp-cmcRA, and an administrator listed it (kind `ra`), by its key or by issuer and
  *              subject. It proves what the scope says.
  *     VENDOR   of a device, under an anchor that an administrator listed for its maker (kind `vendor`), and fit to

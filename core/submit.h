@@ -243,6 +243,8 @@ enum {
 	CA_CALL_VERDICT_WANTED = 9, /* ca_submit with EXTERNAL evidence and no statement: nothing is known of this
 				     * transaction, and nothing speaks against it so far, so it must be judged;
 				     * nothing was written */
+	CA_CALL_TOO_EARLY = 10, /* ca_submit: a certificate is renewed by itself alone, and before it may be;
+				 * out->reason says from when on; nothing was written */
 };
 
 /* Submit, or ask again with the same transaction key. A request that was refused for its octets (CSR, proof of

@@ -32,8 +32,11 @@ static const struct conf_option log_rows[] = {
 #define SUBMITS_NOTHING (PROTO_CAP_STATUS | PROTO_CAP_DELEGATES)
 /* The row of an adapter that submits something. */
 #define PROFILE_ROW "profile"
-/* The row of one whose clients renew by certificate. All have it: the core reads it of whatever endpoint is named. */
+/* The rows of one whose clients renew by certificate. All have them: the core reads them of whatever endpoint is
+ * named. */
 #define GRACE_ROW "renewal-grace"
+#define WINDOW_ROW "renewal-window"
+#define OLDER_ROW "older-cas"
 /* The row of an adapter that has challenges made: for which endpoint. */
 #define FOR_ROW "for"
 
@@ -55,6 +58,11 @@ static const struct conf_option endpoint_rows[] = {
 	{ .name = GRACE_ROW, .type = CONF_DURATION, .range = "0s..365d", .fallback = "0s",
 	  .summary = "How long after its end a certificate can still be renewed by itself, where the protocol knows "
 		     "renewals by certificate." },
+	{ .name = WINDOW_ROW, .type = CONF_DURATION, .range = "0s..3650d", .fallback = "0s",
+	  .summary = "How long before its end a certificate can be renewed by itself; 0s: from its beginning." },
+	{ .name = OLDER_ROW, .type = CONF_STRINGS,
+	  .summary = "Other CAs of this core whose certificates renew and enrol here, as those of `ca` do: for moving "
+		     "clients to another CA." },
 	{ .name = TARGET_ROW, .type = CONF_STRING,
 	  .summary = "The target of `validator: targets:` that judges the challenges of its clients, in the place of "
 		     "those that `gatehouse challenge create` makes." },
@@ -441,6 +449,23 @@ static int check_by_adapter(const struct conf_section *endpoint, struct conf_err
 	return conf_refuse(endpoint, NULL, error, "endpoint '%s': %s", conf_str(endpoint, "name"), why);
 }
 
+static int check_renewal(const struct conf_section *root, const struct conf_section *endpoint,
+			 const struct proto_adapter *adapter, struct conf_error *error)
+{
+	static const char *const rows[] = { GRACE_ROW, WINDOW_ROW, OLDER_ROW };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		if (conf_is_set(endpoint, rows[i]) && !(adapter->caps & PROTO_CAP_RENEWAL))
+			return conf_refuse(endpoint, rows[i], error,
+					   "nobody renews by certificate over protocol '%s'; leave it out",
+					   adapter->name);
+	for (size_t i = 0; i < conf_count(endpoint, OLDER_ROW); i++)
+		if (!is_ca(root, conf_str_at(endpoint, OLDER_ROW, i)))
+			return conf_refuse_at(endpoint, OLDER_ROW, i, error, "there is no CA '%s' in 'cas'",
+					      conf_str_at(endpoint, OLDER_ROW, i));
+	return 0;
+}
+
 static int check_endpoint(const struct conf_section *root, const struct conf_section *endpoint,
 			  struct conf_error *error)
 {
@@ -458,10 +483,9 @@ static int check_endpoint(const struct conf_section *root, const struct conf_sec
 				   conf_module(endpoint));
 	if (conf_is_set(endpoint, TARGET_ROW) && !(adapter->caps & PROTO_CAP_CHALLENGE))
 		return conf_refuse(endpoint, TARGET_ROW, error, "clients of this protocol show no challenges");
-	if (conf_is_set(endpoint, GRACE_ROW) && !(adapter->caps & PROTO_CAP_RENEWAL))
-		return conf_refuse(endpoint, GRACE_ROW, error,
-				   "nobody renews by certificate over protocol '%s'; leave it out", adapter->name);
-	r = check_path(endpoint, error);
+	r = check_renewal(root, endpoint, adapter, error);
+	if (!r)
+		r = check_path(endpoint, error);
 	if (!r)
 		r = check_label(endpoint, error);
 	return r ? r : check_by_adapter(endpoint, error);

@@ -187,6 +187,8 @@ static int reply_outcome(struct est_call *c, int e, const struct ca_outcome *out
 		return e;
 	if (e == CA_CALL_BUSY || (!e && out->disposition == CA_INCOMPLETE))
 		return est_refuse_later(c, 503, out->retry_after_s, out->reason);
+	if (e == CA_CALL_TOO_EARLY)
+		return est_refuse(c, 403, out->reason);
 	if (e)
 		return est_refuse_client(c, out->reason);
 	if (out->disposition == CA_ISSUED)

@@ -9,7 +9,7 @@
 #include "protocols/scep/scep_int.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <string.h>
 
 #include <openssl/err.h>
 #include <openssl/x509.h>
@@ -168,7 +168,7 @@ static int identify(struct scep_call *c, struct enrolment *n)
  * request from the one before. A certificate that a client made by itself may be another one each time he asks. */
 static int transaction_key(const struct scep_call *c, const struct enrolment *n, uint8_t key[static SHA256_SIZE])
 {
-	bool is_renewal = n->claim.kind == CA_EVIDENCE_CERTIFICATE;
+	bool is_renewal = !scep_is_self_issued(c->message.signer);
 	struct bytes pieces[] = {
 		bytes_of_str("scep"), bytes_of_str(c->scep->endpoint), c->message.transaction_id, n->csr.spki,
 		is_renewal ? c->message.signer : c->message.signer_spki,
@@ -334,6 +334,37 @@ int scep_take_outcome(struct scep_call *c, int e, const struct ca_outcome *out)
 	return 0;
 }
 
+/* Before its certificate renews by itself a challenge speaks for the request, as for a first one. Clients send the one
+ * that they have spent again: they are told from when on the certificate does. */
+static int submit_with_challenge(struct scep_call *c, struct enrolment *n, struct ca_outcome *out)
+{
+	char when[CA_REASON_SIZE];
+	int e;
+
+	memcpy(when, out->reason, sizeof(when));
+	e = submit(c, n, out);
+	if (e == CA_CALL_REFUSED)
+		memcpy(out->reason, when, sizeof(when));
+	return e;
+}
+
+static int ask(struct scep_call *c, struct enrolment *n, struct ca_outcome *out)
+{
+	int e = submit(c, n, out);
+
+	if (e == CA_CALL_TOO_EARLY && n->csr.challenge.len) {
+		e = take_challenge(c, n);
+		if (e)
+			return e;
+		e = submit_with_challenge(c, n, out);
+	}
+	if (e == CA_CALL_VERDICT_WANTED)
+		return judge_and_submit(c, n, out);
+	if (n->claim.kind == CA_EVIDENCE_EXTERNAL)
+		return scep_take_judged(c, n->csr.der, e, out);
+	return scep_take_outcome(c, e, out);
+}
+
 int scep_enroll(struct scep_call *c)
 {
 	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
@@ -347,13 +378,7 @@ int scep_enroll(struct scep_call *c)
 		return e;
 	if (!scep_enter_wait(c))
 		return scep_later(c, 0, SCEP_CROWDED_TEXT);
-	e = submit(c, &n, &out);
-	if (e == CA_CALL_VERDICT_WANTED)
-		e = judge_and_submit(c, &n, &out);
-	else if (n.claim.kind == CA_EVIDENCE_EXTERNAL)
-		e = scep_take_judged(c, n.csr.der, e, &out);
-	else
-		e = scep_take_outcome(c, e, &out);
+	e = ask(c, &n, &out);
 	scep_leave_wait(c);
 	return e;
 }

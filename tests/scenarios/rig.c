@@ -30,6 +30,8 @@ static const struct conf_option endpoint_rows[] = {
 	{ .name = "profile", .type = CONF_STRING, .fallback = CONF_NEEDED },
 	{ .name = "renewal-grace", .type = CONF_DURATION, .range = "0s..365d", .fallback = "0s" },
 	{ .name = "challenge-target", .type = CONF_STRING },
+	{ .name = "renewal-window", .type = CONF_DURATION, .range = "0s..3650d", .fallback = "0s" },
+	{ .name = "older-cas", .type = CONF_STRINGS },
 	{ 0 },
 };
 

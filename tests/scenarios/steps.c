@@ -258,11 +258,14 @@ static void check_answer(struct scenario *s, const struct step *step, const char
 
 static const char *call_word(int e, const struct ca_outcome *out)
 {
-	static const char *const words[] = { NULL, "busy", "refused", "not-found", NULL, "already", "key-wanted" };
+	static const char *const words[] = {
+		[CA_CALL_BUSY] = "busy",       [CA_CALL_REFUSED] = "refused",       [CA_CALL_NOT_FOUND] = "not-found",
+		[CA_CALL_ALREADY] = "already", [CA_CALL_KEY_WANTED] = "key-wanted", [CA_CALL_TOO_EARLY] = "too-early",
+	};
 
 	if (e == 0)
 		return disposition_word(out->disposition);
-	return e > 0 && e < 7 && words[e] ? words[e] : "failed";
+	return e > 0 && (size_t)e < sizeof(words) / sizeof(*words) && words[e] ? words[e] : "failed";
 }
 
 /* ---- submissions ---- */
