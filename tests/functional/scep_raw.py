@@ -135,14 +135,14 @@ def envelope(ra, octets, key=None, wrapped=None, content=None, recipient=None, c
 
 
 def pki_message(sender, content, kind=PKCS_REQ, transaction=None, nonce=None, more=b"", others=(),
-                algorithm=SHA256):
+                algorithm=SHA256, without=()):
     """SignedData with the attributes of SCEP; `kind` as text, `more`: more attributes; `others`: more certificates;
-    `algorithm`: the digest that it says."""
+    `algorithm`: the digest that it says; `without`: OIDs of attributes that are left out."""
     kind = kind if isinstance(kind, bytes) else kind.encode()
     transaction = transaction or os.urandom(16).hex().encode()
-    attributes = (attribute(CONTENT_TYPE, oid(DATA)) + attribute(MESSAGE_DIGEST, tlv(4, digest(content))) +
-                  attribute(TYPE, tlv(0x13, kind)) + attribute(TRANSACTION_ID, tlv(0x13, transaction)) +
-                  attribute(SENDER_NONCE, tlv(4, nonce or os.urandom(16))) + more)
+    own = {CONTENT_TYPE: oid(DATA), MESSAGE_DIGEST: tlv(4, digest(content)), TYPE: tlv(0x13, kind),
+           TRANSACTION_ID: tlv(0x13, transaction), SENDER_NONCE: tlv(4, nonce or os.urandom(16))}
+    attributes = b"".join(attribute(k, v) for k, v in own.items() if k not in without) + more
     signer = tlv(0x30, tlv(2, b"\1"), identifier(sender.certificate), tlv(0x30, oid(algorithm)), tlv(0xa0, attributes),
                  tlv(0x30, oid(sender.algorithm())), tlv(4, sender.sign(tlv(0x31, attributes))))
     certificates = [c.public_bytes(Encoding.DER) for c in (sender.certificate, *others)]
