@@ -47,6 +47,7 @@ enum {
 	CA_ADMIN_EXISTS = 9,        /* import: there is a certificate with this serial */
 	CA_ADMIN_NO_MATCH = 10,     /* import: not exactly one pending request has this public key */
 	CA_ADMIN_RESTRICTED = 8,    /* an officer, but not for this profile or requester (RESTRICTEDOFFICER) */
+	CA_ADMIN_FORBIDDEN = 16,    /* the request's profile lets no officer do that; out->reason says what it lacks */
 };
 
 /* `digest` NULL: whatever stands there now. `not_after_s` not 0: of what was shown, but ending then, earlier than it
@@ -140,7 +141,8 @@ struct ca_edit {
 
 #define CA_EDITS_MAX 256 /* more are CA_ADMIN_INVALID, and only so many are looked at */
 
-/* Make all of these changes, in their order, or none. Policy is not asked; the approvals given so far are void. */
+/* Make all of these changes, in their order, or none. Policy is not asked; the approvals given so far are void.
+ * CA_ADMIN_FORBIDDEN: one that the profile has no room for, whoever asks. */
 int ca_admin_edit(struct ca_core *core, const struct ca_admin_caller *who, int64_t id, const struct ca_edit *edits,
 		  size_t n, struct ca_outcome *out);
 

@@ -20,6 +20,15 @@
 /* Make one change to `r` in memory, with its line. 0, an outcome of core/admin.h, or negative. */
 typedef int edit_fn(struct ca_core *core, struct ca_request *r, const struct ca_edit *e, struct ca_outcome *out);
 
+/* No role helps: the profile would have to say something else. */
+static int forbidden(const struct ca_request *r, struct ca_outcome *out, const char *lack)
+{
+	char text[CA_REASON_SIZE];
+
+	snprintf(text, sizeof(text), "profile %.64s %s", r->profile, lack);
+	return admin_turn_say(out, CA_ADMIN_FORBIDDEN, text);
+}
+
 /* ---- attributes, extensions ---- */
 
 static int set_attribute(struct ca_core *core, struct ca_request *r, const struct ca_edit *edit,
@@ -55,9 +64,11 @@ static int set_extension(struct ca_core *core, struct ca_request *r, const struc
 	unsigned flags = (edit->flags & (CA_EXT_CRITICAL | CA_EXT_DISABLED)) | CA_EXT_ORIGIN_ADMIN;
 	int e;
 
-	if (!officer_may_set(core, r, edit->name) || extension_is_reserved(edit->name))
-		return admin_turn_say(out, CA_ADMIN_NOT_PERMITTED,
-				      "the profile does not list this extension under officer-extensions");
+	if (extension_is_reserved(edit->name))
+		return admin_turn_say(out, CA_ADMIN_FORBIDDEN, "the CA alone writes this extension, whatever the "
+							       "profile says");
+	if (!officer_may_set(core, r, edit->name))
+		return forbidden(r, out, "does not list this extension under officer-extensions");
 	e = request_set_extension(r, edit->name, edit->der, flags);
 	if (e)
 		return e == -ENOMEM ? e : admin_turn_say(out, CA_ADMIN_INVALID, "the OID or the value is malformed");
@@ -179,8 +190,7 @@ static int set_name(struct ca_core *core, struct ca_request *r, const struct ca_
 	int e;
 
 	if (!allows_names(core, r))
-		return admin_turn_say(out, CA_ADMIN_NOT_PERMITTED,
-				      "the profile does not say officer-names: allow, so nobody adds or changes names");
+		return forbidden(r, out, "does not say officer-names: allow, so nobody adds or changes names");
 	e = put_name(r, edit->name, edit->value, out);
 	if (!e)
 		request_note(r, r->officer, "set-name by=%s name=\"%s\" instead-of=\"%s\"", r->officer,

@@ -133,6 +133,7 @@ static const struct {
 	{ CA_ADMIN_CHANGED, CTL_WRONG_STATE, "gatehouse show ID, and approve what it shows now" },
 	{ CA_ADMIN_NOT_PERMITTED, CTL_NOT_PERMITTED, "gatehouse status says who the core takes you for" },
 	{ CA_ADMIN_RESTRICTED, CTL_NOT_PERMITTED, "ask an officer of that profile" },
+	{ CA_ADMIN_FORBIDDEN, CTL_DENIED, "gatehouse profile show PROFILE says what officers may change" },
 	{ CA_ADMIN_INVALID, CTL_USAGE, NULL },
 	{ CA_ADMIN_EXISTS, CTL_WRONG_STATE, "gatehouse cert list" },
 	{ CA_ADMIN_NO_MATCH, CTL_NOT_FOUND, "gatehouse pending" },

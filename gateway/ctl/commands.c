@@ -605,10 +605,10 @@ static const struct exit_row exit_rows[] = {
 	{ CTL_FAILED, "failed" },
 	{ CTL_USAGE, "the command line is wrong, or a confirmation is missing" },
 	{ CTL_NOT_FOUND, "not found" },
-	{ CTL_DENIED, "denied by policy" },
+	{ CTL_DENIED, "denied by policy, or by the profile of the request" },
 	{ CTL_PENDING, "still pending, or decided and not signed yet" },
 	{ CTL_WRONG_STATE, "wrong state, or changed since it was seen" },
-	{ CTL_NOT_PERMITTED, "not permitted" },
+	{ CTL_NOT_PERMITTED, "not permitted to this user" },
 	{ CTL_UNREACHABLE, "the core cannot be reached" },
 	{ CTL_PARTLY, "of several some were done and others not" },
 };

@@ -425,6 +425,12 @@ def edits_by_options_and_by_a_form():
         p.run("edit", number, "--set-attr", "half=1", "--set-ext", "1.2.3=xyz", code=2)
         p.run("edit", number, "--set-attr", "half=1", "--del-san", "dns:nobody.example", code=2)
         p.run("edit", number, "--set-attr", "half=1", "--lifetime", "999d", code=2)
+        # What the profile lets nobody do is refused to an officer with every right, with what it would have to say.
+        for words, lack in ((("--add-san", "dns:more.example"), "profile server does not say officer-names: allow"),
+                            (("--set-ext", "1.2.3=0500"), "profile server does not list this extension under officer-extensions"),
+                            (("--set-ext", "2.5.29.17=3000"), "the CA alone writes this extension")):
+            said = p.run("edit", number, "--set-attr", "half=1", *words, code=4).stderr
+            check(lack in said and "gatehouse profile show" in said, said)
         check(not json.loads(p.run("show", number, "-o", "json").stdout)["request"]["edited"], "half of it was done")
         p.run("edit", number, "--lifetime", "5d", "--set-attr", "ticket=CHG-1", "--set-attr", "gone=1")
         request = json.loads(p.run("show", number, "-o", "json").stdout)["request"]

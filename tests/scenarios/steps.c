@@ -683,10 +683,15 @@ unsigned scenario_roles(const char *words)
 /* A decision hands out no certificate to the wrong hands: only what became of the request counts here. */
 static void check_decision(struct scenario *s, const struct step *step, int e, struct ca_outcome *out)
 {
-	static const char *const words[] = { NULL,	      "not-found", "bad-state", "changed",
-					     "not-permitted", "invalid",   "no-answer", "later",
-					     "restricted" };
-	const char *got = e == 0 ? disposition_word(out->disposition) : e > 0 && e < 9 ? words[e] : "failed";
+	static const char *const words[] = {
+		[CA_ADMIN_NOT_FOUND] = "not-found",     [CA_ADMIN_BAD_STATE] = "bad-state",
+		[CA_ADMIN_CHANGED] = "changed",         [CA_ADMIN_NOT_PERMITTED] = "not-permitted",
+		[CA_ADMIN_INVALID] = "invalid",         [CA_ADMIN_NO_ANSWER] = "no-answer",
+		[CA_ADMIN_LATER] = "later",             [CA_ADMIN_RESTRICTED] = "restricted",
+		[CA_ADMIN_FORBIDDEN] = "forbidden",
+	};
+	bool has_word = e > 0 && (size_t)e < sizeof(words) / sizeof(*words) && words[e];
+	const char *got = e == 0 ? disposition_word(out->disposition) : has_word ? words[e] : "failed";
 
 	check_answer(s, step, got, out);
 }
