@@ -482,7 +482,6 @@ static void answer(struct gw_connection *c)
 
 static void answer_bad(struct gw_connection *c)
 {
-	struct http_header allow = { "Allow", "GET, HEAD, POST" };
 	size_t body_max;
 
 	atomic_fetch_add(&c->loop->server->bad_requests, 1);
@@ -491,8 +490,7 @@ static void answer_bad(struct gw_connection *c)
 	if (!c->http.method || gw_exchange_route(&c->x, c->http.method, c->http.path, &body_max))
 		c->x.match.mount = NULL;
 	c->x.began_ns = 0;
-	gw_exchange_say(&c->x, c->http.status, c->http.why,
-			c->http.status == 405 ? allow : (struct http_header){ 0 });
+	gw_exchange_say(&c->x, c->http.status, c->http.why, (struct http_header){ 0 });
 	answer(c);
 }
 

@@ -9,7 +9,8 @@
 /* RFC 9110 5.6.2; an empty text is no token. */
 bool http_rule_token(const char *s, size_t n);
 
-/* 0, or the status to answer with one line for the client in `*why`. */
+/* 0, or the status to answer with one line for the client in `*why`. Methods that nothing serves pass: which ones are
+ * served depends on the path, and 405 says it (gateway/router.h). CONNECT has none. */
 int http_rule_method(const char *s, size_t n, const char **why);
 int http_rule_target(const char *target, const char **why); /* origin form, visible ASCII (RFC 9112 3.2.1) */
 int http_rule_host(const char *host, const char **why);

@@ -150,7 +150,6 @@ static void on_request(void *owner, struct http2_stream *s)
 
 static void on_bad(void *owner, struct http2_stream *s, int status, const char *why)
 {
-	static const struct http_header allow = { "Allow", "GET, HEAD, POST" }, none = { 0 };
 	struct gw_streams *all = owner;
 	struct entry *e = s->owner ? s->owner : new_entry(all, s);
 
@@ -159,7 +158,7 @@ static void on_bad(void *owner, struct http2_stream *s, int status, const char *
 		return;
 	e->x.match.mount = NULL;
 	e->x.began_ns = 0;
-	gw_exchange_say(&e->x, status, why, status == 405 ? allow : none);
+	gw_exchange_say(&e->x, status, why, (struct http_header){ 0 });
 	answer(e);
 }
 
