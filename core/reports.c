@@ -15,6 +15,7 @@ struct reports {
 	pthread_mutex_t lock;
 	struct buf text;
 	bool is_well;
+	bool has_told;
 	int64_t told_ms; /* monotonic: the last report, or when the first was expected; 0: never */
 };
 
@@ -80,6 +81,7 @@ int reports_take(struct ca_core *core, bool is_well, struct bytes text)
 	pthread_mutex_lock(&r->lock);
 	r->told_ms = clock_mono_ms();
 	r->is_well = is_well;
+	r->has_told = true;
 	e = keep_lines(&r->text, text);
 	if (e)
 		buf_reset(&r->text);
@@ -98,6 +100,8 @@ bool reports_print(struct ca_core *core, struct buf *out)
 	is_well = r->is_well && silent_s < REPORTS_LATE_S;
 	if (silent_s >= REPORTS_LATE_S)
 		buf_printf(out, "gateway: has told nothing of itself for %lld s\n", (long long)silent_s);
+	else if (r->told_ms && !r->has_told)
+		buf_append_str(out, "gateway: ok, but it has told nothing of itself yet\n");
 	else
 		buf_append(out, buf_bytes(&r->text));
 	pthread_mutex_unlock(&r->lock);

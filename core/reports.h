@@ -25,5 +25,5 @@ void reports_expect(struct ca_core *core);
 int reports_take(struct ca_core *core, bool is_well, struct bytes text);
 
 /* Append the lines, "gateway" in front of each, or one that says that there is no news; nothing where no gateway ever
- * was. False when it is not well. */
+ * was. False when it is not well; one that has just been started, or whose core was, has its time. */
 bool reports_print(struct ca_core *core, struct buf *out);

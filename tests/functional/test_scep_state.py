@@ -96,11 +96,21 @@ def a_gateway_that_is_gone_is_missed(g):
     wait("it is missed still", lambda: (said := lines(g, None)) and "gateway" not in said)
 
 
+def a_core_that_starts_says_that_it_knows_nothing(g):
+    pid = g.kill_role("core")
+    g.wait_role("core", pid)
+    told = wait("the core does not answer", lambda: lines(g, None))
+    check(any(part.startswith("gateway") for part in told), f"nothing is said of the gateway: {told}")
+    check(told.get("gateway", "ok").startswith("ok"), str(told))
+    wait("the gateway does not tell how it is", lambda: "gateway endpoint scep" in lines(g, None))
+
+
 def state_is_told():
     endpoints = {"scep": "", "old": "legacy: sha1-3des", "des": "legacy: des"}
     with gatehouse(lambda g: add_scep(g, endpoints)) as g:
         for test in (all_is_well_and_old_algorithms_are_told, a_signer_that_hangs_is_told,
-                     a_gateway_that_is_gone_is_missed, older_keys_are_told):
+                     a_gateway_that_is_gone_is_missed, a_core_that_starts_says_that_it_knows_nothing,
+                     older_keys_are_told):
             test(g)
             print(f"  {test.__name__}", flush=True)
 
