@@ -152,7 +152,7 @@ static void reply_outcome(struct answer *a, int call)
 {
 	if (call < 0)
 		log_error("core.call.failed", "intermediary", a->by->name, "error", strerror(-call));
-	else if (call == CA_CALL_REFUSED)
+	else if (call == CA_CALL_REFUSED && !a->out.is_noted)
 		log_warn("core.call.refused", "intermediary", a->by->name, "why", a->out.reason);
 	gatehouse__core__outcome__init(&a->body.outcome);
 	message_from_outcome(call, &a->out, &a->body.outcome);

@@ -444,6 +444,7 @@ static int refused_over(const struct ca_request *r, struct ca_outcome *out)
 {
 	log_warn("credential.refused", "credential", r->credential_text, "beside", r->also_text, "endpoint",
 		 r->endpoint, "why", "it has expired or is used up", "source", r->source_address);
+	out->is_noted = true;
 	return refused(out, CREDENTIAL_REFUSED_TEXT);
 }
 
@@ -581,6 +582,7 @@ static int prove(struct ca *ca, const struct ca_submission *s, struct ca_request
 	out->is_limited = e == CREDENTIAL_LATER;
 	if (out->is_limited)
 		return busy(ca, out, pause_s, "too many wrong credentials; try again later");
+	out->is_noted = e > 0;
 	if (e > 0)
 		return refused(out, s->evidence == CA_EVIDENCE_CERTIFICATE ? CERTIFICATE_REFUSED_TEXT :
 									    CREDENTIAL_REFUSED_TEXT);

@@ -220,6 +220,7 @@ struct ca_outcome {
 	char reason[CA_REASON_SIZE];      /* one sentence for the client; "" when there is nothing to say */
 	unsigned retry_after_s;           /* when under submission: ask again after this many seconds */
 	bool is_limited;                  /* CA_CALL_BUSY: because too many wrong credentials were shown from there */
+	bool is_noted;                    /* CA_CALL_REFUSED: the log of the core tells of it; inside the core */
 	struct buf certificate;           /* DER; empty unless issued */
 	struct buf chain;                 /* DER certificates one after the other, issuer first; empty unless issued */
 	bool to_collect;                  /* issued for an earlier call of his, and nobody has said that it arrived:
