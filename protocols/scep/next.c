@@ -4,7 +4,8 @@
  * lives: who trusts it needs the new one before it ends. Until then the new one is the next, signed by the RA, whose
  * own certificate hangs on both.
  *
- * Anybody may ask, and often; so the core is asked once a second at most, and what was signed is sent to all.
+ * Anybody may ask, and often, and not wait for a core that is away: the first one has the core asked, the others take
+ * what is known, which is looked at again by and by (scep_next_tick()). What was signed is sent to all.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -23,11 +24,12 @@
 
 #define KEYS_MAX 64
 #define CHAIN_MAX ((size_t)256 << 10)
-#define LOOK_EVERY_MS 1000
+#define LOOK_AGAIN_MS 5000 /* at a core that did not answer */
 
 struct scep_next {
-	atomic_flag is_asked;   /* somebody asks the core at this moment */
-	int64_t looked_ms;      /* monotonic; of whoever asks */
+	atomic_bool was_asked;  /* somebody was the first one */
+	atomic_bool is_wanted;  /* somebody has asked since the core was */
+	int64_t look_ms;        /* monotonic: not before; of whoever ticks */
 	pthread_mutex_t lock;   /* of what follows; never held while the core or the signer is asked */
 	bool is_known;          /* the core has said whether there is one */
 	struct buf root;        /* DER; empty: there is none */
@@ -41,9 +43,7 @@ int scep_next_new(struct scep_next **out)
 
 	if (!n)
 		return -ENOMEM;
-	atomic_flag_clear(&n->is_asked);
 	pthread_mutex_init(&n->lock, NULL);
-	n->looked_ms = -LOOK_EVERY_MS;
 	n->root = n->signer = BUF_INIT(CHAIN_MAX);
 	n->reply = BUF_INIT(HTTP_REPLY_BODY_MAX);
 	*out = n;
@@ -145,17 +145,6 @@ static void leave_wait(const struct scep *s)
 		s->waits->leave(s->waits->state);
 }
 
-static int ask(struct scep *s, struct buf *root)
-{
-	int e;
-
-	if (!enter_wait(s))
-		return CA_CALL_BUSY;
-	e = look(s->ca, root);
-	leave_wait(s);
-	return e;
-}
-
 /* With the lock. */
 static int keep(struct scep_next *n, struct bytes root)
 {
@@ -172,9 +161,8 @@ static int refresh(struct scep *s)
 {
 	OWNED_BUF root = BUF_INIT(CHAIN_MAX);
 	struct scep_next *n = s->next;
-	int e = ask(s, &root);
+	int e = look(s->ca, &root);
 
-	n->looked_ms = clock_mono_ms();
 	pthread_mutex_lock(&n->lock);
 	if (!e)
 		e = keep(n, buf_bytes(&root));
@@ -182,24 +170,37 @@ static int refresh(struct scep *s)
 	return e;
 }
 
-/* While one asks, the others take what is known. The next one is appended. 0, with or without one; CA_CALL_BUSY:
- * nothing is known; negative. */
+void scep_next_tick(struct scep *s)
+{
+	struct scep_next *n = s->next;
+
+	if (clock_mono_ms() >= n->look_ms && atomic_exchange(&n->is_wanted, false) && refresh(s))
+		n->look_ms = clock_mono_ms() + LOOK_AGAIN_MS;
+}
+
+/* 0 or negative: as far as it was asked. */
+static int ask_first(struct scep *s)
+{
+	int e = 0;
+
+	if (atomic_exchange(&s->next->was_asked, true) || !enter_wait(s))
+		return 0;
+	e = refresh(s);
+	leave_wait(s);
+	return e < 0 ? e : 0;
+}
+
+/* The next one is appended. 0, with or without one; CA_CALL_BUSY: nothing is known; negative. */
 static int get_root(struct scep *s, struct buf *root)
 {
 	struct scep_next *n = s->next;
-	bool is_asked = atomic_flag_test_and_set(&n->is_asked);
-	int e = 0;
+	int e = ask_first(s);
 
-	if (!is_asked) {
-		if (clock_mono_ms() - n->looked_ms >= LOOK_EVERY_MS)
-			e = refresh(s);
-		atomic_flag_clear(&n->is_asked);
-	}
+	atomic_store(&n->is_wanted, true);
+	if (e)
+		return e;
 	pthread_mutex_lock(&n->lock);
-	if (n->is_known)
-		e = buf_append(root, buf_bytes(&n->root));
-	else if (!e)
-		e = CA_CALL_BUSY;
+	e = n->is_known ? buf_append(root, buf_bytes(&n->root)) : CA_CALL_BUSY;
 	pthread_mutex_unlock(&n->lock);
 	return e;
 }
