@@ -147,31 +147,64 @@ static int take_type(struct bytes value, unsigned tag, struct bytes *out)
 	return 0;
 }
 
+/* `name` is one `what`, and the message has it. */
+#define NEEDED(oid, member, take, name, what) \
+	OID_INIT(oid), offsetof(struct attributes, member), take, "the signed attribute " name " is not one " what, \
+	"the message has no signed attribute " name
+
 static const struct {
 	struct bytes oid;
 	size_t place;
 	int (*take)(struct bytes value, unsigned tag, struct bytes *out);
+	const char *wrong, *absent; /* NULL: it may be */
+	size_t max;                 /* 0: any */
+	const char *longer;
 } attribute_kinds[] = {
-	{ OID_INIT(OID_CONTENT_TYPE), offsetof(struct attributes, type), take_type },
-	{ OID_INIT(OID_MESSAGE_DIGEST), offsetof(struct attributes, digest), take_octets },
-	{ OID_INIT(OID_MESSAGE_TYPE), offsetof(struct attributes, message_type), take_text },
-	{ OID_INIT(OID_TRANSACTION_ID), offsetof(struct attributes, transaction_id), take_text },
-	{ OID_INIT(OID_SENDER_NONCE), offsetof(struct attributes, sender_nonce), take_octets },
+	{ NEEDED(OID_CONTENT_TYPE, type, take_type, "contentType", "id-data"), 0, NULL },
+	{ NEEDED(OID_MESSAGE_DIGEST, digest, take_octets, "messageDigest", "OCTET STRING"), 0, NULL },
+	{ NEEDED(OID_MESSAGE_TYPE, message_type, take_text, "messageType", "text"), 0, NULL },
+	{ NEEDED(OID_TRANSACTION_ID, transaction_id, take_text, "transactionID", "text"), SCEP_TRANSACTION_ID_MAX,
+	  "the transactionID is longer than 128 octets" },
+	{ OID_INIT(OID_SENDER_NONCE), offsetof(struct attributes, sender_nonce), take_octets,
+	  "the signed attribute senderNonce is not one OCTET STRING", NULL, SCEP_NONCE_MAX,
+	  "the senderNonce is longer than 64 octets" },
 };
+_Static_assert(SCEP_TRANSACTION_ID_MAX == 128 && SCEP_NONCE_MAX == 64, "as the texts say");
+
+#define ATTRIBUTE_KINDS (sizeof(attribute_kinds) / sizeof(*attribute_kinds))
+
+static struct bytes *place_of(struct attributes *a, size_t kind)
+{
+	return (struct bytes *)((char *)a + attribute_kinds[kind].place);
+}
 
 /* One value each, and none twice: of two, another reader might take the other. */
-static int read_attribute(struct bytes in, struct attributes *a)
+static int read_attribute(struct bytes in, struct attributes *a, const char **why)
 {
 	struct bytes oid, values, value;
 	unsigned tag;
 
+	*why = "a signed attribute is not one OBJECT IDENTIFIER and one SET";
 	if (der_expect(&in, DER_OID, &oid) || der_expect(&in, DER_SET, &values) || in.len)
 		return -EINVAL;
-	for (size_t i = 0; i < sizeof(attribute_kinds) / sizeof(*attribute_kinds); i++)
-		if (bytes_equal(attribute_kinds[i].oid, oid))
+	for (size_t i = 0; i < ATTRIBUTE_KINDS; i++)
+		if (bytes_equal(attribute_kinds[i].oid, oid)) {
+			*why = attribute_kinds[i].wrong;
 			return der_read(&values, &tag, &value, NULL) || values.len ? -EINVAL :
-			       attribute_kinds[i].take(value, tag,
-						       (struct bytes *)((char *)a + attribute_kinds[i].place));
+				       attribute_kinds[i].take(value, tag, place_of(a, i));
+		}
+	return 0;
+}
+
+static int check_attributes(struct attributes *a, const char **why)
+{
+	for (size_t i = 0; i < ATTRIBUTE_KINDS; i++) {
+		size_t n = place_of(a, i)->len, max = attribute_kinds[i].max;
+
+		*why = n ? attribute_kinds[i].longer : attribute_kinds[i].absent;
+		if ((!n && *why) || (max && n > max))
+			return -EINVAL;
+	}
 	return 0;
 }
 
@@ -190,22 +223,28 @@ static int read_message_type(struct bytes text)
 	return n > 255 ? -1 : n;
 }
 
-static int read_attributes(struct scep_message *m)
+static int read_attributes(struct scep_message *m, const char **why)
 {
 	struct bytes in = m->attributes, list, one;
 	struct attributes a = { 0 };
 
+	*why = "the signed attributes are no SET of SEQUENCEs";
 	if (der_expect(&in, SIGNED_ATTRIBUTES, &list))
 		return -EINVAL;
-	while (list.len)
-		if (der_expect(&list, DER_SEQUENCE, &one) || read_attribute(one, &a))
+	while (list.len) {
+		if (der_expect(&list, DER_SEQUENCE, &one))
 			return -EINVAL;
+		if (read_attribute(one, &a, why))
+			return -EINVAL;
+	}
+	if (check_attributes(&a, why))
+		return -EINVAL;
+	*why = "the messageType is no decimal number up to 255";
 	m->type = read_message_type(a.message_type);
 	m->transaction_id = a.transaction_id;
 	m->sender_nonce = a.sender_nonce;
 	m->message_digest = a.digest;
-	return !a.type.ptr || !a.digest.ptr || !a.message_type.ptr || m->type < 0 || !a.transaction_id.len ||
-	       a.transaction_id.len > SCEP_TRANSACTION_ID_MAX || a.sender_nonce.len > SCEP_NONCE_MAX ? -EINVAL : 0;
+	return m->type < 0 ? -EINVAL : 0;
 }
 
 /* ---- the signer's certificate ---- */
@@ -291,8 +330,8 @@ int scep_message_read(struct scep_message *out, struct bytes octets, struct aren
 	if (open_signed_data(der, &s))
 		return -EINVAL;
 	out->content = s.content;
-	*why = "the message has no signed attributes, or no transactionID and messageType among them (RFC 8894 3.2.1)";
-	if (read_signer(out, s.signer, &id) || read_attributes(out))
+	*why = "the SignerInfo of the message has no signed attributes, or is none (RFC 5652 5.3)";
+	if (read_signer(out, s.signer, &id) || read_attributes(out, why))
 		return -EINVAL;
 	*why = "the certificate of its signer is not in the message";
 	return find_signer(out, s.certificates, &id, arena);

@@ -210,12 +210,18 @@ static void tell_failure(const struct scep_call *c)
 		 "fail", fail_words[c->fail], "reason", c->fail_text);
 }
 
-/* Nothing but the status comes to most clients. While something is away everybody is told so, and comes again. */
-static void tell_later(const struct scep_call *c)
+/* Of what costs its sender nothing there may be any number. */
+static bool may_tell(struct scep *s, const struct http_request *q)
 {
 	unsigned pause_s;
 
-	if (limit_take(c->scep->line_limit, c->q->peer_address, 1, &pause_s))
+	return limit_take(s->line_limit, q->peer_address, 1, &pause_s);
+}
+
+/* Nothing but the status comes to most clients. */
+static void tell_later(const struct scep_call *c)
+{
+	if (may_tell(c->scep, c->q))
 		log_warn("scep.later", "endpoint", c->scep->endpoint, "from", c->q->peer_address, "type", type_word(c),
 			 "reason", c->later_text);
 }
@@ -290,17 +296,21 @@ static int operate(struct scep_call *c)
 	return e;
 }
 
+int scep_refuse_octets(struct scep *s, const struct http_request *q, struct http_reply *r, const char *why)
+{
+	atomic_fetch_add(&s->n_malformed, 1);
+	if (may_tell(s, q))
+		log_info("scep.malformed", "endpoint", s->endpoint, "from", q->peer_address, "reason", why);
+	return http_reply_text(r, 400, why);
+}
+
 int scep_operate(struct scep_call *c, struct bytes octets)
 {
 	const char *why;
 	int e = scep_message_read(&c->message, octets, c->q->arena, &why);
 
-	if (e == -EINVAL) {
-		atomic_fetch_add(&c->scep->n_malformed, 1);
-		return http_reply_text(c->r, 400, why);
-	}
 	if (e)
-		return e;
+		return e == -EINVAL ? scep_refuse_octets(c->scep, c->q, c->r, why) : e;
 	c->bag = BUF_INIT(REPLY_MAX);
 	e = operate(c);
 	scep_message_fini(&c->message);

@@ -58,7 +58,7 @@ static int operate_from_query(struct scep *s, const struct http_request *q, stru
 	OWNED_BUF octets = BUF_INIT(SCEP_MESSAGE_MAX);
 
 	if (scep_query_message(http_query_find(q->query, "message"), &octets))
-		return http_reply_text(r, 400, "the query has no 'message' in base64");
+		return scep_refuse_octets(s, q, r, "the query has no 'message' in base64");
 	return operate(s, q, r, buf_bytes(&octets));
 }
 
@@ -88,13 +88,17 @@ int scep_post(void *state, const struct http_request *q, struct http_reply *r)
 static const struct proto_route scep_routes[] = {
 	{ "GET", "", scep_get },
 	{ "POST", "", scep_post },
+	{ "GET", "/", scep_get },
+	{ "POST", "/", scep_post },
 	{ "GET", "/{below...}", scep_get },
 	{ "POST", "/{below...}", scep_post },
 	{ 0 },
 };
 
-/* The paths of RFC 8894 4.1 and of Windows Server, where so many clients look, and what routers put behind a path. */
-#define SHARED(path) { "GET", path, scep_get_shared }, { "POST", path, scep_post_shared }
+/* The paths of RFC 8894 4.1 and of Windows Server, where so many clients look, and what routers put behind a path, as
+ * people do with a slash. */
+#define SHARED_EXACTLY(path) { "GET", path, scep_get_shared }, { "POST", path, scep_post_shared }
+#define SHARED(path) SHARED_EXACTLY(path), SHARED_EXACTLY(path "/")
 
 static const struct proto_route shared_routes[] = {
 	SHARED("/cgi-bin/pkiclient.exe"),
@@ -211,6 +215,11 @@ static void scep_fini(void *state)
 	struct scep *s = state;
 
 	scep_drop(&s);
+}
+
+static void scep_tick(void *state)
+{
+	scep_next_tick(state);
 }
 
 static unsigned long long read_issued(void *state)
@@ -334,6 +343,7 @@ const struct proto_adapter proto_scep = {
 	.check = scep_check,
 	.init = scep_init,
 	.fini = scep_fini,
+	.tick = scep_tick,
 	.weakness = weakness,
 	.counters = scep_counters,
 	.gauges = scep_gauges,

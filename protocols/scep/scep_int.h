@@ -53,7 +53,7 @@ struct scep {
 	unsigned retry_after_s;          /* 0: the core's own idea */
 	struct proto_attributes attributes;
 	struct limit *failure_limit;
-	struct limit *line_limit;        /* of lines in the log that say "not now" */
+	struct limit *line_limit;        /* of lines in the log about what costs its sender nothing */
 	struct scep_next *next;
 	_Atomic unsigned long long n_issued, n_pending, n_certificates, n_crls, n_failed, n_undecrypted, n_malformed,
 		n_later, n_limited, n_judged_against, n_unjudged,
@@ -95,6 +95,9 @@ int scep_post_shared(void *state, const struct http_request *q, struct http_repl
 
 int scep_operate(struct scep_call *c, struct bytes octets);
 
+/* They are no message, and there is no transaction to answer in: 400. */
+int scep_refuse_octets(struct scep *s, const struct http_request *q, struct http_reply *r, const char *why);
+
 /* The answer is a failure: always SCEP_ANSWERED. `text` lives as long as the request. */
 int scep_fail(struct scep_call *c, enum scep_fail fail, const char *text);
 
@@ -125,6 +128,9 @@ int scep_get_certificates(struct scep *s, const struct http_request *q, struct h
 
 int scep_next_new(struct scep_next **out);
 void scep_next_drop(struct scep_next **next);
+
+/* Look again, when somebody has asked since the last time: about once a second. */
+void scep_next_tick(struct scep *s);
 
 /* Is there a next CA certificate, as far as is known? */
 bool scep_has_next(struct scep *s);

@@ -109,6 +109,9 @@ def too_many_wrong_challenges_cost(g):
         reply = s.post(request(s, "wrong"))
         said.append((reply.code, reply.body.decode(errors="replace").strip() if reply.code != 200 else ""))
     check(said[-1][0] == 429 and LIMITED in said, str(said))
+    with open(g.log_path, encoding="utf-8") as f:
+        log = f.read()
+    check(log.count("event=credential.refused") == 1 and "event=core.call.refused" not in log, "it is told twice")
 
 
 def outages():

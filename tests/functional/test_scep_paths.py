@@ -14,10 +14,11 @@ from scep_client import add_scep, create_challenge
 from scep_raw import SUCCESS, Reply, Scep, Sender, bag, make_csr, new_key, pki_message, quote
 
 SHARED = ("/scep", "/scep/pkiclient.exe", "/cgi-bin/pkiclient.exe", "/certsrv/mscep/mscep.dll",
-          "/certsrv/mscep/mscep.dll/pkiclient.exe", "/CertSrv/MSCEP/mscep.dll", "/CGI-BIN/PKIClient.exe", "/Scep")
+          "/certsrv/mscep/mscep.dll/pkiclient.exe", "/CertSrv/MSCEP/mscep.dll", "/CGI-BIN/PKIClient.exe", "/Scep",
+          "/scep/", "/cgi-bin/pkiclient.exe/", "/certsrv/mscep/mscep.dll/")
 OWN = ("/device/ra", "/device/ra/pkiclient.exe", "/Device/RA/pkiclient.exe", "/scep/lone", "/scep/lone/pkiclient.exe",
-       "/SCEP/Lone/PKIClient.exe")
-NONE = ("/", "/scepx", "/sce", "/scep/", "/scep/other", "/scep/none/pkiclient.exe", "/scep%2Fpkiclient.exe", "/scep/../scep",
+       "/SCEP/Lone/PKIClient.exe", "/device/ra/", "/scep/lone/", "/scep/lone//pkiclient.exe")
+NONE = ("/", "/scepx", "/sce", "/scep//", "/scep/other", "/scep/none/pkiclient.exe", "/scep%2Fpkiclient.exe", "/scep/../scep",
         "/cgi-bin/", "/cgi-bin/pkiclient.exe/x", "/certsrv/mscep", "/device", "/device/rat")
 
 
@@ -150,7 +151,7 @@ def nothing_but_get_and_post(g):
     for path in ("/scep", "/scep/lone", "/device/ra", "/cgi-bin/pkiclient.exe"):
         for method in ("HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"):
             reply = place.old.ask(f"{method} {in_query(path, message)} HTTP/1.0\r\nContent-Length: 0\r\n\r\n".encode())
-            check(reply.code == 405 and (method != "HEAD" or reply.headers["Allow"] == "GET, POST"),
+            check(reply.code == 405 and reply.headers["Allow"] == "GET, POST",
                   f"{method} {path}: {reply.code} {reply.headers}")
     check(place.count() == before, "something was issued")
 
@@ -201,10 +202,27 @@ def curl_speaks_http_10(g):
     check(Reply(200, {"Content-Type": "application/x-pki-message"}, body).read(ra).status == SUCCESS, head)
 
 
+def what_is_no_message_is_told(g):
+    place = Place(g, g.lone_port)
+    ra = place.ra("/scep")
+    scep = Scep.__new__(Scep)
+    scep.ra = ra
+    sender = Sender()
+    metric = 'gatehouse_scep_malformed_total{endpoint="lone"}'
+    before, at = g.metric(metric), os.path.getsize(g.log_path)
+    reply = place.old.post("/scep", pki_message(sender, scep.envelope(b"x"), transaction=b"t" * 129))
+    text = "the transactionID is longer than 128 octets"
+    check(reply.code == 400 and reply.body == text.encode() + b"\n", f"{reply.code} {reply.body}")
+    check(f'reason="{text}"' in g.wait_log("scep.malformed", at), "the log has another reason")
+    reply = place.old.get("/scep?operation=PKIOperation&message=%zz")
+    check(reply.code == 400 and b"base64" in reply.body, f"{reply.code} {reply.body}")
+    check(g.metric(metric) == before + 2, "the metric does not count")
+
+
 def scep_is_where_clients_look():
     with gatehouse(set_up) as g:
         for test in (a_lone_endpoint_is_everywhere, several_endpoints_are_told_apart, nothing_but_get_and_post,
-                     request_lines_are_long, curl_speaks_http_10):
+                     request_lines_are_long, curl_speaks_http_10, what_is_no_message_is_told):
             test(g)
             print(f"  {test.__name__}", flush=True)
 

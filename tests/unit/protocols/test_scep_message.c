@@ -337,6 +337,46 @@ static void what_libcrypto_does_not_read_gets_no_reply(void **unused)
 	assert_int_equal(r.fail, SCEP_BAD_ALG);
 }
 
+static void what_is_wrong_is_said(void **unused)
+{
+	static const uint8_t octets[SCEP_TRANSACTION_ID_MAX + 1] = { 'x', 'x' };
+	static const struct {
+		enum scep_wrong wrong;
+		size_t id, nonce;
+		const char *type, *why;
+	} cases[] = {
+		{ SCEP_TRANSACTION_ID_TWICE, 16, 16, "19", "transactionID is not one text" },
+		{ SCEP_NO_TRANSACTION_ID, 16, 16, "19", "no signed attribute transactionID" },
+		{ SCEP_NOTHING_WRONG, 129, 16, "19", "transactionID is longer than 128" },
+		{ SCEP_NONCE_TWICE, 16, 16, "19", "senderNonce is not one OCTET STRING" },
+		{ SCEP_NOTHING_WRONG, 16, 65, "19", "senderNonce is longer than 64" },
+		{ SCEP_TYPE_AS_OCTETS, 16, 16, "19", "messageType is not one text" },
+		{ SCEP_NO_TYPE, 16, 16, "19", "no signed attribute messageType" },
+		{ SCEP_NOTHING_WRONG, 16, 16, "256", "messageType is no decimal number" },
+		{ SCEP_NO_CONTENT_TYPE, 16, 16, "19", "no signed attribute contentType" },
+		{ SCEP_ATTRIBUTE_OF_OTHER_TYPE, 16, 16, "19", "contentType is not one id-data" },
+		{ SCEP_NO_DIGEST, 16, 16, "19", "no signed attribute messageDigest" },
+		{ SCEP_NO_ATTRIBUTES, 16, 16, "19", "SignerInfo" },
+		{ SCEP_CERTIFICATE_OF_ANOTHER, 16, 16, "19", "certificate of its signer" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct scep_shape s = { .by = &ec, .other = &other, .content = CONTENT, .wrong = cases[i].wrong,
+					.type = cases[i].type, .transaction_id = bytes_of(octets, cases[i].id),
+					.nonce = bytes_of(octets, cases[i].nonce) };
+		OWNED_BUF message = BUF_INIT(SCEP_RIG_MAX);
+		OWNED(arena) arena = NULL;
+		struct scep_message m;
+		const char *why;
+
+		assert_int_equal(arena_new(&arena, 1 << 20), 0);
+		scep_write_message(&s, &message);
+		assert_int_equal(scep_message_read(&m, buf_bytes(&message), arena, &why), -EINVAL);
+		if (!strstr(why, cases[i].why))
+			fail_msg("\"%s\" in place of \"%s\"", why, cases[i].why);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -346,6 +386,7 @@ int main(void)
 		cmocka_unit_test(one_thing_wrong_is_enough),
 		cmocka_unit_test(types_are_numbers),
 		cmocka_unit_test(lengths_have_limits),
+		cmocka_unit_test(what_is_wrong_is_said),
 		cmocka_unit_test(what_was_cut_is_no_message),
 		cmocka_unit_test(an_octet_changed_is_seen),
 		cmocka_unit_test(more_than_the_limit_is_not_read),
