@@ -60,7 +60,7 @@ bool binding_has_profile(const struct binding *b, const char *profile)
 	return !b->conf || conf_count(b->conf, "profiles") == 0 || is_listed(b->conf, "profiles", profile);
 }
 
-_Static_assert((int)PATTERN_DNS == CA_NAME_DNS && (int)PATTERN_URI == CA_NAME_URI, "the kinds are the same");
+_Static_assert((int)PATTERN_DNS == CA_NAME_DNS && (int)PATTERN_UPN == CA_NAME_UPN, "the kinds are the same");
 
 bool binding_has_name(const struct binding *b, const struct ca_name *name)
 {

@@ -41,7 +41,7 @@ static int read_name(struct filter *term, struct arena *arena, const char *text,
 {
 	const char *colon = strchr(text, ':');
 
-	for (int kind = CA_NAME_DNS; colon && kind <= CA_NAME_URI; kind++) {
+	for (int kind = CA_NAME_DNS; colon && kind <= CA_NAME_KINDS; kind++) {
 		const char *word = ca_name_kind_word((enum ca_name_kind)kind);
 
 		if (strlen(word) == (size_t)(colon - text) && strncmp(word, text, (size_t)(colon - text)) == 0) {

@@ -13,6 +13,7 @@
 
 #include "core/base/own.h"
 #include "core/base/der.h"
+#include "core/x509/csr.h"
 #include "core/x509/extension.h"
 
 #define ELEMENT_MAX 65536
@@ -145,11 +146,23 @@ static int write_key_identifiers(struct buf *out, struct bytes spki, struct byte
 	return e ? e : extension_write(out, "2.5.29.35", false, buf_bytes(&value));
 }
 
+static int write_upn(struct buf *out, const char *value)
+{
+	OWNED_BUF text = BUF_INIT(ELEMENT_MAX), other = BUF_INIT(ELEMENT_MAX);
+
+	if (der_write(&text, 0x0c, bytes_of_str(value)) || der_write(&other, DER_OID, UPN_TYPE_ID) ||
+	    der_write(&other, DER_CONTEXT_0, buf_bytes(&text)))
+		return -EMSGSIZE;
+	return der_write(out, DER_CONTEXT_0, buf_bytes(&other));
+}
+
 static int write_general_name(struct buf *out, const struct ca_name *name)
 {
 	static const unsigned tags[] = { [CA_NAME_DNS] = 0x82, [CA_NAME_EMAIL] = 0x81, [CA_NAME_URI] = 0x86 };
 	uint8_t address[16];
 
+	if (name->kind == CA_NAME_UPN)
+		return write_upn(out, name->value);
 	if (name->kind != CA_NAME_IP)
 		return der_write(out, tags[name->kind], bytes_of_str(name->value));
 	if (inet_pton(AF_INET, name->value, address) == 1)

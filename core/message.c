@@ -15,7 +15,7 @@
 #define RECEIVED_MAX_MS (3600 * 1000) /* how long ago */
 
 /* The schema counts as the headers do. */
-_Static_assert((int)GATEHOUSE__CORE__NAME_KIND__NAME_KIND_URI == CA_NAME_URI, "kinds of names");
+_Static_assert((int)GATEHOUSE__CORE__NAME_KIND__NAME_KIND_UPN == CA_NAME_UPN, "kinds of names");
 _Static_assert((int)GATEHOUSE__CORE__EVIDENCE__EVIDENCE_TOKEN == CA_EVIDENCE_TOKEN, "evidence");
 _Static_assert((int)GATEHOUSE__CORE__EVIDENCE__EVIDENCE_CERTIFICATE == CA_EVIDENCE_CERTIFICATE, "evidence");
 _Static_assert((int)GATEHOUSE__CORE__CERTIFICATE_USE__CERTIFICATE_USE_RENEW == CA_CERTIFICATE_RENEW, "uses");

@@ -14,7 +14,7 @@
 
 #define WILDCARD "\\*."
 
-_Static_assert((int)PATTERN_DNS == CA_NAME_DNS && (int)PATTERN_URI == CA_NAME_URI, "the kinds are the same");
+_Static_assert((int)PATTERN_DNS == CA_NAME_DNS && (int)PATTERN_UPN == CA_NAME_UPN, "the kinds are the same");
 
 static int refuse(char why[static CA_REASON_SIZE], const char *line, const char *what)
 {

@@ -1,9 +1,9 @@
 /* Which names a credential proves.
  *
- * A scope is written one pattern a line. "dns:*.example.com", "ip:10.0.0.0/8", "email:*@example.com" and
- * "uri:https://example.com*" are for names of a kind; what has no kind is a DNS name. "O=Example" or "CN=printer-*" are
- * for a component of the subject (core/issue.h has their words). The one line "any" is for every name. An empty scope
- * proves nothing.
+ * A scope is written one pattern a line. "dns:*.example.com", "ip:10.0.0.0/8", "email:*@example.com",
+ * "upn:*@example.com" and "uri:https://example.com*" are for names of a kind; what has no kind is a DNS name.
+ * "O=Example" or "CN=printer-*" are for a component of the subject (core/issue.h has their words). The one line "any"
+ * is for every name. An empty scope proves nothing.
  *
  * A wildcard name is one certificate for all the names below, so it is proven only by a pattern that writes it:
  * "\*.example.com" or "dns:\*.example.com"; what stands behind "\*." is a pattern of its own. No other one, but

@@ -149,7 +149,7 @@ const char *ca_status_word(enum ca_status status)
 
 const char *ca_name_kind_word(enum ca_name_kind kind)
 {
-	static const char *const words[] = { "?", "dns", "ip", "email", "uri" };
+	static const char *const words[] = { "?", "dns", "ip", "email", "uri", "upn" };
 
 	return kind < sizeof(words) / sizeof(*words) ? words[kind] : "?";
 }

@@ -225,7 +225,7 @@ static int insert_names(struct db_conn *conn, const struct recovery *r)
 		if (!value)
 			continue;
 		*value++ = '\0';
-		while (kind < CA_NAME_URI && strcmp(ca_name_kind_word(kind), name) != 0)
+		while (kind < CA_NAME_KINDS && strcmp(ca_name_kind_word(kind), name) != 0)
 			kind++;
 		reversed = list_reverse(arena, value);
 		e = !reversed ? -ENOMEM :

@@ -65,8 +65,10 @@ enum ca_status {
 const char *ca_status_word(enum ca_status status); /* "policy-denied"; "" for NONE */
 const char *ca_state_word(enum ca_state state);    /* "pending"; "?" for an unknown number */
 
-enum ca_name_kind { CA_NAME_DNS = 1, CA_NAME_IP, CA_NAME_EMAIL, CA_NAME_URI };
-const char *ca_name_kind_word(enum ca_name_kind kind); /* "dns", "ip", "email", "uri" */
+/* The last one is the user principal name of Microsoft's directories, an otherName ([MS-WCCE] 2.2.2.7.7.1). */
+enum ca_name_kind { CA_NAME_DNS = 1, CA_NAME_IP, CA_NAME_EMAIL, CA_NAME_URI, CA_NAME_UPN };
+#define CA_NAME_KINDS CA_NAME_UPN                      /* of 1 to this */
+const char *ca_name_kind_word(enum ca_name_kind kind); /* "dns", "ip", "email", "uri", "upn" */
 
 /* How a name or a requester was proven. The zero value proves nothing and is refused. */
 enum ca_evidence_kind {

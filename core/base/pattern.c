@@ -14,6 +14,7 @@ static const struct {
 	{ "ip:", PATTERN_IP },
 	{ "email:", PATTERN_EMAIL },
 	{ "uri:", PATTERN_URI },
+	{ "upn:", PATTERN_UPN },
 };
 
 /* Locale-free: names are ASCII. */

@@ -2,7 +2,7 @@
  *
  * `*` stands for any run of characters, also none, and `?` for one that is no `*` itself, so that only `*` matches
  * the first label of a wildcard name. Letters are compared without case. A pattern of names may begin with a kind
- * ("dns:", "ip:", "email:", "uri:") and then matches names of that kind only; "ip:" may be followed by a range
+ * ("dns:", "ip:", "email:", "uri:", "upn:") and then matches names of that kind only; "ip:" may be followed by a range
  * ("ip:10.0.0.0/8").
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -12,7 +12,7 @@
 #include "core/base/arena.h"
 #include "core/base/ip.h"
 
-enum pattern_kind { PATTERN_DNS = 1, PATTERN_IP, PATTERN_EMAIL, PATTERN_URI };
+enum pattern_kind { PATTERN_DNS = 1, PATTERN_IP, PATTERN_EMAIL, PATTERN_URI, PATTERN_UPN };
 
 struct pattern {
 	enum pattern_kind kind; /* 0: any */

@@ -108,11 +108,41 @@ int dns_name_normalise(struct bytes name, bool wildcard, char out[static DNS_NAM
 	return 0;
 }
 
+#define UTF8_STRING 0x0c
+#define NAME_TEXT_SIZE (DNS_NAME_SIZE > INET6_ADDRSTRLEN ? DNS_NAME_SIZE : INET6_ADDRSTRLEN)
+
+/* Visible ASCII. */
+static int copy_visible(struct bytes content, char text[static NAME_TEXT_SIZE])
+{
+	if (content.len == 0 || content.len >= NAME_TEXT_SIZE)
+		return -EINVAL;
+	for (size_t i = 0; i < content.len; i++)
+		if (content.ptr[i] <= ' ' || content.ptr[i] >= 0x7f)
+			return -EINVAL;
+	memcpy(text, content.ptr, content.len);
+	text[content.len] = '\0';
+	return 0;
+}
+
+/* OtherName ::= SEQUENCE { type-id, value [0] EXPLICIT }, here a UPN. -ENOENT: of another type; -EINVAL. */
+static int copy_upn(struct bytes other, char text[static NAME_TEXT_SIZE])
+{
+	struct bytes type, value, content;
+
+	if (der_expect(&other, DER_OID, &type) || !bytes_equal(type, UPN_TYPE_ID))
+		return -ENOENT;
+	if (der_expect(&other, DER_CONTEXT_0, &value) || other.len || der_expect(&value, UTF8_STRING, &content) ||
+	    value.len)
+		return -EINVAL;
+	return copy_visible(content, text);
+}
+
 /* GeneralName forms that we know (RFC 5280 4.2.1.6), by context tag. */
 static int add_general_name(struct csr *csr, struct arena *arena, unsigned tag, struct bytes content)
 {
-	char text[DNS_NAME_SIZE > INET6_ADDRSTRLEN ? DNS_NAME_SIZE : INET6_ADDRSTRLEN];
+	char text[NAME_TEXT_SIZE];
 	struct csr_name name = { 0 };
+	int e;
 
 	switch (tag) {
 	case 0x82:
@@ -128,14 +158,18 @@ static int add_general_name(struct csr *csr, struct arena *arena, unsigned tag, 
 		break;
 	case 0x81:
 	case 0x86:
-		if (content.len == 0 || content.len >= sizeof(text))
+		if (copy_visible(content, text))
 			return -EINVAL;
-		for (size_t i = 0; i < content.len; i++)
-			if (content.ptr[i] <= ' ' || content.ptr[i] >= 0x7f)
-				return -EINVAL;
-		memcpy(text, content.ptr, content.len);
-		text[content.len] = '\0';
 		name.kind = tag == 0x81 ? CA_NAME_EMAIL : CA_NAME_URI;
+		break;
+	case DER_CONTEXT_0:
+		e = copy_upn(content, text);
+		if (e == -EINVAL)
+			return e;
+		csr->has_other_names |= e != 0;
+		if (e)
+			return 0;
+		name.kind = CA_NAME_UPN;
 		break;
 	default:
 		csr->has_other_names = true;

@@ -43,12 +43,15 @@ struct csr {
 	size_t n_names;
 	struct bytes attributes;       /* content of its attributes */
 	const char *digest;            /* "sha1", "sha256", …: of the signature; NULL: its algorithm hashes by itself */
-	bool has_other_names;          /* a SAN form other than dNSName, iPAddress, rfc822Name, URI */
+	bool has_other_names;          /* a SAN form other than dNSName, iPAddress, rfc822Name, URI, UPN */
 	struct ca_extension extensions[CSR_EXTENSIONS_MAX]; /* flags: critical bit only */
 	size_t n_extensions;
 	const struct csr *wanted;      /* names of a ChangeSubjectName (RFC 6402 2.8), which take the place of all those
 					* above: subject, its parts, names of the SAN. NULL: there is none */
 };
+
+/* The type-id of the otherName that is a UPN: 1.3.6.1.4.1.311.20.2.3. */
+#define UPN_TYPE_ID bytes_of("\x2b\x06\x01\x04\x01\x82\x37\x14\x02\x03", 10)
 
 /* 0; positive `enum ca_status` (BAD_REQUEST, BAD_SIGNATURE, BAD_KEY) with one sentence in `why`; negative. */
 int csr_parse(struct csr *out, struct arena *arena, struct bytes der, char why[static CA_REASON_SIZE]);

@@ -92,7 +92,7 @@ static bool holds_source(const struct when *w, const struct ca_policy_view *v, c
 	return false;
 }
 
-_Static_assert((int)PATTERN_DNS == CA_NAME_DNS && (int)PATTERN_URI == CA_NAME_URI, "the kinds are the same");
+_Static_assert((int)PATTERN_DNS == CA_NAME_DNS && (int)PATTERN_UPN == CA_NAME_UPN, "the kinds are the same");
 
 static bool is_matched(const struct patterns *patterns, const struct ca_name *name)
 {

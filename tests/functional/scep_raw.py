@@ -56,9 +56,10 @@ def name(text):
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def make_csr(key, text, challenge=None, dns=None):
+def make_csr(key, text, challenge=None, dns=None, names=None):
+    names = names or [x509.DNSName(n) for n in dns or [text]]
     builder = x509.CertificateSigningRequestBuilder().subject_name(name(text)).add_extension(
-        x509.SubjectAlternativeName([x509.DNSName(n) for n in dns or [text]]), critical=False)
+        x509.SubjectAlternativeName(names), critical=False)
     if challenge is not None:
         builder = builder.add_attribute(AttributeOID.CHALLENGE_PASSWORD, challenge.encode())
     return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)

@@ -1,8 +1,12 @@
 #!/usr/bin/python3
 """Static challenges of SCEP, which many devices know: how one is made, told of, used, found and ended."""
+from cryptography import x509
+
 from gatehouse import check, gatehouse, main
 from scep_client import add_scep
 from scep_raw import BAD_REQUEST, FAILURE, SUCCESS, Scep, Sender, make_csr, new_key
+
+UPN = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")
 
 
 def create(g, *words, code=0):
@@ -58,10 +62,32 @@ def long_ones_are_looked_at(g, scep):
         check(("longer than 4096" in reply.fail_text) == (n > 4096), f"{n}: {reply.fail_text}")
 
 
+def upn(value):
+    return x509.OtherName(UPN, b"\x0c" + bytes([len(value)]) + value.encode())
+
+
+def principal_names(g, scep):
+    """A user's certificate, as MDM systems ask for it: enrolled and renewed with the UPN, and only within the scope."""
+    made, _ = create(g, "--scope", "upn:*@corp.example", "--scope", "CN=*", "--uses", "9")
+    alice = upn("alice@corp.example")
+    sender = Sender(new_key(), text="Alice")
+    reply = scep.send(sender, make_csr(sender.key, "Alice", made["challenge"], names=[alice]))
+    check(reply.status == SUCCESS, str(reply))
+    certificate = reply.certificates(sender)[0]
+    check(list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value) == [alice], "its names")
+    check(scep.send(Sender(sender.key, certificate), make_csr(sender.key, "Alice", names=[alice])).status == SUCCESS, "renewed")
+    for number, names in enumerate(([upn("alice@other.example")], [x509.RFC822Name("alice@corp.example")],
+                                    [x509.OtherName(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")])):
+        sender = Sender(new_key(), text=f"Bob {number}")
+        check(scep.send(sender, make_csr(sender.key, f"Bob {number}", made["challenge"], names=names)).status == FAILURE, str(names))
+    check(len(g.tool_json("list", "san=upn:alice@corp.example")["requests"]) == 2, "the filter finds both")
+
+
 def static_challenges():
     with gatehouse(lambda g: add_scep(g, {"scep": ""})) as g:
         scep = Scep(g, "scep")
-        for test in (one_without_end, one_of_them_is_enough_to_warn, long_ones_are_looked_at):
+        for test in (one_without_end, one_of_them_is_enough_to_warn, long_ones_are_looked_at,
+                     principal_names):
             test(g, scep)
 
 

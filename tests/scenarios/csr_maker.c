@@ -65,6 +65,17 @@ static void put_common_name(struct buf *subject, const char *name, unsigned tag)
 	der_write(subject, DER_SET, buf_bytes(&sequence));
 }
 
+static void put_principal_name(struct buf *list, const char *name)
+{
+	OWNED_BUF other = BUF_INIT(DER_MAX);
+	OWNED_BUF text = BUF_INIT(DER_MAX);
+
+	csr_put_oid(&other, "1.3.6.1.4.1.311.20.2.3");
+	der_write(&text, 0x0c, bytes_of_str(name));
+	der_write(&other, DER_CONTEXT_0, buf_bytes(&text));
+	der_write(list, DER_CONTEXT_0, buf_bytes(&other));
+}
+
 static void put_general_name(struct buf *list, const char *name)
 {
 	uint8_t address[16];
@@ -77,6 +88,8 @@ static void put_general_name(struct buf *list, const char *name)
 		der_write(list, 0x81, bytes_of_str(name + 5));
 	else if (strncmp(name, "uri:", 4) == 0)
 		der_write(list, 0x86, bytes_of_str(name + 4));
+	else if (strncmp(name, "upn:", 4) == 0)
+		put_principal_name(list, name + 4);
 	else
 		der_write(list, 0x82, bytes_of_str(name));
 }

@@ -24,7 +24,7 @@ struct csr_spec {
 	const char *digest;       /* "sha256" (NULL), "sha384", "sha512", "sha1", "md5" */
 	const char *common_name;  /* NULL: empty subject */
 	unsigned string_tag;      /* of the common name; 0: UTF8String */
-	const char *const *names; /* SAN: DNS names, IP addresses, "mail:a@b", "uri:…" */
+	const char *const *names; /* SAN: DNS names, IP addresses, "mail:a@b", "uri:…", "upn:a@b" */
 	size_t n_names;
 	struct csr_extra extra[CSR_MAKER_EXTRA_MAX];
 	size_t n_extra;

@@ -70,6 +70,9 @@ static void matches_names_of_its_kind(void **state)
 		{ "email:*@example.com", PATTERN_EMAIL, "a@example.com", true },
 		{ "uri:urn:*", PATTERN_URI, "urn:x", true },
 		{ "uri:urn:*", PATTERN_DNS, "urn:x", false },
+		{ "upn:*@example.com", PATTERN_UPN, "a@example.com", true },
+		{ "upn:*@example.com", PATTERN_EMAIL, "a@example.com", false },
+		{ "email:*@example.com", PATTERN_UPN, "a@example.com", false },
 	};
 	struct arena *arena = NULL;
 	struct pattern p;

@@ -205,6 +205,8 @@ static void refuses_a_nul_inside_a_name(void **state)
 	}
 }
 
+#define UPN "\x06\x0a\x2b\x06\x01\x04\x01\x82\x37\x14\x02\x03"
+
 static void refuses_malformed_alternative_names(void **state)
 {
 	OWNED_BUF names = BUF_INIT(1024);
@@ -214,6 +216,16 @@ static void refuses_malformed_alternative_names(void **state)
 	assert_int_equal(gate_san(buf_bytes(&names)), CA_STATUS_BAD_REQUEST);
 	buf_reset(&names);
 	csr_put(&names, 0x82, bytes_of(NULL, 0));
+	assert_int_equal(gate_san(buf_bytes(&names)), CA_STATUS_BAD_REQUEST);
+	buf_reset(&names);
+	/* A UPN that is no UTF8String, has something behind it, or a blank in it. */
+	csr_put(&names, 0xa0, bytes_of(UPN "\xa0\x03\x16\x01" "a", 17));
+	assert_int_equal(gate_san(buf_bytes(&names)), CA_STATUS_BAD_REQUEST);
+	buf_reset(&names);
+	csr_put(&names, 0xa0, bytes_of(UPN "\xa0\x03\x0c\x01" "a" "\x05\x00", 19));
+	assert_int_equal(gate_san(buf_bytes(&names)), CA_STATUS_BAD_REQUEST);
+	buf_reset(&names);
+	csr_put(&names, 0xa0, bytes_of(UPN "\xa0\x05\x0c\x03" "a b", 19));
 	assert_int_equal(gate_san(buf_bytes(&names)), CA_STATUS_BAD_REQUEST);
 	buf_reset(&names);
 	/* A form that we do not know is noted, not read: the caller refuses it by name. */

@@ -65,6 +65,7 @@ static void choose_names(struct issue_plan *plan, struct material *m)
 		{CA_NAME_IP, "2001:db8::1", 1, ""},
 		{CA_NAME_EMAIL, "a@b.example", 1, ""},
 		{CA_NAME_URI, "https://a.example/x?y", 1, ""},
+		{CA_NAME_UPN, "alice@corp.example", 1, ""},
 		{CA_NAME_DNS, "a-name-that-is-rather-long-so-that-lengths-need-two-octets.and-more-of-it.example", 1,
 		 ""},
 	};

@@ -90,16 +90,35 @@ static int set_subject(X509 *cert, const struct subject_part *parts, size_t n)
 	return 0;
 }
 
+static GENERAL_NAME *principal_name(const char *value)
+{
+	GENERAL_NAME *g = GENERAL_NAME_new();
+	ASN1_TYPE *any = ASN1_TYPE_new();
+	ASN1_UTF8STRING *text = ASN1_UTF8STRING_new();
+	ASN1_OBJECT *type = OBJ_txt2obj("1.3.6.1.4.1.311.20.2.3", 1);
+
+	if (!g || !any || !text || !type || !ASN1_STRING_set(text, value, -1)) {
+		GENERAL_NAME_free(g);
+		ASN1_TYPE_free(any);
+		ASN1_UTF8STRING_free(text);
+		ASN1_OBJECT_free(type);
+		return NULL;
+	}
+	ASN1_TYPE_set(any, V_ASN1_UTF8STRING, text);
+	GENERAL_NAME_set0_othername(g, type, any);
+	return g;
+}
+
 static GENERAL_NAME *general_name(const struct ca_name *n)
 {
 	static const int types[] = { [CA_NAME_DNS] = GEN_DNS, [CA_NAME_EMAIL] = GEN_EMAIL, [CA_NAME_URI] = GEN_URI };
-	GENERAL_NAME *g = GENERAL_NAME_new();
+	GENERAL_NAME *g = n->kind == CA_NAME_UPN ? principal_name(n->value) : GENERAL_NAME_new();
 	ASN1_STRING *value = NULL;
 	uint8_t address[16];
 	int size;
 
-	if (!g)
-		return NULL;
+	if (!g || n->kind == CA_NAME_UPN)
+		return g;
 	if (n->kind == CA_NAME_IP) {
 		size = inet_pton(AF_INET, n->value, address) == 1 ? 4 : 0;
 		if (!size && inet_pton(AF_INET6, n->value, address) == 1)
