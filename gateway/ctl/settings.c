@@ -335,9 +335,9 @@ static cJSON *find_mdm_urls(const Reply *endpoints, const Reply *listeners, cons
 
 static int print_snippet(const Section *s, const char *client, const char *url, const char *name, const cJSON *mdm)
 {
-	const char *path = setting(s, "path");
+	const char *path = setting(s, "path"), *told = setting(s, "ca-certificates");
 	const struct snippet_words words = { s->name, url, path ? path : "", name,
-					     mdm ? mdm->child->valuestring : NULL };
+					     mdm ? mdm->child->valuestring : NULL, told && strcmp(told, "ca") == 0 };
 
 	switch (snippet_print(stdout, s->module, client, &words)) {
 	case SNIPPET_NO_CLIENT:

@@ -14,9 +14,14 @@
 #define ROOT_TEXT "# root.pem: gatehouse trust show --pem\n"
 #define USER_TEXT "gatehouse est-user create NAME --endpoint ENDPOINT --scope NAME --generate\n"
 #define CHALLENGE_TEXT "gatehouse challenge create --endpoint ENDPOINT --scope NAME\n"
+#define RA_FILE_TEXT \
+	"=# This endpoint tells the CA alone. Made where the CA is, and copied to the device:\n" \
+	"=#   gatehouse cert export \"$(gatehouse cert list -o id --newest --limit 1 \\\n" \
+	"=#\t'valid and profile=scep-ra and requester=gateway:ra:ENDPOINT')\" > ra.pem\n"
 #define COMPARE_TEXT "compare the fingerprint of the CA that it shows with: gatehouse trust show\n"
 
-/* Words in capitals are filled in (see `fill`), but behind '^'. A line that begins with '?' is for labels only. */
+/* Words in capitals are filled in (see `fill`), but behind '^'. A line that begins with '?' is for labels only, with
+ * '+' for where GetCACert tells the RA certificate, with '=' for where it does not. */
 static const struct snippet {
 	const char *protocol, *client;
 	bool has_no_labels; /* of EST: it knows the default one */
@@ -93,7 +98,9 @@ static const struct snippet {
 	  "crypto pki enroll gatehouse\n" },
 	{ "scep", "strongswan", false,
 	  "# challenge: " CHALLENGE_TEXT
-	  "pki --scepca --url URL --caout ca.pem --raout ra.pem --outform pem\n"
+	  RA_FILE_TEXT
+	  "+pki --scepca --url URL --caout ca.pem --raout ra.pem --outform pem\n"
+	  "=pki --scepca --url URL --caout ca.pem --outform pem\n"
 	  "# And " COMPARE_TEXT
 	  "(umask 077; pki --gen --type rsa --size 2048 --outform pem > NAME.key)\n"
 	  "(umask 077; printf -- '--password %s\\n' \"$challenge\" > NAME.opt)\n"
@@ -106,21 +113,26 @@ static const struct snippet {
 	{ "scep", "certmonger", false,
 	  "# challenge: " CHALLENGE_TEXT
 	  "# When this is https: add -R and the file of gatehouse trust show --pem.\n"
-	  "getcert add-scep-ca -c ENDPOINT -u URL\n"
+	  RA_FILE_TEXT
+	  "=#   gatehouse trust show --pem > ca.pem\n"
+	  "+getcert add-scep-ca -c ENDPOINT -u URL\n"
+	  "=getcert add-scep-ca -c ENDPOINT -u URL -r \"$PWD/ra.pem\" -N \"$PWD/ca.pem\"\n"
 	  "(umask 077; printf %s \"$challenge\" > \"$PWD/NAME.challenge\")\n"
 	  "getcert request -w -c ENDPOINT -I NAME -k \"$PWD/NAME.key\" -f \"$PWD/NAME.pem\" \\\n"
 	  "\t-N CN=NAME -D NAME -l \"$PWD/NAME.challenge\"\n"
 	  "# It renews by itself. A held request is looked at with: getcert refresh -i NAME\n" },
 	{ "scep", "sscep", false,
 	  "# challenge: " CHALLENGE_TEXT
-	  "sscep getca -u URL -c ca.crt\n"
-	  "# And " COMPARE_TEXT
+	  RA_FILE_TEXT
+	  "+sscep getca -u URL -c ca.crt\n"
+	  "+# And " COMPARE_TEXT
 	  "(umask 077; printf '[req]\\nprompt = no\\ndistinguished_name = dn\\nattributes = more\\n"
 	  "req_extensions = ext\\n[dn]\\nCN = NAME\\n[ext]\\nsubjectAltName = DNS:NAME\\n"
 	  "[more]\\nchallengePassword = %s\\n' \"$challenge\" \\\n"
 	  "\t> NAME.cnf; openssl req -new -newkey rsa:2048 -nodes -config NAME.cnf -keyout NAME.key -out NAME.csr)\n"
 	  "rm NAME.cnf\n"
-	  "sscep enroll -u URL -c ca.crt-0 -E aes -S sha256 -k NAME.key -r NAME.csr -l NAME.pem -t 60 -n 60\n"
+	  "+sscep enroll -u URL -c ca.crt-0 -E aes -S sha256 -k NAME.key -r NAME.csr -l NAME.pem -t 60 -n 60\n"
+	  "=sscep enroll -u URL -c ra.pem -E aes -S sha256 -k NAME.key -r NAME.csr -l NAME.pem -t 60 -n 60\n"
 	  "# Later, with a key and a request of its own: the same with -O NAME.pem -K NAME.key\n" },
 	{ "scep", "ios", false,
 	  "! It asks for the challenge: " CHALLENGE_TEXT
@@ -357,6 +369,22 @@ static void print_line(FILE *to, const char *at, size_t n, const struct snippet_
 	}
 }
 
+/* Does a line that begins so say for whom it is, and is it shown? */
+static bool find_mark(char begin, const struct snippet_words *w, bool *is_shown)
+{
+	const struct {
+		char mark;
+		bool is_shown;
+	} marks[] = { { '?', label_of(w).len > 0 }, { '+', !w->hides_ra }, { '=', w->hides_ra } };
+
+	for (size_t i = 0; i < ROWS(marks); i++)
+		if (marks[i].mark == begin) {
+			*is_shown = marks[i].is_shown;
+			return true;
+		}
+	return false;
+}
+
 int snippet_print(FILE *to, const char *protocol, const char *client, const struct snippet_words *words)
 {
 	const struct snippet *s = snippets;
@@ -376,11 +404,12 @@ int snippet_print(FILE *to, const char *protocol, const char *client, const stru
 	if (!lines)
 		return SNIPPET_NO_MDM;
 	for (const char *line = lines, *end; *line; line = end) {
+		bool is_shown = true, is_marked = find_mark(*line, words, &is_shown);
+
 		end = strchr(line, '\n') + 1;
-		if (*line != '?')
+		line += is_marked;
+		if (is_shown)
 			print_line(to, line, (size_t)(end - line), words);
-		else if (has_label)
-			print_line(to, line + 1, (size_t)(end - line) - 1, words);
 	}
 	return 0;
 }

@@ -16,6 +16,7 @@ struct snippet_words {
 	const char *name; /* what the certificate is for: a DNS name, so that a shell takes it for nothing else */
 	const char *mdm;  /* where an endpoint of protocol mdm begins that the client asks for challenges; NULL: none is
 			   * there */
+	bool hides_ra;    /* of SCEP: GetCACert tells the CA alone, and the RA certificate is a file */
 };
 
 enum snippet_result {

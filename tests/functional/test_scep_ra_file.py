@@ -2,12 +2,13 @@
 """`ca-certificates: ca`: GetCACert tells the CA alone, and clients are given the RA certificate as a file, which the
 administrator gets as docs/clients/scep.md says."""
 import os
+import shutil
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certmonger import Certmonger
 from gatehouse import check, gatehouse, main
-from scep_client import Strongswan, add_scep, create_challenge, key_of, read_certificate, url
+from scep_client import Strongswan, add_scep, create_challenge, key_of, read_certificate, run, url
 from scep_raw import Scep, Sender, envelope, make_csr, pki_message
 
 FILTER = "valid and profile=scep-ra and requester=gateway:ra:"
@@ -68,6 +69,16 @@ def certmonger_takes_it(g, ra):
         monger.stop()
 
 
+def the_snippet_runs_as_it_is_printed(g, ra):
+    folder = os.path.join(g.folder, "typed")
+    os.makedirs(folder)
+    shutil.copy(ra, os.path.join(folder, "ra.pem"))
+    text = g.run_tool("endpoint", "snippet", "alone", "strongswan", "--domain", "typed.example").stdout
+    check(FILTER + "alone" in text, text)
+    run("sh", "-ec", text, cwd=folder, env=dict(os.environ, challenge=create_challenge(g, "alone", "dns:*.example")))
+    g.verify(os.path.join(folder, "typed.example.pem"))
+
+
 def the_key_of_the_ca_decrypts_nothing(g, ca):
     """Whoever encrypts to the certificate that GetCACert answers is told to take another one."""
     challenge = create_challenge(g, "alone", "dns:*.example")
@@ -87,6 +98,7 @@ def it_is_given_by_file():
         check(key_of(read_certificate(ra)) != key_of(other), "it is the other endpoint's")
         strongswan_takes_it(g, ra)
         certmonger_takes_it(g, ra)
+        the_snippet_runs_as_it_is_printed(g, ra)
         the_key_of_the_ca_decrypts_nothing(g, ca)
 
 

@@ -7,9 +7,9 @@
 #include "tests/test.h"
 
 static const struct snippet_words plain = { "est", "https://ca.example.com/.well-known/est", "/.well-known/est",
-					    "www.example.com", NULL };
+					    "www.example.com", NULL, false };
 static const struct snippet_words labelled = { "est-lab", "https://[2001:db8::1]:8443/pki/.well-known/est/ca%3A1",
-					       "/.well-known/est/ca%3A1", "www.example.com", NULL };
+					       "/.well-known/est/ca%3A1", "www.example.com", NULL, false };
 
 static char *print(const char *protocol, const char *client, const struct snippet_words *words, int wanted)
 {
@@ -27,16 +27,17 @@ static void fills_in_every_word(void **state)
 	/* Behind a blank, '=' or '>'; that of a property list is no word. */
 	static const char *const words[] = { " URL\n", "=NAME", ">NAME", "ENDPOINT", "BASE", "HOST", "PORT", "LABEL",
 					     ">URL</string", "ID1", "ID2", "^" };
-	static const char *const protocols[] = { "acme", "est", "scep", "scep" };
-	struct snippet_words with_mdm = plain;
+	static const char *const protocols[] = { "acme", "est", "scep", "scep", "scep" };
+	struct snippet_words with_mdm = plain, hiding = plain;
 	const char *client;
 
 	(void)state;
 	with_mdm.mdm = "https://ca.example.com/certsrv";
-	for (size_t p = 0; p < 4; p++)
+	hiding.hides_ra = true;
+	for (size_t p = 0; p < 5; p++)
 		for (size_t i = 0; (client = snippet_client_at(protocols[p], i)); i++) {
-			bool needs_mdm = strcmp(client, "ndes") == 0 && p == 2;
-			char *text = print(protocols[p], client, p == 3 ? &with_mdm : &plain,
+			bool needs_mdm = strcmp(client, "ndes") == 0 && p != 3;
+			char *text = print(protocols[p], client, p == 3 ? &with_mdm : p == 4 ? &hiding : &plain,
 					   needs_mdm ? SNIPPET_NO_MDM : 0);
 
 			if (needs_mdm) {
@@ -51,6 +52,27 @@ static void fills_in_every_word(void **state)
 			assert_int_equal(text[strlen(text) - 1], '\n');
 			free(text);
 		}
+}
+
+static void tells_of_the_file_where_the_certificate_is_not_told(void **state)
+{
+	static const char *const clients[] = { "strongswan", "certmonger", "sscep" };
+	struct snippet_words hiding = plain;
+
+	(void)state;
+	hiding.hides_ra = true;
+	for (size_t i = 0; i < sizeof(clients) / sizeof(*clients); i++) {
+		char *told = print("scep", clients[i], &plain, 0), *hidden = print("scep", clients[i], &hiding, 0);
+
+		assert_null(strstr(told, "cert export"));
+		assert_non_null(strstr(hidden, "requester=gateway:ra:est')"));
+		assert_non_null(strstr(hidden, "ra.pem"));
+		assert_null(strstr(hidden, "--raout"));
+		assert_null(strstr(hidden, "\n="));
+		assert_null(strstr(told, "\n+"));
+		free(told);
+		free(hidden);
+	}
 }
 
 static void tells_host_port_and_label_apart(void **state)
@@ -130,6 +152,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fills_in_every_word),
+		cmocka_unit_test(tells_of_the_file_where_the_certificate_is_not_told),
 		cmocka_unit_test(tells_host_port_and_label_apart),
 		cmocka_unit_test(a_profile_for_apple_is_the_same_each_time),
 		cmocka_unit_test(mdm_systems_ask_where_challenges_are_made),
