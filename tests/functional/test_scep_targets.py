@@ -21,7 +21,7 @@ from scep_target import Target, add_targets, wait_until
 SECRET = b"thirty-two octets or thereabouts"
 GOOD = "good \u00e4 \"challenge\""
 TOLD_SECRET = b"another secret, for what it is told"
-HOOK, SLOW, TOLD = "hook", "slow", "told"
+HOOK, SLOW, TOLD, WINDOW = "hook", "slow", "told", "window"
 
 
 class Place:
@@ -55,7 +55,7 @@ class Place:
         loose = "failures-burst: 1000000\n"
         endpoints = {name: loose + f"challenge-target: {name}"
                      for name in (HOOK, "stranger", "system", "misnamed", "gone", SLOW, TOLD)}
-        add_scep(g, {**endpoints, "plain": loose})
+        add_scep(g, {**endpoints, "plain": loose, WINDOW: f"{endpoints[HOOK]}\nrenewal-window: 1d"})
 
     def answer(self, asked):
         if asked.path == "/told":
@@ -277,6 +277,21 @@ def a_target_for_any_name_is_shown(p):
     check(not any(f"target {name}" in p.g.run_tool("status").stdout for name in (HOOK, SLOW)), "of others, too")
 
 
+def it_judges_a_renewal_before_its_window(p):
+    """Where a challenge goes with it; else nobody asks the target, and it would not open the window."""
+    first = Sender()
+    (certificate,) = p.status(GOOD, "window.example", endpoint=WINDOW, sender=first).certificates(first)
+    owner, asked, ready = Sender(first.key, certificate), len(p.target.asked), p.count()
+    reply = p.status(None, "window.example", endpoint=WINDOW, sender=owner)
+    check(reply.fail == BAD_REQUEST and "can be renewed from" in reply.fail_text, f"{reply.status} {reply.fail_text}")
+    check(p.status(GOOD, "other.example", endpoint=WINDOW, sender=owner).status == FAILURE, "another name than the certificate's")
+    check(len(p.target.asked) == asked, "it was asked for nothing")
+    check(p.status("bad", "window.example", endpoint=WINDOW, sender=owner).status == FAILURE, "it was denied")
+    check(p.count() == ready, "something was issued")
+    (renewed,) = p.status(GOOD, "window.example", endpoint=WINDOW, sender=owner).certificates(owner)
+    check(renewed != certificate and len(p.target.asked) == asked + 2, f"it was asked {len(p.target.asked) - asked} times")
+
+
 def a_long_challenge(p):
     """MDM systems put whole documents into it."""
     long = "x" * 4096
@@ -335,7 +350,8 @@ def targets_judge():
         for test in (what_it_is_told, what_does_not_allow, who_it_must_be, which_names_it_may_allow,
                      a_repeat_is_not_judged_again,
                      equal_messages_at_a_time, a_core_that_does_not_answer, a_denial_is_known_for_a_moment, what_became_of_it,
-                     who_is_told_holds_up_nothing, a_target_for_any_name_is_shown, a_long_challenge, a_slow_one_holds_up_nobody,
+                     who_is_told_holds_up_nothing, a_target_for_any_name_is_shown,
+                     it_judges_a_renewal_before_its_window, a_long_challenge, a_slow_one_holds_up_nobody,
                      a_validator_that_is_away, strongswan_enrols, nothing_of_it_is_in_the_log):
             begin = time.monotonic()
             test(p)
