@@ -145,7 +145,7 @@ FIRST = [
     ("in a TeletexString", written(lambda t: t.encode("latin-1"), TELETEX), ISSUED),
     ("in a BMPString", written(lambda t: t.encode("utf-16be"), BMP), ISSUED),
     ("in a UniversalString", written(lambda t: t.encode("utf-32be"), UNIVERSAL), ISSUED),
-    ("in a BMPString of odd length", written(lambda t: t.encode("utf-16be") + b"\0", BMP), MESSAGE),
+    ("in a BMPString of odd length", written(lambda t: t.encode("utf-16be") + b"\0", BMP), REQUEST, "is no text"),
     ("in a BMPString with a surrogate", written(lambda t: t.encode("utf-16be") + b"\xd8\x3d", BMP), REQUEST, "is no text"),
     ("with a NUL behind it", written(lambda t: t.encode() + b"\0", UTF8), REQUEST, "is no text"),
     ("in an OCTET STRING", written(str.encode, OCTETS), REQUEST, "is no text"),
