@@ -10,17 +10,21 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/err.h>
 #include <openssl/x509.h>
 
 #include "core/base/base64.h"
+#include "core/base/clock.h"
 #include "core/base/digest.h"
 #include "protocols/bundle.h"
 #include "protocols/signed_der.h"
 
 #define COLLECT_S 600 /* how long a reply that was lost can be asked for again */
 #define KEY_HASH_SIZE 20
+#define PATIENCE_MS 2500 /* the last call may take a second more */
+#define PATIENCE_PAUSE_MS 50
 
 const char *const scep_attribute_names[SCEP_ATTRIBUTES] = {
 	"scep-message-type", "scep-transaction-id", "scep-digest", "scep-cipher",
@@ -218,6 +222,21 @@ static const struct ca_attribute *attributes(const struct scep_call *c, size_t *
 	return all;
 }
 
+/* Few clients understand "later", so a core that is slow, or was started again, is asked again: it knows the request by
+ * its transaction. Who waits has a place among those that may (struct proto_waits). */
+static int submit_patiently(struct ca_door *ca, const struct ca_submission *sub, struct ca_outcome *out)
+{
+	const struct timespec pause = { .tv_nsec = PATIENCE_PAUSE_MS * 1000000L };
+	int64_t give_up_ms = clock_mono_ms() + PATIENCE_MS;
+	int e = ca_submit(ca, sub, out);
+
+	while (e == CA_CALL_BUSY && out->retry_after_s <= 1 && !out->is_limited && clock_mono_ms() < give_up_ms) {
+		nanosleep(&pause, NULL);
+		e = ca_submit(ca, sub, out);
+	}
+	return e;
+}
+
 static int submit(struct scep_call *c, const struct enrolment *n, struct ca_outcome *out)
 {
 	const struct scep *s = c->scep;
@@ -243,7 +262,7 @@ static int submit(struct scep_call *c, const struct enrolment *n, struct ca_outc
 	sub.attributes = attributes(c, &sub.n_attributes);
 	if (e || !sub.attributes)
 		return e ? e : -ENOMEM;
-	e = ca_submit(s->ca, &sub, out);
+	e = submit_patiently(s->ca, &sub, out);
 	/* It waited, and now it arrives. Should the reply be lost, a repeat gets the same. */
 	if (!e && out->to_collect)
 		e = ca_retrieve(s->ca, sub.requester, out->id, out);
