@@ -504,7 +504,7 @@ def farthest_pair(times, typical):
 def same_times(messages, p, attack):
     """No kind of failure takes longer than any other. On a busy machine it takes more tries; a difference that is really
     there stays however many they are."""
-    n_each, rounds, bound = (10000 // len(messages) + 1, 4, 0.05) if LONG else (30, 12, 0.25)
+    n_each, rounds, bound = (10000 // len(messages) + 1, 4, 0.05) if LONG else (30, 12, 0.35)
     measures = (least, statistics.median) if LONG else (least,)
     times = {what: [] for what in messages}
     for _ in range(rounds):
