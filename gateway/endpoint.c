@@ -49,6 +49,7 @@ static int get_identity(void *state, struct buf *chain, struct buf *key)
 
 static int init_adapter(struct gateway *gw, struct gw_endpoint *e, char *why, size_t why_size)
 {
+	const char *target = conf_str(e->conf, "challenge-target");
 	struct proto_env env = {
 		.ca = e->ca,
 		.endpoint = e->mount.name,
@@ -57,6 +58,7 @@ static int init_adapter(struct gateway *gw, struct gw_endpoint *e, char *why, si
 		.data_folder = gw->folder,
 		.validator = gw->validator,
 		.waits = &gw->waits,
+		.awaits_end = target && validator_awaits_end(conf_section(gw->root, "validator"), target),
 		.identity = &e->identity,
 		.ra = e->ra,
 	};

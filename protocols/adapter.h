@@ -42,6 +42,8 @@ struct proto_env {
 	const char *path;                  /* where it is mounted, "/acme"; routes are below it */
 	const char *data_folder;           /* where the gateway keeps its state; 0700 */
 	const struct validator *validator; /* the gateway's only one; lives longer than the instance */
+	bool awaits_end;                   /* who judges its challenges must have heard of a certificate before anybody
+					    * gets it */
 	const struct proto_waits *waits;
 	const struct proto_identity *identity;
 	const struct proto_ra *ra;         /* NULL: it has not PROTO_CAP_RA */

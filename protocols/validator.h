@@ -80,7 +80,6 @@ struct notification {
 
 enum {
 	NOTIFICATION_LOST = 4,      /* the target wants to be told with the request, which came without */
-	NOTIFICATION_MISSED = 5,    /* it has not been told, and nothing waits for that */
 };
 
 #define JUDGEMENT_TIMEOUT_MAX_MS 10000
@@ -94,8 +93,8 @@ struct validator {
 	 * negative.
 	 */
 	int (*judge)(void *state, const struct judgement *what, struct buf *statement);
-	/* 0: the target knows, or does not want to; NOTIFICATION_LOST, NOTIFICATION_MISSED; JUDGEMENT_NONE,
-	 * JUDGEMENT_BUSY: it has not been told, and the certificate is not to be given out before; negative. */
+	/* 0: the target knows, or does not want to; NOTIFICATION_LOST; JUDGEMENT_NONE, JUDGEMENT_BUSY: it has not
+	 * been told; negative. */
 	int (*notify)(void *state, const struct notification *what);
 	void *state;
 };

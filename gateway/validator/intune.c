@@ -149,7 +149,7 @@ static int read_intune(struct target *t, const struct conf_section *conf, struct
 		e = target_read_secret(conf, "secret-file", &t->secret, error);
 	if (!e)
 		t->state = MOVE(i);
-	t->end = TARGET_END_AWAITED;
+	t->wants_end = true;
 	return e;
 }
 
@@ -453,5 +453,5 @@ static int notify(struct target_call *c, const struct notification *what)
 	return e == JUDGEMENT_DENIED ? JUDGEMENT_NONE : e;
 }
 
-const struct target_kind target_intune = { "intune", intune_rows, url_options, read_intune, forget_state, judge,
+const struct target_kind target_intune = { "intune", intune_rows, url_options, true, read_intune, forget_state, judge,
 					   notify };

@@ -155,7 +155,7 @@ static int notify(void *state, const struct notification *what)
 	e = ask_target(r, &call, &answer);
 	if (e)
 		return e;
-	e = answer->outcome > NOTIFICATION_MISSED ? -EIO : (int)answer->outcome;
+	e = answer->outcome > NOTIFICATION_LOST ? -EIO : (int)answer->outcome;
 	gatehouse__validator__answer__free_unpacked(answer, NULL);
 	return e;
 }

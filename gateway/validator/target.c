@@ -249,6 +249,17 @@ void targets_drop(struct targets **tp)
 	*tp = NULL;
 }
 
+bool targets_await_end(const struct conf_section *validator, const char *name)
+{
+	for (size_t i = 0; i < conf_count(validator, "targets"); i++) {
+		const struct conf_section *conf = conf_section_at(validator, "targets", i);
+
+		if (strcmp(conf_str(conf, "name"), name) == 0)
+			return find_kind(conf_module(conf))->is_end_awaited;
+	}
+	return false;
+}
+
 /* ---- asking ---- */
 
 int target_say(struct target_call *c, int outcome, const char *format, ...)
@@ -386,12 +397,12 @@ static int tell(struct target *target, CURL *curl, const struct notification *wh
 		e = target->kind->notify(&c, what);
 	atomic_fetch_sub(&target->calls, 1);
 	note(&c, what->is_issued ? "target.told-issued" : "target.told-failed", e, clock_mono_ms() - start_ms);
-	return e && target->end == TARGET_END_TOLD ? NOTIFICATION_MISSED : e;
+	return e;
 }
 
 int targets_notify(struct targets *t, CURL *curl, const struct notification *what)
 {
 	const struct place *p = find_place(t, what->endpoint);
 
-	return !p ? JUDGEMENT_NONE : p->target->end == TARGET_END_UNTOLD ? 0 : tell(p->target, curl, what);
+	return !p ? JUDGEMENT_NONE : p->target->wants_end ? tell(p->target, curl, what) : 0;
 }

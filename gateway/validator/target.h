@@ -33,6 +33,7 @@ struct target_kind {
 	const char *name;
 	const struct conf_option *rows;
 	const char *const *urls;        /* options that are URLs; ends with NULL */
+	bool is_end_awaited;            /* nobody gets a certificate of which it has not heard */
 	/* The kind's own settings. 0; -EINVAL with `error`; negative. */
 	int (*read)(struct target *t, const struct conf_section *conf, struct conf_error *error);
 	void (*drop)(struct target *t); /* its `state`; NULL: it has none */
@@ -66,11 +67,7 @@ struct target {
 	int64_t timeout_ms;
 	unsigned calls_max;
 	_Atomic unsigned calls;         /* now */
-	enum target_end {
-		TARGET_END_UNTOLD,      /* what becomes of a request is not its business */
-		TARGET_END_TOLD,        /* it is told, and nothing waits for that */
-		TARGET_END_AWAITED,     /* it must know of a certificate before anybody gets it */
-	} end;
+	bool wants_end;                 /* it is told what becomes of requests */
 	struct resolver *resolver;      /* borrowed */
 	const atomic_bool *stop;
 	/* Of kinds that have them: */
@@ -86,6 +83,9 @@ const struct conf_option *target_rows_of(const char *kind);
 
 /* Are they right, as far as the configuration alone says? 0 or -EINVAL with `error`. */
 int targets_check(const struct conf_section *validator, struct conf_error *error);
+
+/* Is that a target that must have heard of a certificate before anybody gets it? */
+bool targets_await_end(const struct conf_section *validator, const char *name);
 
 /* By `validator: targets:` and the `challenge-target` of `endpoints:`, with the files that are named there. 0; -EINVAL
  * with `error`; negative. */

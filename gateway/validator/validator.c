@@ -509,6 +509,11 @@ const struct conf_option *validator_target_rows(const char *kind)
 	return target_rows_of(kind);
 }
 
+bool validator_awaits_end(const struct conf_section *conf, const char *target)
+{
+	return targets_await_end(conf, target);
+}
+
 int validator_check_targets(const struct conf_section *conf, struct conf_error *error)
 {
 	return targets_check(conf, error);

@@ -43,6 +43,9 @@ const struct conf_option *validator_target_rows(const char *kind);
 /* What a configuration alone says of the targets in the section `validator:`. 0 or -EINVAL with `error` filled. */
 int validator_check_targets(const struct conf_section *conf, struct conf_error *error);
 
+/* Must this target of the section `validator:` have heard of a certificate before anybody gets it? */
+bool validator_awaits_end(const struct conf_section *conf, const char *target);
+
 /* The validator at the other end of `link`, which lives longer, has the window VALIDATOR_WINDOW and takes no messages
  * that were not asked for. While it is away a job counts as running: the client polls, and then it is started anew.
  * 0, -ENOMEM. */

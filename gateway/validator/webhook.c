@@ -106,7 +106,7 @@ static int read_notify(struct target *t, const struct conf_section *conf, struct
 		e = read_signing_secret(conf, "notify-secret-file", &w->secret, error);
 	if (!e) {
 		t->state = MOVE(w);
-		t->end = TARGET_END_TOLD;
+		t->wants_end = true;
 	}
 	return e;
 }
@@ -365,5 +365,5 @@ static int notify(struct target_call *c, const struct notification *what)
 
 static const char *const url_options[] = { "url", "notify-url", NULL };
 
-const struct target_kind target_webhook = { "webhook", webhook_rows, url_options, read_webhook, forget_state, judge,
-					    notify };
+const struct target_kind target_webhook = { "webhook", webhook_rows, url_options, false, read_webhook, forget_state,
+					    judge, notify };

@@ -242,10 +242,10 @@ int scep_take_judged(struct scep_call *c, struct bytes request, int e, const str
 		return told;
 	if (c->status == SCEP_SUCCESS && told == NOTIFICATION_LOST)
 		return scep_fail(c, SCEP_BAD_REQUEST, "the request is not known any more; send it again");
-	if (told == NOTIFICATION_MISSED)
-		atomic_fetch_add(&c->scep->n_missed, 1);
-	else if (c->status == SCEP_SUCCESS && told)
+	if (c->status == SCEP_SUCCESS && told && c->scep->awaits_end)
 		return hold_back(c, key, request);
+	if (told)
+		atomic_fetch_add(&c->scep->n_missed, 1);
 	memo_forget(c->scep->judged.cases, key);
 	return e;
 }

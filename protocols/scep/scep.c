@@ -188,6 +188,7 @@ static int scep_init(void **state, const struct proto_env *env, const struct con
 	s->waits = env->waits;
 	s->ra = env->ra;
 	s->judge = conf_str(conf, "challenge-target") ? env->validator : NULL;
+	s->awaits_end = env->awaits_end;
 	s->endpoint = strdup(env->endpoint);
 	s->profile = strdup(env->profile);
 	if (!s->endpoint || !s->profile)

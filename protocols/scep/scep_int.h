@@ -44,6 +44,7 @@ struct scep {
 	const struct proto_waits *waits;
 	const struct proto_ra *ra;
 	const struct validator *judge; /* asks who judges the challenges; NULL: the core does */
+	bool awaits_end;               /* he must have heard of a certificate before anybody gets it */
 	struct scep_judged judged;     /* with `judge` */
 	char *endpoint, *profile;
 	enum scep_legacy legacy;

@@ -270,6 +270,19 @@ def who_is_told_holds_up_nothing(p):
     check(not any(a.path == "/elsewhere" for a in p.target.asked), "a redirect was followed")
 
 
+def a_validator_that_stands_still(p):
+    """What was allowed before is given out: nobody waits for who has only to be told."""
+    sender, scep, validator = Sender(), Scep(p.g, HOOK), p.g.wait_role("validator")
+    check(p.status(GOOD, "hold-still.example", sender=sender, transaction=b"still").status == PENDING, "it is not held")
+    p.g.run_tool("approve", str(p.g.wait_pending("hold-still.example")["id"]), "--yes")
+    os.kill(validator, signal.SIGSTOP)
+    try:
+        reply = scep.send(sender, make_csr(sender.key, "x"), kind=CERT_POLL, transaction=b"still")
+    finally:
+        os.kill(validator, signal.SIGCONT)
+    check(reply.status == SUCCESS, f"{reply.status} {reply.fail_text}")
+
+
 def a_target_for_any_name_is_shown(p):
     """Which names it may allow must be written out, and nobody forgets that it is all of them."""
     line = f"target {TOLD}: ok, but it may allow every name (names: any)"
@@ -350,7 +363,7 @@ def targets_judge():
         for test in (what_it_is_told, what_does_not_allow, who_it_must_be, which_names_it_may_allow,
                      a_repeat_is_not_judged_again,
                      equal_messages_at_a_time, a_core_that_does_not_answer, a_denial_is_known_for_a_moment, what_became_of_it,
-                     who_is_told_holds_up_nothing, a_target_for_any_name_is_shown,
+                     who_is_told_holds_up_nothing, a_validator_that_stands_still, a_target_for_any_name_is_shown,
                      it_judges_a_renewal_before_its_window, a_long_challenge, a_slow_one_holds_up_nobody,
                      a_validator_that_is_away, strongswan_enrols, nothing_of_it_is_in_the_log):
             begin = time.monotonic()
