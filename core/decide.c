@@ -714,6 +714,9 @@ int decide_apply(struct ca *ca, struct ca_request *r, enum ca_verify_cause cause
 
 int decide_reject(struct ca *ca, struct ca_request *r, enum ca_status status, const char *reason)
 {
+	/* There is nothing that would be issued, so it says what was asked for. */
+	if (!r->n_subject && !r->subject_text)
+		r->subject_text = r->csr.subject_text;
 	resolve(r, status, reason);
 	request_note(r, "core", "error status=%s reason=\"%s\"", ca_status_word(status), request_quote(r, reason));
 	return store_result(ca, r, 0, CA_ACTION_REJECT, 0);

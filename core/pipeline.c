@@ -361,14 +361,14 @@ static int read_request(struct ca *ca, struct ca_request *r, struct bytes der, c
 	bool is_judged = ca_evidence_is_credential(r->evidence);
 	int e = is_judged ? (int)r->status : csr_parse(&r->csr, r->arena, der, why);
 
+	if (r->csr.spki.len && digest_sha256(r->csr.spki, r->spki_hash))
+		return -EIO;
 	if (!e)
 		e = decide_check_key(ca, r, why);
 	if (!e)
 		e = request_form_check(core_find_profile(ca->core, r->profile), &r->csr, why);
 	if (!e && !is_judged)
 		e = compare_names(r, why);
-	if (!e)
-		e = digest_sha256(r->csr.spki, r->spki_hash);
 	if (!e)
 		e = decide_check_blocked(ca, r, why);
 	for (size_t i = 0; !e && i < r->csr.n_extensions; i++) {

@@ -423,6 +423,19 @@ static void note_shown(const struct judging *j)
 	r->is_credential_over |= second->is_over;
 }
 
+/* Whoever looks at what was refused wants to know who asked for what. Nothing of it is proven. */
+static int keep_asked(struct ca_request *r)
+{
+	const struct csr *csr = &r->csr;
+
+	r->n_names = 0;
+	r->names = arena_alloc(r->arena, (csr->n_names + 1) * sizeof(*r->names));
+	for (size_t i = 0; r->names && i < csr->n_names; i++)
+		r->names[r->n_names++] = (struct ca_name){ csr->names[i].kind, csr->names[i].value, CA_EVIDENCE_NONE,
+							   "asked for, proven by nothing" };
+	return r->names ? 0 : -ENOMEM;
+}
+
 int prove_by_credential(struct ca *ca, const struct ca_submission *s, struct ca_request *r,
 			char why[static CA_REASON_SIZE], unsigned *pause_s)
 {
@@ -442,7 +455,7 @@ int prove_by_credential(struct ca *ca, const struct ca_submission *s, struct ca_
 	if (e < 0)
 		return e;
 	r->status = (enum ca_status)e;
-	return 0;
+	return r->status ? keep_asked(r) : 0;
 }
 
 int prove_as_asked(struct ca *ca, const struct ca_submission *s, struct ca_request *r, char why[static CA_REASON_SIZE])

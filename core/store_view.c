@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "core/base/digest.h"
 #include "core/base/own.h"
 #include "core/store_view_int.h"
 
@@ -37,6 +38,16 @@ static ProtobufCBinaryData blob(struct arena *arena, struct db_rows *rows, int c
 	return (ProtobufCBinaryData){ .len = copy.ptr ? copy.len : 0, .data = (uint8_t *)copy.ptr };
 }
 
+/* Octets that are all 0 stand for a digest of nothing: of a key or template that a refused request has not. */
+static ProtobufCBinaryData digest(struct arena *arena, struct db_rows *rows, int column)
+{
+	static const uint8_t none[SHA256_SIZE];
+
+	if (bytes_equal(db_col_blob(rows, column), bytes_of(none, sizeof(none))))
+		return (ProtobufCBinaryData){ 0 };
+	return blob(arena, rows, column);
+}
+
 Request *view_read_request(struct arena *arena, struct db_rows *rows, int first)
 {
 	Request *q = arena_alloc(arena, sizeof(*q));
@@ -53,7 +64,7 @@ Request *view_read_request(struct arena *arena, struct db_rows *rows, int first)
 	q->requester = text(arena, rows, first + 6);
 	q->source = text(arena, rows, first + 7);
 	q->subject = text(arena, rows, first + 8);
-	q->digest = blob(arena, rows, first + 9);
+	q->digest = digest(arena, rows, first + 9);
 	q->submitted_ms = db_col_int(rows, first + 10);
 	q->first_seen_ms = db_col_int(rows, first + 11);
 	q->resolved_ms = db_col_int(rows, first + 12);
@@ -62,7 +73,7 @@ Request *view_read_request(struct arena *arena, struct db_rows *rows, int first)
 	q->status = (char *)ca_status_word((enum ca_status)db_col_int(rows, first + 15));
 	q->serial = blob(arena, rows, first + 16);
 	q->version = db_col_int(rows, first + 17);
-	q->key_hash = blob(arena, rows, first + 18);
+	q->key_hash = digest(arena, rows, first + 18);
 	q->is_edited = db_col_int(rows, first + 19) != 0;
 	q->approvals_needed = (uint32_t)db_col_int(rows, first + 20);
 	q->approvals = (uint32_t)db_col_int(rows, first + 21);

@@ -65,8 +65,10 @@ void requests_add_template(cJSON *o, const Detail *d)
 	cJSON_AddStringToObject(o, "asked_subject", d->asked_subject);
 	cJSON_AddStringToObject(o, "key_type", d->key_type);
 	cJSON_AddNumberToObject(o, "key_bits", d->key_bits);
-	cJSON_AddStringToObject(o, "not_before", print_time_s(d->not_before_s));
-	cJSON_AddStringToObject(o, "not_after", print_time_s(d->not_after_s));
+	if (d->not_after_s) {
+		cJSON_AddStringToObject(o, "not_before", print_time_s(d->not_before_s));
+		cJSON_AddStringToObject(o, "not_after", print_time_s(d->not_after_s));
+	}
 	list = cJSON_AddArrayToObject(o, "identifiers");
 	for (size_t i = 0; i < d->n_names; i++) {
 		cJSON *n = cJSON_CreateObject();
@@ -165,12 +167,14 @@ static void print_differences(struct ctl *ctl, const Detail *d, bool with_the_sa
 	static const char *const headings[] = { "", "", "REQUESTED", "TO BE ISSUED", "BECAUSE OF", NULL };
 	struct print_table *t = print_table_new(ctl, headings);
 	const Request *q = d->request;
+	bool is_refused = q->state == CA_STATE_ERROR && !d->not_after_s; /* before anything was made of it */
 
-	if (with_the_same && !differs(d, "subject", NULL))
-		add_difference(t, "subject", q->subject, q->subject, "");
+	if (with_the_same && !differs(d, "subject", NULL) && (*q->subject || !is_refused))
+		add_difference(t, "subject", q->subject, is_refused ? "" : q->subject, "");
 	for (size_t i = 0; with_the_same && i < d->n_names; i++)
 		if (!differs(d, "name", d->names[i]->text))
-			add_difference(t, "name", d->names[i]->text, d->names[i]->text, d->names[i]->evidence);
+			add_difference(t, "name", d->names[i]->text, is_refused ? "" : d->names[i]->text,
+				       d->names[i]->evidence);
 	for (size_t i = 0; i < d->n_differences; i++)
 		add_difference(t, d->differences[i]->what, d->differences[i]->requested, d->differences[i]->issued,
 			       d->differences[i]->why);
@@ -194,10 +198,12 @@ void requests_show_template(struct ctl *ctl, const Detail *d)
 	       q->source[0] ? print_text(q->source) : "-");
 	field("requester", print_text(q->requester));
 	printf("%-12s %s, profile %s\n", "ca", print_text(q->ca), print_text(q->profile));
-	printf("%-12s %s %u bits%s\n", "key", print_text(d->key_type), d->key_bits,
-	       q->key_hash.len ? "" : ", made for the client when it collects");
+	if (d->key_type[0])
+		printf("%-12s %s %u bits%s\n", "key", print_text(d->key_type), d->key_bits,
+		       q->key_hash.len ? "" : ", made for the client when it collects");
 	field("key hash", print_hex(q->key_hash));
-	printf("%-12s %s to %s\n", "validity", print_time_s(d->not_before_s), print_time_s(d->not_after_s));
+	if (d->not_after_s)
+		printf("%-12s %s to %s\n", "validity", print_time_s(d->not_before_s), print_time_s(d->not_after_s));
 	for (size_t i = 0; i < d->n_attributes; i++)
 		printf("%-12s %s: %s\n", i ? "" : "attributes", print_text(d->attributes[i]->name),
 		       print_text(d->attributes[i]->value));

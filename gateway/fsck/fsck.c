@@ -73,7 +73,7 @@ static const struct {
 	{ "evidence", "SELECT 'request ' || id || ' came without evidence' FROM requests WHERE evidence=0 AND"
 		      " " OURS },
 	{ "evidence", "SELECT 'a name of request ' || request_id || ' has no evidence: ' || value FROM names"
-		      " JOIN requests ON id=request_id WHERE names.evidence=0 AND " OURS },
+		      " JOIN requests ON id=request_id WHERE names.evidence=0 AND state<>30 AND " OURS },
 	/* What is purged is not counted any more, so there may be fewer than were used. */
 	{ "credentials", "SELECT 'credential ' || c.id || ' was used ' || used || ' times, by ' || count(r.id) ||"
 			 " ' requests' FROM credentials c JOIN requests r ON c.id IN (r.credential_id, r.also_id)"

@@ -139,6 +139,18 @@ def as_old_clients_write(g, password):
 
 # ---- who asks ----
 
+def what_was_refused_is_shown(g, name):
+    """Whose device it was, and not the validity and digests of nothing."""
+    row = g.tool_json("list", "state = error")["requests"][0]
+    check((row["subject"], row["names"]) == (f"CN={name}", [name]), str(row))
+    shown = g.tool_json("show", str(row["id"]))["request"]
+    check(shown["identifiers"] == [{"name": f"dns:{name}", "evidence": "asked for, proven by nothing"}], str(shown))
+    check(shown["key_hash"] and "not_after" not in shown, str(shown))
+    text = g.run_tool("show", str(row["id"])).stdout
+    check(f"CN={name}" in text and f"dns:{name}" in text, text)
+    check("0000000000" not in text and "1970" not in text, text)
+
+
 def who_may_ask(g, password):
     est = Est(g)
     der = make_csr(new_key(), "who.example.com", ["who.example.com"])
@@ -164,6 +176,7 @@ def who_may_ask(g, password):
     check(other.serial_number != first.serial_number, "a request of somebody else is another one")
     reply = est.enroll(make_csr(new_key(), "who.example.org", ["who.example.org"]), headers=basic("dev", password))
     check(reply.status == 403 and b"who.example.org" in reply.body, f"{reply.status} {reply.body}")
+    what_was_refused_is_shown(g, "who.example.org")
     two = raw(g, b"POST /.well-known/est/simpleenroll HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer a\r\n"
                  b"Authorization: Bearer b\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
     check(two.startswith(b"HTTP/1.1 400 "), repr(two[:200]))
