@@ -6,6 +6,10 @@
 
 #include "core/issue.h"
 
+/* For sentences. The table stands in core/issue_words.c, for users in gatehouse.yaml(5). */
+#define SUBJECT_COMPONENTS \
+	"CN, O, OU, C, ST, L, serialNumber, emailAddress, DC, UID, unstructuredName and unstructuredAddress"
+
 struct subject_component {
 	const char *word;
 	struct bytes oid; /* content of the OID */

@@ -23,6 +23,12 @@ static const struct subject_component components[] = {
 	{ "L", BYTES("\x55\x04\x07"), 0x0c, 128 },
 	{ "serialNumber", BYTES("\x55\x04\x05"), 0x13, 64 },
 	{ "emailAddress", BYTES("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x01"), 0x16, 255 },
+	/* RFC 4519 2.4: one label of a domain, so there are several; in an IA5String, as RFC 5280 A.1 has it. */
+	{ "DC", BYTES("\x09\x92\x26\x89\x93\xf2\x2c\x64\x01\x19"), 0x16, 63 },
+	{ "UID", BYTES("\x09\x92\x26\x89\x93\xf2\x2c\x64\x01\x01"), 0x0c, 256 },
+	/* RFC 2985 5.4.1 wants an IA5String for the name where that will do; routers have their host name in it. */
+	{ "unstructuredName", BYTES("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x02"), 0x16, 255 },
+	{ "unstructuredAddress", BYTES("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x08"), 0x0c, 255 },
 };
 
 const struct subject_component *issue_subject_component(const char *word)

@@ -42,8 +42,7 @@ static int add_part(struct name_scope *scope, struct arena *arena, const char *l
 		return -ENOMEM;
 	component = issue_subject_component(word);
 	if (!component)
-		return refuse(why, line, "begins with no component of a subject; there are CN, O, OU, C, ST, L, "
-					 "serialNumber and emailAddress");
+		return refuse(why, line, "begins with no component of a subject; there are " SUBJECT_COMPONENTS);
 	if (!equal[1])
 		return refuse(why, line, "allows no value");
 	*part = (struct scope_part){ component->word, arena_strdup(arena, equal + 1) };

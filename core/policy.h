@@ -74,8 +74,9 @@ bool ca_policy_is_renewal(const struct ca_policy_view *v);
 /* Changes. 0; -EPERM when the change is not allowed (nothing changed); -EINVAL for a malformed value or a view that is
  * no longer valid; -ENOMEM. */
 
-/* Set a subject component: "CN", "O", "OU", "C", "ST", "L", "serialNumber", "emailAddress". UTF-8 within the upper
- * bounds of RFC 5280 A.1; a CN must be one of the proven names. An empty value removes it. */
+/* Set a subject component: "CN", "O", "OU", "C", "ST", "L", "serialNumber", "emailAddress", "DC", "UID",
+ * "unstructuredName", "unstructuredAddress". UTF-8 within the upper bounds of RFC 5280 A.1; a CN must be one of the
+ * proven names. Of a component that stands there more than once it is the first; an empty value removes all. */
 int ca_policy_set_subject(struct ca_policy_view *v, const char *component, const char *value);
 
 /* Validity only narrows: not later than what is set, the profile's lifetime and the CA's own end; and the mirror. */

@@ -143,6 +143,16 @@ static bool is_proven(const struct ca_request *r, const char *value)
 	return false;
 }
 
+static void remove_subject(struct ca_request *r, const char *component)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < r->n_subject; i++)
+		if (strcmp(r->subject[i].component, component) != 0)
+			r->subject[kept++] = r->subject[i];
+	r->n_subject = kept;
+}
+
 int ca_policy_set_subject(struct ca_policy_view *v, const char *component, const char *value)
 {
 	struct ca_request *r = v->r;
@@ -151,13 +161,12 @@ int ca_policy_set_subject(struct ca_policy_view *v, const char *component, const
 
 	if (!r)
 		return -EINVAL;
-	while (i < r->n_subject && strcmp(r->subject[i].component, component) != 0)
-		i++;
 	if (!*value) {
-		if (i < r->n_subject)
-			memmove(&r->subject[i], &r->subject[i + 1], (--r->n_subject - i) * sizeof(*r->subject));
+		remove_subject(r, component);
 		return 0;
 	}
+	while (i < r->n_subject && strcmp(r->subject[i].component, component) != 0)
+		i++;
 	if (subject_part_check(component, value) || i == REQUEST_SUBJECT_MAX)
 		return -EINVAL;
 	if (strcmp(component, "CN") == 0 && !is_proven(r, value))

@@ -28,7 +28,7 @@ struct judging {
 
 static int refuse(char *why, const char *before, const char *name, const char *behind)
 {
-	char shown[128];
+	char shown[96];
 
 	log_escape(name, shown, sizeof(shown));
 	snprintf(why, CA_REASON_SIZE, "%s%s%s", before, shown, behind);
@@ -196,18 +196,46 @@ static int take_common_name(const struct judging *j, const struct csr_part *part
 	return refuse_name(j->why, "the credential does not prove the common name ", part->value);
 }
 
+/* It is no name of the SAN, but who reads one there takes it for a host's or a person's. */
+static bool is_part_bound(const struct judging *j, const char *word, const char *value)
+{
+	char name[DNS_NAME_SIZE];
+
+	if (strcmp(word, "emailAddress") == 0)
+		return is_bound(j, CA_NAME_EMAIL, value);
+	if (strcmp(word, "UID") != 0 && strncmp(word, "unstructured", strlen("unstructured")) != 0)
+		return true;
+	return is_common_name_bound(j, alt_kind(j->proofs[0], value, name), value, name);
+}
+
+/* Which component, and what to do: it is the client's configuration that has it, or the administrator's scope. */
+static int refuse_part(const struct judging *j, const struct csr_part *part)
+{
+	const struct subject_component *c = issue_subject_component_of(part->oid);
+	char type[CSR_TYPE_SIZE], before[72];
+
+	if (!c) {
+		csr_print_type(part, type);
+		return refuse(j->why, "the subject has the component ", type,
+			      ", which this CA writes into no certificate; leave it out of the request");
+	}
+	if (subject_part_check(c->word, part->value)) {
+		snprintf(before, sizeof(before), "the subject has a malformed or too long %s: ", c->word);
+		return refuse(j->why, before, part->value, "");
+	}
+	snprintf(before, sizeof(before), "the credential does not prove %s=", c->word);
+	return refuse(j->why, before, part->value, " of the subject; ask without it, or by a scope that has it");
+}
+
 static int take_part(const struct judging *j, const struct csr_part *part)
 {
 	const struct subject_component *c = issue_subject_component_of(part->oid);
 
-	if (!c)
-		return refuse(j->why, "the subject has a component that this CA writes into no certificate: ",
-			      part->value, "");
-	if (subject_part_check(c->word, part->value))
-		return refuse(j->why, "the subject has a value that is too long or malformed: ", part->value, "");
+	if (!c || subject_part_check(c->word, part->value))
+		return refuse_part(j, part);
 	if (strcmp(c->word, "CN") == 0)
 		return take_common_name(j, part);
-	if (strcmp(c->word, "emailAddress") == 0 && !is_bound(j, CA_NAME_EMAIL, part->value))
+	if (!is_part_bound(j, c->word, part->value))
 		return refuse(j->why, "this intermediary may not ask for ", part->value, "");
 	for (size_t i = 0; i < j->n; i++)
 		if (proves_part(j->proofs[i], c->word, part)) {
@@ -216,7 +244,7 @@ static int take_part(const struct judging *j, const struct csr_part *part)
 		}
 	if (leave_to_officers(j))
 		return 0;
-	return refuse(j->why, "the credential does not prove ", part->value, " of the subject");
+	return refuse_part(j, part);
 }
 
 static int take_names(const struct judging *j)
@@ -287,8 +315,8 @@ static int begin_renewal(const struct judging *j)
 	struct ca_request *r = j->r;
 	int e = has_same_names(&r->csr, j->renewed->own) ?
 			check_renewal_key(j) :
-			refuse(j->why, "subject and names of a renewal are those of the certificate; others are asked "
-				       "for with the attribute ChangeSubjectName", "", "");
+			refuse(j->why, "subject and names of a renewal are those of the certificate; ask anew for others, "
+				       "or, where clients renew by EST, with the attribute ChangeSubjectName", "", "");
 
 	if (!e)
 		e = note_renewal(j);

@@ -13,7 +13,7 @@
 #include "core/x509/csr.h"
 
 #define REQUEST_EXTENSIONS_MAX 48
-#define REQUEST_SUBJECT_MAX 8
+#define REQUEST_SUBJECT_MAX 16
 
 /* One stored line of the timeline. */
 struct timeline_line {

@@ -38,8 +38,8 @@ static int check_subject_options(const struct conf_section *conf, struct conf_er
 
 		if (!w.component)
 			return conf_refuse_at(conf, SUBJECT, i, error,
-					      "'%s' begins with no component of a subject: CN, O, OU, C, ST, L, "
-					      "serialNumber or emailAddress", conf_str_at(conf, SUBJECT, i));
+					      "'%s' begins with no component of a subject; there are "
+					      SUBJECT_COMPONENTS, conf_str_at(conf, SUBJECT, i));
 		if (w.value && subject_part_check(w.component->word, w.value))
 			return conf_refuse_at(conf, SUBJECT, i, error, "'%s' is no value of %s", w.value,
 					      w.component->word);

@@ -13,6 +13,7 @@
 #include <idn2.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/objects.h>
 #include <openssl/x509.h>
 
 #include "core/base/own.h"
@@ -261,6 +262,19 @@ static int read_extension_request(struct csr *csr, struct arena *arena, struct b
 	return 0;
 }
 
+void csr_print_type(const struct csr_part *part, char out[static CSR_TYPE_SIZE])
+{
+	char dotted[64] = "?";
+	int nid;
+
+	(void)der_oid_print(part->oid, dotted, sizeof(dotted));
+	nid = OBJ_txt2nid(dotted);
+	if (nid == NID_undef)
+		snprintf(out, CSR_TYPE_SIZE, "%s", dotted);
+	else
+		snprintf(out, CSR_TYPE_SIZE, "%.40s (%s)", OBJ_nid2sn(nid), dotted);
+}
+
 bool csr_has_attribute(const struct csr *csr, const char *oid)
 {
 	struct bytes rest = csr->attributes, attribute, type;
@@ -313,8 +327,10 @@ static int read_subject(struct csr *csr, struct arena *arena, struct bytes rdns,
 	while (rdns.len) {
 		struct bytes set, pair;
 
-		if (der_expect(&rdns, DER_SET, &set) || set.len == 0 || ++n > 32)
+		if (der_expect(&rdns, DER_SET, &set) || set.len == 0)
 			return REFUSE_SHAPE("has a malformed subject");
+		if (++n > CSR_PARTS_MAX)
+			return REFUSE_SHAPE("has a subject of too many parts");
 		while (set.len) {
 			int e = der_expect(&set, DER_SEQUENCE, &pair);
 

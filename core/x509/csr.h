@@ -61,6 +61,11 @@ int csr_parse(struct csr *out, struct arena *arena, struct bytes der, char why[s
  * and digest are not filled; of what is wanted instead they are. */
 int csr_reread(struct csr *out, struct arena *arena, struct bytes der, char why[static CA_REASON_SIZE]);
 
+#define CSR_TYPE_SIZE 112
+
+/* What a component is, as libcrypto calls it and as a dotted OID: "street (2.5.4.9)". */
+void csr_print_type(const struct csr_part *part, char out[static CSR_TYPE_SIZE]);
+
 /* Has it an attribute (RFC 2986 4.1) of this type, a dotted OID, whatever its values are? */
 bool csr_has_attribute(const struct csr *csr, const char *oid);
 

@@ -76,6 +76,7 @@ static const struct {
 } components[] = {
 	{ "O", 64 },  { "OU", 64 },           { "C", 2 },             { "ST", 128 },
 	{ "L", 128 }, { "serialNumber", 64 }, { "emailAddress", 255 },
+	{ "DC", 63 }, { "UID", 256 },         { "unstructuredName", 255 }, { "unstructuredAddress", 255 },
 };
 
 static enum ca_verdict_kind verdict_of(const char *word)
@@ -269,8 +270,8 @@ static int check_component(const struct conf_section *conf, size_t at, struct co
 			break;
 	if (i == sizeof(components) / sizeof(components[0]))
 		return conf_refuse_at(conf, "subject", at, error,
-				      "unknown subject component '%s'; known are CN, O, OU, C, ST, L, serialNumber "
-				      "and emailAddress", name);
+				      "unknown subject component '%s'; known are CN, O, OU, C, ST, L, serialNumber, "
+				      "emailAddress, DC, UID, unstructuredName and unstructuredAddress", name);
 	if (length > components[i].max)
 		return conf_refuse_at(conf, "subject", at, error, "%s is longer than %zu characters", name,
 				      components[i].max);

@@ -119,7 +119,8 @@ static unsigned string_type(const char *oid)
 	static const struct {
 		const char *oid;
 		unsigned tag;
-	} types[] = { { "2.5.4.6", 0x13 }, { "2.5.4.5", 0x13 }, { "1.2.840.113549.1.9.1", 0x16 } };
+	} types[] = { { "2.5.4.6", 0x13 }, { "2.5.4.5", 0x13 }, { "1.2.840.113549.1.9.1", 0x16 },
+		    { "1.2.840.113549.1.9.2", 0x16 }, { "0.9.2342.19200300.100.1.25", 0x16 } };
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
 		if (strcmp(types[i].oid, oid) == 0)

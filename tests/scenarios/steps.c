@@ -64,7 +64,9 @@ static void put_subject(struct scenario *s, const char *text, unsigned string_ta
 	static const struct {
 		const char *word, *oid;
 	} oids[] = { { "CN", "2.5.4.3" }, { "O", "2.5.4.10" }, { "OU", "2.5.4.11" }, { "serialNumber", "2.5.4.5" },
-		     { "street", "2.5.4.9" } };
+		     { "street", "2.5.4.9" }, { "DC", "0.9.2342.19200300.100.1.25" },
+		     { "UID", "0.9.2342.19200300.100.1.1" }, { "unstructuredName", "1.2.840.113549.1.9.2" },
+		     { "unstructuredAddress", "1.2.840.113549.1.9.8" } };
 	OWNED_STR copy = strdup(text);
 	char *rest = copy;
 

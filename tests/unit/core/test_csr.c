@@ -429,6 +429,23 @@ static void counts_names_before_it_reads_them(void **state)
 	assert_int_equal(gate_san(buf_bytes(&names)), CA_STATUS_BAD_REQUEST);
 }
 
+static void counts_the_parts_of_a_subject(void **state)
+{
+	OWNED_BUF pair = BUF_INIT(256);
+	OWNED_BUF sequence = BUF_INIT(256);
+	OWNED_BUF rdns = BUF_INIT(4096);
+
+	csr_put_oid(&pair, "2.5.4.11");
+	csr_put(&pair, 0x0c, bytes_of_str("unit"));
+	csr_put(&sequence, DER_SEQUENCE, buf_bytes(&pair));
+	for (int i = 0; i < CSR_PARTS_MAX; i++)
+		csr_put(&rdns, DER_SET, buf_bytes(&sequence));
+	assert_int_equal(gate_spec(&(struct csr_spec){ .subject = buf_bytes(&rdns) }), 0);
+	csr_put(&rdns, DER_SET, buf_bytes(&sequence));
+	assert_int_equal(gate_spec(&(struct csr_spec){ .subject = buf_bytes(&rdns) }), CA_STATUS_BAD_REQUEST);
+	assert_non_null(strstr(why, "too many parts"));
+}
+
 static void refuses_other_string_types_and_a_second_common_name(void **state)
 {
 	static const unsigned bad[] = { 0x14, 0x1e, 0x1c, 0x04, 0x12 }; /* T61, BMP, Universal, octets, Numeric */
@@ -490,6 +507,7 @@ int main(void)
 		cmocka_unit_test(refuses_rsa_numbers_with_a_small_factor),
 		cmocka_unit_test(refuses_points_that_are_on_no_curve),
 		cmocka_unit_test(counts_names_before_it_reads_them),
+		cmocka_unit_test(counts_the_parts_of_a_subject),
 		cmocka_unit_test(refuses_other_string_types_and_a_second_common_name),
 		cmocka_unit_test(dns_names_are_normalised_in_place),
 	};

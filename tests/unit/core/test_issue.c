@@ -208,7 +208,8 @@ static void subject_components_keep_their_upper_bounds(void **state)
 		const char *component;
 		size_t max;
 	} bounds[] = { { "CN", 64 }, { "O", 64 }, { "OU", 64 }, { "ST", 128 }, { "L", 128 }, { "serialNumber", 64 },
-		       { "emailAddress", 255 } };
+		       { "emailAddress", 255 }, { "DC", 63 }, { "UID", 256 }, { "unstructuredName", 255 },
+		       { "unstructuredAddress", 255 } };
 	char text[600];
 
 	for (size_t i = 0; i < sizeof(bounds) / sizeof(*bounds); i++) {

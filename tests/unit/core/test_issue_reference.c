@@ -83,6 +83,8 @@ static void choose_subject(struct issue_plan *plan, struct material *m)
 		{ "OU", "Networks" },	 { "C", "CH" },				 { "ST", "Z\xc3\xbcrich" },
 		{ "L", "Bern" },	 { "serialNumber", "SN 0815/47-11" },	 { "emailAddress", "a@b.example" },
 		{ "O", "1234567890123456789012345678901234567890123456789012345678901234" },
+		{ "DC", "example" },	 { "UID", "\xc3\xa4 7" },	 { "unstructuredName", "r1.a.example" },
+		{ "unstructuredAddress", "192.0.2.1" },
 	};
 
 	plan->subject = m->subject;

@@ -23,24 +23,23 @@ static void X509_drop(X509 **c)
 static const struct {
 	const char *word;
 	int nid;
+	int type; /* MBSTRING_UTF8: libcrypto picks PrintableString or IA5String where X.520 wants it */
 } components[] = {
-	{ "CN", NID_commonName },
-	{ "O", NID_organizationName },
-	{ "OU", NID_organizationalUnitName },
-	{ "C", NID_countryName },
-	{ "ST", NID_stateOrProvinceName },
-	{ "L", NID_localityName },
-	{ "serialNumber", NID_serialNumber },
-	{ "emailAddress", NID_pkcs9_emailAddress },
+	{ "CN", NID_commonName, MBSTRING_UTF8 },
+	{ "O", NID_organizationName, MBSTRING_UTF8 },
+	{ "OU", NID_organizationalUnitName, MBSTRING_UTF8 },
+	{ "C", NID_countryName, MBSTRING_UTF8 },
+	{ "ST", NID_stateOrProvinceName, MBSTRING_UTF8 },
+	{ "L", NID_localityName, MBSTRING_UTF8 },
+	{ "serialNumber", NID_serialNumber, MBSTRING_UTF8 },
+	{ "emailAddress", NID_pkcs9_emailAddress, MBSTRING_UTF8 },
+	{ "DC", NID_domainComponent, MBSTRING_UTF8 },
+	{ "UID", NID_userId, MBSTRING_UTF8 },
+	{ "unstructuredName", NID_pkcs9_unstructuredName, V_ASN1_IA5STRING }, /* RFC 2985: two are allowed */
+	{ "unstructuredAddress", NID_pkcs9_unstructuredAddress, MBSTRING_UTF8 },
 };
 
-static int component_nid(const char *word)
-{
-	for (size_t i = 0; i < sizeof(components) / sizeof(*components); i++)
-		if (strcmp(components[i].word, word) == 0)
-			return components[i].nid;
-	return NID_undef;
-}
+#define N_COMPONENTS (sizeof(components) / sizeof(*components))
 
 static const struct {
 	const char *word;
@@ -80,11 +79,13 @@ static int set_subject(X509 *cert, const struct subject_part *parts, size_t n)
 	X509_NAME *name = X509_get_subject_name(cert);
 
 	for (size_t i = 0; i < n; i++) {
-		int nid = component_nid(parts[i].component);
+		size_t at = 0;
 
-		/* -1, MBSTRING_UTF8: libcrypto picks PrintableString where X.520 wants it (C, serialNumber). */
-		if (nid == NID_undef || !X509_NAME_add_entry_by_NID(name, nid, MBSTRING_UTF8,
-								    (const unsigned char *)parts[i].value, -1, -1, 0))
+		while (at < N_COMPONENTS && strcmp(components[at].word, parts[i].component) != 0)
+			at++;
+		if (at == N_COMPONENTS ||
+		    !X509_NAME_add_entry_by_NID(name, components[at].nid, components[at].type,
+						(const unsigned char *)parts[i].value, -1, -1, 0))
 			return -EINVAL;
 	}
 	return 0;

@@ -86,8 +86,8 @@ static void refuses_wrong_changes(void **state)
 	}
 	refuse("then: issue, set: {disable: ['1']}", "t.yaml:3:44: '1' is not an OID such as 1.3.6.1.5.5.7.1.24");
 	refuse("then: issue, set: {subject: {X: a}}",
-	       "t.yaml:3:47: unknown subject component 'X'; known are CN, O, OU, C, ST, L, serialNumber and "
-	       "emailAddress");
+	       "t.yaml:3:47: unknown subject component 'X'; known are CN, O, OU, C, ST, L, serialNumber, "
+	       "emailAddress, DC, UID, unstructuredName and unstructuredAddress");
 	refuse("then: issue, set: {subject: {CN: a.example}}",
 	       "t.yaml:3:48: CN is either first-name, the first proven DNS name, or empty");
 	refuse("then: issue, set: {subject: {C: GER}}", "t.yaml:3:47: C is longer than 2 characters");
