@@ -1,12 +1,17 @@
 #!/usr/bin/python3
-"""Static challenges of SCEP, which many devices know: how one is made, told of, used, found and ended."""
+"""Challenges of SCEP: static ones, which many devices know, and what is in the subject of a request."""
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.name import _ASN1Type
+from cryptography.x509.oid import AttributeOID, NameOID
 
 from gatehouse import check, gatehouse, main
 from scep_client import add_scep
-from scep_raw import BAD_REQUEST, FAILURE, SUCCESS, Scep, Sender, make_csr, new_key
+from scep_raw import BAD_REQUEST, FAILURE, RENEWAL_REQ, SUCCESS, Scep, Sender, make_csr, new_key
 
 UPN = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")
+UNSTRUCTURED_NAME = x509.ObjectIdentifier("1.2.840.113549.1.9.2")
 
 
 def create(g, *words, code=0):
@@ -83,11 +88,37 @@ def principal_names(g, scep):
     check(len(g.tool_json("list", "san=upn:alice@corp.example")["requests"]) == 2, "the filter finds both")
 
 
+def router_csr(key, text, challenge=None):
+    """As a Cisco router makes it that was told no `fqdn none`: its host name is in the subject."""
+    subject = x509.Name([x509.NameAttribute(UNSTRUCTURED_NAME, text, _ASN1Type.IA5String),
+                         x509.NameAttribute(NameOID.COMMON_NAME, text)])
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    if challenge:
+        builder = builder.add_attribute(AttributeOID.CHALLENGE_PASSWORD, challenge.encode())
+    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def a_router_has_its_host_name_in_the_subject(g, scep):
+    text, sender = "router1.example", Sender()
+    reply = scep.send(sender, router_csr(sender.key, text, create(g, "--scope", text)[0]["challenge"]))
+    check(reply.fail_text.startswith(f"the credential does not prove unstructuredName={text} of the subject"), reply.fail_text)
+    made, _ = create(g, "--scope", text, "--scope", "unstructuredName=*.example")
+    reply = scep.send(sender, router_csr(sender.key, text, made["challenge"]))
+    router = Sender(sender.key, reply.certificates(sender)[0])
+    subject = {part.oid: part.value for part in router.certificate.subject}
+    check(subject == {UNSTRUCTURED_NAME: text, NameOID.COMMON_NAME: text}, str(subject))
+    key = new_key()
+    reply = scep.send(router, router_csr(key, text), kind=RENEWAL_REQ)
+    check(reply.certificates(router)[0].subject == router.certificate.subject, "it has another subject")
+    reply = scep.send(router, make_csr(new_key(), text), kind=RENEWAL_REQ)
+    check(reply.status == FAILURE and "ask anew for others" in reply.fail_text, f"{reply.status} {reply.fail_text}")
+
+
 def static_challenges():
     with gatehouse(lambda g: add_scep(g, {"scep": ""})) as g:
         scep = Scep(g, "scep")
         for test in (one_without_end, one_of_them_is_enough_to_warn, long_ones_are_looked_at,
-                     principal_names):
+                     principal_names, a_router_has_its_host_name_in_the_subject):
             test(g, scep)
 
 
