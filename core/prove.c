@@ -315,8 +315,9 @@ static int begin_renewal(const struct judging *j)
 	struct ca_request *r = j->r;
 	int e = has_same_names(&r->csr, j->renewed->own) ?
 			check_renewal_key(j) :
-			refuse(j->why, "subject and names of a renewal are those of the certificate; ask anew for others, "
-				       "or, where clients renew by EST, with the attribute ChangeSubjectName", "", "");
+			refuse(j->why, "subject and names of a renewal are those of the certificate; ask anew for "
+				       "others, or, where clients renew by EST, with the attribute ChangeSubjectName",
+			       "", "");
 
 	if (!e)
 		e = note_renewal(j);
