@@ -31,6 +31,17 @@ int proto_attributes_read(struct proto_attributes *out, const struct conf_sectio
 	return 0;
 }
 
+int proto_attributes_check(const struct conf_section *conf, char *why, size_t why_size)
+{
+	struct proto_attributes a;
+	int e;
+
+	snprintf(why, why_size, "no memory");
+	e = proto_attributes_read(&a, conf, why, why_size);
+	proto_attributes_fini(&a);
+	return e;
+}
+
 void proto_attributes_fini(struct proto_attributes *a)
 {
 	for (size_t i = 0; i < a->n; i++) {

@@ -15,4 +15,7 @@ struct proto_attributes {
 /* 0; -EINVAL with a sentence in `why`: one is named as what only the adapter knows (ca_attribute_is_observed());
  * -ENOMEM. To be let go in any case. */
 int proto_attributes_read(struct proto_attributes *out, const struct conf_section *conf, char *why, size_t why_size);
+
+/* What it would say: the call `check` of an adapter that has nothing else to look at (protocols/adapter.h). */
+int proto_attributes_check(const struct conf_section *conf, char *why, size_t why_size);
 void proto_attributes_fini(struct proto_attributes *a);

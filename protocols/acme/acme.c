@@ -396,6 +396,7 @@ const struct proto_adapter proto_acme = {
 	.caps = PROTO_CAP_PENDING,
 	.body_max = ACME_BODY_MAX,
 	.options = acme_options,
+	.check = proto_attributes_check,
 	.routes = acme_routes,
 	.init = acme_init,
 	.fini = acme_fini,

@@ -152,7 +152,10 @@ static int scep_check(const struct conf_section *conf, char *why, size_t why_siz
 {
 	enum scep_legacy legacy = read_level(conf);
 	const char *missing = legacy == SCEP_LEGACY_NONE ? NULL : scep_cipher_missing(legacy);
+	int e = proto_attributes_check(conf, why, why_size);
 
+	if (e)
+		return e;
 	if (!missing)
 		return 0;
 	snprintf(why, why_size, legacy == SCEP_LEGACY_DES ?

@@ -164,5 +164,26 @@ def old_algorithms_that_are_not_there_are_not_promised():
         wait("no answer without the provider", lambda: answers(g))
 
 
-main([old_algorithms_that_are_not_there_are_not_promised, one_request_over_restarts, a_backup_has_the_key,
+def attributes_of_the_adapter_are_refused_when_the_file_is_read():
+    with gatehouse(lambda g: add_scep(g, {"scep": "attributes: {site: hq}"})) as g:
+        with open(g.config, encoding="utf-8") as f:
+            config = f.read()
+        refused = config.replace("    path: /acme\n", "    path: /acme\n    attributes: {acme-account: x}\n", 1)
+        check(refused != config, "there is no ACME endpoint")
+        with open(g.config, "w", encoding="utf-8") as f:
+            f.write(refused)
+        done = subprocess.run([DAEMON, "--config", g.config, "--check-config"], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=60, check=False)
+        check(done.returncode != 0 and "the attribute 'acme-account'" in done.stdout + done.stderr, str(done))
+        for name, code in (("site", 0), ("scep-message-type", 1), ("renews", 1)):
+            with open(g.config, "w", encoding="utf-8") as f:
+                f.write(config.replace("site: hq", f"{name}: hq"))
+            done = subprocess.run([DAEMON, "--config", g.config, "--check-config"], stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True, timeout=60, check=False)
+            check((done.returncode != 0) == bool(code), f"{name}: {done}")
+            check(not code or f"the attribute '{name}' is one that says what a client did" in done.stdout + done.stderr,
+                  f"{name}: {done}")
+
+
+main([attributes_of_the_adapter_are_refused_when_the_file_is_read, old_algorithms_that_are_not_there_are_not_promised, one_request_over_restarts, a_backup_has_the_key,
       a_certificate_lives_and_ends])
