@@ -170,6 +170,20 @@ static int take_message(struct scep_call *c, const struct proto_ra_key *keys, si
 
 /* ---- the answer ---- */
 
+/* What was issued or is held has had its place: whoever is turned away now has spent his challenge for nothing. */
+static int write_reply(struct scep_call *c, const struct scep_reply *reply, struct buf *out)
+{
+	bool takes_place = c->status == SCEP_FAILURE;
+	int e;
+
+	if (takes_place && !scep_enter_wait(c))
+		return scep_later(c, 0, SCEP_CROWDED_TEXT);
+	e = scep_reply_write(c->scep->ra, c->key, reply, c->q->arena, out);
+	if (takes_place)
+		scep_leave_wait(c);
+	return e == -EAGAIN ? scep_later(c, 0, SCEP_SIGNER_AWAY_TEXT) : e;
+}
+
 static int write_answer(struct scep_call *c, struct buf *out)
 {
 	OWNED_BUF envelope = BUF_INIT(REPLY_MAX);
@@ -182,13 +196,7 @@ static int write_answer(struct scep_call *c, struct buf *out)
 		e = scep_envelope_write(c->message.signer, c->message.key, c->envelope.wrapping,
 					scep_cipher_for_reply(c->envelope.cipher), buf_bytes(&c->bag), &envelope);
 	reply.envelope = buf_bytes(&envelope);
-	if (e)
-		return e;
-	if (!scep_enter_wait(c))
-		return scep_later(c, 0, SCEP_CROWDED_TEXT);
-	e = scep_reply_write(c->scep->ra, c->key, &reply, c->q->arena, out);
-	scep_leave_wait(c);
-	return e == -EAGAIN ? scep_later(c, 0, SCEP_SIGNER_AWAY_TEXT) : e;
+	return e ? e : write_reply(c, &reply, out);
 }
 
 static const char *const fail_words[] = {
@@ -264,10 +272,11 @@ static int answer(struct scep_call *c)
 	return http_reply_body(c->r, 200, "application/x-pki-message", buf_bytes(&out));
 }
 
-/* What we cannot do now costs nobody anything; who has shown too many wrong credentials pays as who failed. */
+/* What we cannot do now costs nobody anything; who has shown too many wrong credentials pays as who failed, and who
+ * failed does though we cannot sign it now. */
 static bool has_failed(const struct scep_call *c)
 {
-	return c->retry_after_s ? c->is_limited : c->status == SCEP_FAILURE;
+	return c->is_limited || c->status == SCEP_FAILURE;
 }
 
 /* Before any key is used, and every message that is refused costs two uses: a message pays when it comes, and who did

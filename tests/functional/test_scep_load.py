@@ -7,7 +7,7 @@ import signal
 
 from gatehouse import LONG, check, gatehouse, main
 from scep_client import add_scep, create_challenge
-from scep_raw import Scep, Sender, make_csr, pki_message
+from scep_raw import SUCCESS, Scep, Sender, make_csr, pki_message
 
 DEVICES = 32
 EACH = 1000 if LONG else 20
@@ -53,4 +53,33 @@ def every_device_is_served():
         print(f"  {len(given)} enrolments", flush=True)
 
 
-main([every_device_is_served])
+def crowd(g, scep, device):
+    """How many it got; the others were turned away."""
+    secret = create_challenge(g, "scep", "dns:*.example", more=("--uses", "unlimited"))
+    sender, got = Sender(text=f"c{device}"), 0
+    for n in range(20):
+        csr = make_csr(sender.key, f"c{device}-{n}.example", secret)
+        reply = scep.post(pki_message(sender, scep.envelope(csr), transaction=f"c{device}-{n}".encode()))
+        check(reply.code in (200, 503), f"{reply.code} {reply.body[:200]}")
+        got += reply.code == 200 and reply.read(scep.ra).status == SUCCESS
+    return got
+
+
+def few_workers(g):
+    add_scep(g, {"scep": ""})
+    with open(g.config, "a", encoding="utf-8") as f:
+        f.write("gateway:\n  workers: 8\n")
+
+
+def who_is_turned_away_is_so_before_anything_is_issued():
+    """Two may wait, twelve come: a certificate that is issued reaches its device."""
+    with gatehouse(few_workers) as g:
+        scep = Scep(g, "scep")
+        with concurrent.futures.ThreadPoolExecutor(12) as pool:
+            got = sum(pool.map(lambda d: crowd(g, scep, d), range(12)))
+        made = len(g.tool_json("list", "via=scep and state=issued", "--limit", "1000")["requests"])
+        check(0 < got == made, f"{made} were issued, {got} came")
+        print(f"  {got} of 240", flush=True)
+
+
+main([every_device_is_served, who_is_turned_away_is_so_before_anything_is_issued])
