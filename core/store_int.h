@@ -7,12 +7,13 @@
 #include "core/store.h"
 
 /* Of a row that holds the transaction key: what is asked now is another request. It was issued, and these are other
- * octets; or it was denied, and these are other names, of which the denial says nothing. */
+ * octets; or it was denied, and these are other names, of which the denial says nothing. The same octets are never
+ * another one: which names they ask for is known for certain only once a target has judged them. */
 #define STORE_IS_OTHER_REQUEST \
-	"(? AND (state IN (20, 21) AND csr_hash<>? OR state=31 AND (names_key<>? OR profile<>?)))"
+	"(? AND csr_hash<>? AND (state IN (20, 21) OR state=31 AND names_key<>?) OR ? AND state=31 AND profile<>?)"
 #define STORE_OTHER_REQUEST_VALUES(r) \
 	DB_INT((r)->is_repeat_exact), DB_BLOB(bytes_of((r)->asked_hash, SHA256_SIZE)), \
-		DB_BLOB(bytes_of((r)->names_key, SHA256_SIZE)), DB_TEXT((r)->profile)
+		DB_BLOB(bytes_of((r)->names_key, SHA256_SIZE)), DB_INT((r)->is_repeat_exact), DB_TEXT((r)->profile)
 
 /* Inside a write: lines of a request's timeline. */
 int store_write_lines(struct db_conn *conn, int64_t id, const struct timeline_line *line);

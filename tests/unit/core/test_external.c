@@ -336,6 +336,36 @@ static void nobody_is_asked_about_what_cannot_be_issued(void **state)
 	stop();
 }
 
+/* Which names a request asks for is known for certain once its target has judged it: a host's in the common name alone
+ * is one to whoever proves all names, and a word to whoever proves common names. The same octets are the same request. */
+static void nobody_is_asked_again_about_what_was_denied(void **state)
+{
+	static const struct csr_spec host = { .common_name = "laptop.corp.example" };
+	OWNED_CA_OUTCOME out = CA_OUTCOME_INIT;
+	enum ca_disposition disposition;
+	struct asked a;
+
+	start(&env, false);
+	ask_for(&a, "unused.example");
+	buf_reset(&a.csr);
+	assert_int_equal(csr_make(&host, &a.csr), 0);
+	a.s.request = buf_bytes(&a.csr);
+	a.s.is_repeat_exact = true;
+	assert_int_equal(digest_sha256(a.s.request, a.verdict.request), 0);
+	a.verdict.scope = "CN=*";
+	state_it(&a, verdict_key);
+	assert_true(script_always("deny", NULL, "not this one", 0));
+	assert_int_equal(submit(&a, &disposition), 0);
+	assert_int_equal(disposition, CA_DENIED);
+	a.claim.message = bytes_of(NULL, 0);
+	assert_int_equal(ca_submit(rig.door, &a.s, &out), 0);
+	assert_int_equal(out.disposition, CA_DENIED);
+	assert_string_equal(out.reason, "not this one");
+	assert_int_equal(rig_number(&rig, "SELECT count(*) FROM requests"), 1);
+	forget(&a);
+	stop();
+}
+
 static void without_a_validator_nothing_is_believed(void **state)
 {
 	static const uint8_t zero[VERDICT_KEY_SIZE];
@@ -366,6 +396,7 @@ int main(void)
 		cmocka_unit_test(nobody_is_asked_while_nothing_can_be_written),
 		cmocka_unit_test(nobody_is_asked_for_who_has_too_many_waiting),
 		cmocka_unit_test(nobody_is_asked_about_what_cannot_be_issued),
+		cmocka_unit_test(nobody_is_asked_again_about_what_was_denied),
 		cmocka_unit_test(without_a_validator_nothing_is_believed),
 	};
 
