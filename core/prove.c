@@ -119,10 +119,11 @@ static int take_alt_names(const struct judging *j)
 	return 0;
 }
 
+/* A URI may look like a name of a machine and vouches for none. */
 static bool has_name(const struct ca_request *r, const char *value)
 {
 	for (size_t i = 0; i < r->n_names; i++)
-		if (strcasecmp(r->names[i].value, value) == 0)
+		if (r->names[i].kind != CA_NAME_URI && strcasecmp(r->names[i].value, value) == 0)
 			return true;
 	return false;
 }

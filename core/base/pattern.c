@@ -81,7 +81,7 @@ bool pattern_matches_name(const struct pattern *p, enum pattern_kind kind, const
 {
 	struct ip_address a;
 
-	if (p->kind && p->kind != kind)
+	if (p->kind ? p->kind != kind : kind == PATTERN_UPN)
 		return false;
 	if (!p->is_range)
 		return pattern_matches_text(p->text, value);

@@ -133,9 +133,10 @@ static int copy_upn(struct bytes other, char text[static NAME_TEXT_SIZE])
 	if (der_expect(&other, DER_OID, &type) || !bytes_equal(type, UPN_TYPE_ID))
 		return -ENOENT;
 	if (der_expect(&other, DER_CONTEXT_0, &value) || other.len || der_expect(&value, UTF8_STRING, &content) ||
-	    value.len)
+	    value.len || copy_visible(content, text))
 		return -EINVAL;
-	return copy_visible(content, text);
+	/* "user@realm": it is not to be taken for a name of another kind. */
+	return strchr(text, '@') ? 0 : -EINVAL;
 }
 
 /* GeneralName forms that we know (RFC 5280 4.2.1.6), by context tag. */

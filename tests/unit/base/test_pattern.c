@@ -73,6 +73,8 @@ static void matches_names_of_its_kind(void **state)
 		{ "upn:*@example.com", PATTERN_UPN, "a@example.com", true },
 		{ "upn:*@example.com", PATTERN_EMAIL, "a@example.com", false },
 		{ "email:*@example.com", PATTERN_UPN, "a@example.com", false },
+		{ "*@example.com", PATTERN_EMAIL, "a@example.com", true },
+		{ "*@example.com", PATTERN_UPN, "a@example.com", false },
 	};
 	struct arena *arena = NULL;
 	struct pattern p;

@@ -228,6 +228,13 @@ static void refuses_malformed_alternative_names(void **state)
 	csr_put(&names, 0xa0, bytes_of(UPN "\xa0\x05\x0c\x03" "a b", 19));
 	assert_int_equal(gate_san(buf_bytes(&names)), CA_STATUS_BAD_REQUEST);
 	buf_reset(&names);
+	csr_put(&names, 0xa0, bytes_of(UPN "\xa0\x05\x0c\x03" "a.b", 19));
+	assert_int_equal(gate_san(buf_bytes(&names)), CA_STATUS_BAD_REQUEST);
+	buf_reset(&names);
+	csr_put(&names, 0xa0, bytes_of(UPN "\xa0\x05\x0c\x03" "a@b", 19));
+	assert_int_equal(gate_san(buf_bytes(&names)), 0);
+	assert_int_equal(csr.names[0].kind, CA_NAME_UPN);
+	buf_reset(&names);
 	/* A form that we do not know is noted, not read: the caller refuses it by name. */
 	csr_put(&names, 0xa0, bytes_of("\x06\x01\x2a", 3));
 	assert_int_equal(gate_san(buf_bytes(&names)), 0);
