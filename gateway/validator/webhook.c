@@ -310,11 +310,17 @@ int webhook_read(struct bytes reply, char why[static TARGET_WHY_SIZE])
 
 /* ---- the call ---- */
 
+/* The token is the target's: where it is told may be somebody else. */
+static bool is_its_own(const struct target *t, const struct fetch_url *url)
+{
+	return strcasecmp(url->host, t->url.host) == 0 && url->port == t->url.port;
+}
+
 static int post(struct target_call *c, const struct fetch_url *url, struct bytes secret, struct bytes body,
 		struct buf *reply)
 {
 	const struct target *t = c->target;
-	char signature[2 * SHA256_SIZE + 64], digits[2 * SHA256_SIZE + 1], id[128], authorization[HEADER_SIZE];
+	char signature[2 * SHA256_SIZE + 64], digits[2 * SHA256_SIZE + 1], id[128], authorization[HEADER_SIZE] = "";
 	const char *headers[6] = { "Content-Type: application/json", "Accept: application/json", id };
 	struct fetch_to_target to = { buf_bytes(&t->authorities), headers, body };
 	uint8_t mac[SHA256_SIZE];
@@ -328,7 +334,7 @@ static int post(struct target_call *c, const struct fetch_url *url, struct bytes
 			 hex_print(bytes_of(mac, sizeof(mac)), digits));
 		headers[n++] = signature;
 	}
-	if (t->token.len) {
+	if (t->token.len && is_its_own(t, url)) {
 		snprintf(authorization, sizeof(authorization), "Authorization: Bearer %s", buf_str(&t->token));
 		headers[n++] = authorization;
 	}
