@@ -101,7 +101,8 @@ bool reports_print(struct ca_core *core, struct buf *out)
 	if (silent_s >= REPORTS_LATE_S)
 		buf_printf(out, "gateway: has told nothing of itself for %lld s\n", (long long)silent_s);
 	else if (r->told_ms && !r->has_told)
-		buf_append_str(out, "gateway: ok, but it has told nothing of itself yet\n");
+		buf_printf(out, "gateway: ok, %sit has told nothing of itself yet\n",
+			   silent_s < REPORTS_DUE_S ? "" : "but ");
 	else
 		buf_append(out, buf_bytes(&r->text));
 	pthread_mutex_unlock(&r->lock);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #define REPORTS_TEXT_MAX 65536
+#define REPORTS_DUE_S 10  /* of the first one: starting is no fault */
 #define REPORTS_LATE_S 30 /* it tells more often, and when something changed at once */
 
 struct reports;

@@ -176,7 +176,7 @@ static void the_gateway_tells_of_itself(void **state)
 
 	start(NULL, true);
 	assert_true(reports_print(rig.core, &text));
-	assert_string_equal(buf_str(&text), "gateway: ok, but it has told nothing of itself yet\n");
+	assert_string_equal(buf_str(&text), "gateway: ok, it has told nothing of itself yet\n");
 	buf_reset(&text);
 	assert_int_equal(ca_door_report("link:", true, "listener web: ok\nendpoint scep: ok"), 0);
 	assert_true(reports_print(rig.core, &text));
