@@ -822,8 +822,13 @@ static int check_targets(const struct conf_section *root, struct conf_error *err
 	const struct conf_section *validator = conf_section(root, "validator");
 	int r = validator_check_targets(validator, error);
 
-	for (size_t i = 0; !r && i < conf_count(validator, "targets"); i++)
-		r = ca_core_check_scope(conf_section_at(validator, "targets", i), "names", error);
+	for (size_t i = 0; !r && i < conf_count(validator, "targets"); i++) {
+		const struct conf_section *target = conf_section_at(validator, "targets", i);
+
+		r = conf_count(target, "names") ? ca_core_check_scope(target, "names", error) :
+						  conf_refuse(target, "names", error,
+							      "without names it allows nothing: write patterns, or any");
+	}
 	for (size_t i = 0; !r && i < conf_count(root, "endpoints"); i++) {
 		const struct conf_section *endpoint = conf_section_at(root, "endpoints", i);
 		const char *name = conf_str(endpoint, TARGET_ROW);

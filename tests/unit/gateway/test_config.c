@@ -243,6 +243,8 @@ static void refuses_mistakes_with_their_place(void **state)
 		{ TARGET("hook", "kind: webhook, url: 'https://a/', names: [a.example, '=b']"),
 		  "g.yaml:4:73: '=b' begins with no component of a subject; there are CN, O, OU, C, ST, L, "
 		  "serialNumber, emailAddress, DC, UID, unstructuredName and unstructuredAddress" },
+		{ TARGET("hook", "kind: webhook, url: 'https://a/'"),
+		  "g.yaml:4:7: without names it allows nothing: write patterns, or any" },
 		{ TARGET("a", "kind: webhook, url: 'http://127.0.0.1:8080/'")
 		  "    - {name: a, kind: webhook, url: 'https://b'}\n",
 		  "g.yaml:5:14: the name 'a' is taken" },
