@@ -825,9 +825,10 @@ static int check_targets(const struct conf_section *root, struct conf_error *err
 	for (size_t i = 0; !r && i < conf_count(validator, "targets"); i++) {
 		const struct conf_section *target = conf_section_at(validator, "targets", i);
 
-		r = conf_count(target, "names") ? ca_core_check_scope(target, "names", error) :
-						  conf_refuse(target, "names", error,
-							      "without names it allows nothing: write patterns, or any");
+		if (!conf_count(target, "names"))
+			return conf_refuse(target, "names", error,
+					   "without names it allows nothing: write patterns, or any");
+		r = ca_core_check_scope(target, "names", error);
 	}
 	for (size_t i = 0; !r && i < conf_count(root, "endpoints"); i++) {
 		const struct conf_section *endpoint = conf_section_at(root, "endpoints", i);

@@ -2,9 +2,9 @@
  *
  * `*` stands for any run of characters, also none, and `?` for one that is no `*` itself, so that only `*` matches
  * the first label of a wildcard name. Letters are compared without case. A pattern of names may begin with a kind
- * ("dns:", "ip:", "email:", "uri:", "upn:") and then matches names of that kind only; without one it matches every kind but a user principal name, by
- * which people log on, and which nobody means who writes a host's; "ip:" may be followed by a range
- * ("ip:10.0.0.0/8").
+ * ("dns:", "ip:", "email:", "uri:", "upn:") and then matches names of that kind only. Without one it matches every kind
+ * but a user principal name, by which people log on: who writes a pattern of hosts does not mean it. "ip:" may be
+ * followed by a range ("ip:10.0.0.0/8").
  *
  * SPDX-License-Identifier: Apache-2.0
  */

@@ -336,8 +336,9 @@ static void nobody_is_asked_about_what_cannot_be_issued(void **state)
 	stop();
 }
 
-/* Which names a request asks for is known for certain once its target has judged it: a host's in the common name alone
- * is one to whoever proves all names, and a word to whoever proves common names. The same octets are the same request. */
+/* Which names a request asks for is known for certain once its target has judged it: a host's in the common name
+ * alone is one to whoever proves all names, and a word to whoever proves common names. The same octets are the same
+ * request. */
 static void nobody_is_asked_again_about_what_was_denied(void **state)
 {
 	static const struct csr_spec host = { .common_name = "laptop.corp.example" };
