@@ -111,10 +111,10 @@ int scep_check_signer(struct scep_call *c, enum ca_certificate_use use, const st
 		return -ENOMEM;
 	claim.endpoint = c->scep->endpoint;
 	claim.source_address = c->q->peer_address;
-	if (!scep_enter_wait(c))
+	if (!scep_enter_wait(c->scep))
 		return scep_later(c, 0, SCEP_CROWDED_TEXT);
 	e = ca_check_credential(c->scep->ca, &claim, answer);
-	scep_leave_wait(c);
+	scep_leave_wait(c->scep);
 	c->is_limited = answer->is_limited;
 	if (e == CA_CALL_BUSY)
 		return scep_later(c, answer->retry_after_s, answer->reason);
@@ -395,9 +395,9 @@ int scep_enroll(struct scep_call *c)
 	e = identify(c, &n);
 	if (e)
 		return e;
-	if (!scep_enter_wait(c))
+	if (!scep_enter_wait(c->scep))
 		return scep_later(c, 0, SCEP_CROWDED_TEXT);
 	e = ask(c, &n, &out);
-	scep_leave_wait(c);
+	scep_leave_wait(c->scep);
 	return e;
 }

@@ -68,10 +68,10 @@ static int look_up(struct scep_call *c, struct ca_certificate *out)
 		id = (struct ca_certificate_id){ bytes_of(NULL, 0), bytes_of(nobodys, sizeof(nobodys)) };
 	}
 	name_issuer(c, &id);
-	if (!scep_enter_wait(c))
+	if (!scep_enter_wait(c->scep))
 		return scep_later(c, 0, SCEP_CROWDED_TEXT);
 	e = ca_get_certificate(c->scep->ca, &id, out);
-	scep_leave_wait(c);
+	scep_leave_wait(c->scep);
 	return e > 0 ? take_failure(c, e) : e;
 }
 
@@ -95,10 +95,10 @@ static int fetch_list(struct scep_call *c, const struct ca_certificate *about, s
 	struct ca_crl info;
 	int e;
 
-	if (!scep_enter_wait(c))
+	if (!scep_enter_wait(c->scep))
 		return scep_later(c, 0, SCEP_CROWDED_TEXT);
 	e = ca_get_crl(c->scep->ca, about->key_index, about->partition, list, &info);
-	scep_leave_wait(c);
+	scep_leave_wait(c->scep);
 	if (e == -EMSGSIZE)
 		return scep_fail(c, SCEP_BAD_REQUEST, "the revocation list is too large for a message; fetch it where "
 						      "the certificate says");

@@ -134,17 +134,6 @@ static int look(struct ca_door *ca, struct buf *root)
 
 /* ---- what is known of it ---- */
 
-static bool enter_wait(const struct scep *s)
-{
-	return !s->waits || s->waits->enter(s->waits->state);
-}
-
-static void leave_wait(const struct scep *s)
-{
-	if (s->waits)
-		s->waits->leave(s->waits->state);
-}
-
 /* With the lock. */
 static int keep(struct scep_next *n, struct bytes root)
 {
@@ -183,10 +172,10 @@ static int ask_first(struct scep *s)
 {
 	int e = 0;
 
-	if (atomic_exchange(&s->next->was_asked, true) || !enter_wait(s))
+	if (atomic_exchange(&s->next->was_asked, true) || !scep_enter_wait(s))
 		return 0;
 	e = refresh(s);
-	leave_wait(s);
+	scep_leave_wait(s);
 	return e < 0 ? e : 0;
 }
 
@@ -258,10 +247,10 @@ static int make(struct scep *s, const struct http_request *q, struct bytes root,
 
 	if (e || recall(s->next, &keys[0], root, out))
 		return e;
-	if (!enter_wait(s))
+	if (!scep_enter_wait(s))
 		return CA_CALL_BUSY;
 	e = sign(s, &keys[0], root, out);
-	leave_wait(s);
+	scep_leave_wait(s);
 	if (!e)
 		remember(s->next, &keys[0], root, buf_bytes(out));
 	return e;

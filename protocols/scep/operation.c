@@ -38,21 +38,6 @@ int scep_later(struct scep_call *c, unsigned retry_after_s, const char *text)
 	return SCEP_ANSWERED;
 }
 
-bool scep_enter_wait(const struct scep_call *c)
-{
-	const struct proto_waits *waits = c->scep->waits;
-
-	return !waits || waits->enter(waits->state);
-}
-
-void scep_leave_wait(const struct scep_call *c)
-{
-	const struct proto_waits *waits = c->scep->waits;
-
-	if (waits)
-		waits->leave(waits->state);
-}
-
 /* ---- what each type is for ---- */
 
 #define COUNTS(what) offsetof(struct scep, n_##what)
@@ -102,11 +87,11 @@ static int decrypt(struct scep_call *c, struct buf *content, bool *is_open)
 	uint8_t key[PROTO_RA_UNWRAPPED_MAX];
 	int e;
 
-	if (!scep_enter_wait(c))
+	if (!scep_enter_wait(c->scep))
 		return scep_later(c, 0, SCEP_CROWDED_TEXT);
 	e = ra->unwrap(ra->state, c->key->number, c->envelope.wrapping, c->envelope.wrapped, key,
 		       c->envelope.cipher->key_size);
-	scep_leave_wait(c);
+	scep_leave_wait(c->scep);
 	if (!e)
 		*is_open = scep_envelope_open(&c->envelope, key, content);
 	OPENSSL_cleanse(key, sizeof(key));
@@ -176,11 +161,11 @@ static int write_reply(struct scep_call *c, const struct scep_reply *reply, stru
 	bool takes_place = c->status == SCEP_FAILURE;
 	int e;
 
-	if (takes_place && !scep_enter_wait(c))
+	if (takes_place && !scep_enter_wait(c->scep))
 		return scep_later(c, 0, SCEP_CROWDED_TEXT);
 	e = scep_reply_write(c->scep->ra, c->key, reply, c->q->arena, out);
 	if (takes_place)
-		scep_leave_wait(c);
+		scep_leave_wait(c->scep);
 	return e == -EAGAIN ? scep_later(c, 0, SCEP_SIGNER_AWAY_TEXT) : e;
 }
 

@@ -16,7 +16,7 @@ int scep_poll(struct scep_call *c)
 
 	if (e)
 		return e;
-	if (!scep_enter_wait(c))
+	if (!scep_enter_wait(c->scep))
 		return scep_later(c, 0, SCEP_CROWDED_TEXT);
 	e = ca_poll(c->scep->ca, c->scep->endpoint, key, &out);
 	if (e == CA_CALL_NOT_FOUND)
@@ -26,6 +26,6 @@ int scep_poll(struct scep_call *c)
 		e = scep_take_judged(c, bytes_of(NULL, 0), e, &out);
 	else
 		e = scep_take_outcome(c, e, &out);
-	scep_leave_wait(c);
+	scep_leave_wait(c->scep);
 	return e;
 }

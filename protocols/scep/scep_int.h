@@ -114,8 +114,16 @@ int scep_later(struct scep_call *c, unsigned retry_after_s, const char *text);
 #define SCEP_NO_CERTIFICATE_TEXT "this registration authority has no certificate in force"
 
 /* Ask before the core or the signer of the RA is asked, which may take a while (struct proto_waits). */
-bool scep_enter_wait(const struct scep_call *c);
-void scep_leave_wait(const struct scep_call *c);
+static inline bool scep_enter_wait(const struct scep *s)
+{
+	return !s->waits || s->waits->enter(s->waits->state);
+}
+
+static inline void scep_leave_wait(const struct scep *s)
+{
+	if (s->waits)
+		s->waits->leave(s->waits->state);
+}
 
 /* ---- protocols/scep/capabilities.c ---- */
 

@@ -2,12 +2,13 @@
 """The life of a SCEP endpoint's key against a real core: renewal after two thirds, the end of the one before, approval over
 a restart, backup, and old algorithms that OpenSSL has not."""
 import datetime
+import functools
 import os
 import shutil
 import subprocess
 import tarfile
-import time
 
+import scep_client
 from gatehouse import DAEMON, RULES, check, gatehouse, main
 from scep_client import add_scep, create_challenge
 from scep_raw import BAD_ALG, FAILURE, Scep, Sender, envelope, make_csr, pki_message
@@ -33,13 +34,7 @@ PROFILE = f"""  - name: scep-ra
 """
 
 
-def wait(what, condition, wait_s=120):
-    end = time.monotonic() + wait_s
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.2)
-    raise AssertionError(f"not after {wait_s} s: {what}")
+wait = functools.partial(scep_client.wait, wait_s=120)
 
 
 def ra_requests(g):
